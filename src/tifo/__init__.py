@@ -1,0 +1,1 @@
+"""Tifo: self-hosted fan engagement whose every achievement streams, exactly once, into your warehouse."""

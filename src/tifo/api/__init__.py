@@ -1,0 +1,1 @@
+"""The Tracking API and management API routes. Never holds a rule."""

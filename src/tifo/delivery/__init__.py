@@ -1,0 +1,1 @@
+"""One cursor a connection: what is loaded and delivered when, and what is not and why. Never knows vendors."""

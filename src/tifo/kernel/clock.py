@@ -1,0 +1,25 @@
+"""Time: aware UTC in, ISO 8601 with milliseconds and `Z` out, as Segment and LiveLike write it."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+Clock = Callable[[], datetime]
+"""Tells the time, aware, in UTC; tests hand in one that stands still."""
+
+
+def system_clock() -> datetime:
+    return datetime.now(UTC)
+
+
+def to_iso(moment: datetime) -> str:
+    """`2026-11-24T10:00:00.123Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def from_iso(text: str) -> datetime:
+    """Aware UTC; a text without an offset is taken as UTC.
+
+    Raises ValueError where the text is no ISO 8601 time.
+    """
+    moment = datetime.fromisoformat(text)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -1,0 +1,1 @@
+"""The catalog: sources, write keys, warehouses and connections. Never moves events."""
