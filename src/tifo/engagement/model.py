@@ -1,0 +1,288 @@
+"""The values of the game: an application's definitions, one fan's state, and the ledger's rows."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+from tifo.kernel.ids import (
+    BadgeId,
+    ClientId,
+    EarnedBadgeId,
+    InvokedActionId,
+    ProfileId,
+    ProgramId,
+    QuestId,
+    QuestRewardId,
+    QuestTaskId,
+    RewardActionId,
+    RewardItemId,
+    RewardTableEntryId,
+    RewardTableId,
+    TransactionId,
+    UserQuestId,
+    UserQuestTaskId,
+)
+
+
+class Attribute(msgspec.Struct, frozen=True):
+    key: str
+    value: str
+
+
+Attributes = tuple[Attribute, ...]
+
+
+class Application(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="application"):
+    id: ClientId
+    name: str
+    default_program_id: ProgramId
+    created_at: datetime
+    automatic_quest_processing: bool = False
+    """An action that a task is linked to starts the task's quest."""
+    auto_claim_quest_rewards: bool = False
+    """A completed quest pays its rewards at once; otherwise the fan claims them."""
+
+
+class Program(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="program"):
+    id: ProgramId
+    name: str
+    created_at: datetime
+
+
+class RewardItem(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="reward_item"):
+    id: RewardItemId
+    name: str
+    created_at: datetime
+    attributes: Attributes = ()
+
+
+class RewardAction(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="reward_action"):
+    id: RewardActionId
+    key: str
+    """Unique in the application; this is what callers name."""
+    name: str
+    created_at: datetime
+    description: str | None = None
+    type: str = "custom"
+
+
+class RewardTableEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """Whoever performs the action `action_key` is paid `reward_item_amount` (≥ 1) of the item."""
+
+    id: RewardTableEntryId
+    reward_item_id: RewardItemId
+    reward_item_amount: int
+    action_key: str
+
+
+class RewardTable(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="reward_table"):
+    """Consulted for actions in the programs that it is linked to; every matching entry pays."""
+
+    id: RewardTableId
+    name: str
+    created_at: datetime
+    entries: tuple[RewardTableEntry, ...] = ()
+    program_ids: tuple[ProgramId, ...] = ()
+
+
+class BadgeProgression(msgspec.Struct, frozen=True, kw_only=True):
+    reward_item_id: RewardItemId
+    reward_item_threshold: int
+
+
+class Badge(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="badge"):
+    """Reaching any one progression's threshold (balance right after a credit ≥ threshold) earns the badge."""
+
+    id: BadgeId
+    name: str
+    created_at: datetime
+    description: str | None = None
+    image_url: str | None = None
+    progressions: tuple[BadgeProgression, ...] = ()
+    attributes: Attributes = ()
+
+
+class QuestTask(msgspec.Struct, frozen=True, kw_only=True):
+    id: QuestTaskId
+    name: str
+    created_at: datetime
+    description: str | None = None
+    target_value: Decimal = Decimal(1)
+    default_progress_increment: Decimal = Decimal(1)
+    reward_action_key: str | None = None
+    """The action that progresses this task."""
+    attributes: Attributes = ()
+
+
+class QuestReward(msgspec.Struct, frozen=True, kw_only=True):
+    id: QuestRewardId
+    reward_item_id: RewardItemId
+    reward_item_amount: int
+
+
+class Quest(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="quest"):
+    """Can be started from `started_at` until `stopped_at` (None: no bound); `timeout` limits each fan's run."""
+
+    id: QuestId
+    name: str
+    created_at: datetime
+    description: str | None = None
+    started_at: datetime | None = None
+    stopped_at: datetime | None = None
+    timeout: timedelta | None = None
+    tasks: tuple[QuestTask, ...] = ()
+    rewards: tuple[QuestReward, ...] = ()
+    attributes: Attributes = ()
+
+
+Definition = Application | Program | RewardItem | RewardAction | RewardTable | Badge | Quest
+"""What the store keeps as one document each. The whole of a table or quest is one definition."""
+
+
+class Game:
+    """All definitions of one application, indexed for the rules. Immutable: `with_` returns another one.
+
+    Dictionaries keep the order of making.
+    """
+
+    def __init__(self, application: Application, definitions: tuple[Definition, ...] = ()) -> None:
+        self.application = application
+        self.definitions = definitions
+        self.programs = {d.id: d for d in definitions if isinstance(d, Program)}
+        self.reward_items = {d.id: d for d in definitions if isinstance(d, RewardItem)}
+        self.reward_actions = {d.key: d for d in definitions if isinstance(d, RewardAction)}
+        """By key."""
+        self.reward_tables = {d.id: d for d in definitions if isinstance(d, RewardTable)}
+        self.badges = {d.id: d for d in definitions if isinstance(d, Badge)}
+        self.quests = {d.id: d for d in definitions if isinstance(d, Quest)}
+        self.quest_of_task = {t.id: q.id for q in self.quests.values() for t in q.tasks}
+        self.entries: dict[tuple[ProgramId, str], list[tuple[RewardTable, RewardTableEntry]]] = {}
+        """What an action pays in a program."""
+        for table in self.reward_tables.values():
+            for program_id in table.program_ids:
+                for entry in table.entries:
+                    self.entries.setdefault((program_id, entry.action_key), []).append((table, entry))
+        self.badges_by_item: dict[RewardItemId, list[tuple[Badge, BadgeProgression]]] = {}
+        for badge in self.badges.values():
+            for progression in badge.progressions:
+                self.badges_by_item.setdefault(progression.reward_item_id, []).append((badge, progression))
+        self.quests_by_action: dict[str, list[Quest]] = {}
+        """Quests with a task that the action progresses, each once."""
+        for quest in self.quests.values():
+            for key in dict.fromkeys(t.reward_action_key for t in quest.tasks if t.reward_action_key):
+                self.quests_by_action.setdefault(key, []).append(quest)
+
+    def with_(self, definition: Definition) -> "Game":
+        """The game with the definition added, or put in the place of the one with its id."""
+        if isinstance(definition, Application):
+            return Game(definition, self.definitions)
+        kept = tuple(definition if d.id == definition.id else d for d in self.definitions)
+        return Game(self.application, kept if definition in kept else (*kept, definition))
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    id: ProfileId
+    client_id: ClientId
+    nickname: str
+    created_at: datetime
+    custom_id: str | None = None
+    """The integrator's own id of the fan: unique in the application, at most 255 characters, set once."""
+    custom_data: str | None = None
+    attributes: Attributes = ()
+
+
+class UserQuestTask(msgspec.Struct, frozen=True, kw_only=True):
+    id: UserQuestTaskId
+    quest_task_id: QuestTaskId
+    progress: Decimal = Decimal(0)
+    completed_at: datetime | None = None
+
+
+class UserQuest(msgspec.Struct, frozen=True, kw_only=True):
+    """One fan's run of one quest; there is at most one for each pair."""
+
+    id: UserQuestId
+    profile_id: ProfileId
+    quest_id: QuestId
+    created_at: datetime
+    active_until: datetime | None = None
+    """After this moment nothing progresses (the quest's timeout)."""
+    completed_at: datetime | None = None
+    rewards_claimed_at: datetime | None = None
+    tasks: tuple[UserQuestTask, ...] = ()
+
+
+class EarnedBadge(msgspec.Struct, frozen=True, kw_only=True):
+    """Unique for a profile and badge, for ever."""
+
+    id: EarnedBadgeId
+    profile_id: ProfileId
+    badge_id: BadgeId
+    awarded_at: datetime
+
+
+class Fan(msgspec.Struct, frozen=True, kw_only=True):
+    """All that the rules need to know of one profile. Rules return another Fan; they never change one."""
+
+    profile: Profile
+    balances: dict[RewardItemId, int] = {}
+    badges: dict[BadgeId, EarnedBadge] = {}
+    user_quests: dict[QuestId, UserQuest] = {}
+
+
+class TransactionKind(StrEnum):
+    REWARD_TABLE = "reward_table"
+    QUEST = "quest"
+    CREDIT = "credit"
+    DEBIT = "debit"
+    TRANSFER_SENT = "transfer_sent"
+    TRANSFER_RECEIVED = "transfer_received"
+
+
+class Transaction(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the append-only ledger."""
+
+    id: TransactionId
+    profile_id: ProfileId
+    reward_item_id: RewardItemId
+    amount: int
+    """Signed: what the balance changed by; never 0."""
+    balance: int
+    """Right after this row; never negative."""
+    kind: TransactionKind
+    created_at: datetime
+    invoked_action_id: InvokedActionId | None = None
+    reward_action_key: str | None = None
+    reward_table_entry_id: RewardTableEntryId | None = None
+    user_quest_id: UserQuestId | None = None
+    transfer_id: str | None = None
+    """Shared by a transfer's two rows."""
+    counterpart_profile_id: ProfileId | None = None
+    """The other side of a transfer."""
+    reason: str | None = None
+    description: str | None = None
+    custom_data: str | None = None
+    attributes: Attributes = ()
+
+
+class InvokedReward(msgspec.Struct, frozen=True, kw_only=True):
+    reward_item_id: RewardItemId
+    reward_item_name: str
+    reward_item_amount: int
+
+
+class InvokedAction(msgspec.Struct, frozen=True, kw_only=True):
+    """`code` is the integrator's idempotency key: unique for an action and profile."""
+
+    id: InvokedActionId
+    program_id: ProgramId
+    profile_id: ProfileId
+    reward_action_key: str
+    created_at: datetime
+    code: str | None = None
+    rewards: tuple[InvokedReward, ...] = ()
+    """What the reward tables paid, in the order of paying."""
+    description: str | None = None
+    attributes: Attributes = ()

@@ -1,0 +1,158 @@
+"""What the engagement half needs from outside, and what it offers to those who route requests to it."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+import msgspec
+
+from tifo.engagement.commands import Command
+from tifo.engagement.facts import AnyFact
+from tifo.engagement.model import (
+    Application,
+    EarnedBadge,
+    Fan,
+    Game,
+    InvokedAction,
+    Profile,
+    Transaction,
+    UserQuest,
+)
+from tifo.kernel.ids import (
+    BadgeId,
+    ClientId,
+    ProfileId,
+    ProgramId,
+    QuestId,
+    RewardItemId,
+    UserQuestId,
+    UserQuestTaskId,
+)
+
+A = TypeVar("A")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class State(NamedTuple):
+    """What a batch of play commands of one application may touch, loaded beforehand with a few queries.
+
+    Absent keys mean "there is none". The rules find every fan by profile id here.
+    """
+
+    fans: Mapping[ProfileId, Fan]
+    by_custom_id: Mapping[str, ProfileId]
+    by_user_quest: Mapping[UserQuestId, ProfileId]
+    by_user_quest_task: Mapping[UserQuestTaskId, ProfileId]
+    used_codes: frozenset[tuple[ProfileId, str, str]] = frozenset()
+    """(profile, action key, code) of those among the batch's codes that were used before."""
+
+
+class Decision(NamedTuple):
+    """One accepted command's effects: applied whole, or not at all."""
+
+    answer: Any
+    """Of the command's answer type."""
+    fans: tuple[Fan, ...] = ()
+    """The new state of each fan that changed (or was created)."""
+    transactions: tuple[Transaction, ...] = ()
+    invoked: InvokedAction | None = None
+    facts: tuple[AnyFact, ...] = ()
+    """In causal order."""
+
+
+class Idempotency(NamedTuple):
+    """The `Idempotency-Key` header and a digest of method, path and body. Keys are scoped to the application."""
+
+    key: str
+    digest: bytes
+
+
+class Engine(Protocol):
+    """Accepts commands. State, ledger and facts of a command commit in one transaction, shared with others'."""
+
+    async def handle(self, command: Command[A], idempotency: Idempotency | None = None) -> A:
+        """The answer, once it is durable.
+
+        Raises `Rejected` (and its children) for bad input, with nothing changed; `Overloaded` where the bounded
+        queue is full; `Transient` where the store is out of reach. With `idempotency`: the same key and digest
+        again gives the first answer again, another digest raises `Conflict`.
+        """
+
+
+class Page(msgspec.Struct, Generic[T_co], frozen=True):
+    """One page of a list; `number` counts from 1."""
+
+    count: int
+    results: Sequence[T_co]
+    number: int
+    size: int
+
+
+class TransactionFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Every given field narrows; several values of one field widen."""
+
+    profile_ids: Sequence[ProfileId] = ()
+    reward_item_ids: Sequence[RewardItemId] = ()
+    reward_action_keys: Sequence[str] = ()
+    created_since: datetime | None = None
+    created_until: datetime | None = None
+    earned_only: bool = True
+    """Rewards of tables and quests only, which is what LiveLike's reward-transactions list."""
+
+
+class Queries(Protocol):
+    """Reads, for routes. Methods block; call them off the event loop. Lists are newest first and stable.
+
+    `NotFound` where the client id is unknown; a profile of another application is not found either.
+    """
+
+    def game(self, client_id: ClientId) -> Game: ...
+    def client_secret(self, client_id: ClientId) -> str: ...
+    def client_of_producer_token(self, token: str) -> ClientId | None:
+        """None for a token that is not valid. Tokens are stored as digests and compared in constant time."""
+
+    def profile(self, client_id: ClientId, profile_id: ProfileId) -> Profile: ...
+    def profile_by_custom_id(self, client_id: ClientId, custom_id: str) -> Profile: ...
+    def fan(self, client_id: ClientId, profile_id: ProfileId) -> Fan: ...
+    def profiles(self, client_id: ClientId, profile_ids: Sequence[ProfileId]) -> dict[ProfileId, Profile]: ...
+    def user_quest(self, client_id: ClientId, user_quest_id: UserQuestId) -> UserQuest: ...
+    def user_quests(
+        self,
+        client_id: ClientId,
+        profile_id: ProfileId,
+        *,
+        quest_ids: Sequence[QuestId] = (),
+        ids: Sequence[UserQuestId] = (),
+        page: int = 1,
+        size: int = 20,
+    ) -> Page[UserQuest]: ...
+    def transactions(
+        self, client_id: ClientId, where: TransactionFilter, *, page: int = 1, size: int = 20
+    ) -> Page[Transaction]: ...
+    def invoked_actions(
+        self,
+        client_id: ClientId,
+        *,
+        profile_ids: Sequence[ProfileId] = (),
+        program_id: ProgramId | None = None,
+        reward_action_keys: Sequence[str] = (),
+        page: int = 1,
+        size: int = 20,
+    ) -> Page[InvokedAction]: ...
+    def earned_badges(
+        self,
+        client_id: ClientId,
+        *,
+        profile_id: ProfileId | None = None,
+        badge_id: BadgeId | None = None,
+        page: int = 1,
+        size: int = 20,
+    ) -> Page[EarnedBadge]: ...
+
+
+class NewApplication(msgspec.Struct, frozen=True, kw_only=True):
+    """Shown once: the producer token is stored as a digest only."""
+
+    application: Application
+    client_secret: str
+    producer_token: str
