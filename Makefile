@@ -1,0 +1,20 @@
+# Each target makes the environment (.venv) itself; it needs Python 3.11 or newer and nothing else.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: setup demo test check bench
+setup: .venv/.done
+.venv/.done: pyproject.toml uv.lock scripts/setup.py
+	$(PYTHON) scripts/setup.py && touch $@
+
+demo: setup
+	$(BIN)/tifo demo
+
+test: setup
+	$(BIN)/pytest
+
+check: setup
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+bench: setup
+	$(BIN)/python -m benchmarks

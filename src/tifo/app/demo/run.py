@@ -1,0 +1,223 @@
+"""The demo from start to verdict. Everything goes through the command line and HTTP, as for a stranger."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from tifo.app.demo.play import PLAYING_AT_ONCE, play, set_up
+from tifo.app.demo.script import FanScript, expected_leaders, expected_rows, write_script
+from tifo.app.output import talk
+from tifo.kernel.errors import Transient
+
+SOURCE = "LiveLike_Demo"
+LEADERS = 5
+_ARRIVES_WITHIN_S = 30.0
+_STARTS_WITHIN_S = 20.0
+
+_LEADERBOARD = """
+    select livelike_profile_id, sum(reward_item_amount)::bigint as points
+    from (select livelike_profile_id, reward_item_name, reward_item_amount from {schema}.reward_item_rewarded
+          union all
+          select livelike_profile_id, reward_item_name, reward_item_amount from {schema}.quest_reward_awarded)
+    where reward_item_name = 'Points'
+    group by 1 order by points desc, 1 limit {places}
+"""
+_LATENCY = """
+    select count(*)::bigint as n,
+           quantile_cont(epoch_ms(uuid_ts) - epoch_ms("timestamp"), 0.5) / 1000 as median_s,
+           quantile_cont(epoch_ms(uuid_ts) - epoch_ms("timestamp"), 0.99) / 1000 as p99_s
+    from {schema}.tracks
+"""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the demo saw. `differences` is empty when all came out as the script says."""
+
+    expected: Mapping[str, int]
+    rows: Mapping[str, int]
+    leaders: list[dict[str, Any]]
+    audit: Mapping[str, Any]
+    events: int
+    events_per_s: float
+    median_s: float
+    p99_s: float
+    seconds: float
+    differences: list[str]
+
+
+def run_demo(*, fans: int, seed: int) -> Outcome:
+    """Plays the match on a Tifo started for it on a fresh folder, which is taken away afterwards."""
+    began = time.monotonic()
+    script = write_script(fans, seed)
+    with tempfile.TemporaryDirectory(prefix="tifo-demo-") as folder, _progress() as progress:
+        tifo = _Tifo(Path(folder))
+        with tifo.up():
+            app = tifo.command("app", "create", "Demo")
+            source = tifo.command("source", "create", SOURCE, "--type", "livelike")
+            tifo.command("app", "connect", app["client_id"], "--write-key", source["write_key"])
+            played_s = _play(tifo, app, script, progress)
+            expected = expected_rows(script)
+            rows, arrived_s = _wait_for_rows(tifo, source["schema"], expected, progress)
+            leaders = tifo.query(_LEADERBOARD.format(schema=source["schema"], places=LEADERS))
+            latency = tifo.query(_LATENCY.format(schema=source["schema"]))[0]
+            audit = tifo.audit()
+    return Outcome(
+        expected=expected,
+        rows=rows,
+        leaders=leaders,
+        audit=audit,
+        events=sum(rows.values()),
+        events_per_s=sum(rows.values()) / (played_s + arrived_s),
+        median_s=latency["median_s"],
+        p99_s=latency["p99_s"],
+        seconds=time.monotonic() - began,
+        differences=_differences(script, expected, rows, leaders, audit),
+    )
+
+
+def _differences(
+    script: list[FanScript],
+    expected: Mapping[str, int],
+    rows: Mapping[str, int],
+    leaders: list[dict[str, Any]],
+    audit: Mapping[str, Any],
+) -> list[str]:
+    found = [
+        f"{table}: {rows.get(table, 0)} rows, expected {count}"
+        for table, count in expected.items()
+        if rows.get(table, 0) != count
+    ]
+    best = [leader["points"] for leader in leaders]
+    if best != expected_leaders(script, LEADERS):
+        found.append(f"leaderboard: {best}, expected {expected_leaders(script, LEADERS)}")
+    if not audit["ok"]:
+        found.append(f"audit: {audit['problems']}")
+    if audit["rows"] != sum(expected.values()):
+        found.append(f"audit counts {audit['rows']} rows, expected {sum(expected.values())}")
+    return found
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description:<24}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=talk,
+    )
+
+
+def _play(tifo: "_Tifo", app: Mapping[str, str], script: list[FanScript], progress: Progress) -> float:
+    bar = progress.add_task("Fans that have played", total=len(script))
+
+    async def match() -> None:
+        connector = aiohttp.TCPConnector(limit=PLAYING_AT_ONCE)
+        async with aiohttp.ClientSession(connector=connector) as session:
+            game = await set_up(session, f"{tifo.address}/api/v1/", app)
+            await play(game, script, lambda: progress.advance(bar))
+
+    began = time.monotonic()
+    asyncio.run(match())
+    return time.monotonic() - began
+
+
+def _wait_for_rows(
+    tifo: "_Tifo", schema: str, expected: Mapping[str, int], progress: Progress
+) -> tuple[dict[str, int], float]:
+    """Until the six tables hold as many rows as expected, or time is up: then with what there is."""
+    bar = progress.add_task("Rows in the warehouse", total=sum(expected.values()))
+    began = time.monotonic()
+    while True:
+        rows = tifo.rows(schema, list(expected))
+        progress.update(bar, completed=sum(rows.values()))
+        waited = time.monotonic() - began
+        if sum(rows.values()) >= sum(expected.values()) or waited > _ARRIVES_WITHIN_S:
+            return rows, waited
+        time.sleep(0.2)
+
+
+class _Tifo:
+    """A Tifo on this folder, used by its command line."""
+
+    def __init__(self, folder: Path) -> None:
+        self.data = folder / "data"
+        self.port = _free_port()
+        self.address = f"http://127.0.0.1:{self.port}"
+
+    @contextlib.contextmanager
+    def up(self) -> Iterator[None]:
+        command = [*self._tifo("up"), "--host", "127.0.0.1", "--port", str(self.port)]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=self._env()) as process:
+            try:
+                self._wait_until_healthy(process)
+                yield
+            finally:
+                process.send_signal(signal.SIGTERM)
+                process.wait(timeout=15)
+        if process.returncode != 0:
+            raise Transient(f"tifo up ended with exit code {process.returncode}; see its log above.")
+
+    def command(self, *words: str) -> Any:
+        done = subprocess.run(
+            [*self._tifo(*words), "--json"], stdout=subprocess.PIPE, text=True, check=True, env=self._env()
+        )
+        return json.loads(done.stdout)
+
+    def query(self, sql: str) -> Any:
+        return self.command("sql", sql)
+
+    def audit(self) -> Any:
+        """Exit code 1 says that it found a problem; the document on stdout says which."""
+        done = subprocess.run(
+            [*self._tifo("audit"), "--json"], stdout=subprocess.PIPE, text=True, check=False, env=self._env()
+        )
+        return json.loads(done.stdout)
+
+    def rows(self, schema: str, tables: list[str]) -> dict[str, int]:
+        """Rows by table; a table that is not there yet has none."""
+        known = {
+            row["table_name"]
+            for row in self.query(f"select table_name from information_schema.tables where table_schema = '{schema}'")
+        }
+        there = [table for table in tables if table in known]
+        if not there:
+            return {}
+        parts = " union all ".join(f"select '{t}' as t, count(*)::bigint as n from {schema}.{t}" for t in there)
+        return {row["t"]: row["n"] for row in self.query(parts)}
+
+    def _tifo(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "tifo", *words]
+
+    def _env(self) -> dict[str, str]:
+        return {**os.environ, "TIFO_DATA": str(self.data)}
+
+    def _wait_until_healthy(self, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + _STARTS_WITHIN_S
+        while time.monotonic() < deadline and process.poll() is None:
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.address}/health", timeout=2):  # noqa: S310 (our own http address)
+                return
+            time.sleep(0.05)
+        raise Transient("Tifo did not come up in time; its log above says why.")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

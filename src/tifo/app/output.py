@@ -1,0 +1,57 @@
+"""What commands print: data on stdout (one JSON document with `--json`, a table otherwise), talk on stderr."""
+
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+
+import msgspec
+import structlog
+from rich.console import Console
+from rich.table import Table
+
+talk = Console(stderr=True, highlight=False)
+
+
+def show(data: object, *, as_json: bool) -> None:
+    """A mapping is one thing, a sequence of mappings is a list of things."""
+    if as_json:
+        sys.stdout.write(msgspec.json.encode(data).decode())
+        sys.stdout.write("\n")
+    elif isinstance(data, Mapping):
+        _show_thing(data)
+    elif isinstance(data, Sequence):
+        show_table(list(data))
+    sys.stdout.flush()
+
+
+def show_table(rows: Sequence[Mapping[str, object]]) -> None:
+    if not rows:
+        talk.print("(no rows)")
+        return
+    table = Table(*map(str, rows[0]), box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    # Not a terminal: as wide as the rows are, so that nothing is cut in a pipe.
+    Console(width=None if sys.stdout.isatty() else 10_000, soft_wrap=not sys.stdout.isatty()).print(table)
+
+
+def _show_thing(thing: Mapping[str, object]) -> None:
+    width = max(map(len, thing), default=0)
+    for key, value in thing.items():
+        sys.stdout.write(f"{key:<{width}}  {'' if value is None else value}\n")
+
+
+def log_to_stderr() -> None:
+    """Logs are lines on stderr: coloured on a terminal, JSON otherwise."""
+    pretty = sys.stderr.isatty()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )

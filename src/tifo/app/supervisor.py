@@ -1,0 +1,99 @@
+"""Runs each role in a process of its own, restarts one that dies, and stops them in the order that loses nothing."""
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+_log = structlog.get_logger("tifo.supervisor")
+
+STOP_WITHIN_S = 9.0
+"""All roles together; what has not stopped by then is killed (nothing acknowledged is lost by that)."""
+_LONGEST_PAUSE_S = 10.0
+_HEALTHY_AFTER_S = 30.0
+
+
+@dataclass
+class Child:
+    role: str
+    process: subprocess.Popen[bytes]
+    started: float
+    failures: int = 0
+    """Deaths in a row, each before the role had run for `_HEALTHY_AFTER_S`."""
+    restart_at: float | None = None
+
+
+def pause_s(failures: int) -> float:
+    """How long to wait before a role is started again: at once at first, then doubling."""
+    return 0.0 if failures <= 1 else min(_LONGEST_PAUSE_S, 0.1 * 2 ** (failures - 1))
+
+
+@dataclass
+class Supervisor:
+    """`command(role)` is what starts a role. Roles are started in the order given and stopped in that order too:
+    the caller names them so that each hands on what it has before the next one stops.
+
+    A role notices that the supervisor is gone (even by SIGKILL) when its standard input ends.
+    """
+
+    roles: Sequence[str]
+    arguments: Sequence[str]
+    children: dict[str, Child] = field(default_factory=dict)
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    def run(self) -> int:
+        """Returns the exit code: 0 when every role stopped by itself in time."""
+        for signal_number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(signal_number, lambda *_: self.stopping.set())
+        for role in self.roles:
+            self.children[role] = Child(role, self._start(role), time.monotonic())
+        while not self.stopping.wait(0.1):
+            for child in self.children.values():
+                self._look_after(child)
+        return self._stop()
+
+    def _start(self, role: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "tifo", "up", "--roles", role, *self.arguments]
+        # A session of its own: Ctrl-C reaches the supervisor alone, which then stops the roles in order.
+        return subprocess.Popen(
+            command, stdin=subprocess.PIPE, start_new_session=True, env={**os.environ, "TIFO_SUPERVISED": "1"}
+        )
+
+    def _look_after(self, child: Child) -> None:
+        now = time.monotonic()
+        if child.restart_at is not None:
+            if now >= child.restart_at:
+                child.process, child.started, child.restart_at = self._start(child.role), now, None
+            return
+        code = child.process.poll()
+        if code is None:
+            return
+        child.failures = child.failures + 1 if now - child.started < _HEALTHY_AFTER_S else 1
+        child.restart_at = now + pause_s(child.failures)
+        _log.warning("role died", role=child.role, exit_code=code, restart_in_s=round(child.restart_at - now, 1))
+
+    def _stop(self) -> int:
+        deadline = time.monotonic() + STOP_WITHIN_S
+        clean = True
+        for role, last in zip(self.roles, itertools.chain(self.roles[1:], [None]), strict=True):
+            process = self.children[role].process
+            if process.poll() is not None:
+                continue
+            process.send_signal(signal.SIGTERM)
+            # The last role may use all that is left; each before it leaves two seconds to those that follow.
+            left = deadline - time.monotonic() - (0 if last is None else 2.0)
+            try:
+                clean = process.wait(max(0.5, left)) == 0 and clean
+            except subprocess.TimeoutExpired:
+                _log.error("role did not stop in time and is killed", role=role)
+                process.kill()
+                process.wait()
+                clean = False
+        return 0 if clean else 1
