@@ -31,6 +31,15 @@ class Settings:
     flush_events: int = _setting(50_000, "number of waiting events that starts a load at once")
     log_retention_days: float = _setting(7.0, "how long the event log keeps what is loaded, in days")
 
+    def as_flags(self) -> list[str]:
+        """The same settings as flags of `tifo up`."""
+        return [
+            word
+            for known in fields(self)
+            if (value := getattr(self, known.name)) != known.default
+            for word in (f"--{known.name.replace('_', '-')}", str(value))
+        ]
+
     @property
     def database(self) -> Path:
         return self.data / "tifo.db"

@@ -17,7 +17,7 @@ _log = structlog.get_logger("tifo.supervisor")
 STOP_WITHIN_S = 9.0
 """All roles together; what has not stopped by then is killed (nothing acknowledged is lost by that)."""
 _LONGEST_PAUSE_S = 10.0
-_HEALTHY_AFTER_S = 30.0
+_HEALTHY_AFTER_S = 1.0
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """What the engagement half needs from outside, and what it offers to those who route requests to it."""
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
@@ -43,7 +44,7 @@ class State(NamedTuple):
     by_custom_id: Mapping[str, ProfileId]
     by_user_quest: Mapping[UserQuestId, ProfileId]
     by_user_quest_task: Mapping[UserQuestTaskId, ProfileId]
-    used_codes: frozenset[tuple[ProfileId, str, str]] = frozenset()
+    used_codes: AbstractSet[tuple[ProfileId, str, str]] = frozenset()
     """(profile, action key, code) of those among the batch's codes that were used before."""
 
 

@@ -9,24 +9,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from tifo.kernel.ids import MessageId, Position, SourceId
-
-
-class Accepted(NamedTuple):
-    """One valid message on its way into the log."""
-
-    message_id: MessageId
-    body: bytes
-    """The canonical message: one JSON object, UTF-8, no newline."""
-
-
-class Refused(NamedTuple):
-    """One message that failed on ingest: counted under Segment's code, with a sample of what came."""
-
-    code: str
-    detail: str
-    sample: bytes
-    """At most 2,048 bytes of the message as it was sent."""
+from tifo.kernel.ids import Position, SourceId
+from tifo.tracking.messages import Message, Refused
 
 
 class Append(NamedTuple):
@@ -34,7 +18,7 @@ class Append(NamedTuple):
 
     source_id: SourceId
     received_at: datetime
-    accepted: Sequence[Accepted]
+    accepted: Sequence[Message]
     refused: Sequence[Refused] = ()
 
 

@@ -13,7 +13,9 @@ def system_clock() -> datetime:
 
 def to_iso(moment: datetime) -> str:
     """`2026-11-24T10:00:00.123Z`."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
 
 
 def from_iso(text: str) -> datetime:
@@ -22,4 +24,6 @@ def from_iso(text: str) -> datetime:
     Raises ValueError where the text is no ISO 8601 time.
     """
     moment = datetime.fromisoformat(text)
+    if moment.tzinfo is UTC:
+        return moment
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

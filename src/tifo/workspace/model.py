@@ -41,8 +41,10 @@ class Catalog(Protocol):
     """What the workspace holds. Methods block. Readers see a change within a second, in every process."""
 
     def create_source(self, name: str, source_type: SourceType) -> Source:
-        """Make the slug (`LiveLike_Demo` → `livelike_demo`, by Segment's snake case; a number is added where it
-        is taken), the schema (the same) and a 32-character write key. Raises `Rejected` for an empty name.
+        """Make the slug (`LiveLike_Demo` → `livelike_demo`: small letters and digits, `_` for every run of anything
+        else; `_2`, `_3`, … is added where it is taken), the schema (the slug; behind a `_` where it begins with a
+        digit or is a name that warehouses use themselves) and a 32-character write key: see rules.py. Raises
+        `Rejected` for an empty name.
         """
 
     def sources(self) -> list[Source]: ...

@@ -1,17 +1,9 @@
 """The demo from start to verdict. Everything goes through the command line and HTTP, as for a stranger."""
 
 import asyncio
-import contextlib
-import json
-import os
-import signal
-import socket
-import subprocess
-import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,13 +13,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tifo.app.demo.play import PLAYING_AT_ONCE, play, set_up
 from tifo.app.demo.script import FanScript, expected_leaders, expected_rows, write_script
+from tifo.app.local import LocalTifo
 from tifo.app.output import talk
-from tifo.kernel.errors import Transient
 
 SOURCE = "LiveLike_Demo"
 LEADERS = 5
 _ARRIVES_WITHIN_S = 30.0
-_STARTS_WITHIN_S = 20.0
 
 _LEADERBOARD = """
     select livelike_profile_id, sum(reward_item_amount)::bigint as points
@@ -66,7 +57,7 @@ def run_demo(*, fans: int, seed: int) -> Outcome:
     began = time.monotonic()
     script = write_script(fans, seed)
     with tempfile.TemporaryDirectory(prefix="tifo-demo-") as folder, _progress() as progress:
-        tifo = _Tifo(Path(folder))
+        tifo = LocalTifo(Path(folder) / "data")
         with tifo.up():
             app = tifo.command("app", "create", "Demo")
             source = tifo.command("source", "create", SOURCE, "--type", "livelike")
@@ -123,7 +114,7 @@ def _progress() -> Progress:
     )
 
 
-def _play(tifo: "_Tifo", app: Mapping[str, str], script: list[FanScript], progress: Progress) -> float:
+def _play(tifo: LocalTifo, app: Mapping[str, str], script: list[FanScript], progress: Progress) -> float:
     bar = progress.add_task("Fans that have played", total=len(script))
 
     async def match() -> None:
@@ -138,7 +129,7 @@ def _play(tifo: "_Tifo", app: Mapping[str, str], script: list[FanScript], progre
 
 
 def _wait_for_rows(
-    tifo: "_Tifo", schema: str, expected: Mapping[str, int], progress: Progress
+    tifo: LocalTifo, schema: str, expected: Mapping[str, int], progress: Progress
 ) -> tuple[dict[str, int], float]:
     """Until the six tables hold as many rows as expected, or time is up: then with what there is."""
     bar = progress.add_task("Rows in the warehouse", total=sum(expected.values()))
@@ -150,74 +141,3 @@ def _wait_for_rows(
         if sum(rows.values()) >= sum(expected.values()) or waited > _ARRIVES_WITHIN_S:
             return rows, waited
         time.sleep(0.2)
-
-
-class _Tifo:
-    """A Tifo on this folder, used by its command line."""
-
-    def __init__(self, folder: Path) -> None:
-        self.data = folder / "data"
-        self.port = _free_port()
-        self.address = f"http://127.0.0.1:{self.port}"
-
-    @contextlib.contextmanager
-    def up(self) -> Iterator[None]:
-        command = [*self._tifo("up"), "--host", "127.0.0.1", "--port", str(self.port)]
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=self._env()) as process:
-            try:
-                self._wait_until_healthy(process)
-                yield
-            finally:
-                process.send_signal(signal.SIGTERM)
-                process.wait(timeout=15)
-        if process.returncode != 0:
-            raise Transient(f"tifo up ended with exit code {process.returncode}; see its log above.")
-
-    def command(self, *words: str) -> Any:
-        done = subprocess.run(
-            [*self._tifo(*words), "--json"], stdout=subprocess.PIPE, text=True, check=True, env=self._env()
-        )
-        return json.loads(done.stdout)
-
-    def query(self, sql: str) -> Any:
-        return self.command("sql", sql)
-
-    def audit(self) -> Any:
-        """Exit code 1 says that it found a problem; the document on stdout says which."""
-        done = subprocess.run(
-            [*self._tifo("audit"), "--json"], stdout=subprocess.PIPE, text=True, check=False, env=self._env()
-        )
-        return json.loads(done.stdout)
-
-    def rows(self, schema: str, tables: list[str]) -> dict[str, int]:
-        """Rows by table; a table that is not there yet has none."""
-        known = {
-            row["table_name"]
-            for row in self.query(f"select table_name from information_schema.tables where table_schema = '{schema}'")
-        }
-        there = [table for table in tables if table in known]
-        if not there:
-            return {}
-        parts = " union all ".join(f"select '{t}' as t, count(*)::bigint as n from {schema}.{t}" for t in there)
-        return {row["t"]: row["n"] for row in self.query(parts)}
-
-    def _tifo(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "tifo", *words]
-
-    def _env(self) -> dict[str, str]:
-        return {**os.environ, "TIFO_DATA": str(self.data)}
-
-    def _wait_until_healthy(self, process: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + _STARTS_WITHIN_S
-        while time.monotonic() < deadline and process.poll() is None:
-            with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.address}/health", timeout=2):  # noqa: S310 (our own http address)
-                return
-            time.sleep(0.05)
-        raise Transient("Tifo did not come up in time; its log above says why.")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -1,0 +1,160 @@
+"""The command line: nouns, then verbs. Data on stdout, talk on stderr.
+
+Exit codes: 0 done; 1 a check found a difference, or a role ended badly; 2 bad input (the message names it);
+75 try again later (the message says why).
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+
+from tifo.app import commands
+from tifo.app.output import log_to_stderr, show, show_table, talk
+from tifo.app.settings import Settings, load_settings
+from tifo.kernel.errors import Rejected, Transient
+
+OK, DIFFERENT, BAD_INPUT, TRY_LATER = 0, 1, 2, 75
+
+Data = Annotated[Path | None, Parameter(help="Folder that holds all state (default: tifo-data).")]
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document.")]
+
+app = App(name="tifo", help="Self-hosted fan engagement whose every achievement streams into your warehouse.")
+applications = App(name="app", help="Applications of the engagement half.")
+sources = App(name="source", help="Sources of the pipeline.")
+delivery = App(name="delivery", help="What arrived, what did not, and why.")
+for group in (applications, sources, delivery):
+    app.command(group)
+
+
+@app.command
+def up(
+    *,
+    data: Data = None,
+    host: str | None = None,
+    port: int | None = None,
+    public_url: str | None = None,
+    flush_s: float | None = None,
+    flush_events: int | None = None,
+    roles: Annotated[str, Parameter(help="Comma-separated: api, relay, loader.")] = ",".join(commands.ROLES),
+) -> int:
+    """Start Tifo: with several roles each in its own process, restarted when it dies."""
+    log_to_stderr()
+    settings = load_settings(
+        {
+            "data": data,
+            "host": host,
+            "port": port,
+            "public_url": public_url,
+            "flush_s": flush_s,
+            "flush_events": flush_events,
+        }
+    )
+    return commands.up(settings, roles.split(","))
+
+
+@app.command
+def demo(*, fans: int = 1000, seed: int = 11, json: Json = False) -> int:
+    """Play a match on a fresh Tifo and check every count."""
+    return commands.demo(fans=fans, seed=seed, as_json=json)
+
+
+@app.command
+def sql(query: str, /, *, data: Data = None, json: Json = False) -> int:
+    """Ask the warehouse (DuckDB's SQL, read-only)."""
+    rows = commands.query(_settings(data), query)
+    if json:
+        show(rows, as_json=True)
+    else:
+        show_table(rows)
+    return OK
+
+
+@app.command
+def audit(*, data: Data = None, json: Json = False) -> int:
+    """Prove ledger = events = warehouse rows. Exits with 1 where they differ."""
+    verdict = commands.audit(_settings(data))
+    show(verdict, as_json=json)
+    return OK if verdict["ok"] else DIFFERENT
+
+
+@applications.command(name="create")
+def app_create(name: str, /, *, data: Data = None, json: Json = False) -> int:
+    """Make an application. The secret and the token are shown this once."""
+    show(commands.create_application(_settings(data), name), as_json=json)
+    return OK
+
+
+@applications.command(name="connect")
+def app_connect(
+    client_id: str, /, *, write_key: str, endpoint: str | None = None, data: Data = None, json: Json = False
+) -> int:
+    """Send the application's events with this write key, to Tifo itself or to another Segment-compatible endpoint."""
+    show(commands.connect(_settings(data), client_id, write_key, endpoint), as_json=json)
+    return OK
+
+
+@applications.command(name="resend")
+def app_resend(client_id: str, /, *, data: Data = None, json: Json = False) -> int:
+    """Put the events that the endpoint refused for good back in line."""
+    show(commands.resend(_settings(data), client_id), as_json=json)
+    return OK
+
+
+@sources.command(name="create")
+def source_create(
+    name: str,
+    /,
+    *,
+    source_type: Annotated[Literal["livelike", "http"], Parameter(name="--type")],
+    data: Data = None,
+    json: Json = False,
+) -> int:
+    """Make a source, with its write key and its warehouse schema."""
+    show(commands.create_source(_settings(data), name, source_type), as_json=json)
+    return OK
+
+
+@sources.command(name="list")
+def source_list(*, data: Data = None, json: Json = False) -> int:
+    """The sources, with their write keys."""
+    show(commands.list_sources(_settings(data)), as_json=json)
+    return OK
+
+
+@delivery.command(name="errors")
+def delivery_errors(*, data: Data = None, json: Json = False) -> int:
+    """What was not taken or not delivered: refused on ingest, or by the endpoint, with reasons and samples."""
+    show(commands.errors(_settings(data)), as_json=json)
+    return OK
+
+
+def _settings(data: Path | None) -> Settings:
+    return load_settings({"data": data})
+
+
+def run(arguments: Sequence[str]) -> int:
+    """The exit code; every expected error becomes one line on stderr."""
+    try:
+        return _reported(lambda: app(arguments, exit_on_error=False, print_error=False, result_action="return_value"))
+    except CycloptsError as error:
+        talk.print(f"tifo: {error}\nSee tifo --help.", markup=False)
+        return BAD_INPUT
+
+
+def _reported(work: Callable[[], object]) -> int:
+    try:
+        result = work()
+    except Rejected as error:
+        talk.print(f"tifo: {error.message}", markup=False)
+        return BAD_INPUT
+    except Transient as error:
+        talk.print(f"tifo: {error.message}", markup=False)
+        return TRY_LATER
+    return result if isinstance(result, int) else OK
+
+
+def main() -> None:
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,157 @@
+"""What each command does, on the parts that `compose.py` makes. Works whether or not `tifo up` runs."""
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from tifo.app import compose, roles
+from tifo.app.audit import run_audit
+from tifo.app.demo.run import Outcome, run_demo
+from tifo.app.local import free_port
+from tifo.app.output import show, show_table, talk
+from tifo.app.settings import Settings
+from tifo.app.supervisor import Supervisor
+from tifo.kernel.clock import system_clock
+from tifo.kernel.errors import Rejected
+from tifo.kernel.ids import ClientId, uuid7
+from tifo.store.engine import create_application as new_application
+from tifo.workspace.model import SourceType
+
+ROLES = tuple(roles.RUN)
+"""In the order of stopping: the api last but for the loader, which carries what the others accepted."""
+
+
+def up(settings: Settings, wanted: Sequence[str]) -> int:
+    """Runs until SIGTERM or Ctrl-C. One role runs in this process; several under a supervisor."""
+    unknown = [role for role in wanted if role not in roles.RUN]
+    if unknown or not wanted:
+        raise Rejected(f"--roles has {unknown[0]!r}: known roles are {', '.join(ROLES)}.", field="roles")
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if settings.port == 0:
+        settings = dataclasses.replace(settings, port=free_port())
+    compose.open_state(settings).dispose()  # migrations, once, before the roles race for them
+    if len(wanted) == 1:
+        return roles.run(wanted[0], settings, supervised=os.environ.get("TIFO_SUPERVISED") == "1")
+    ordered = [role for role in ROLES if role in wanted]
+    if "api" in ordered:
+        talk.print(f"Tifo is at http://{settings.host}:{settings.port}, its data in {settings.data}. Ctrl-C stops it.")
+    return Supervisor(ordered, settings.as_flags()).run()
+
+
+def demo(*, fans: int, seed: int, as_json: bool) -> int:
+    """1 where anything differs from what the script says."""
+    outcome = run_demo(fans=fans, seed=seed)
+    if as_json:
+        show(dataclasses.asdict(outcome), as_json=True)
+    else:
+        _show_outcome(outcome)
+    return 1 if outcome.differences else 0
+
+
+def _show_outcome(outcome: Outcome) -> None:
+    show_table(
+        [
+            {"table": table, "rows": outcome.rows.get(table, 0), "expected": expected}
+            for table, expected in sorted(outcome.expected.items())
+        ]
+    )
+    talk.print("\nLeaderboard")
+    show_table(outcome.leaders)
+    talk.print()
+    audited = outcome.audit
+    show(
+        {
+            "audit": "ok" if audited["ok"] else audited["problems"],
+            "ledger = events = rows": f"{audited['ledger']} = {audited['events']} = {audited['rows']}",
+            "events a second": f"{outcome.events_per_s:,.0f}",
+            "action to queryable row": f"median {outcome.median_s:.2f} s, p99 {outcome.p99_s:.2f} s",
+            "took": f"{outcome.seconds:.1f} s",
+        },
+        as_json=False,
+    )
+    for difference in outcome.differences:
+        talk.print(f"DIFFERS  {difference}", style="bold red", markup=False)
+    if not outcome.differences:
+        talk.print("Everything came out as the script says.", style="bold green")
+
+
+def create_application(settings: Settings, name: str) -> dict[str, Any]:
+    made = new_application(compose.open_state(settings), name, system_clock, uuid7)
+    return {
+        "client_id": made.application.id,
+        "client_secret": made.client_secret,
+        "producer_token": made.producer_token,
+        "program_id": made.application.default_program_id,
+    }
+
+
+def connect(settings: Settings, client_id: str, write_key: str, endpoint: str | None) -> dict[str, Any]:
+    connection = compose.catalog_of(compose.open_state(settings)).connect(ClientId(client_id), write_key, endpoint)
+    return {"client_id": connection.client_id, "endpoint": connection.endpoint or "Tifo"}
+
+
+def resend(settings: Settings, client_id: str) -> dict[str, Any]:
+    return {"resent": compose.facts_of(compose.open_state(settings)).resend(ClientId(client_id), None)}
+
+
+def create_source(settings: Settings, name: str, source_type: str) -> dict[str, Any]:
+    source = compose.catalog_of(compose.open_state(settings)).create_source(name, SourceType(source_type))
+    return {"id": source.id, "slug": source.slug, "schema": source.schema, "write_key": source.write_key}
+
+
+def list_sources(settings: Settings) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": source.id,
+            "name": source.name,
+            "slug": source.slug,
+            "schema": source.schema,
+            "type": source.type.value,
+            "enabled": source.enabled,
+            "write_key": source.write_key,
+        }
+        for source in compose.catalog_of(compose.open_state(settings)).sources()
+    ]
+
+
+def query(settings: Settings, sql: str) -> list[dict[str, Any]]:
+    return compose.open_warehouse(settings).query(sql)
+
+
+def audit(settings: Settings) -> dict[str, Any]:
+    return run_audit(settings)
+
+
+def errors(settings: Settings) -> list[dict[str, Any]]:
+    """Both kinds in one list: what failed on ingest by code, and each fact that the endpoint refused for good."""
+    catalog = compose.catalog_of(compose.open_state(settings))
+    slugs = {source.id: source.slug for source in catalog.sources()}
+    with contextlib.closing(compose.open_log_reader(settings)) as log:
+        refused = [
+            {
+                "where": "ingest",
+                "source": slugs.get(count.source_id, count.source_id),
+                "code": count.code,
+                "count": count.total,
+                "detail": count.detail,
+                "sample": None if count.sample is None else count.sample.decode(errors="replace"),
+            }
+            for count in log.ingest_counts()
+            if count.code != "received"
+        ]
+    facts = compose.facts_of(compose.open_state(settings))
+    for connection in catalog.connections():
+        refused += [
+            {
+                "where": "relay",
+                "source": connection.client_id,
+                "code": str(aside.status),
+                "count": 1,
+                "detail": aside.answer,
+                "sample": aside.fact.id,
+            }
+            for aside in facts.set_aside_facts(connection.client_id)
+        ]
+    return refused

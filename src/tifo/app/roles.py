@@ -1,0 +1,116 @@
+"""What `tifo up` runs: the api answers, the relay sends facts, the loader fills the warehouse. Each also runs alone."""
+
+import asyncio
+import signal
+import sys
+import threading
+from collections.abc import Awaitable, Callable
+
+import uvloop
+
+from tifo.api.tracking import TrackingApi
+from tifo.app import compose
+from tifo.app.settings import Settings
+from tifo.app.web import dispatch, serve, stop_on_signals, when_parent_ends
+from tifo.delivery.loader import Loader
+from tifo.eventlog.ports import Append, Appended
+from tifo.kernel.batching import GroupCommit
+from tifo.kernel.clock import system_clock
+from tifo.kernel.ids import uuid7
+from tifo.livelike.app import livelike_app
+from tifo.source.endpoint import open_session
+from tifo.source.relay import Relay
+from tifo.store.catalog import WriteKeys
+from tifo.store.engine import SqlEngine
+from tifo.store.queries import SqlQueries
+
+Role = Callable[[asyncio.Event], Awaitable[None]]
+"""Runs until the event is set, then finishes what it was handed."""
+
+_BATCH_EVENTS, _WAITING_EVENTS = 10_000, 100_000
+"""Of the event log: at most so many events in one commit, and so many waiting for theirs."""
+
+
+def run(role: str, settings: Settings, *, supervised: bool) -> int:
+    """Until SIGTERM, Ctrl-C, or (supervised) until the supervisor is gone."""
+    return RUN[role](settings, supervised)
+
+
+def _run_relay(settings: Settings, supervised: bool) -> int:
+    return _run_async(_relay(settings), supervised)
+
+
+def _run_api(settings: Settings, supervised: bool) -> int:
+    return _run_async(_api(settings), supervised)
+
+
+def _run_async(role: Role, supervised: bool) -> int:
+    async def main() -> None:
+        stop = asyncio.Event()
+        stop_on_signals(stop)
+        if supervised:
+            loop = asyncio.get_running_loop()
+            when_parent_ends(sys.stdin.fileno(), lambda: loop.call_soon_threadsafe(stop.set))
+        await role(stop)
+
+    uvloop.run(main())
+    return 0
+
+
+def _api(settings: Settings) -> Role:
+    async def api(stop: asyncio.Event) -> None:
+        database = compose.open_state(settings)
+        log = compose.open_log(settings)
+        appends = GroupCommit[Append, Appended](
+            log.append,
+            max_batch=_BATCH_EVENTS,
+            max_waiting=_WAITING_EVENTS,
+            weigh=lambda append: len(append.accepted) + len(append.refused),
+            name="event-log",
+        )
+        engine = SqlEngine(database, system_clock, uuid7)
+        write_keys = WriteKeys(compose.catalog_of(database))
+        tracking = TrackingApi(appends, write_keys.source_of, system_clock, uuid7)
+        livelike = livelike_app(engine, SqlQueries(database), public_url=settings.public_url or None)
+        await serve(dispatch(tracking, livelike), host=settings.host, port=settings.port, stop=stop)
+        await engine.close()
+        await appends.close()
+        log.close()
+        database.dispose()
+
+    return api
+
+
+def _relay(settings: Settings) -> Role:
+    async def relay(stop: asyncio.Event) -> None:
+        database = compose.open_state(settings)
+        feed, catalog = compose.facts_of(database), compose.catalog_of(database)
+        async with open_session() as session:
+            await Relay(feed, catalog, session, compose.own_address(settings)).run(stop)
+        database.dispose()
+
+    return relay
+
+
+def _run_loader(settings: Settings, supervised: bool) -> int:
+    stop = threading.Event()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signal_number, lambda *_: stop.set())
+    if supervised:
+        when_parent_ends(sys.stdin.fileno(), stop.set)
+    database = compose.open_state(settings)
+    log = compose.open_log_reader(settings)
+    loader = Loader(
+        log,
+        compose.open_warehouse(settings),
+        compose.catalog_of(database).sources,
+        flush_s=settings.flush_s,
+        flush_events=settings.flush_events,
+    )
+    loader.run(stop)
+    log.close()
+    return 0
+
+
+RUN: dict[str, Callable[[Settings, bool], int]] = {"relay": _run_relay, "api": _run_api, "loader": _run_loader}
+"""By name, in the order of stopping: the relay needs the api, and the loader carries what both have accepted."""

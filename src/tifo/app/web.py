@@ -1,0 +1,70 @@
+"""The one HTTP server: plain ASGI for the Tracking API, Litestar for all else, on Granian."""
+
+import asyncio
+import signal
+import threading
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from granian.constants import Interfaces
+from granian.http import HTTP1Settings
+from granian.server.embed import Server
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_BACKLOG = 1024
+_BUFFER_BYTES = 1024 * 1024
+
+
+def dispatch(tracking: AsgiApp, rest: Any) -> AsgiApp:
+    """`/v1/…` goes to the Tracking API without passing a router (design.md, decision 14)."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith("/v1/"):
+            await tracking(scope, receive, send)
+        else:
+            await rest(scope, receive, send)
+
+    return app
+
+
+async def serve(app: AsgiApp, *, host: str, port: int, stop: asyncio.Event) -> None:
+    """Serves until `stop`, then answers the requests that are under way."""
+    server = Server(
+        app,
+        address=host,
+        port=port,
+        interface=Interfaces.ASGI,
+        backlog=_BACKLOG,
+        websockets=False,
+        log_enabled=False,
+        http1_settings=HTTP1Settings(max_buffer_size=_BUFFER_BYTES),
+    )
+    serving = asyncio.create_task(server.serve())
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    if not serving.done():
+        server.stop()  # type: ignore[no-untyped-call]  # Granian's embedded server has no types
+    stopped.cancel()
+    await serving
+
+
+def stop_on_signals(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signal_number, stop.set)
+
+
+def when_parent_ends(stdin: int, act: Callable[[], object]) -> None:
+    """Call `act` once the pipe on `stdin` ends: the supervisor has died without a word."""
+
+    def wait() -> None:
+        with open(stdin, "rb", closefd=False) as pipe:
+            while pipe.read(1):
+                pass
+        act()
+
+    threading.Thread(target=wait, name="parent-watch", daemon=True).start()

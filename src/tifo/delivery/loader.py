@@ -1,0 +1,290 @@
+"""The loader: what is in the log becomes rows in the warehouse, in order, every event once.
+
+Each source has its own cursor, kept by the warehouse and committed together with the rows. Whatever fails, the
+cursor stays, and the events are read again.
+
+An event of a source that the catalog does not hold (any more) is loaded all the same: into the schema that the
+warehouse remembers for the source, or, where it knows none, into `unknown_source_<id>` once the source has been
+missing for `MISSING_S` seconds (a catalog may show a new source a second late).
+"""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
+
+from tifo.delivery.pieces import Cursor, Piece, as_discard, as_load, halves
+from tifo.eventlog.ports import Block, EventLog
+from tifo.kernel.clock import Clock, system_clock
+from tifo.kernel.errors import Conflict, Transient
+from tifo.kernel.ids import Position, SourceId
+from tifo.kernel.names import snake_case
+from tifo.warehouses.ports import Loaded, Warehouse
+from tifo.workspace.model import Source
+
+FLUSH_BYTES = 64 << 20
+MISSING_S = 5.0
+
+_READ_EVENTS = 5_000
+_LEAST_EVENTS = 1_000
+_BACKOFF_CAP_S = 10.0
+_DRAIN_POLL_S = 0.1
+
+_EVENTS = Counter("tifo_loader_events", "Events that the loader has handled")
+_ROWS = Counter("tifo_loader_rows", "Rows inserted into the warehouse")
+_DUPLICATES = Counter("tifo_loader_duplicates", "Rows not inserted because their id was there already")
+_DISCARDS = Counter("tifo_loader_discards", "Values and messages set aside in _discards")
+_FAILURES = Counter("tifo_loader_failures", "Loads that failed and are tried again")
+_LAG = Gauge("tifo_loader_lag_seconds", "How long events have been waiting in the log; 0 where none waits")
+_LATENCY = Histogram(
+    "tifo_loader_latency_seconds",
+    "From receipt to row, of each load's oldest event",
+    buckets=(0.5, 1, 2, 3, 5, 10, 30, 60, 300, 3600),
+)
+
+_log = structlog.get_logger("tifo.loader")
+
+
+class Waiting(NamedTuple):
+    """What the log holds beyond what was read."""
+
+    events: int
+    seconds: float
+    """Since the loader first saw them."""
+
+
+def should_flush(waiting: Waiting, *, flush_s: float, flush_events: int) -> bool:
+    return waiting.events > 0 and (waiting.seconds >= flush_s or waiting.events >= flush_events)
+
+
+def backoff_s(failures: int, least_s: float, jitter: float) -> float:
+    """Before the next attempt: `least_s` doubled with each failure after the first, capped; `jitter` is 0 to 1."""
+    return min(_BACKOFF_CAP_S, least_s * 2.0 ** min(failures - 1, 16)) * (0.5 + jitter / 2)
+
+
+class Loader:
+    """One warehouse's loader. `run` blocks; all else is called by it (or by a test) in the same thread."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        warehouse: Warehouse,
+        sources: Callable[[], Sequence[Source]],
+        clock: Clock = system_clock,
+        *,
+        flush_s: float = 2.0,
+        flush_events: int = 50_000,
+        poll_s: float = 0.1,
+        drain_s: float = 8.0,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._log = log
+        self._warehouse = warehouse
+        self._sources = sources
+        self._clock = clock
+        self._flush_s = flush_s
+        self._flush_events = flush_events
+        self._poll_s = poll_s
+        self._drain_s = drain_s
+        self._monotonic = monotonic
+        self._cursors: dict[SourceId, Cursor] | None = None
+        self._missing: dict[SourceId, float] = {}
+        self._read_to = Position(0)
+        self._waiting_since: float | None = None
+        self._failures = 0
+        self._retry_at = 0.0
+
+    def run(self, stop: threading.Event) -> None:
+        """Load until `stop`, then what is still in the log, for at most `drain_s` seconds (the rest stays there)."""
+        while not stop.is_set():
+            stop.wait(self.step())
+        self._drain()
+
+    def step(self) -> float:
+        """Look at the log, load where it is time to. Returns the seconds to wait before the next step."""
+        now = self._monotonic()
+        if now < self._retry_at:
+            return self._retry_at - now
+        if not should_flush(self._waiting(now), flush_s=self._flush_s, flush_events=self._flush_events):
+            return self._poll_s
+        try:
+            self.flush()
+        except (Transient, Conflict) as error:
+            return self._failed(error)
+        return 0.0
+
+    def flush(self) -> int:
+        """Load what waits, in one go of bounded size. Returns the number of events handled.
+
+        Raises `Transient` or `Conflict` where the warehouse cannot take them now; what was not committed is read again.
+        """
+        end = self._log.end()
+        try:
+            cursors = self._restored(end)
+            pieces = self._read(list(cursors.values()), end)
+            if any(piece.events for piece in pieces):
+                self._load(pieces)
+        except BaseException:
+            self._cursors = None  # whether the warehouse has committed is unknown: ask it
+            raise
+        self._failures = 0
+        self._note_read(cursors, end)
+        return sum(piece.events for piece in pieces)
+
+    def _drain(self) -> None:
+        deadline = self._monotonic() + self._drain_s
+        target = self._log.end()
+        while self._cursors is None or self._read_to < target:
+            if self._monotonic() >= deadline:
+                _log.warning(
+                    "loader.stopped_behind", read=self._read_to, end=target, hint="the next start goes on there"
+                )
+                return
+            try:
+                if not self.flush():
+                    return
+            except (Transient, Conflict) as error:
+                self._failed(error)
+                time.sleep(_DRAIN_POLL_S)
+
+    def _failed(self, error: Transient | Conflict) -> float:
+        self._failures += 1
+        _FAILURES.inc()
+        least_s = error.retry_after_s if isinstance(error, Transient) else _DRAIN_POLL_S
+        wait_s = backoff_s(self._failures, least_s, random.random())  # noqa: S311 (no secret)
+        self._retry_at = self._monotonic() + wait_s
+        _log.warning(
+            "loader.failed", error=error.message, code=error.code, attempt=self._failures, wait_s=round(wait_s, 2)
+        )
+        return wait_s
+
+    def _waiting(self, now: float) -> Waiting:
+        events = max(0, self._log.end() - self._read_to)
+        if not events:
+            self._waiting_since = None
+        elif self._waiting_since is None:
+            self._waiting_since = now
+        seconds = 0.0 if self._waiting_since is None else now - self._waiting_since
+        _LAG.set(seconds)
+        return Waiting(events, seconds)
+
+    def _note_read(self, cursors: dict[SourceId, Cursor], end: Position) -> None:
+        read_to = min((cursor.read for cursor in cursors.values()), default=end)
+        # Events of a source that may yet appear in the catalog still wait: come back after flush_s.
+        self._read_to = min(read_to, Position(end - 1)) if self._missing else read_to
+        self._waiting_since = None
+
+    def _restored(self, end: Position) -> dict[SourceId, Cursor]:
+        """A cursor for every source that may have events, as far as the schema to load them into is known."""
+        if self._cursors is None:
+            stored = self._warehouse.positions()
+            self._cursors = {
+                SourceId(name): Cursor(
+                    SourceId(name), cursor.schema, cursor.position, _start(name, cursor.position, end)
+                )
+                for name, cursor in stored.items()
+            }
+        for source_id, schema in self._schemas(self._cursors).items():
+            if source_id not in self._cursors:
+                self._cursors[source_id] = Cursor(source_id, schema, Position(0), Position(0))
+            self._cursors[source_id].schema = schema
+        return self._cursors
+
+    def _schemas(self, known: dict[SourceId, Cursor]) -> dict[SourceId, str]:
+        schemas = {source.id: source.schema for source in self._sources()}
+        now = self._monotonic()
+        sent = {count.source_id for count in self._log.ingest_counts() if count.code == "received"}
+        self._missing = {
+            source_id: self._missing.get(source_id, now) for source_id in sent - schemas.keys() - known.keys()
+        }
+        overdue = [source_id for source_id, since in self._missing.items() if now - since >= MISSING_S]
+        for source_id in overdue:
+            schemas[source_id] = f"unknown_source_{snake_case(source_id)}"
+            del self._missing[source_id]
+            _log.warning("loader.unknown_source", source_id=source_id, schema=schemas[source_id])
+        return schemas
+
+    def _read(self, cursors: Sequence[Cursor], end: Position) -> list[Piece]:
+        """What comes next, the sources that are furthest behind first; the events of all together are bounded."""
+        room = max(_LEAST_EVENTS, self._flush_events >> self._failures)
+        room_bytes = FLUSH_BYTES
+        pieces = []
+        for cursor in sorted(cursors, key=lambda cursor: cursor.read):
+            blocks = self._read_one(cursor, end, room, room_bytes)
+            piece = Piece(cursor, blocks, cursor.read)
+            room -= piece.events
+            room_bytes -= sum(len(block.bodies) for block in blocks)
+            pieces.append(piece)
+        return pieces
+
+    def _read_one(self, cursor: Cursor, end: Position, room: int, room_bytes: int) -> list[Block]:
+        """Moves the cursor's `read`. One read may pass the bytes' bound by its own size, which its events bound."""
+        blocks: list[Block] = []
+        while room > 0 and room_bytes > 0:
+            found = self._log.read(cursor.read, max_events=min(room, _READ_EVENTS), source_id=cursor.source_id)
+            if not found:
+                cursor.read = max(cursor.read, end)
+                break
+            blocks += found
+            cursor.read = Position(found[-1].first + found[-1].size - 1)
+            room -= sum(block.size for block in found)
+            room_bytes -= sum(len(block.bodies) for block in found)
+        return blocks
+
+    def _load(self, pieces: Sequence[Piece]) -> None:
+        """All pieces in one transaction; where what they hold is refused, apart, until the culprit is alone."""
+        try:
+            loaded = self._warehouse.load([as_load(piece) for piece in pieces])
+        except (Transient, Conflict):
+            raise
+        except Exception as error:  # noqa: BLE001 (no message may stop the others, whatever it breaks)
+            self._load_apart(pieces, error)
+        else:
+            self._committed(pieces, loaded)
+
+    def _load_apart(self, pieces: Sequence[Piece], error: Exception) -> None:
+        if len(pieces) > 1:
+            for piece in pieces:
+                self._load([piece])
+        elif pieces[0].events > 1:
+            for half in halves(pieces[0]):
+                self._load([half])
+        else:
+            self._set_aside(pieces[0], error)
+
+    def _set_aside(self, piece: Piece, error: Exception) -> None:
+        if not piece.events:
+            raise Transient(f"The warehouse refuses to move a position: {error}") from error
+        _log.warning("loader.message_set_aside", position=piece.position, schema=piece.cursor.schema, error=str(error))
+        try:
+            loaded = self._warehouse.load([as_discard(piece, f"refused by the warehouse: {error}")])
+        except (Transient, Conflict):
+            raise
+        except Exception as second:
+            raise Transient(f"The warehouse does not even take a discarded message: {second}") from second
+        self._committed([piece], loaded)
+
+    def _committed(self, pieces: Sequence[Piece], loaded: Sequence[Loaded]) -> None:
+        for piece, result in zip(pieces, loaded, strict=True):
+            piece.cursor.committed = piece.position
+            _EVENTS.inc(piece.events)
+            _ROWS.inc(sum(result.rows.values()))
+            _DUPLICATES.inc(result.duplicates)
+            _DISCARDS.inc(result.discarded)
+            for notice in result.notices:
+                _log.info("loader.schema_changed", schema=piece.cursor.schema, notice=notice)
+        received = [block.received_at for piece in pieces for block in piece.blocks]
+        if received:
+            _LATENCY.observe((self._clock() - min(received)).total_seconds())
+
+
+def _start(name: str, position: Position, end: Position) -> Position:
+    """Where to read on. A cursor beyond the log's end belongs to a log that is gone: read this one from its start."""
+    if position <= end:
+        return position
+    _log.warning("loader.log_is_shorter", connection=name, position=position, end=end, hint="reading it from its start")
+    return Position(0)

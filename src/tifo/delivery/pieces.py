@@ -1,0 +1,70 @@
+"""Neighbouring events of one source on their way into a warehouse, and how they are taken apart to find a culprit."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tifo.eventlog.ports import Block
+from tifo.kernel.clock import to_iso
+from tifo.kernel.ids import Position, SourceId
+from tifo.warehouses.messages import convert, set_aside
+from tifo.warehouses.ports import Discard, Load, Table
+
+
+@dataclass
+class Cursor:
+    """How far one source has come."""
+
+    source_id: SourceId
+    schema: str
+    committed: Position
+    """What the warehouse holds."""
+    read: Position
+    """What the loader has read: ahead of `committed` during a load, and where only other sources' events follow."""
+
+
+class Piece(NamedTuple):
+    cursor: Cursor
+    blocks: Sequence[Block]
+    position: Position
+    """The cursor's position once the piece is loaded."""
+
+    @property
+    def events(self) -> int:
+        return sum(block.size for block in self.blocks)
+
+
+def as_load(piece: Piece) -> Load:
+    """The events as rows. Without events the load only moves the cursor."""
+    converted = convert(b"".join(block.bodies for block in piece.blocks))
+    return _load(piece, converted.tables, converted.discards)
+
+
+def as_discard(piece: Piece, reason: str) -> Load:
+    """A load that sets the piece's only event aside, whole, instead of making rows of it."""
+    (block,) = piece.blocks
+    discard = set_aside(block.bodies.rstrip(b"\n"), reason)
+    if discard.received_at is None:
+        discard = discard._replace(received_at=to_iso(block.received_at))
+    return _load(piece, {}, [discard])
+
+
+def halves(piece: Piece) -> tuple[Piece, Piece]:
+    """Of a piece of at least two events."""
+    events = [event for block in piece.blocks for event in _single_events(block)]
+    middle = len(events) // 2
+    first, second = events[:middle], events[middle:]
+    return Piece(piece.cursor, first, first[-1].first), Piece(piece.cursor, second, piece.position)
+
+
+def _load(piece: Piece, tables: Mapping[str, Table], discards: Sequence[Discard]) -> Load:
+    cursor = piece.cursor
+    return Load(cursor.source_id, cursor.schema, cursor.committed, piece.position, tables, discards)
+
+
+def _single_events(block: Block) -> list[Block]:
+    lines = block.bodies.split(b"\n")[: block.size]
+    return [
+        Block(Position(block.first + number), 1, block.source_id, block.received_at, line + b"\n")
+        for number, line in enumerate(lines)
+    ]

@@ -1,0 +1,53 @@
+"""Several commands on one state: each sees the effects of those before it, and a rejected one leaves none."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from tifo.engagement.commands import PlayCommand
+from tifo.engagement.model import Fan, Game
+from tifo.engagement.ports import Decision, State
+from tifo.engagement.rules import decide
+from tifo.kernel.ids import NewId, ProfileId, UserQuestId, UserQuestTaskId
+
+
+class Working:
+    """The state of one application while a batch runs. Made from what was loaded; `play` moves it on."""
+
+    def __init__(
+        self,
+        game: Game,
+        *,
+        fans: Mapping[ProfileId, Fan] | None = None,
+        used_codes: set[tuple[ProfileId, str, str]] | None = None,
+    ) -> None:
+        self.game = game
+        self.fans: dict[ProfileId, Fan] = {}
+        self.by_custom_id: dict[str, ProfileId] = {}
+        self.by_user_quest: dict[UserQuestId, ProfileId] = {}
+        self.by_user_quest_task: dict[UserQuestTaskId, ProfileId] = {}
+        self.used_codes = used_codes if used_codes is not None else set()
+        for fan in (fans or {}).values():
+            self._take(fan)
+
+    def play(self, command: PlayCommand, now: datetime, new_id: NewId) -> Decision:
+        """Raises what the rules raise; then nothing has changed."""
+        state = State(self.fans, self.by_custom_id, self.by_user_quest, self.by_user_quest_task, self.used_codes)
+        decision = decide(self.game, state, command, now, new_id)
+        for fan in decision.fans:
+            self._take(fan)
+        invoked = decision.invoked
+        if invoked is not None and invoked.code is not None:
+            self.used_codes.add((invoked.profile_id, invoked.reward_action_key, invoked.code))
+        return decision
+
+    def _take(self, fan: Fan) -> None:
+        profile = fan.profile
+        before = self.fans.get(profile.id)
+        self.fans[profile.id] = fan
+        if profile.custom_id is not None:
+            self.by_custom_id[profile.custom_id] = profile.id
+        if before is not None and len(before.user_quests) == len(fan.user_quests):
+            return
+        for user_quest in fan.user_quests.values():
+            self.by_user_quest[user_quest.id] = profile.id
+            self.by_user_quest_task.update((task.id, profile.id) for task in user_quest.tasks)

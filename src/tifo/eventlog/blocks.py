@@ -1,0 +1,69 @@
+"""What every log makes of a batch: fingerprints, blocks, and blocks cut to a reader's wish."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from tifo.eventlog.ports import Append, Appended, Block
+from tifo.kernel.ids import Position, SourceId
+from tifo.tracking.messages import Refused
+
+RECEIVED, DUPLICATE = "received", "duplicate"
+FINGERPRINT_BYTES = 16
+
+
+def fingerprint(source_id: SourceId, message_id: str) -> bytes:
+    """128 bits of (source, message id): two different ones are alike less often than disks lie."""
+    return hashlib.blake2b(f"{source_id}\0{message_id}".encode(), digest_size=FINGERPRINT_BYTES).digest()
+
+
+class Sorted(NamedTuple):
+    """A batch without its duplicates, sorted by source."""
+
+    fresh: dict[SourceId, list[tuple[bytes, bytes]]]
+    """(fingerprint, body), in the order of arrival."""
+    appended: list[Appended]
+    counts: Counter[tuple[SourceId, str]]
+    refused: dict[tuple[SourceId, str], Refused]
+    """The newest of each source and code."""
+
+
+def fingerprints_of(batch: Sequence[Append]) -> list[list[bytes]]:
+    return [[fingerprint(append.source_id, message.message_id) for message in append.accepted] for append in batch]
+
+
+def sort_out(batch: Sequence[Append], fingerprints: Sequence[Sequence[bytes]], known: Iterable[bytes]) -> Sorted:
+    """`known` holds those of the fingerprints that came before this batch."""
+    seen = set(known)
+    result = Sorted({}, [], Counter(), {})
+    for append, prints in zip(batch, fingerprints, strict=True):
+        source = append.source_id
+        stored = 0
+        for message, mark in zip(append.accepted, prints, strict=True):
+            if mark not in seen:
+                seen.add(mark)
+                result.fresh.setdefault(source, []).append((mark, message.body))
+                stored += 1
+        duplicates = len(append.accepted) - stored
+        result.appended.append(Appended(stored, duplicates))
+        if stored:
+            result.counts[source, RECEIVED] += stored
+        if duplicates:
+            result.counts[source, DUPLICATE] += duplicates
+        for refused in append.refused:
+            result.counts[source, refused.code] += 1
+            result.refused[source, refused.code] = refused
+    return result
+
+
+def cut(block: Block, after: Position, max_events: int) -> Block | None:
+    """The part of the block that follows `after`, of at most `max_events`; None where nothing is left."""
+    skip = max(0, after + 1 - block.first)
+    size = min(block.size - skip, max_events)
+    if size <= 0:
+        return None
+    if skip == 0 and size == block.size:
+        return block
+    lines = block.bodies.split(b"\n")[skip : skip + size]
+    return block._replace(first=Position(block.first + skip), size=size, bodies=b"\n".join(lines) + b"\n")

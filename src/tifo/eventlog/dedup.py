@@ -1,0 +1,137 @@
+"""Which messages came in the last day: 16 bytes each, in sorted runs on disk, looked up many at a time.
+
+The newest fingerprints are a set in memory. When it is full it becomes a run: a file of sorted 128-bit numbers, mapped
+into memory, so that only the pages in use take room. Eight runs of alike size merge into one, which keeps their number
+(and the cost of a look-up) logarithmic; only runs of the same hour merge, so that each can be forgotten when its hour
+leaves the window. Runs are derived from the log: what they lack is read from it again.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tifo.eventlog.blocks import FINGERPRINT_BYTES
+
+Numbers = npt.NDArray[np.uint64]
+_HOUR_S = 3600
+_MERGE_AT = 8
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """`numbers` has two rows, the high and the low half of each fingerprint, sorted by the high one."""
+
+    path: Path
+    hour: int
+    tier: int
+    through: int
+    """The log's position up to which this run was complete when it was made."""
+    numbers: Numbers
+
+    def holds(self, high: Numbers, low: Numbers) -> npt.NDArray[np.bool_]:
+        first = np.searchsorted(self.numbers[0], high, side="left")
+        after = np.searchsorted(self.numbers[0], high, side="right")
+        found = np.zeros(len(high), dtype=bool)
+        # Few get here but true duplicates: two fingerprints seldom share their high half.
+        for index in np.flatnonzero(after > first):
+            found[index] = bool(np.any(self.numbers[1][first[index] : after[index]] == low[index]))
+        return found
+
+
+class DedupIndex:
+    """Used by the one writer of a log. `max_recent` fingerprints stay in memory."""
+
+    def __init__(self, directory: Path, *, window_s: float, max_recent: int = 200_000) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._directory = directory
+        self._window_s = window_s
+        self._max_recent = max_recent
+        self._recent: set[bytes] = set()
+        self._recent_hour = 0
+        self._recent_through = 0
+        self._runs = sorted(map(_open, directory.glob("*.npy")), key=lambda run: run.through)
+
+    def through(self) -> int:
+        """Everything up to this position of the log is in a run; what follows must be added again."""
+        return max((run.through for run in self._runs), default=0)
+
+    def known(self, prints: Sequence[bytes]) -> list[bytes]:
+        """Those of the fingerprints that are in the index."""
+        found = [mark for mark in prints if mark in self._recent]
+        if not self._runs or not prints:
+            return found
+        high, low = _numbers(prints)
+        held = np.zeros(len(prints), dtype=bool)
+        for run in self._runs:
+            held |= run.holds(high, low)
+        return found + [prints[int(index)] for index in np.flatnonzero(held)]
+
+    def add(self, prints: Iterable[bytes], *, at_s: float, through: int) -> None:
+        """`through` is the log's position that is complete with these; `at_s` is when they came, in epoch seconds."""
+        hour = int(at_s // _HOUR_S)
+        if hour != self._recent_hour:
+            self.seal()
+        self._recent_hour = hour
+        self._recent.update(prints)
+        self._recent_through = through
+        if len(self._recent) >= self._max_recent:
+            self.seal()
+
+    def seal(self) -> None:
+        """Write what is in memory as a run."""
+        if self._recent:
+            numbers = _sorted(_numbers(list(self._recent)))
+            self._runs.append(self._write(numbers, self._recent_hour, 0, self._recent_through))
+            self._recent = set()
+            self._merge()
+
+    def forget(self, now_s: float) -> None:
+        """Take away the runs that are older than the window."""
+        oldest = (now_s - self._window_s) // _HOUR_S
+        gone = [run for run in self._runs if run.hour < oldest]
+        self._runs = [run for run in self._runs if run.hour >= oldest]
+        for run in gone:
+            run.path.unlink(missing_ok=True)
+
+    def _merge(self) -> None:
+        newest = self._runs[-1]
+        alike = [run for run in self._runs if (run.hour, run.tier) == (newest.hour, newest.tier)]
+        if len(alike) < _MERGE_AT:
+            return
+        numbers = _sorted(np.concatenate([run.numbers for run in alike], axis=1))
+        merged = self._write(numbers, newest.hour, newest.tier + 1, newest.through)
+        self._runs = [run for run in self._runs if run not in alike] + [merged]
+        for run in alike:
+            run.path.unlink(missing_ok=True)
+        self._merge()
+
+    def _write(self, numbers: Numbers, hour: int, tier: int, through: int) -> _Run:
+        path = self._directory / f"{hour}-{tier}-{through}.npy"
+        part = path.with_suffix(".part")
+        with part.open("wb") as file:
+            np.save(file, numbers)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+        return _Run(path, hour, tier, through, np.load(path, mmap_mode="r"))
+
+
+def _open(path: Path) -> _Run:
+    hour, tier, through = map(int, path.stem.split("-"))
+    return _Run(path, hour, tier, through, np.load(path, mmap_mode="r"))
+
+
+def _numbers(prints: Sequence[bytes]) -> Numbers:
+    flat: Any = np.frombuffer(b"".join(prints), dtype=">u8").astype(np.uint64)
+    numbers: Numbers = flat.reshape(-1, FINGERPRINT_BYTES // 8).T
+    return numbers
+
+
+def _sorted(numbers: Numbers) -> Numbers:
+    order = np.argsort(numbers[0], kind="stable")
+    return np.ascontiguousarray(numbers[:, order])

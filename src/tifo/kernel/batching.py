@@ -1,0 +1,105 @@
+"""Group commit: many callers wait, one writer commits what has gathered, each gets its own result.
+
+While a commit runs the next batch gathers, so a slow disk makes batches larger instead of callers slower.
+"""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+from tifo.kernel.errors import Overloaded, Transient
+
+T = TypeVar("T")
+R = TypeVar("R")
+Commit = Callable[[Sequence[T]], Sequence[R | Exception]]
+"""Blocks. The n-th result belongs to the n-th item; raising fails every item of the batch."""
+
+
+class GroupCommit(Generic[T, R]):
+    """Use from one event loop; `commit` runs in one thread of its own, one batch at a time.
+
+    `weigh` tells an item's weight; a batch holds at most `max_batch` (or one item), and what waits at most
+    `max_waiting`: then `submit` raises `Overloaded` at once.
+    """
+
+    def __init__(
+        self,
+        commit: Commit[T, R],
+        *,
+        max_batch: int,
+        max_waiting: int,
+        weigh: Callable[[T], int] = lambda _: 1,
+        name: str = "group-commit",
+    ) -> None:
+        self._commit = commit
+        self._max_batch = max_batch
+        self._max_waiting = max_waiting
+        self._weigh = weigh
+        self._waiting: deque[tuple[T, int, asyncio.Future[R]]] = deque()
+        self._weight = 0
+        self._changed = threading.Condition()
+        self._closing = False
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._thread.start()
+
+    async def submit(self, item: T) -> R:
+        """The item's result, once its batch is committed. Raises the item's own error, or the batch's."""
+        weight = self._weigh(item)
+        future: asyncio.Future[R] = self._loop.create_future()
+        with self._changed:
+            if self._closing:
+                raise Transient("Tifo is stopping. Send this again in a moment.", retry_after_s=1.0)
+            if self._weight + weight > self._max_waiting and self._waiting:
+                raise Overloaded(
+                    f"{self._weight:,} are waiting to be written, more than the {self._max_waiting:,} allowed."
+                    " Send this again after the time in Retry-After.",
+                    retry_after_s=1.0,
+                )
+            self._weight += weight
+            self._waiting.append((item, weight, future))
+            self._changed.notify()
+        return await future
+
+    async def close(self) -> None:
+        """Commit what waits, then stop. Later submits raise `Transient`."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        await asyncio.to_thread(self._thread.join)
+
+    def _work(self) -> None:
+        while batch := self._take():
+            results: Sequence[R | Exception]
+            try:
+                results = self._commit([item for item, _ in batch])
+            except Exception as error:  # noqa: BLE001 (each caller is handed it)
+                results = [error] * len(batch)
+            futures = [future for _, future in batch]
+            self._loop.call_soon_threadsafe(_settle, futures, results)
+
+    def _take(self) -> list[tuple[T, asyncio.Future[R]]]:
+        """The next batch; empty when closing and nothing waits."""
+        with self._changed:
+            while not self._waiting and not self._closing:
+                self._changed.wait()
+            batch: list[tuple[T, asyncio.Future[R]]] = []
+            taken = 0
+            while self._waiting and (not batch or taken + self._waiting[0][1] <= self._max_batch):
+                item, weight, future = self._waiting.popleft()
+                taken += weight
+                batch.append((item, future))
+            self._weight -= taken
+            return batch
+
+
+def _settle(futures: Sequence[asyncio.Future[R]], results: Sequence[R | Exception]) -> None:
+    for future, result in zip(futures, results, strict=True):
+        if future.done():  # its caller has gone away
+            continue
+        if isinstance(result, Exception):
+            future.set_exception(result)
+        else:
+            future.set_result(result)

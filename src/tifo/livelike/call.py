@@ -1,0 +1,136 @@
+"""One request, as the routes see it: who calls, what the body holds, what to ask of the engine and the queries."""
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple, ParamSpec, TypeVar
+
+import msgspec
+from litestar import Request
+from litestar.datastructures import State
+from litestar.response.base import ASGIResponse
+
+from tifo.engagement.commands import Command
+from tifo.engagement.ports import Engine, Idempotency, Page, Queries
+from tifo.kernel.clock import Clock
+from tifo.kernel.errors import NotFound, Rejected, Unauthorized
+from tifo.kernel.ids import ClientId
+from tifo.livelike.errors import invalid_field
+from tifo.livelike.links import Links
+from tifo.livelike.nicknames import Nicknames
+from tifo.livelike.paging import envelope
+from tifo.livelike.query import Query
+from tifo.livelike.resources import Resources
+from tifo.livelike.tokens import Caller, Tokens
+
+MAX_KEY_LENGTH = 255
+MIN_ANONYMOUS_KEY_LENGTH = 16
+
+A = TypeVar("A")
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class Desk(NamedTuple):
+    """What all requests share."""
+
+    engine: Engine
+    queries: Queries
+    tokens: Tokens
+    nicknames: Nicknames
+    public_url: str | None
+    clock: Clock
+
+
+class Call(Request[Any, Any, State]):
+    """A request. Headers are looked up in the raw scope: building Litestar's header map costs more than the look."""
+
+    @property
+    def desk(self) -> Desk:
+        desk: Desk = self.app.state["desk"]
+        return desk
+
+    @property
+    def links(self) -> Links:
+        return Links(self.desk.public_url or f"{self.scope['scheme']}://{self.header(b'host') or 'localhost'}")
+
+    @property
+    def query(self) -> Query:
+        return Query(self.scope["query_string"])
+
+    def header(self, name: bytes) -> str | None:
+        return next((value.decode("latin-1") for key, value in self.scope["headers"] if key == name), None)
+
+    def part(self, name: str) -> str:
+        """A path parameter. One that no id can be is not found."""
+        value: str = self.path_params[name]
+        if "\0" in value or not value.isprintable() or len(value) > MAX_KEY_LENGTH:
+            raise NotFound("There is nothing at this address.")
+        return value
+
+    async def caller_or_none(self) -> Caller | None:
+        """None without a token; also for the empty `Bearer` that LiveLike's SDK signs up with."""
+        _, _, token = (self.header(b"authorization") or "").strip().partition(" ")
+        return await self.desk.tokens.caller(token.strip()) if token.strip() else None
+
+    async def caller(self, client_id: str | None = None) -> Caller:
+        """The caller, who must be of the application `client_id` where the request names one."""
+        caller = await self.caller_or_none()
+        if caller is None:
+            raise Unauthorized("Authentication credentials were not provided: send Authorization: Bearer <token>.")
+        caller.must_be_of(client_id)
+        return caller
+
+    async def producer(self, client_id: str | None = None) -> Caller:
+        caller = await self.caller(client_id)
+        caller.must_be_producer()
+        return caller
+
+    async def decoded(self, decoder: msgspec.json.Decoder[T], *, empty_is: bytes = b"") -> T:
+        body = await self.body() or empty_is
+        if b"\\u0000" in body and _NUL.search(body):
+            raise Rejected("The body holds a NUL character (\\u0000); leave it out.")
+        try:
+            return decoder.decode(body)
+        except msgspec.ValidationError as exc:
+            raise invalid_field(exc) from exc
+        except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+            raise Rejected(f"The body is not valid JSON in UTF-8: {exc}.") from exc
+        except RecursionError as exc:
+            raise Rejected("The body is nested too deeply.") from exc
+
+    async def handle(self, caller: Caller, command: Command[A], *, part: int = 0) -> A:
+        """The engine's answer. `part` tells apart the commands that one request brings."""
+        key = self.header(b"idempotency-key")
+        if key is None:
+            return await self.desk.engine.handle(command)
+        return await self.desk.engine.handle(command, await self.idempotency(caller.subject, key, part))
+
+    async def idempotency(self, subject: str, key: str, part: int = 0) -> Idempotency:
+        """Hashed with the subject, so that one fan's key never meets another's."""
+        if not 0 < len(key) <= MAX_KEY_LENGTH:
+            raise Rejected(f"Idempotency-Key must have 1 to {MAX_KEY_LENGTH} characters.")
+        scoped = hashlib.sha256(f"{subject}\0{part}\0{key}".encode()).hexdigest()
+        head = f"{self.scope['method']} {self.scope['path'].rstrip('/')}\n".encode("utf-8", "surrogateescape")
+        return Idempotency(scoped, hashlib.sha256(head + await self.body()).digest())
+
+    async def ask(self, question: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """A blocking query, asked in a thread."""
+        return await asyncio.to_thread(question, *args, **kwargs)
+
+    async def resources(self, client_id: ClientId) -> Resources:
+        game = await self.ask(self.desk.queries.game, client_id)
+        return Resources(self.links, game, self.desk.clock())
+
+    def page(self, page: Page[T], shape: Callable[[T], Any]) -> ASGIResponse:
+        return answer(envelope(page, shape, self.links, self.scope["path"], self.query))
+
+
+def answer(resource: Any, status: int = 200) -> ASGIResponse:
+    """Decimals become JSON numbers, digit for digit."""
+    return ASGIResponse(body=_ENCODER.encode(resource), status_code=status, media_type="application/json")
+
+
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")

@@ -1,0 +1,76 @@
+"""Errors as Django REST framework writes them: `{"field": ["…"]}` or `{"detail": "…"}`."""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import structlog
+from litestar import Request
+from litestar.exceptions import HTTPException
+from litestar.response import Response
+
+from tifo.kernel.errors import (
+    Conflict,
+    Forbidden,
+    NotFound,
+    Overloaded,
+    Rejected,
+    TifoError,
+    TooLarge,
+    Transient,
+    Unauthorized,
+)
+from tifo.kernel.json import JsonObject
+
+STATUS: Mapping[type[TifoError], int] = {
+    Rejected: 400,
+    Unauthorized: 401,
+    Forbidden: 403,
+    NotFound: 404,
+    Conflict: 409,
+    TooLarge: 413,
+    Overloaded: 429,
+    Transient: 503,
+}
+
+_log = structlog.get_logger(__name__)
+_MISSING = re.compile(r"Object missing required field `([^`]+)`")
+_PLACE = re.compile(r"(.*) - at `\$\.?([^.\[`]*)([^`]*)`", re.DOTALL)
+
+
+def invalid_field(error: msgspec.ValidationError) -> Rejected:
+    """What msgspec found, with the outermost field at fault as its field and the place within it in the message."""
+    text, outer, inner = str(error), "", ""
+    if place := _PLACE.match(text):
+        text, outer, inner = place.groups()
+    if missing := _MISSING.search(text):
+        text = "This field is required"
+        outer, inner = (outer, f"{inner}.{missing[1]}") if outer else (missing[1], "")
+    return Rejected(f"{inner}: {text}." if inner else f"{text}.", field=outer or None)
+
+
+def on_tifo_error(_: Request[Any, Any, Any], error: TifoError) -> Response[bytes]:
+    status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+    headers = {}
+    if isinstance(error, Transient):
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
+    if isinstance(error, Unauthorized):
+        headers["WWW-Authenticate"] = "Bearer"
+    named = error.field is not None and status == STATUS[Rejected]
+    return _answer({error.field or "": [error.message]} if named else {"detail": error.message}, status, headers)
+
+
+def on_http_exception(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    """Litestar's own: unknown path, wrong method, body too large, client gone."""
+    return _answer({"detail": error.detail or "Error."}, error.status_code, dict(error.headers or {}))
+
+
+def on_crash(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    _log.error("livelike request failed", method=request.method, path=request.url.path, exc_info=error)
+    return _answer({"detail": "Something failed here. It was logged."}, 500, {})
+
+
+def _answer(body: JsonObject, status: int, headers: dict[str, str]) -> Response[bytes]:
+    return Response(msgspec.json.encode(body), status_code=status, media_type="application/json", headers=headers)

@@ -1,0 +1,64 @@
+"""The query string: repeated names, stray `&`, times and attribute filters as LiveLike's SDK writes them."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from urllib.parse import parse_qsl
+
+from tifo.engagement.model import Attributes
+from tifo.kernel.clock import from_iso
+from tifo.kernel.errors import Rejected
+
+MAX_PARAMETERS = 200
+
+
+class Query:
+    def __init__(self, raw: bytes) -> None:
+        try:
+            self.pairs = parse_qsl(raw.decode("latin-1"), keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
+        except ValueError as exc:
+            raise Rejected(f"The query string holds more than {MAX_PARAMETERS} parameters.") from exc
+        if any("\0" in value for _, value in self.pairs):
+            raise Rejected("The query string holds a NUL character.")
+
+    def all(self, name: str) -> list[str]:
+        """Every value that is not empty, in order."""
+        return [v for n, v in self.pairs if n == name and v]
+
+    def one(self, name: str) -> str | None:
+        """The last value, as Django takes it."""
+        values = self.all(name)
+        return values[-1] if values else None
+
+    def required(self, name: str) -> str:
+        value = self.one(name)
+        if value is None:
+            raise Rejected("This query parameter is required.", field=name)
+        return value
+
+    def choice(self, name: str, choices: Sequence[str]) -> str | None:
+        value = self.one(name)
+        if value is not None and value not in choices:
+            raise Rejected(f"{value[:64]!r} is not one of {', '.join(choices)}.", field=name)
+        return value
+
+    def moment(self, name: str) -> datetime | None:
+        value = self.one(name)
+        if value is None:
+            return None
+        try:
+            # An unescaped `+` of the offset arrives as a space.
+            return from_iso(value.replace(" ", "+") if "T" in value else value)
+        except (ValueError, OverflowError) as exc:
+            raise Rejected(f"{value[:64]!r} is no ISO 8601 time.", field=name) from exc
+
+    def matches_attributes(self, attributes: Attributes) -> bool:
+        """Whether every `attributes=key:value` is among them."""
+        have = {(a.key, a.value) for a in attributes}
+        wanted: Iterable[tuple[str, str, str]] = (pair.partition(":") for pair in self.all("attributes"))
+        return all((key, value) in have for key, _, value in wanted)
+
+    def refuse(self, *names: str) -> None:
+        """Filters of LiveLike that are not served: a wrong answer would be worse than none."""
+        for name in names:
+            if self.one(name) is not None:
+                raise Rejected("This filter is not supported; leave it out.", field=name)

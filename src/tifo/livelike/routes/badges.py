@@ -1,0 +1,135 @@
+"""Badges, who earned them, and how far fans are."""
+
+import msgspec
+from litestar import get, post
+from litestar.response.base import ASGIResponse
+
+from tifo.engagement.commands import AwardBadge, CreateBadge, NewProgression
+from tifo.engagement.model import EarnedBadge
+from tifo.engagement.ports import Page
+from tifo.kernel.errors import NotFound, Rejected
+from tifo.kernel.ids import BadgeId, ProfileId
+from tifo.livelike.call import Call, answer
+from tifo.livelike.documented import takes
+from tifo.livelike.listing import profiles_of, reachable
+from tifo.livelike.paging import window
+from tifo.livelike.shapes import AwardInput, BadgeInput
+from tifo.livelike.tokens import Caller
+
+_BADGE = msgspec.json.Decoder(BadgeInput)
+_AWARD = msgspec.json.Decoder(AwardInput)
+
+
+@post("/badges/", operation_class=takes(BadgeInput))
+async def create_badge(request: Call) -> ASGIResponse:
+    caller = await request.producer()
+    body = await request.decoded(_BADGE)
+    caller.must_be_of(body.client_id)
+    command = CreateBadge(
+        client_id=caller.client_id,
+        name=body.name,
+        description=body.description,
+        image_url=body.image_url,
+        progressions=tuple(
+            NewProgression(reward_item_id=p.reward_item_id, reward_item_threshold=p.reward_item_threshold)
+            for p in body.all_progressions()
+        ),
+        attributes=body.attributes,
+    )
+    badge = await request.handle(caller, command)
+    return answer((await request.resources(caller.client_id)).badge(badge), 201)
+
+
+@get("/badges/{badge_id:str}/")
+async def get_badge(request: Call) -> ASGIResponse:
+    resources = await request.resources((await request.caller()).client_id)
+    badge = resources.game.badges.get(BadgeId(request.part("badge_id")))
+    if badge is None:
+        raise NotFound("There is no such badge.")
+    return answer(resources.badge(badge))
+
+
+@get("/applications/{client_id:str}/badges/")
+async def list_badges(request: Call) -> ASGIResponse:
+    caller = await request.caller(request.part("client_id"))
+    resources = await request.resources(caller.client_id)
+    return request.page(window(request.query).of([*resources.game.badges.values()]), resources.badge)
+
+
+@get("/profiles/{profile_id:str}/badges/")
+async def list_profile_badges(request: Call) -> ASGIResponse:
+    caller = await request.caller()
+    profile_id = ProfileId(request.part("profile_id"))
+    caller.must_reach(profile_id)
+    await request.ask(request.desk.queries.profile, caller.client_id, profile_id)
+    found = await _earned(request, caller, profile_id, None)
+    return request.page(found, (await request.resources(caller.client_id)).profile_badge)
+
+
+@post("/profiles/{profile_id:str}/badges/", operation_class=takes(AwardInput))
+async def award_badge(request: Call) -> ASGIResponse:
+    caller = await request.producer()
+    body = await request.decoded(_AWARD)
+    profile_id = ProfileId(request.part("profile_id"))
+    command = AwardBadge(client_id=caller.client_id, profile_id=profile_id, badge_id=body.badge_id)
+    earned = await request.handle(caller, command)
+    return answer((await request.resources(caller.client_id)).profile_badge(earned), 201)
+
+
+@get("/profiles/{profile_id:str}/badge-progress/")
+async def list_badge_progress(request: Call) -> ASGIResponse:
+    """A bare array, as LiveLike answers it; badges without a threshold have no progress."""
+    caller = await request.caller()
+    profile_id = ProfileId(request.part("profile_id"))
+    caller.must_reach(profile_id)
+    fan = await request.ask(request.desk.queries.fan, caller.client_id, profile_id)
+    resources = await request.resources(caller.client_id)
+    wanted = set(request.query.all("badge_id"))
+    badges = [b for b in resources.game.badges.values() if b.progressions and (not wanted or b.id in wanted)]
+    return answer([resources.badge_progress(badge, fan) for badge in badges])
+
+
+@get("/badge-profiles/")
+async def list_badge_profiles(request: Call) -> ASGIResponse:
+    """Who has a badge: by a producer token every fan, by a fan's token herself."""
+    caller = await request.caller()
+    badge_id = BadgeId(request.query.required("badge_id"))
+    found = await _earned(request, caller, None if caller.is_producer else caller.own_profile(), badge_id)
+    profiles = await profiles_of(request, caller, [earned.profile_id for earned in found.results])
+    resources = await request.resources(caller.client_id)
+    return request.page(found, lambda earned: resources.badge_profile(earned, profiles[earned.profile_id]))
+
+
+@get("/earned-badges/")
+async def list_earned_badges(request: Call) -> ASGIResponse:
+    query = request.query
+    caller = await request.caller()
+    reached = reachable(caller, query)
+    if len(reached) > 1:
+        raise Rejected("Name one profile.", field="profile_id")
+    badge_id = query.one("badge_id")
+    profile_id = reached[0] if reached else None
+    found = await _earned(request, caller, profile_id, None if badge_id is None else BadgeId(badge_id))
+    profiles = await profiles_of(request, caller, [earned.profile_id for earned in found.results])
+    resources = await request.resources(caller.client_id)
+    return request.page(found, lambda earned: resources.earned_badge(earned, profiles[earned.profile_id]))
+
+
+async def _earned(
+    request: Call, caller: Caller, profile_id: ProfileId | None, badge_id: BadgeId | None
+) -> Page[EarnedBadge]:
+    page, size = window(request.query)
+    asked = request.desk.queries.earned_badges
+    return await request.ask(asked, caller.client_id, profile_id=profile_id, badge_id=badge_id, page=page, size=size)
+
+
+ROUTES = (
+    create_badge,
+    get_badge,
+    list_badges,
+    list_profile_badges,
+    award_badge,
+    list_badge_progress,
+    list_badge_profiles,
+    list_earned_badges,
+)

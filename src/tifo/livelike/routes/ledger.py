@@ -1,0 +1,174 @@
+"""What is paid and spent: invoked actions, credits, debits, transfers, balances, reward transactions."""
+
+import msgspec
+from litestar import get, post
+from litestar.response.base import ASGIResponse
+
+from tifo.engagement.commands import Credit, Debit, InvokeAction, Transfer
+from tifo.engagement.model import Transaction
+from tifo.engagement.ports import Page, TransactionFilter
+from tifo.kernel.errors import NotFound, Rejected
+from tifo.kernel.ids import ProfileId, ProgramId, RewardItemId
+from tifo.livelike.call import Call, answer
+from tifo.livelike.documented import takes
+from tifo.livelike.listing import profiles_of, reachable
+from tifo.livelike.paging import window
+from tifo.livelike.resources import Resource, invoked_action, ledger_answer
+from tifo.livelike.shapes import InvokedActionInput, LedgerInput, TransferInput
+
+_INVOKED = msgspec.json.Decoder(InvokedActionInput)
+_LEDGER = msgspec.json.Decoder(LedgerInput)
+_TRANSFER = msgspec.json.Decoder(TransferInput)
+
+
+@post("/invoked-actions/", operation_class=takes(InvokedActionInput))
+async def invoke_action(request: Call) -> ASGIResponse:
+    """The hot route: with a known token and fan it hops to no thread."""
+    caller = await request.producer()
+    body = await request.decoded(_INVOKED)
+    command = InvokeAction(
+        client_id=caller.client_id,
+        program_id=body.program_id,
+        reward_action_key=body.reward_action_key,
+        profile_id=body.profile_id,
+        custom_profile_id=body.custom_profile_id,
+        code=body.code,
+        description=body.description,
+        attributes=body.attributes,
+    )
+    invoked = await request.handle(caller, command)
+    nickname = await request.desk.nicknames.of(caller.client_id, invoked.profile_id)
+    return answer(invoked_action(invoked, caller.client_id, nickname), 201)
+
+
+@get("/invoked-actions/")
+async def list_invoked_actions(request: Call) -> ASGIResponse:
+    query = request.query
+    caller = await request.caller(query.one("client_id"))
+    query.refuse("attributes", "code", "since", "until")
+    if query.choice("ordering", ("-created_at", "created_at")) == "created_at":
+        raise Rejected("Only -created_at, the newest first, is supported.", field="ordering")
+    program_id = query.one("program_id")
+    page, size = window(query)
+    found = await request.ask(
+        request.desk.queries.invoked_actions,
+        caller.client_id,
+        profile_ids=reachable(caller, query),
+        program_id=None if program_id is None else ProgramId(program_id),
+        reward_action_keys=query.all("reward_action_key"),
+        page=page,
+        size=size,
+    )
+    profiles = await profiles_of(request, caller, [invoked.profile_id for invoked in found.results])
+    return request.page(found, lambda i: invoked_action(i, caller.client_id, profiles[i.profile_id].nickname))
+
+
+@post("/profiles/{profile_id:str}/reward-item-credits/", operation_class=takes(LedgerInput), status_code=200)
+async def credit(request: Call) -> ASGIResponse:
+    return await _book(request, Credit)
+
+
+@post("/profiles/{profile_id:str}/reward-item-debits/", operation_class=takes(LedgerInput), status_code=200)
+async def debit(request: Call) -> ASGIResponse:
+    return await _book(request, Debit)
+
+
+@post("/profiles/{profile_id:str}/reward-item-transfers/", operation_class=takes(TransferInput))
+async def transfer(request: Call) -> ASGIResponse:
+    caller = await request.caller()
+    sender = ProfileId(request.part("profile_id"))
+    caller.must_reach(sender)
+    body = await request.decoded(_TRANSFER)
+    command = Transfer(
+        client_id=caller.client_id,
+        profile_id=sender,
+        recipient_profile_id=body.recipient_profile_id,
+        reward_item_id=body.reward_item_id,
+        reward_item_amount=body.reward_item_amount,
+    )
+    sent = await request.handle(caller, command)
+    profiles = await profiles_of(request, caller, [sender, body.recipient_profile_id])
+    return answer((await request.resources(caller.client_id)).transfer(sent, profiles), 201)
+
+
+@get("/profiles/{profile_id:str}/reward-item-balances/")
+async def list_balances(request: Call) -> ASGIResponse:
+    """Every reward item of the application, also those of which the fan has none."""
+    query = request.query
+    caller = await request.caller()
+    profile_id = ProfileId(request.part("profile_id"))
+    caller.must_reach(profile_id)
+    fan = await request.ask(request.desk.queries.fan, caller.client_id, profile_id)
+    resources = await request.resources(caller.client_id)
+    wanted = set(query.all("reward_item_id"))
+    items = [item for item in resources.game.reward_items.values() if not wanted or item.id in wanted]
+    return request.page(window(query).of(items), lambda item: resources.balance(item, fan))
+
+
+@get("/profiles/{profile_id:str}/reward-item-balances/{reward_item_id:str}/")
+async def get_balance(request: Call) -> ASGIResponse:
+    caller = await request.caller()
+    profile_id = ProfileId(request.part("profile_id"))
+    caller.must_reach(profile_id)
+    fan = await request.ask(request.desk.queries.fan, caller.client_id, profile_id)
+    resources = await request.resources(caller.client_id)
+    item = resources.game.reward_items.get(RewardItemId(request.part("reward_item_id")))
+    if item is None:
+        raise NotFound("There is no such reward item.")
+    return answer({"profile_id": profile_id, **resources.balance(item, fan)})
+
+
+@get("/reward-transactions/")
+async def list_reward_transactions(request: Call) -> ASGIResponse:
+    """What was earned: by a producer token all fans', by a fan's token her own."""
+    query = request.query
+    caller = await request.caller(query.one("client_id"))
+    where = TransactionFilter(
+        profile_ids=reachable(caller, query),
+        reward_item_ids=[RewardItemId(i) for i in query.all("reward_item_id")],
+        reward_action_keys=query.all("reward_action_key"),
+        created_since=query.moment("created_since"),
+        created_until=query.moment("created_until"),
+    )
+    page, size = window(query)
+    if query.all("widget_id") or query.all("widget_kind"):
+        # There are no widgets here, so no transaction comes from one.
+        found: Page[Transaction] = Page(count=0, results=(), number=page, size=size)
+    else:
+        asked = request.desk.queries.transactions
+        found = await request.ask(asked, caller.client_id, where, page=page, size=size)
+    profiles = await profiles_of(request, caller, [transaction.profile_id for transaction in found.results])
+    resources = await request.resources(caller.client_id)
+
+    def shape(transaction: Transaction) -> Resource:
+        return resources.reward_transaction(transaction, profiles)
+
+    return request.page(found, shape)
+
+
+async def _book(request: Call, kind: type[Credit | Debit]) -> ASGIResponse:
+    caller = await request.producer()
+    body = await request.decoded(_LEDGER)
+    command = kind(
+        client_id=caller.client_id,
+        profile_id=ProfileId(request.part("profile_id")),
+        reward_item_id=body.reward_item_id,
+        reward_item_amount=body.reward_item_amount,
+        reason=body.reason,
+        description=body.description,
+        custom_data=body.custom_data,
+        attributes=body.attributes,
+    )
+    return answer(ledger_answer(await request.handle(caller, command)))
+
+
+ROUTES = (
+    invoke_action,
+    list_invoked_actions,
+    credit,
+    debit,
+    transfer,
+    list_balances,
+    get_balance,
+    list_reward_transactions,
+)

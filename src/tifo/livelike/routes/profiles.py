@@ -1,0 +1,139 @@
+"""Profiles: sign-up, one's own, by id, by the integrator's id."""
+
+import msgspec
+from litestar import get, patch, post
+from litestar.response.base import ASGIResponse
+
+from tifo.engagement.commands import CreateProfile, UpdateProfile
+from tifo.engagement.model import Profile
+from tifo.kernel.errors import Forbidden, Rejected
+from tifo.kernel.ids import ClientId, ProfileId
+from tifo.livelike.call import MIN_ANONYMOUS_KEY_LENGTH, Call, answer
+from tifo.livelike.documented import takes
+from tifo.livelike.resources import Resource, profile_resource
+from tifo.livelike.shapes import ProfileInput
+from tifo.livelike.tokens import Caller
+
+_PROFILE = msgspec.json.Decoder(ProfileInput)
+
+
+@post("/applications/{client_id:str}/profile/", operation_class=takes(ProfileInput, required=False))
+async def sign_up(request: Call) -> ASGIResponse:
+    """Needs no token: LiveLike's SDK sends an empty `Bearer`, and no body unless the fan has a nickname."""
+    client_id = ClientId(request.part("client_id"))
+    caller = await request.caller_or_none()
+    if caller is not None:
+        caller.must_be_of(client_id)
+    body = await request.decoded(_PROFILE, empty_is=b"{}")
+    command = _create(client_id, body, body.custom_id)
+    if caller is not None and caller.is_producer:
+        return await _created(request, await request.handle(caller, command))
+    if body.custom_id is not None:
+        raise Forbidden("A custom_id can be set with a producer token only.")
+    key = request.header(b"idempotency-key")
+    if key is None:
+        return await _created(request, await request.desk.engine.handle(command))
+    if len(key) < MIN_ANONYMOUS_KEY_LENGTH:
+        # Whoever repeats the key is given the same token: it must not be guessable.
+        raise Rejected(f"To sign up, an Idempotency-Key needs {MIN_ANONYMOUS_KEY_LENGTH} characters or more.")
+    once = await request.idempotency("anonymous", key)
+    return await _created(request, await request.desk.engine.handle(command, once))
+
+
+@get("/applications/{client_id:str}/profile/")
+async def get_own_profile(request: Call) -> ASGIResponse:
+    """Creates the fan of an integrator's own token on first sight."""
+    caller = await request.caller(request.part("client_id"))
+    if caller.profile_id is None and caller.custom_id is not None:
+        command = CreateProfile(client_id=caller.client_id, custom_id=caller.custom_id, existing_is_fine=True)
+        profile = await request.desk.engine.handle(command)
+    else:
+        profile = await request.ask(request.desk.queries.profile, caller.client_id, caller.own_profile())
+    return answer(profile_resource(profile, request.links))
+
+
+@patch("/applications/{client_id:str}/profile/", operation_class=takes(ProfileInput))
+async def change_own_profile(request: Call) -> ASGIResponse:
+    caller = await request.caller(request.part("client_id"))
+    return await _change(request, caller, caller.own_profile())
+
+
+@get("/profiles/{profile_id:str}/")
+async def get_profile(request: Call) -> ASGIResponse:
+    caller = await request.caller()
+    profile_id = ProfileId(request.part("profile_id"))
+    caller.must_reach(profile_id)
+    profile = await request.ask(request.desk.queries.profile, caller.client_id, profile_id)
+    return answer(profile_resource(profile, request.links))
+
+
+@patch("/profiles/{profile_id:str}/", operation_class=takes(ProfileInput))
+async def change_profile(request: Call) -> ASGIResponse:
+    caller = await request.caller()
+    profile_id = ProfileId(request.part("profile_id"))
+    caller.must_reach(profile_id)
+    return await _change(request, caller, profile_id)
+
+
+@post("/profile-by-custom-id/{client_id:str}/{custom_id:str}/", operation_class=takes(ProfileInput, required=False))
+async def create_by_custom_id(request: Call) -> ASGIResponse:
+    caller = await request.producer(request.part("client_id"))
+    body = await request.decoded(_PROFILE, empty_is=b"{}")
+    command = _create(caller.client_id, body, request.part("custom_id"))
+    return await _created(request, await request.handle(caller, command))
+
+
+@get("/profile-by-custom-id/{client_id:str}/{custom_id:str}/")
+async def get_by_custom_id(request: Call) -> ASGIResponse:
+    caller = await request.caller(request.part("client_id"))
+    if not caller.is_producer:
+        caller.own_profile()
+    custom_id = request.part("custom_id")
+    profile = await request.ask(request.desk.queries.profile_by_custom_id, caller.client_id, custom_id)
+    caller.must_reach(profile.id)
+    return answer(profile_resource(profile, request.links))
+
+
+def _create(client_id: ClientId, body: ProfileInput, custom_id: str | None) -> CreateProfile:
+    return CreateProfile(
+        client_id=client_id,
+        nickname=body.nickname,
+        custom_id=custom_id,
+        custom_data=body.custom_data,
+        attributes=body.attributes,
+    )
+
+
+async def _created(request: Call, profile: Profile) -> ASGIResponse:
+    request.desk.nicknames.remember(profile.client_id, profile.id, profile.nickname)
+    resource: Resource = profile_resource(profile, request.links)
+    return answer({**resource, "access_token": await request.desk.tokens.mint(profile)}, 201)
+
+
+async def _change(request: Call, caller: Caller, profile_id: ProfileId) -> ASGIResponse:
+    body = await request.decoded(_PROFILE)
+    if body.custom_id is not None and not caller.is_producer:
+        raise Forbidden("A custom_id can be set with a producer token only.")
+    if body.attributes:
+        raise Rejected("A profile's attributes are set when it is created.", field="attributes")
+    command = UpdateProfile(
+        client_id=caller.client_id,
+        profile_id=profile_id,
+        nickname=body.nickname,
+        custom_data=body.custom_data,
+        custom_id=body.custom_id,
+    )
+    profile = await request.handle(caller, command)
+    request.desk.nicknames.remember(profile.client_id, profile.id, profile.nickname)
+    return answer(profile_resource(profile, request.links))
+
+
+ROUTES = (
+    sign_up,
+    get_own_profile,
+    change_own_profile,
+    get_profile,
+    change_profile,
+    create_by_custom_id,
+    get_by_custom_id,
+)

@@ -1,0 +1,199 @@
+"""What can be rewarded, and for what: reward items, reward actions, reward tables and their entries."""
+
+import msgspec
+from litestar import delete, get, patch, post
+from litestar.response.base import ASGIResponse
+
+from tifo.engagement.commands import (
+    AddRewardTableEntry,
+    CreateRewardAction,
+    CreateRewardItem,
+    CreateRewardTable,
+    LinkRewardTable,
+    NewEntry,
+    RemoveRewardTableEntry,
+)
+from tifo.engagement.model import Game, RewardTable, RewardTableEntry
+from tifo.kernel.errors import NotFound
+from tifo.kernel.ids import RewardItemId, RewardTableEntryId, RewardTableId
+from tifo.livelike.call import Call, answer
+from tifo.livelike.documented import takes
+from tifo.livelike.paging import window
+from tifo.livelike.shapes import EntryInput, RewardActionInput, RewardItemInput, RewardTableInput, RewardTableLinks
+
+_ITEM = msgspec.json.Decoder(RewardItemInput)
+_ACTION = msgspec.json.Decoder(RewardActionInput)
+_TABLE = msgspec.json.Decoder(RewardTableInput)
+_ENTRY = msgspec.json.Decoder(EntryInput)
+_LINKS = msgspec.json.Decoder(RewardTableLinks)
+
+
+@get("/reward-items/")
+async def list_reward_items(request: Call) -> ASGIResponse:
+    query = request.query
+    caller = await request.caller(query.one("client_id"))
+    resources = await request.resources(caller.client_id)
+    items = [item for item in resources.game.reward_items.values() if query.matches_attributes(item.attributes)]
+    return request.page(window(query).of(items), resources.reward_item)
+
+
+@post("/reward-items/", operation_class=takes(RewardItemInput))
+async def create_reward_item(request: Call) -> ASGIResponse:
+    caller = await request.producer()
+    body = await request.decoded(_ITEM)
+    caller.must_be_of(body.client_id)
+    command = CreateRewardItem(client_id=caller.client_id, name=body.name, attributes=body.attributes)
+    item = await request.handle(caller, command)
+    return answer((await request.resources(caller.client_id)).reward_item(item), 201)
+
+
+@get("/reward-items/{reward_item_id:str}/")
+async def get_reward_item(request: Call) -> ASGIResponse:
+    resources = await request.resources((await request.caller()).client_id)
+    item = resources.game.reward_items.get(RewardItemId(request.part("reward_item_id")))
+    if item is None:
+        raise NotFound("There is no such reward item.")
+    return answer(resources.reward_item(item))
+
+
+@get("/reward-actions/")
+async def list_reward_actions(request: Call) -> ASGIResponse:
+    query = request.query
+    caller = await request.caller(query.one("client_id"))
+    resources = await request.resources(caller.client_id)
+    return request.page(window(query).of([*resources.game.reward_actions.values()]), resources.reward_action)
+
+
+@post("/reward-actions/", operation_class=takes(RewardActionInput))
+async def create_reward_action(request: Call) -> ASGIResponse:
+    caller = await request.producer()
+    body = await request.decoded(_ACTION)
+    caller.must_be_of(body.client_id)
+    command = CreateRewardAction(client_id=caller.client_id, name=body.name, key=body.key, description=body.description)
+    action = await request.handle(caller, command)
+    return answer((await request.resources(caller.client_id)).reward_action(action), 201)
+
+
+@get("/reward-actions/{reward_action_id:str}/")
+async def get_reward_action(request: Call) -> ASGIResponse:
+    resources = await request.resources((await request.caller()).client_id)
+    wanted = request.part("reward_action_id")
+    action = next((a for a in resources.game.reward_actions.values() if a.id == wanted), None)
+    if action is None:
+        raise NotFound("There is no such reward action.")
+    return answer(resources.reward_action(action))
+
+
+@get("/reward-tables/")
+async def list_reward_tables(request: Call) -> ASGIResponse:
+    query = request.query
+    caller = await request.caller(query.one("client_id"))
+    resources = await request.resources(caller.client_id)
+    return request.page(window(query).of([*resources.game.reward_tables.values()]), resources.reward_table)
+
+
+@post("/reward-tables/", operation_class=takes(RewardTableInput))
+async def create_reward_table(request: Call) -> ASGIResponse:
+    caller = await request.producer()
+    body = await request.decoded(_TABLE)
+    caller.must_be_of(body.client_id)
+    command = CreateRewardTable(
+        client_id=caller.client_id,
+        name=body.name,
+        entries=tuple(_new_entry(entry) for entry in body.entries),
+        program_ids=body.program_ids,
+    )
+    table = await request.handle(caller, command)
+    return answer((await request.resources(caller.client_id)).reward_table(table), 201)
+
+
+@get("/reward-tables/{table_id:str}/")
+async def get_reward_table(request: Call) -> ASGIResponse:
+    resources = await request.resources((await request.caller()).client_id)
+    return answer(resources.reward_table(_table(resources.game, request)))
+
+
+@patch("/reward-tables/{table_id:str}/", operation_class=takes(RewardTableLinks))
+async def link_reward_table(request: Call) -> ASGIResponse:
+    """Replaces the programs that the table is linked to."""
+    caller = await request.producer()
+    body = await request.decoded(_LINKS)
+    command = LinkRewardTable(
+        client_id=caller.client_id,
+        reward_table_id=RewardTableId(request.part("table_id")),
+        program_ids=body.program_ids,
+    )
+    table = await request.handle(caller, command)
+    return answer((await request.resources(caller.client_id)).reward_table(table))
+
+
+@get("/reward-tables/{table_id:str}/entries/")
+async def list_entries(request: Call) -> ASGIResponse:
+    resources = await request.resources((await request.caller()).client_id)
+    return request.page(window(request.query).of(_table(resources.game, request).entries), resources.entry)
+
+
+@post("/reward-tables/{table_id:str}/entries/", operation_class=takes(EntryInput))
+async def add_entry(request: Call) -> ASGIResponse:
+    caller = await request.producer()
+    entry = _new_entry(await request.decoded(_ENTRY))
+    table_id = RewardTableId(request.part("table_id"))
+    command = AddRewardTableEntry(client_id=caller.client_id, reward_table_id=table_id, entry=entry)
+    table = await request.handle(caller, command)
+    return answer((await request.resources(caller.client_id)).entry(table.entries[-1]), 201)
+
+
+@get("/reward-tables/{table_id:str}/entries/{entry_id:str}/")
+async def get_entry(request: Call) -> ASGIResponse:
+    resources = await request.resources((await request.caller()).client_id)
+    return answer(resources.entry(_entry(_table(resources.game, request), request)))
+
+
+@delete("/reward-tables/{table_id:str}/entries/{entry_id:str}/")
+async def remove_entry(request: Call) -> None:
+    caller = await request.producer()
+    command = RemoveRewardTableEntry(
+        client_id=caller.client_id,
+        reward_table_id=RewardTableId(request.part("table_id")),
+        entry_id=RewardTableEntryId(request.part("entry_id")),
+    )
+    await request.handle(caller, command)
+
+
+def _new_entry(entry: EntryInput) -> NewEntry:
+    return NewEntry(
+        reward_item_id=entry.reward_item_id, reward_item_amount=entry.reward_item_amount, action_key=entry.action
+    )
+
+
+def _table(game: Game, request: Call) -> RewardTable:
+    table = game.reward_tables.get(RewardTableId(request.part("table_id")))
+    if table is None:
+        raise NotFound("There is no such reward table.")
+    return table
+
+
+def _entry(table: RewardTable, request: Call) -> RewardTableEntry:
+    wanted = request.part("entry_id")
+    entry = next((entry for entry in table.entries if entry.id == wanted), None)
+    if entry is None:
+        raise NotFound("There is no such entry in this reward table.")
+    return entry
+
+
+ROUTES = (
+    list_reward_items,
+    create_reward_item,
+    get_reward_item,
+    list_reward_actions,
+    create_reward_action,
+    get_reward_action,
+    list_reward_tables,
+    create_reward_table,
+    get_reward_table,
+    link_reward_table,
+    list_entries,
+    add_entry,
+    get_entry,
+    remove_entry,
+)

@@ -1,0 +1,178 @@
+"""Who is calling: a producer (all of its application) or a fan (her own things).
+
+A fan's token is a JWT, HS256, signed with the application's client secret: Tifo's own (`iss` client id, `id` profile
+id, `iat`), or one that the integrator makes (`iss`, `iat`, `custom_profile_id`, `exp` where wanted), as in LiveLike's
+docs. Everything else is taken for a producer token, which is opaque.
+"""
+
+import asyncio
+import base64
+import hashlib
+from collections import OrderedDict
+from datetime import datetime, timedelta
+from typing import Annotated, Generic, NamedTuple, TypeVar
+
+import jwt
+import msgspec
+
+from tifo.engagement.model import Profile
+from tifo.engagement.ports import Queries
+from tifo.kernel.clock import Clock
+from tifo.kernel.errors import Forbidden, NotFound, Unauthorized
+from tifo.kernel.ids import ClientId, ProfileId
+
+RECHECK_AFTER = timedelta(seconds=30)
+"""How long a revoked producer token, or one signed with a replaced client secret, may still be believed."""
+MAX_TOKEN_LENGTH = 4_096
+CACHED_TOKENS = 20_000
+
+V = TypeVar("V")
+
+
+class Caller(NamedTuple):
+    """Whom a valid token speaks for."""
+
+    client_id: ClientId
+    is_producer: bool
+    profile_id: ProfileId | None = None
+    """None for a producer, and for a fan of the integrator's own token who has no profile yet."""
+    custom_id: str | None = None
+
+    @property
+    def subject(self) -> str:
+        """Tells callers of one application apart."""
+        return "producer" if self.is_producer else f"profile {self.profile_id} {self.custom_id}"
+
+    def must_be_of(self, client_id: str | None) -> None:
+        """None is a request that names no application: it means the caller's."""
+        if client_id is not None and client_id != self.client_id:
+            raise Forbidden("This token belongs to another application than the client_id in the request.")
+
+    def must_reach(self, profile_id: str) -> None:
+        if not self.is_producer and profile_id != self.profile_id:
+            raise Forbidden("A fan's token reaches the fan's own profile only; this needs a producer token.")
+
+    def must_be_producer(self) -> None:
+        if not self.is_producer:
+            raise Forbidden("A fan's token may not do this; it needs a producer token.")
+
+    def own_profile(self) -> ProfileId:
+        if self.is_producer:
+            raise Forbidden("A producer token has no profile of its own; name one by its id, or use a fan's token.")
+        if self.profile_id is None:
+            raise NotFound("This fan has no profile yet; GET the application's profile_url once to create it.")
+        return self.profile_id
+
+
+class Tokens:
+    """Checks tokens, and makes Tifo's own. Used on one event loop; what blocks is handed to a thread."""
+
+    def __init__(self, queries: Queries, clock: Clock, *, capacity: int = CACHED_TOKENS) -> None:
+        self._queries = queries
+        self._clock = clock
+        self._callers: _Recent[bytes, Caller] = _Recent(capacity)
+        self._secrets: _Recent[ClientId, str] = _Recent(capacity)
+
+    async def caller(self, token: str) -> Caller:
+        """Raises `Unauthorized` for a token that is not valid (any more)."""
+        now = self._clock()
+        digest = hashlib.sha256(token.encode()).digest()
+        known = self._callers.get(digest, now)
+        if known is not None:
+            return known
+        if len(token) > MAX_TOKEN_LENGTH:
+            raise Unauthorized(f"The token is longer than {MAX_TOKEN_LENGTH} characters.")
+        caller, valid_until = await (self._fan(token, now) if token.count(".") == 2 else self._producer(token, now))  # noqa: PLR2004 (a JWT's three parts)
+        if caller.is_producer or caller.profile_id is not None:
+            self._callers.put(digest, caller, valid_until)
+        return caller
+
+    async def mint(self, profile: Profile) -> str:
+        """The same token each time, so that a repeated answer is the first answer."""
+        claims = {"iss": profile.client_id, "id": profile.id, "iat": int(profile.created_at.timestamp())}
+        return jwt.encode(claims, await self._secret(profile.client_id, self._clock()), algorithm="HS256")
+
+    async def _producer(self, token: str, now: datetime) -> "tuple[Caller, datetime]":
+        client_id = await asyncio.to_thread(self._queries.client_of_producer_token, token)
+        if client_id is None:
+            raise Unauthorized("The token is not valid.")
+        return Caller(client_id, is_producer=True), now + RECHECK_AFTER
+
+    async def _fan(self, token: str, now: datetime) -> "tuple[Caller, datetime]":
+        claims = await self._verified(token, now)
+        valid_until = now + RECHECK_AFTER
+        if claims.exp is not None:
+            left_s = claims.exp - now.timestamp()
+            if left_s <= 0:
+                raise Unauthorized("The token has expired.")
+            valid_until = now + min(RECHECK_AFTER, timedelta(seconds=min(left_s, RECHECK_AFTER.total_seconds())))
+        if claims.id is not None:
+            return Caller(claims.iss, is_producer=False, profile_id=claims.id), valid_until
+        if claims.custom_profile_id is None:
+            raise Unauthorized("The token names nobody: it has neither an id nor a custom_profile_id.")
+        profile_id = await self._profile_of(claims.iss, claims.custom_profile_id)
+        return Caller(claims.iss, False, profile_id, claims.custom_profile_id), valid_until
+
+    async def _verified(self, token: str, now: datetime) -> "_Claims":
+        try:
+            # Read before the check only to learn whose secret to check with; used only after it.
+            secret = await self._secret(_CLAIMS.decode(_claims_part(token)).iss, now)
+            return _CLAIMS.decode(_JWS.decode(token, secret, algorithms=["HS256"]))
+        except (jwt.PyJWTError, ValueError, RecursionError, NotFound) as exc:
+            raise Unauthorized("The token is not valid: a fan's token is a JWT, HS256, with iss and iat.") from exc
+
+    async def _secret(self, client_id: ClientId, now: datetime) -> str:
+        secret = self._secrets.get(client_id, now)
+        if secret is None:
+            secret = await asyncio.to_thread(self._queries.client_secret, client_id)
+            self._secrets.put(client_id, secret, now + RECHECK_AFTER)
+        return secret
+
+    async def _profile_of(self, client_id: ClientId, custom_id: str) -> ProfileId | None:
+        try:
+            return (await asyncio.to_thread(self._queries.profile_by_custom_id, client_id, custom_id)).id
+        except NotFound:
+            return None
+
+
+class _Claims(msgspec.Struct, frozen=True):
+    iss: ClientId
+    iat: int | float
+    id: ProfileId | None = None
+    custom_profile_id: Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=r"^[^\x00]*$")] | None = None
+    exp: int | float | None = None
+
+
+_CLAIMS = msgspec.json.Decoder(_Claims)
+_JWS = jwt.PyJWS()
+
+
+def _claims_part(token: str) -> bytes:
+    part = token.split(".")[1]
+    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+
+
+K = TypeVar("K")
+
+
+class _Recent(Generic[K, V]):
+    """The entries used last, each until its time."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._entries: OrderedDict[K, tuple[V, datetime]] = OrderedDict()
+
+    def get(self, key: K, now: datetime) -> V | None:
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        if now >= entry[1]:
+            del self._entries[key]
+            return None
+        self._entries.move_to_end(key)
+        return entry[0]
+
+    def put(self, key: K, value: V, valid_until: datetime) -> None:
+        self._entries[key] = (value, valid_until)
+        if len(self._entries) > self._capacity:
+            self._entries.popitem(last=False)

@@ -1,0 +1,82 @@
+"""What an endpoint's answer to a batch means for the batch. Pure."""
+
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import NamedTuple
+
+_ABOUT_THE_CONNECTION = frozenset((401, 402, 403, 404, 405, 407, 410, 421, 451))
+"""The write key or the address is wrong or blocked: no batch would fare better, and none is at fault."""
+_TRY_AGAIN = frozenset((408, 425, 429))
+
+_BACKOFF_BASE_S = 0.2
+BACKOFF_CAP_S = 60.0
+RETRY_AFTER_CAP_S = 3600.0
+"""So that one absurd header does not silence an application for days."""
+
+
+class Answer(NamedTuple):
+    status: int
+    """0 where none came: the network failed, or time ran out."""
+    text: str = ""
+    """The start of the body, or what went wrong with the network."""
+    retry_after_s: float | None = None
+
+    def __str__(self) -> str:
+        return f"{self.status}: {self.text}" if self.status else self.text
+
+
+class Sent(NamedTuple):
+    """The endpoint has the whole batch."""
+
+
+class Retry(NamedTuple):
+    """The same batch again after so many seconds, for ever."""
+
+    after_s: float
+
+
+class Hold(NamedTuple):
+    """Like `Retry`, but someone has to act: the connection's write key or endpoint is refused."""
+
+    after_s: float
+
+
+class Split(NamedTuple):
+    """Refused for good: halve it, and set aside a fact that is refused alone."""
+
+
+Decision = Sent | Retry | Hold | Split
+
+
+def decide(answer: Answer, *, attempt: int, chance: float) -> Decision:
+    """`attempt` counts this batch's attempts from 1; `chance` is random, evenly spread over [0, 1).
+
+    A redirect is not followed, so it counts as a failure that may pass.
+    """
+    if 200 <= answer.status < 300:  # noqa: PLR2004 (HTTP's classes of status)
+        return Sent()
+    after_s = max(backoff_s(attempt, chance), min(answer.retry_after_s or 0.0, RETRY_AFTER_CAP_S))
+    if answer.status in _ABOUT_THE_CONNECTION:
+        return Hold(after_s)
+    if 400 <= answer.status < 500 and answer.status not in _TRY_AGAIN:  # noqa: PLR2004 (as above)
+        return Split()
+    return Retry(after_s)
+
+
+def backoff_s(attempt: int, chance: float) -> float:
+    """Exponential, capped, with full jitter: anything from 0 to the bound, so that senders do not march in step."""
+    return chance * min(BACKOFF_CAP_S, _BACKOFF_BASE_S * 2.0 ** min(attempt - 1, 32))
+
+
+def retry_after_s(header: str | None, now: datetime) -> float | None:
+    """`Retry-After` in either form, seconds or an HTTP date; None where there is none that can be read."""
+    if header is None:
+        return None
+    if header.strip().isdecimal():
+        return float(header)
+    try:
+        moment = parsedate_to_datetime(header)
+    except ValueError:
+        return None
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(0.0, (aware - now).total_seconds())

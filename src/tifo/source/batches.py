@@ -1,0 +1,63 @@
+"""The bodies of `/v1/batch`: facts as encoded messages, cut into batches within Segment's limits."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from typing import NamedTuple
+
+import msgspec
+
+from tifo.engagement.facts import AnyFact
+from tifo.kernel.clock import to_iso
+from tifo.kernel.ids import FactId
+from tifo.source.events import track_message
+
+_LIBRARY = {"name": "tifo", "version": version("tifo")}
+_ENVELOPE_ROOM = 1_000
+"""Bytes kept free for what stands around the messages: `sentAt`, the write key."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Segment takes 32 KB an event, 500 KB and 2,500 events a batch."""
+
+    event_bytes: int = 32 * 1024
+    batch_bytes: int = 500_000
+    batch_events: int = 500
+
+
+class Message(NamedTuple):
+    fact_id: FactId
+    body: bytes
+
+
+def encode(fact: AnyFact) -> Message:
+    """`context` stands in each message: not every Segment-compatible endpoint merges the envelope's into them."""
+    message = {**track_message(fact), "context": {"library": _LIBRARY}}
+    return Message(fact.id, msgspec.json.encode(message))
+
+
+def cut(messages: Iterable[Message], limits: Limits) -> Iterable[list[Message]]:
+    """Batches in the order of the messages. One that is larger than an event may be makes a batch of its own."""
+    batch: list[Message] = []
+    size = _ENVELOPE_ROOM
+    for message in messages:
+        too_large = len(message.body) > limits.event_bytes
+        grown = size + len(message.body) + 1
+        if batch and (too_large or grown > limits.batch_bytes or len(batch) == limits.batch_events):
+            yield batch
+            batch, grown = [], _ENVELOPE_ROOM + len(message.body) + 1
+        batch.append(message)
+        size = grown
+        if too_large:
+            yield batch
+            batch, size = [], _ENVELOPE_ROOM
+    if batch:
+        yield batch
+
+
+def envelope(batch: Sequence[Message], write_key: str, sent_at: datetime) -> bytes:
+    messages = b",".join(message.body for message in batch)
+    rest = msgspec.json.encode({"sentAt": to_iso(sent_at), "writeKey": write_key})
+    return b'{"batch":[' + messages + b"]," + rest[1:]

@@ -1,0 +1,24 @@
+"""The relay's counters."""
+
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge
+
+
+class RelayMetrics:
+    def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
+        by_client = ["client_id"]
+        self.attempts = Counter(
+            "tifo_relay_attempts",
+            "Batches posted, by what the answer meant: sent, retry, hold, split.",
+            ["client_id", "outcome"],
+            registry=registry,
+        )
+        self.sent = Counter("tifo_relay_events_sent", "Events that the endpoint took.", by_client, registry=registry)
+        self.set_aside = Counter(
+            "tifo_relay_events_set_aside", "Events that were refused for good.", by_client, registry=registry
+        )
+        self.held = Gauge(
+            "tifo_relay_connection_held",
+            "1 while the endpoint refuses the connection's write key or address.",
+            by_client,
+            registry=registry,
+        )

@@ -1,0 +1,128 @@
+"""The relay: every connected application's facts to its endpoint."""
+
+import asyncio
+import random
+from collections.abc import Callable
+
+import aiohttp
+import structlog
+
+from tifo.kernel.clock import Clock, system_clock
+from tifo.kernel.errors import Transient
+from tifo.kernel.ids import ClientId
+from tifo.source.batches import Limits
+from tifo.source.endpoint import TIMEOUT_S
+from tifo.source.line import Line, LineStatus, Sleep, Tools
+from tifo.source.metrics import RelayMetrics
+from tifo.source.ports import FactFeed
+from tifo.workspace.model import Catalog
+
+POLL_S = 0.05
+_GRACE_S = 5.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Relay:
+    """Posts each application's facts to `{endpoint}/v1/batch` in order, with its write key.
+
+    At least once, under the fact's id as `messageId`: an endpoint that drops duplicates has each exactly once. Each
+    application has a task of its own while it has facts to send, so one's dead endpoint never delays another's. Two
+    relays over one store do no harm but send twice, and may mix the order.
+
+    `session` (see `open_session`) goes to `own_endpoint`, where the connections without an endpoint lead. `outside`
+    goes to the endpoints that connections name: the seam where a guarded connector or resolver belongs (design.md,
+    decision 13); until there is one it is `session`.
+    """
+
+    def __init__(
+        self,
+        feed: FactFeed,
+        catalog: Catalog,
+        session: aiohttp.ClientSession,
+        own_endpoint: str,
+        *,
+        outside: aiohttp.ClientSession | None = None,
+        limits: Limits | None = None,
+        timeout_s: float = TIMEOUT_S,
+        poll_s: float = POLL_S,
+        grace_s: float = _GRACE_S,
+        clock: Clock = system_clock,
+        chance: Callable[[], float] = random.random,
+        sleep: Sleep = asyncio.sleep,
+        metrics: RelayMetrics | None = None,
+    ) -> None:
+        self._feed = feed
+        self._catalog = catalog
+        self._poll_s = poll_s
+        self._grace_s = grace_s
+        self._tools = Tools(
+            feed=feed,
+            session=session,
+            outside=outside or session,
+            own_endpoint=own_endpoint,
+            limits=limits or Limits(),
+            timeout_s=timeout_s,
+            clock=clock,
+            chance=chance,
+            sleep=sleep,
+            metrics=metrics or RelayMetrics(),
+        )
+        self._lines: dict[ClientId, Line] = {}
+        self._draining: dict[ClientId, asyncio.Task[None]] = {}
+
+    def status(self) -> list[LineStatus]:
+        """One for each application that was seen connected."""
+        return [line.status for line in self._lines.values()]
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop`; then finish the batches in flight (those that take longer than `grace_s` are sent again)."""
+        try:
+            while not stop.is_set():
+                await self._look()
+                await _wait(stop, self._poll_s)
+        finally:
+            await self._finish()
+
+    async def _look(self) -> None:
+        try:
+            waiting = await asyncio.to_thread(self._feed.waiting)
+            connections = await asyncio.to_thread(self._catalog.connections)
+        except Transient as error:
+            _log.warning("relay_store_out_of_reach", error=str(error))
+            return
+        connected = {connection.client_id: connection for connection in connections}
+        for client_id, connection in connected.items():
+            if client_id in self._lines:
+                self._lines[client_id].connect(connection)
+            else:
+                self._lines[client_id] = Line(connection, self._tools)
+        for client_id in self._lines.keys() - connected.keys():
+            self._lines[client_id].stop()
+        for client_id in waiting & connected.keys():
+            self._start(client_id)
+
+    def _start(self, client_id: ClientId) -> None:
+        if client_id in self._draining:
+            return
+        task = asyncio.create_task(self._lines[client_id].drain(), name=f"relay {client_id}")
+        self._draining[client_id] = task
+        task.add_done_callback(lambda _: self._draining.pop(client_id))
+
+    async def _finish(self) -> None:
+        for line in self._lines.values():
+            line.stop()
+        tasks = list(self._draining.values())
+        if not tasks:
+            return
+        _, late = await asyncio.wait(tasks, timeout=self._grace_s)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return

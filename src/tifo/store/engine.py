@@ -1,0 +1,335 @@
+"""The engine on SQL: commands queue, one writer takes a batch, loads what it touches, plays it and commits once."""
+
+import hashlib
+import secrets
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple, TypeVar, get_args
+
+import msgspec
+from sqlalchemy import Connection, bindparam, insert, select, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from tifo.engagement.batch import Working
+from tifo.engagement.commands import Command, DefinitionCommand
+from tifo.engagement.definitions import define
+from tifo.engagement.model import Application, Definition, Fan, Game, Program
+from tifo.engagement.ports import Decision, Idempotency, NewApplication
+from tifo.engagement.rules import Needs, needs
+from tifo.engagement.values import check_text
+from tifo.kernel.batching import GroupCommit
+from tifo.kernel.clock import Clock
+from tifo.kernel.errors import Conflict, NotFound, TifoError
+from tifo.kernel.ids import ClientId, NewId, ProfileId, ProgramId
+from tifo.store import rows as r
+from tifo.store import tables as t
+from tifo.store.database import Database, to_micros
+
+A = TypeVar("A")
+_DEFINES: tuple[type, ...] = get_args(DefinitionCommand)
+_BY_CUSTOM_ID = select(t.profiles.c.id).where(
+    t.profiles.c.client_id == bindparam("client_id"), t.profiles.c.custom_id.in_(r.IDS)
+)
+_BY_USER_QUEST = select(t.user_quests.c.profile_id).where(t.user_quests.c.id.in_(r.IDS))
+_BY_USER_QUEST_TASK = select(t.user_quest_tasks.c.profile_id).where(t.user_quest_tasks.c.id.in_(r.IDS))
+_CODES = select(t.invoked_actions.c.profile_id, t.invoked_actions.c.reward_action_key, t.invoked_actions.c.code).where(
+    t.invoked_actions.c.profile_id.in_(r.IDS), t.invoked_actions.c.code.in_(bindparam("codes", expanding=True))
+)
+_VERSIONS = select(t.applications).where(t.applications.c.id.in_(r.IDS))
+_DEFINITIONS = (
+    select(t.definitions.c.body)
+    .where(t.definitions.c.client_id == bindparam("client_id"))
+    .order_by(t.definitions.c.position)
+)
+_KEYS = select(t.idempotency).where(
+    tuple_(t.idempotency.c.client_id, t.idempotency.c.key).in_(bindparam("keys", expanding=True))
+)
+
+
+class _Asked(NamedTuple):
+    command: Command[Any]
+    idempotency: Idempotency | None
+
+
+class Games:
+    """Decoded games by application, each read again when its version has moved on."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[int, Game]] = {}
+
+    def load(self, connection: Connection, client_ids: Iterable[ClientId]) -> dict[ClientId, Game]:
+        """Unknown applications are not in the answer. One query, where nothing has changed."""
+        games: dict[ClientId, Game] = {}
+        for row in connection.execute(_VERSIONS, {"ids": sorted(set(client_ids))}):
+            known = self._known.get(row.id)
+            if known is None or known[0] != row.definitions_version:
+                bodies = connection.execute(_DEFINITIONS, {"client_id": row.id}).scalars()
+                application = r.decode_definition(row.body)
+                assert isinstance(application, Application)  # noqa: S101 (the column holds nothing else)
+                known = (row.definitions_version, Game(application, tuple(map(r.decode_definition, bodies))))
+                self._known[row.id] = known
+            games[ClientId(row.id)] = known[1]
+        return games
+
+
+class SqlEngine:
+    """Implements `engagement.ports.Engine`. Made inside the event loop that uses it."""
+
+    def __init__(
+        self, database: Database, clock: Clock, new_id: NewId, *, max_batch: int = 256, max_waiting: int = 10_000
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._new_id = new_id
+        self._games = Games()
+        self._commits = GroupCommit[_Asked, Any](
+            self._commit, max_batch=max_batch, max_waiting=max_waiting, name="engine"
+        )
+
+    async def handle(self, command: Command[A], idempotency: Idempotency | None = None) -> A:
+        answer: A = await self._commits.submit(_Asked(command, idempotency))
+        return answer
+
+    async def close(self) -> None:
+        await self._commits.close()
+
+    def _commit(self, batch: Sequence[_Asked]) -> list[Any]:
+        with self._database.writing() as connection:
+            return _Batch(connection, self._games, batch, self._clock(), self._new_id).run()
+
+
+class _Batch:
+    """One transaction's work."""
+
+    def __init__(
+        self, connection: Connection, games: Games, asked: Sequence[_Asked], now: datetime, new_id: NewId
+    ) -> None:
+        self.connection = connection
+        self.asked = asked
+        self.now = now
+        self.new_id = new_id
+        self.games = games.load(connection, (each.command.client_id for each in asked))
+        self.results: list[Any] = [None] * len(asked)
+        self.answers = self._earlier_answers()
+
+    def run(self) -> list[Any]:
+        """The answers, or what each command was refused with. All accepted ones are written, not yet committed."""
+        by_client: dict[ClientId, list[int]] = defaultdict(list)
+        for number, (command, _) in enumerate(self.asked):
+            by_client[command.client_id].append(number)
+        for client_id, numbers in by_client.items():
+            if client_id not in self.games:
+                error = NotFound(f"There is no application {client_id!r:.100}.", field="client_id")
+                for number in numbers:
+                    self.results[number] = error
+            else:
+                self._run_application(self.games[client_id], numbers)
+        return self.results
+
+    def _run_application(self, game: Game, numbers: Sequence[int]) -> None:
+        client_id = game.application.id
+        played = [self.asked[n].command for n in numbers if not isinstance(self.asked[n].command, _DEFINES)]
+        working = _load(self.connection, game, [needs(command) for command in played])  # type: ignore[arg-type]
+        before = dict(working.fans)
+        written = _Written()
+        for number in numbers:
+            try:
+                self.results[number] = self._once(self.asked[number], working, written)
+            except TifoError as error:
+                self.results[number] = error
+        written.fans = {fan_id: fan for fan_id, fan in working.fans.items() if before.get(fan_id) is not fan}
+        _write(self.connection, client_id, written, before)
+
+    def _once(self, asked: _Asked, working: Working, written: "_Written") -> object:
+        command, idempotency = asked
+        if idempotency is None:
+            return self._do(command, working, written)
+        key = (command.client_id, idempotency.key)
+        if key in self.answers:
+            digest, answer = self.answers[key]
+            if digest != idempotency.digest:
+                raise Conflict(
+                    f"Idempotency-Key {idempotency.key!r:.100} came with another request before. Use a new key."
+                )
+            return msgspec.json.decode(answer, type=_answer_type(type(command)))
+        result = self._do(command, working, written)
+        answer = r.body(result)
+        self.answers[key] = (idempotency.digest, answer)
+        written.answers.append(
+            {
+                "client_id": command.client_id,
+                "key": idempotency.key,
+                "digest": idempotency.digest,
+                "answer": answer,
+                "created_at": to_micros(self.now),
+            }
+        )
+        return result
+
+    def _do(self, command: Any, working: Working, written: "_Written") -> object:
+        if isinstance(command, _DEFINES):
+            definition = define(working.game, command, self.now, self.new_id)  # type: ignore[arg-type]
+            working.game = working.game.with_(definition)
+            written.definitions[definition.id] = definition
+            return definition
+        decision = working.play(command, self.now, self.new_id)
+        written.decisions.append(decision)
+        return decision.answer
+
+    def _earlier_answers(self) -> dict[tuple[str, str], tuple[bytes, str]]:
+        keys = [(each.command.client_id, each.idempotency.key) for each in self.asked if each.idempotency]
+        if not keys:
+            return {}
+        found = self.connection.execute(_KEYS, {"keys": keys})
+        return {(row.client_id, row.key): (row.digest, row.answer) for row in found}
+
+
+class _Written:
+    """What the accepted commands of one application leave behind."""
+
+    def __init__(self) -> None:
+        self.decisions: list[Decision] = []
+        self.definitions: dict[str, Definition] = {}
+        self.answers: list[r.Row] = []
+        self.fans: dict[ProfileId, Fan] = {}
+
+
+def create_application(database: Database, name: str, clock: Clock, new_id: NewId) -> NewApplication:
+    """With its default program. The token is kept as a digest only."""
+    check_text(name, "name")
+    now = clock()
+    program = Program(id=ProgramId(new_id()), name="Default", created_at=now)
+    application = Application(id=ClientId(new_id()), name=name, default_program_id=program.id, created_at=now)
+    made = NewApplication(
+        application=application, client_secret=secrets.token_urlsafe(32), producer_token=secrets.token_urlsafe(32)
+    )
+    with database.writing() as connection:
+        connection.execute(
+            insert(t.applications),
+            {
+                "id": application.id,
+                "body": r.body(application),
+                "client_secret": made.client_secret,
+                "definitions_version": 1,
+            },
+        )
+        connection.execute(
+            insert(t.definitions), {"id": program.id, "client_id": application.id, "body": r.body(program)}
+        )
+        connection.execute(insert(t.tokens), {"digest": token_digest(made.producer_token), "client_id": application.id})
+    return made
+
+
+def token_digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+def _answer_type(command_type: type) -> Any:
+    return get_args(command_type.__orig_bases__[0])[0]  # type: ignore[attr-defined]
+
+
+def _load(connection: Connection, game: Game, wanted: Sequence[Needs]) -> Working:
+    ids: set[str] = {each for need in wanted for each in need.profile_ids}
+
+    def add(statement: Any, values: set[str], **more: object) -> None:
+        if values:
+            ids.update(connection.execute(statement, {"ids": sorted(values), **more}).scalars())
+
+    add(_BY_CUSTOM_ID, {each for need in wanted for each in need.custom_ids}, client_id=game.application.id)
+    add(_BY_USER_QUEST, {each for need in wanted for each in need.user_quest_ids})
+    add(_BY_USER_QUEST_TASK, {each for need in wanted for each in need.user_quest_task_ids})
+    codes = {need.code[1] for need in wanted if need.code is not None}
+    used: set[tuple[ProfileId, str, str]] = set()
+    if codes and ids:
+        found = connection.execute(_CODES, {"ids": sorted(ids), "codes": sorted(codes)})
+        used = {(ProfileId(row[0]), row[1], row[2]) for row in found}
+    return Working(game, fans=r.load_fans(connection, map(ProfileId, ids)), used_codes=used)
+
+
+def _write(connection: Connection, client_id: ClientId, written: _Written, before: dict[ProfileId, Fan]) -> None:
+    """Every table with one statement, executed for many rows."""
+    decisions = written.decisions
+    _define(connection, client_id, list(written.definitions.values()))
+    changed = [(before.get(fan.profile.id), fan) for fan in written.fans.values()]
+    profiles = [r.profile_row(fan.profile) for old, fan in changed if old is None or old.profile is not fan.profile]
+    _upsert(connection, t.profiles, profiles)
+    moved = {(each.profile_id, each.reward_item_id): each.balance for d in decisions for each in d.transactions}
+    balances = [{"profile_id": p, "reward_item_id": i, "balance": b} for (p, i), b in sorted(moved.items())]
+    _upsert(connection, t.balances, balances)
+    _insert(
+        connection, t.transactions, [r.transaction_row(client_id, each) for d in decisions for each in d.transactions]
+    )
+    invoked = [r.invoked_action_row(client_id, d.invoked) for d in decisions if d.invoked is not None]
+    _insert(connection, t.invoked_actions, invoked)
+    badges = [
+        r.earned_badge_row(client_id, earned)
+        for old, fan in changed
+        for badge_id, earned in fan.badges.items()
+        if old is None or badge_id not in old.badges
+    ]
+    _insert(connection, t.earned_badges, badges)
+    _write_quests(connection, client_id, changed)
+    _insert(connection, t.facts, [r.fact_row(fact) for d in decisions for fact in d.facts])
+    _insert(connection, t.idempotency, written.answers)
+
+
+def _write_quests(connection: Connection, client_id: ClientId, changed: list[tuple[Fan | None, Fan]]) -> None:
+    """Rules hand back what they left alone as the same object."""
+    quests, tasks = [], []
+    for old, fan in changed:
+        for quest_id, user_quest in fan.user_quests.items():
+            earlier = None if old is None else old.user_quests.get(quest_id)
+            if earlier is user_quest:
+                continue
+            kept = set() if earlier is None else set(map(id, earlier.tasks))
+            if earlier is None or _without_tasks(earlier) != _without_tasks(user_quest):
+                quests.append(r.user_quest_row(client_id, user_quest))
+            tasks += [
+                r.user_quest_task_row(user_quest, number, task)
+                for number, task in enumerate(user_quest.tasks)
+                if id(task) not in kept
+            ]
+    _upsert(connection, t.user_quests, quests)
+    _upsert(connection, t.user_quest_tasks, tasks)
+
+
+def _without_tasks(user_quest: Any) -> Any:
+    return (user_quest.completed_at, user_quest.rewards_claimed_at, user_quest.active_until)
+
+
+def _define(connection: Connection, client_id: ClientId, changed: list[Definition]) -> None:
+    if not changed:
+        return
+    others = [each for each in changed if not isinstance(each, Application)]
+    rows = [{"id": each.id, "client_id": client_id, "body": r.body(each)} for each in others]
+    _upsert(connection, t.definitions, rows, key="id")
+    bump = update(t.applications).where(t.applications.c.id == client_id)
+    values: dict[Any, Any] = {t.applications.c.definitions_version: t.applications.c.definitions_version + 1}
+    for each in changed:
+        if isinstance(each, Application):
+            values[t.applications.c.body] = r.body(each)
+    connection.execute(bump.values(values))
+
+
+def _insert(connection: Connection, table: Any, values: Sequence[r.Row]) -> None:
+    if values:
+        connection.execute(_INSERTS[table.name], values)
+
+
+_INSERTS = {table.name: insert(table) for table in t.METADATA.sorted_tables}
+_upserts: dict[tuple[str, str], Any] = {}
+
+
+def _upsert(connection: Connection, table: Any, values: Sequence[r.Row], key: str | None = None) -> None:
+    if not values:
+        return
+    dialect = connection.dialect.name
+    statement = _upserts.get((dialect, table.name))
+    if statement is None:
+        maker: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[dialect](table)
+        keys = [key] if key is not None else [column.name for column in table.primary_key]
+        rest = {name: maker.excluded[name] for name in values[0] if name not in keys}
+        statement = maker.on_conflict_do_update(index_elements=keys, set_=rest)
+        _upserts[dialect, table.name] = statement
+    connection.execute(statement, values)

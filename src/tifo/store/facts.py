@@ -1,0 +1,121 @@
+"""The relay's lines of facts, on SQL: a cursor over the facts, and the set-aside ones beside it."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, exists, func, insert, or_, select, update
+
+from tifo.engagement.facts import AnyFact
+from tifo.kernel.ids import ClientId, FactId
+from tifo.source.ports import SetAside
+from tifo.store import rows as r
+from tifo.store import tables as t
+from tifo.store.database import Database, from_micros, to_micros
+
+_CURSOR = select(func.coalesce(func.max(t.relay_cursors.c.position), 0))
+
+
+class SqlFactFeed:
+    """Implements `source.ports.FactFeed`. Positions are given inside the one writing transaction, so they follow the
+    order of commits (PostgreSQL, where several write at once, will need a horizon here).
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def waiting(self) -> set[ClientId]:
+        beyond = select(t.applications.c.id).where(
+            or_(
+                exists().where(
+                    t.facts.c.client_id == t.applications.c.id,
+                    t.facts.c.position > _cursor_of(t.applications.c.id),
+                ),
+                exists().where(
+                    t.set_aside_facts.c.client_id == t.applications.c.id,
+                    t.set_aside_facts.c.resend_number.is_not(None),
+                ),
+            )
+        )
+        with self._database.reading() as connection:
+            return {ClientId(client_id) for client_id in connection.execute(beyond).scalars()}
+
+    def pending(self, client_id: ClientId, limit: int) -> Sequence[AnyFact]:
+        again = (
+            select(t.facts.c.body)
+            .join(t.set_aside_facts, t.set_aside_facts.c.position == t.facts.c.position)
+            .where(t.set_aside_facts.c.client_id == client_id, t.set_aside_facts.c.resend_number.is_not(None))
+            .order_by(t.set_aside_facts.c.resend_number, t.facts.c.position)
+            .limit(limit)
+        )
+        with self._database.reading() as connection:
+            bodies = list(connection.execute(again).scalars())
+            new = (
+                select(t.facts.c.body)
+                .where(t.facts.c.client_id == client_id, t.facts.c.position > _cursor(connection, client_id))
+                .order_by(t.facts.c.position)
+                .limit(limit - len(bodies))
+            )
+            bodies += connection.execute(new).scalars()
+        return [r.decode_fact(body) for body in bodies]
+
+    def advance(self, client_id: ClientId, sent: Sequence[FactId]) -> None:
+        with self._database.writing() as connection:
+            self._leave(connection, client_id, sent)
+            connection.execute(
+                delete(t.set_aside_facts).where(
+                    t.set_aside_facts.c.client_id == client_id, t.set_aside_facts.c.fact_id.in_(list(sent))
+                )
+            )
+
+    def set_aside(self, client_id: ClientId, fact_id: FactId, status: int, answer: str, at: datetime) -> None:
+        refusal = {"status": status, "answer": answer, "at": to_micros(at), "resend_number": None}
+        with self._database.writing() as connection:
+            self._leave(connection, client_id, [fact_id])
+            known = update(t.set_aside_facts).where(t.set_aside_facts.c.fact_id == fact_id).values(refusal)
+            if connection.execute(known).rowcount == 0:
+                place = select(t.facts.c.position).where(t.facts.c.client_id == client_id, t.facts.c.id == fact_id)
+                position = connection.execute(place).scalar_one()
+                row = {"position": position, "client_id": client_id, "fact_id": fact_id, **refusal}
+                connection.execute(insert(t.set_aside_facts), row)
+
+    def set_aside_facts(self, client_id: ClientId) -> Sequence[SetAside]:
+        c = t.set_aside_facts.c
+        query = (
+            select(t.facts.c.body, c.status, c.answer, c.at)
+            .join(t.facts, t.facts.c.position == c.position)
+            .where(c.client_id == client_id, c.resend_number.is_(None))
+            .order_by(c.position)
+        )
+        with self._database.reading() as connection:
+            found = connection.execute(query).all()
+        return [SetAside(r.decode_fact(row.body), row.status, row.answer, from_micros(row.at)) for row in found]
+
+    def resend(self, client_id: ClientId, fact_ids: Sequence[FactId] | None = None) -> int:
+        c = t.set_aside_facts.c
+        chosen = [c.client_id == client_id, c.resend_number.is_(None)]
+        if fact_ids is not None:
+            chosen.append(c.fact_id.in_(list(fact_ids)))
+        with self._database.writing() as connection:
+            number = connection.execute(select(func.coalesce(func.max(c.resend_number), 0) + 1)).scalar_one()
+            return connection.execute(update(t.set_aside_facts).where(*chosen).values(resend_number=number)).rowcount
+
+    def _leave(self, connection: Connection, client_id: ClientId, sent: Sequence[FactId]) -> None:
+        """Move the cursor to the last of these that stands after it."""
+        cursor = _cursor(connection, client_id)
+        newest = select(func.max(t.facts.c.position)).where(
+            t.facts.c.client_id == client_id, t.facts.c.position > cursor, t.facts.c.id.in_(list(sent))
+        )
+        position = connection.execute(newest).scalar()
+        if position is None:
+            return
+        moved = update(t.relay_cursors).where(t.relay_cursors.c.client_id == client_id).values(position=position)
+        if connection.execute(moved).rowcount == 0:
+            connection.execute(insert(t.relay_cursors), {"client_id": client_id, "position": position})
+
+
+def _cursor_of(client_id: object) -> object:
+    return _CURSOR.where(t.relay_cursors.c.client_id == client_id).correlate(t.applications).scalar_subquery()
+
+
+def _cursor(connection: Connection, client_id: ClientId) -> int:
+    return int(connection.execute(_CURSOR.where(t.relay_cursors.c.client_id == client_id)).scalar_one())

@@ -1,0 +1,198 @@
+"""The tables of the state. Every row of a fan's carries the profile id; times are microseconds since 1970, UTC."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+METADATA = MetaData()
+
+applications = Table(
+    "applications",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("body", Text, nullable=False),
+    Column("client_secret", String, nullable=False),
+    Column("definitions_version", Integer, nullable=False),
+)
+
+definitions = Table(
+    "definitions",
+    METADATA,
+    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("client_id", String, nullable=False, index=True),
+    Column("body", Text, nullable=False),
+)
+
+tokens = Table(
+    "tokens",
+    METADATA,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("client_id", String, nullable=False),
+)
+
+profiles = Table(
+    "profiles",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("client_id", String, nullable=False),
+    Column("custom_id", String),
+    Column("nickname", String, nullable=False),
+    Column("custom_data", Text),
+    Column("attributes", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("client_id", "custom_id"),
+)
+
+balances = Table(
+    "balances",
+    METADATA,
+    Column("profile_id", String, primary_key=True),
+    Column("reward_item_id", String, primary_key=True),
+    Column("balance", BigInteger, CheckConstraint("balance >= 0"), nullable=False),
+    sqlite_with_rowid=False,
+)
+
+transactions = Table(
+    "transactions",
+    METADATA,
+    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False),
+    Column("client_id", String, nullable=False),
+    Column("profile_id", String, nullable=False),
+    Column("reward_item_id", String, nullable=False),
+    Column("amount", BigInteger, CheckConstraint("amount <> 0"), nullable=False),
+    Column("balance", BigInteger, CheckConstraint("balance >= 0"), nullable=False),
+    Column("kind", String, nullable=False),
+    Column("reward_action_key", String),
+    Column("created_at", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("transactions_by_profile", "profile_id", "position"),
+    Index("transactions_by_client", "client_id", "position"),
+)
+
+invoked_actions = Table(
+    "invoked_actions",
+    METADATA,
+    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("client_id", String, nullable=False),
+    Column("program_id", String, nullable=False),
+    Column("profile_id", String, nullable=False),
+    Column("reward_action_key", String, nullable=False),
+    Column("code", String),
+    Column("body", Text, nullable=False),
+    UniqueConstraint("profile_id", "reward_action_key", "code"),
+    Index("invoked_actions_by_client", "client_id", "position"),
+)
+
+earned_badges = Table(
+    "earned_badges",
+    METADATA,
+    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False),
+    Column("client_id", String, nullable=False),
+    Column("profile_id", String, nullable=False),
+    Column("badge_id", String, nullable=False),
+    Column("awarded_at", BigInteger, nullable=False),
+    UniqueConstraint("profile_id", "badge_id"),
+    Index("earned_badges_by_badge", "badge_id", "position"),
+)
+
+user_quests = Table(
+    "user_quests",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("client_id", String, nullable=False),
+    Column("profile_id", String, nullable=False),
+    Column("quest_id", String, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("active_until", BigInteger),
+    Column("completed_at", BigInteger),
+    Column("rewards_claimed_at", BigInteger),
+    UniqueConstraint("profile_id", "quest_id"),
+)
+
+user_quest_tasks = Table(
+    "user_quest_tasks",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("profile_id", String, nullable=False, index=True),
+    Column("user_quest_id", String, nullable=False),
+    Column("quest_task_id", String, nullable=False),
+    Column("ordinal", Integer, nullable=False),
+    Column("progress", String, nullable=False),
+    Column("completed_at", BigInteger),
+)
+
+facts = Table(
+    "facts",
+    METADATA,
+    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False),
+    Column("client_id", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("facts_by_client", "client_id", "position"),
+)
+
+relay_cursors = Table(
+    "relay_cursors",
+    METADATA,
+    Column("client_id", String, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+)
+
+set_aside_facts = Table(
+    "set_aside_facts",
+    METADATA,
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("client_id", String, nullable=False, index=True),
+    Column("fact_id", String, nullable=False, unique=True),
+    Column("status", Integer, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("resend_number", BigInteger),
+)
+
+idempotency = Table(
+    "idempotency",
+    METADATA,
+    Column("client_id", String, primary_key=True),
+    Column("key", String, primary_key=True),
+    Column("digest", LargeBinary, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+sources = Table(
+    "sources",
+    METADATA,
+    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("name", String, nullable=False),
+    Column("slug", String, nullable=False, unique=True),
+    Column("schema", String, nullable=False, unique=True),
+    Column("type", String, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("write_key", String, nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+connections = Table(
+    "connections",
+    METADATA,
+    Column("client_id", String, primary_key=True),
+    Column("write_key", String, nullable=False),
+    Column("endpoint", String),
+)

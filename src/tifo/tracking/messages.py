@@ -1,0 +1,259 @@
+"""One message of the Tracking API: checked by Segment's rules, then written in canonical form.
+
+The canonical message is one JSON object without a newline. It holds all that was sent, and: `type`, `messageId` (made
+where absent), `context` and `integrations` merged with the batch's, `properties` (or `traits`, by the type),
+`originalTimestamp` (the client's time), `timestamp` (the same, corrected by the skew of the client's clock), `sentAt`
+where sent, `receivedAt`. A null counts as absent for `userId`, `anonymousId` and every field that the rules name.
+`writeKey` is taken out.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import msgspec
+
+from tifo.kernel.clock import from_iso, to_iso
+from tifo.kernel.errors import Rejected, TooLarge
+from tifo.kernel.ids import MessageId, NewId
+from tifo.tracking.limits import MAX_DEPTH, MAX_EVENT_BYTES, MAX_MESSAGE_ID, MAX_PROPERTIES
+
+
+class Message(NamedTuple):
+    message_id: MessageId
+    body: bytes
+    """Canonical: one JSON object, UTF-8, no newline."""
+
+
+class Refused(NamedTuple):
+    """One message that failed on ingest: counted under Segment's code, with a sample of what came."""
+
+    code: str
+    detail: str
+    sample: bytes
+    """The start of the message as it was sent: at most `SAMPLE_BYTES`."""
+
+
+class Envelope(NamedTuple):
+    """What the messages of one request share."""
+
+    call: str | None
+    """The type, where the path says it; None in a batch, where each message does."""
+    received_at: datetime
+    received_at_text: str
+    sent_at: str | None = None
+    skew: timedelta | None = None
+    """How far the client's clock is behind ours; None where `sent_at` is unknown."""
+    context: Mapping[str, Any] | None = None
+    integrations: Mapping[str, Any] | None = None
+
+
+class _Kind(NamedTuple):
+    """What Segment asks of one type of message."""
+
+    payload: str
+    """`properties` or `traits`, and the code for one that is no object."""
+    required: str | None = None
+    """A field that must hold a non-empty text, and its code."""
+    code_absent: str = ""
+    code_wrong: str = ""
+    texts: tuple[str, ...] = ()
+    """Fields that must hold text where present."""
+    needs_user: bool = True
+
+
+_KINDS: Mapping[str, _Kind] = {
+    "track": _Kind("properties", "event", "event_not_defined", "event_not_string"),
+    "identify": _Kind("traits"),
+    "page": _Kind("properties", texts=("name", "category")),
+    "screen": _Kind("properties", texts=("name", "category")),
+    "group": _Kind("traits", "groupId", "id_required", "id_not_string"),
+    "alias": _Kind("traits", "previousId", "id_required", "id_not_string"),
+}
+_MANY_DIGITS = b"0" * 19
+_DIGITS_ALIKE = bytes(ord("0") if chr(byte).isdecimal() and byte < 128 else byte for byte in range(256))  # noqa: PLR2004 (ASCII)
+"""Without so many digits in a row there is no integer beyond 64 bits; the look is quick, and nearly always enough."""
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+
+
+def canonical(raw: msgspec.Raw | bytes, envelope: Envelope, new_id: NewId) -> Message:
+    """Raises `Rejected` with Segment's code for what is wrong with the message."""
+    item = _object(bytes(raw))
+    item.pop("writeKey", None)
+    kind_name = _kind_name(item, envelope)
+    kind = _KINDS[kind_name]
+    item["type"] = kind_name
+    _check_ids(item)
+    _check_fields(item, kind)
+    _merge(item, "context", envelope.context)
+    _merge(item, "integrations", envelope.integrations)
+    message_id = _message_id(item, new_id)
+    _set_times(item, envelope)
+    return Message(message_id, _encode(item))
+
+
+def parsed_time(text: str) -> datetime | None:
+    """None for what is no ISO 8601 time (a bare date is one: midnight, UTC)."""
+    try:
+        return from_iso(text)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _object(raw: bytes) -> dict[str, Any]:
+    if len(raw) > MAX_EVENT_BYTES:
+        raise TooLarge(
+            f"The event has {len(raw):,} bytes; at most {MAX_EVENT_BYTES:,} are taken. Send shorter properties.",
+            code="bad_request",
+        )
+    try:
+        item = _decode(raw)
+    except RecursionError as error:
+        raise Rejected(f"The event is nested deeper than {MAX_DEPTH} levels. Send flatter properties.") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Rejected(f"The event is no valid JSON: {error}. Send finite numbers, and UTF-8.") from error
+    if not isinstance(item, dict):
+        raise Rejected("The event is no JSON object. Send one with type, userId, event and properties.")
+    # Counting brackets is quick, and right in nearly all cases: so few cannot nest too deeply.
+    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and _depth_exceeds(item, MAX_DEPTH):
+        raise Rejected(f"The event is nested deeper than {MAX_DEPTH} levels. Send flatter properties.")
+    if _MANY_DIGITS in raw.translate(_DIGITS_ALIKE) and (huge := _huge_number(item)) is not None:
+        raise Rejected(f"{huge} is an integer beyond 64 bits. Send it as a text.", field=huge)
+    return item
+
+
+def _depth_exceeds(value: object, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    if levels == 0:
+        return True
+    children = value.values() if isinstance(value, dict) else value
+    return any(_depth_exceeds(child, levels - 1) for child in children)
+
+
+def _kind_name(item: Mapping[str, Any], envelope: Envelope) -> str:
+    name = envelope.call or item.get("type")
+    if not isinstance(name, str) or name not in _KINDS:
+        raise Rejected(f"type is {name!r}. Send one of {', '.join(_KINDS)}.", field="type")
+    return name
+
+
+def _check_ids(item: dict[str, Any]) -> None:
+    known = False
+    for field in ("userId", "anonymousId"):
+        value = item.get(field)
+        if value is None:
+            item.pop(field, None)
+        elif not isinstance(value, str):
+            raise Rejected(
+                f"{field} is {value!r:.80}, which is no text. Send it as a text.", code="id_not_string", field=field
+            )
+        elif value:
+            known = True
+    if not known:
+        raise Rejected(
+            "Neither userId nor anonymousId is there. Send one of them, not empty.",
+            code="no_user_anon_id",
+            field="userId",
+        )
+
+
+def _check_fields(item: dict[str, Any], kind: _Kind) -> None:
+    if kind.required is not None:
+        value = item.get(kind.required)
+        if value is None or value == "":
+            raise Rejected(f"{kind.required} is missing or empty. Send it.", code=kind.code_absent, field=kind.required)
+        if not isinstance(value, str):
+            raise Rejected(
+                f"{kind.required} is {value!r:.80}, which is no text.", code=kind.code_wrong, field=kind.required
+            )
+    for field in kind.texts:
+        value = item.get(field)
+        if value is None:
+            item.pop(field, None)
+        elif not isinstance(value, str):
+            raise Rejected(f"{field} is {value!r:.80}, which is no text.", code=f"{field}_not_string", field=field)
+    payload = item.get(kind.payload)
+    if payload is None:
+        item[kind.payload] = {}
+    elif not isinstance(payload, dict):
+        raise Rejected(
+            f"{kind.payload} is no object. Send an object of names and values.",
+            code=f"{kind.payload}_not_object",
+            field=kind.payload,
+        )
+    elif len(payload) > MAX_PROPERTIES:
+        raise TooLarge(
+            f"{kind.payload} has {len(payload):,} keys; at most {MAX_PROPERTIES:,} are taken.",
+            code="bad_request",
+            field=kind.payload,
+        )
+
+
+def _merge(item: dict[str, Any], field: str, shared: Mapping[str, Any] | None) -> None:
+    """The message's own keys win over the batch's."""
+    own = item.get(field)
+    if own is not None and not isinstance(own, dict):
+        raise Rejected(f"{field} is no object. Send an object, or leave it out.", field=field)
+    item[field] = {**shared, **(own or {})} if shared else own or {}
+
+
+def _message_id(item: dict[str, Any], new_id: NewId) -> MessageId:
+    value = item.get("messageId")
+    if value is None or value == "":
+        value = item["messageId"] = new_id()
+    elif not isinstance(value, str):
+        raise Rejected(f"messageId is {value!r:.80}, which is no text.", field="messageId")
+    elif len(value) > MAX_MESSAGE_ID:
+        raise Rejected(f"messageId has {len(value)} characters; at most {MAX_MESSAGE_ID} are taken.", field="messageId")
+    return MessageId(value)
+
+
+def _set_times(item: dict[str, Any], envelope: Envelope) -> None:
+    """Segment's rule: timestamp = receivedAt - (sentAt - originalTimestamp); a skew of 0 where sentAt is unknown."""
+    sent_at = item.get("sentAt") or envelope.sent_at
+    original = item.get("timestamp") or item.get("originalTimestamp")
+    item["receivedAt"] = received_at = envelope.received_at_text
+    skew = envelope.skew if sent_at is envelope.sent_at else _own_skew(sent_at, envelope.received_at)
+    if skew is None:
+        item.pop("sentAt", None)
+    else:
+        item["sentAt"] = sent_at
+    if original is None:
+        item["timestamp"] = item["originalTimestamp"] = received_at
+        return
+    moment = parsed_time(original) if isinstance(original, str) else None
+    if moment is None:
+        raise Rejected(
+            f"timestamp is {original!r:.80}, which is no ISO 8601 time. Send one such as 2026-11-24T10:00:00.000Z.",
+            field="timestamp",
+        )
+    item["originalTimestamp"] = original
+    try:
+        item["timestamp"] = to_iso(moment if skew is None else moment + skew)
+    except OverflowError as error:
+        raise Rejected(f"timestamp is {original!r}, beyond the years 1 to 9999.", field="timestamp") from error
+
+
+def _own_skew(sent_at: object, received_at: datetime) -> timedelta | None:
+    moment = parsed_time(sent_at) if isinstance(sent_at, str) else None
+    if moment is None:
+        raise Rejected(f"sentAt is {sent_at!r:.80}, which is no ISO 8601 time.", field="sentAt")
+    return received_at.astimezone(UTC) - moment
+
+
+def _huge_number(value: object, path: str = "") -> str | None:
+    """Where the first integer stands that no 64 bits hold."""
+    if isinstance(value, int):
+        return path if not -(2**63) <= value < 2**64 else None
+    children: Mapping[Any, Any] = {}
+    if isinstance(value, dict):
+        children = value
+    elif isinstance(value, list):
+        children = dict(enumerate(value))
+    for key, child in children.items():
+        found = _huge_number(child, f"{path}.{key}" if path else str(key))
+        if found is not None:
+            return found
+    return None

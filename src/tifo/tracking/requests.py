@@ -1,0 +1,97 @@
+"""The body of a request to the Tracking API: its envelope first (for the write key), then its messages."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from tifo.kernel.clock import to_iso
+from tifo.kernel.errors import Rejected, TooLarge
+from tifo.kernel.ids import NewId
+from tifo.tracking.limits import MAX_BATCH_EVENTS, MAX_BODY_BYTES, SAMPLE_BYTES
+from tifo.tracking.messages import Envelope, Message, Refused, canonical, parsed_time
+
+BATCH = "batch"
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A body that is JSON of the right shape; its messages are not looked at yet."""
+
+    call: str
+    """`track`, …, or `batch`."""
+    write_key: str | None
+    sent_at: str | None
+    context: dict[str, Any] | None
+    integrations: dict[str, Any] | None
+    items: Sequence[msgspec.Raw]
+
+
+class _Batch(msgspec.Struct, rename="camel"):
+    batch: list[msgspec.Raw]
+    write_key: str | None = None
+    sent_at: str | None = None
+    context: dict[str, Any] | None = None
+    integrations: dict[str, Any] | None = None
+
+
+class _Call(msgspec.Struct, rename="camel"):
+    write_key: str | None = None
+
+
+_batch = msgspec.json.Decoder(_Batch)
+_call = msgspec.json.Decoder(_Call)
+
+
+def read_request(call: str, body: bytes) -> Request:
+    """Raises `Rejected` where the body is no JSON, or not of the call's shape; nothing of it can be taken then."""
+    if len(body) > MAX_BODY_BYTES:
+        raise TooLarge(
+            f"The body has {len(body):,} bytes; at most {MAX_BODY_BYTES:,} are taken. Send smaller batches.",
+            code="payload_too_large",
+        )
+    try:
+        if call != BATCH:
+            return Request(call, _call.decode(body).write_key, None, None, None, [msgspec.Raw(body)])
+        batch = _batch.decode(body)
+    except msgspec.ValidationError as error:
+        raise Rejected(f"The body is not what /v1/{call} takes: {error}. See Segment's Tracking API.") from error
+    except RecursionError as error:
+        raise Rejected("The body is nested too deeply. Send flatter properties.") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Rejected(
+            f"The body is no valid JSON: {error}. Send one JSON object, in UTF-8.", code="invalid_json"
+        ) from error
+    if not batch.batch:
+        raise Rejected("The batch holds no message. Send at least one.", code="empty_batch", field="batch")
+    return Request(call, batch.write_key, batch.sent_at, batch.context, batch.integrations, batch.batch)
+
+
+def read_messages(request: Request, received_at: datetime, new_id: NewId) -> tuple[list[Message], list[Refused]]:
+    """The good ones in canonical form, and for each bad one why. Never raises: a bad one harms no neighbour."""
+    envelope = Envelope(
+        call=None if request.call == BATCH else request.call,
+        received_at=received_at,
+        received_at_text=to_iso(received_at),
+        sent_at=request.sent_at,
+        skew=_skew(request.sent_at, received_at),
+        context=request.context,
+        integrations=request.integrations,
+    )
+    good: list[Message] = []
+    refused: list[Refused] = []
+    for raw in request.items[:MAX_BATCH_EVENTS]:
+        try:
+            good.append(canonical(raw, envelope, new_id))
+        except Rejected as error:
+            refused.append(Refused(error.code, error.message, bytes(raw)[:SAMPLE_BYTES]))
+    for raw in request.items[MAX_BATCH_EVENTS:]:
+        detail = f"The batch holds more than {MAX_BATCH_EVENTS:,} messages; this one is beyond. Send smaller batches."
+        refused.append(Refused("bad_request", detail, bytes(raw)[:SAMPLE_BYTES]))
+    return good, refused
+
+
+def _skew(sent_at: str | None, received_at: datetime) -> timedelta | None:
+    """How far the client's clock is behind ours; None where it did not say when it sent, or not legibly."""
+    moment = parsed_time(sent_at) if sent_at is not None else None
+    return None if moment is None else received_at - moment

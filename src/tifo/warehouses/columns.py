@@ -1,0 +1,144 @@
+"""JSON objects to typed Arrow columns.
+
+Nested objects are flattened; an array is JSON text; null and `{}` hold no value, and a column exists only once it
+has one. What a column's values say together decides its type:
+
+| values | type |
+| --- | --- |
+| `true`, `false` | boolean |
+| integers of at most 64 bits | integer |
+| numbers, of which the integers are exact as doubles (up to 2**53) | float |
+| strings that are all full date-times in UTC (`2026-11-24T10:00:00Z`, up to 6 decimals, `Z` or `+00:00`) | timestamp |
+| everything else: other strings, larger integers, arrays, mixtures | varchar: a string as it is, else its JSON |
+
+A date-time with another offset stays text: a timestamp would forget the offset.
+
+Speed: objects with the same keys are turned into columns together, so the work for a single value is done in C.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import NoneType
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tifo.kernel.json import JsonObject
+from tifo.warehouses.naming import Naming, Path
+from tifo.warehouses.ports import Column, ColumnType
+
+TIMESTAMP = pa.timestamp("us", "UTC")
+EXACT = 2**53
+"""Every integer up to here is exact as a double."""
+
+_DATE_TIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|\+00:00)$"
+_DATE_TIME_LENGTHS = range(20, 33)
+
+_Leaves = tuple[tuple[Path, ...], list[int], list[tuple[Any, ...]]]
+"""Leaves of objects of one shape: their paths, the objects' numbers, the values of each path."""
+
+
+def flatten(objects: Sequence[JsonObject], names: Naming) -> dict[str, Column]:
+    """The columns of these objects; each has one value (or null) for each object."""
+    pieces: dict[str, list[tuple[list[int], tuple[Any, ...]]]] = {}
+    for paths, numbers, leaves in _by_shape(objects):
+        for name, values in zip(names(paths), leaves, strict=True):
+            pieces.setdefault(name, []).append((numbers, values))
+    columns = ((name, typed(_dense(parts, len(objects)))) for name, parts in pieces.items())
+    return {name: column for name, column in columns if column is not None}
+
+
+def typed(values: Sequence[Any]) -> Column | None:
+    """None where there is no value but null."""
+    kinds = set(map(type, values)) - {NoneType}
+    if not kinds:
+        return None
+    if kinds == {str}:
+        return _text_or_timestamp(values)
+    if kinds == {bool}:
+        return Column(ColumnType.BOOLEAN, pa.array(values, pa.bool_()))
+    if kinds == {int} and all(v is None or -(2**63) <= v < 2**63 for v in values):
+        return Column(ColumnType.INTEGER, pa.array(values, pa.int64()))
+    if kinds == {float} or (kinds == {int, float} and all(_is_exact(v) for v in values)):
+        return Column(ColumnType.FLOAT, pa.array(values, pa.float64()))
+    return Column(ColumnType.VARCHAR, pa.array([None if v is None else as_text(v) for v in values], pa.string()))
+
+
+def as_text(value: Any) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _text_or_timestamp(values: Sequence[str | None]) -> Column:
+    array = pa.array(values, pa.string())
+    is_timestamp = _looks_like_date_time(values) and _are_date_times(array)
+    return Column(ColumnType.TIMESTAMP if is_timestamp else ColumnType.VARCHAR, array)
+
+
+def _looks_like_date_time(values: Sequence[str | None]) -> bool:
+    """Judged by the first value alone: enough to spare nearly every text column the full check."""
+    first = next(v for v in values if v is not None)
+    return len(first) in _DATE_TIME_LENGTHS and first[4] == "-" and first[10] == "T"
+
+
+def _are_date_times(array: pa.Array) -> bool:
+    if not pc.all(pc.match_substring_regex(array, _DATE_TIME)).as_py():
+        return False
+    try:
+        pc.cast(array, TIMESTAMP)
+    except pa.ArrowInvalid:  # the form is right, but there is no such day or hour
+        return False
+    return True
+
+
+def _is_exact(value: float | None) -> bool:
+    return not isinstance(value, int) or -EXACT <= value <= EXACT
+
+
+def _by_shape(objects: Sequence[JsonObject]) -> Iterator[_Leaves]:
+    for keys, numbers in _alike(map(tuple, objects)).items():
+        columns = list(zip(*(objects[number].values() for number in numbers), strict=True))
+        if any(dict in set(map(type, column)) for column in columns):
+            yield from _by_nested_shape(objects, numbers)
+        else:
+            yield tuple((key,) for key in keys), numbers, columns
+
+
+def _by_nested_shape(objects: Sequence[JsonObject], numbers: list[int]) -> Iterator[_Leaves]:
+    leaves = [_leaves(objects[number]) for number in numbers]
+    for paths, indexes in _alike(map(tuple, leaves)).items():
+        columns = list(zip(*(leaves[index].values() for index in indexes), strict=True))
+        yield paths, [numbers[index] for index in indexes], columns
+
+
+def _alike(shapes: Iterable[Any]) -> dict[Any, list[int]]:
+    groups: dict[Any, list[int]] = {}
+    for number, shape in enumerate(shapes):
+        groups.setdefault(shape, []).append(number)
+    return groups
+
+
+def _leaves(value: Mapping[str, Any]) -> dict[Path, Any]:
+    """In the order of the keys, however deep they nest (no recursion)."""
+    leaves: dict[Path, Any] = {}
+    open_objects: list[tuple[Path, Iterator[tuple[str, Any]]]] = [((), iter(value.items()))]
+    while open_objects:
+        path, items = open_objects[-1]
+        for key, item in items:
+            if isinstance(item, dict):
+                open_objects.append(((*path, key), iter(item.items())))
+                break
+            leaves[*path, key] = item
+        else:
+            open_objects.pop()
+    return leaves
+
+
+def _dense(pieces: list[tuple[list[int], tuple[Any, ...]]], size: int) -> Sequence[Any]:
+    if len(pieces) == 1 and len(pieces[0][0]) == size:
+        return pieces[0][1]
+    dense: list[Any] = [None] * size
+    for numbers, values in pieces:
+        for number, value in zip(numbers, values, strict=True):
+            dense[number] = value
+    return dense

@@ -1,0 +1,94 @@
+"""What tables and columns are called: Segment's snake case, and an answer to what it leaves open.
+
+- A name of which snake case leaves nothing (another script) keeps its own letters: `Покупка билета` →
+  `покупка_билета`. One without any letter or digit (an emoji) is `unnamed_` and 8 digits of its SHA-256. A name of
+  more than 127 characters is cut and ends in such digits too.
+- Two event names that give one table share it, as with Segment; `event_text` tells them apart. An event named like
+  one of the standard tables goes to `event_<name>`.
+- A property named like a standard column, or `context_…`, is kept as `property_<name>` (a trait as `trait_<name>`);
+  Segment discards it.
+- Two properties of one message that give the same column: one that is spelled like the column has it, else the one
+  that comes first; the others get `_2`, `_3`, …
+
+Reserved SQL words and leading digits stay as they are: names are quoted wherever we write SQL.
+"""
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+
+from tifo.kernel.names import snake_case
+
+Path = tuple[str, ...]
+"""The keys that lead to a leaf."""
+Naming = Callable[[tuple[Path, ...]], tuple[str, ...]]
+"""Names the columns of one message's leaves: unique, and the same for the same paths."""
+
+STANDARD_TABLES = frozenset(("tracks", "identifies", "users", "pages", "screens", "groups", "accounts", "aliases"))
+MAX_NAME = 127
+
+_WORD = re.compile(r"[^\W_]+")
+
+
+@lru_cache(maxsize=4096)
+def table_name(event: str) -> str:
+    name = _usable(event)
+    return f"event_{name}" if name in STANDARD_TABLES else name
+
+
+def property_naming(standard: Iterable[str], alternative: str) -> Naming:
+    """For properties and traits; those named like a `standard` column are prefixed with `alternative`."""
+    reserved = frozenset(standard)
+
+    def named(path: Path) -> str:
+        name = _joined(path)
+        return _cut(f"{alternative}_{name}", path) if name in reserved or name.startswith("context_") else name
+
+    return _naming(named)
+
+
+def context_naming() -> Naming:
+    return _naming(lambda path: _cut(f"context_{_joined(path)}", path))
+
+
+def _naming(named: Callable[[Path], str]) -> Naming:
+    @lru_cache(maxsize=1024)
+    def names(paths: tuple[Path, ...]) -> tuple[str, ...]:
+        wanted = [named(path) for path in paths]
+        result: dict[int, str] = {}
+        taken: set[str] = set()
+        as_spelled = sorted(range(len(paths)), key=lambda index: paths[index] != (wanted[index],))
+        for index in as_spelled:
+            result[index] = _free(wanted[index], taken)
+            taken.add(result[index])
+        return tuple(result[index] for index in range(len(paths)))
+
+    return names
+
+
+def _free(name: str, taken: set[str]) -> str:
+    number, candidate = 1, name
+    while candidate in taken:
+        number += 1
+        candidate = f"{name}_{number}"
+    return candidate
+
+
+def _joined(path: Path) -> str:
+    return _cut("_".join(map(_usable, path)), path)
+
+
+@lru_cache(maxsize=4096)
+def _usable(name: str) -> str:
+    own_letters = _WORD.findall(unicodedata.normalize("NFKC", name).casefold())
+    return _cut(snake_case(name) or "_".join(own_letters) or f"unnamed_{_digest(name)}", (name,))
+
+
+def _cut(name: str, path: Path) -> str:
+    return name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 9]}_{_digest(*path)}"
+
+
+def _digest(*path: str) -> str:
+    return hashlib.sha256("\0".join(path).encode()).hexdigest()[:8]

@@ -1,0 +1,100 @@
+"""How a warehouse's tables follow the data.
+
+A type only ever widens, and never loses a value:
+
+| the column is | a value comes that is | then |
+| --- | --- | --- |
+| integer | float | float, where every integer that it holds is exact as a double (up to 2**53); else varchar |
+| float | integer | stays, where the integers that come are exact as doubles; else varchar |
+| varchar | anything | stays; the value is written as text |
+| any other | of any other type | varchar |
+| of a type not ours (someone changed it) | anything | stays; a value that it cannot take goes to `_discards` |
+
+A table has at most `MAX_COLUMNS`; the values of properties beyond them go to `_discards`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tifo.warehouses.columns import EXACT, TIMESTAMP
+from tifo.warehouses.ports import ColumnType, Discard, Table
+
+MAX_COLUMNS = 1_500
+
+Existing = Mapping[str, ColumnType | None]
+"""The columns of a table in the warehouse; None for a type that is none of ours."""
+
+_ARROW = {
+    ColumnType.TIMESTAMP: TIMESTAMP,
+    ColumnType.INTEGER: pa.int64(),
+    ColumnType.FLOAT: pa.float64(),
+    ColumnType.BOOLEAN: pa.bool_(),
+    ColumnType.VARCHAR: pa.string(),
+}
+
+
+@dataclass(frozen=True)
+class Evolution:
+    """What has to change before the rows fit."""
+
+    added: Mapping[str, ColumnType]
+    widened: Mapping[str, ColumnType]
+    refused: Sequence[str]
+    """Columns of the batch for which the table has no room."""
+
+    def after(self, existing: Existing) -> Existing:
+        return {**existing, **self.widened, **self.added}
+
+
+def evolve(existing: Existing, table: Table, is_exact: Callable[[str], bool]) -> Evolution:
+    """`is_exact` tells whether all values of an existing integer column are exact as doubles."""
+    new = [name for name in table.types if name not in existing]
+    room = max(0, MAX_COLUMNS - len(existing))
+    widened = {}
+    for name, incoming in table.types.items():
+        current = existing.get(name)
+        if current is not None and current != (wider := _widened(current, incoming, name, table.rows, is_exact)):
+            widened[name] = wider
+    return Evolution({name: table.types[name] for name in new[:room]}, widened, new[room:])
+
+
+def fit(table: Table, columns: Existing) -> pa.Table:
+    """The rows cast to the columns' types, after the evolution; those of a foreign type stay as they are."""
+    rows = {name: _cast(table.rows[name], columns[name]) for name in table.types if name in columns}
+    return pa.table(rows)
+
+
+def discards_of(name: str, rows: pa.Table, column: str, reason: str) -> list[Discard]:
+    """One for each value of the column."""
+    values = pc.cast(rows[column], pa.string()).to_pylist()
+    ids = rows["id"].to_pylist()
+    received = pc.cast(rows["received_at"], pa.string()).to_pylist()
+    return [
+        Discard(name, column, value, reason, message_id, received_at)
+        for value, message_id, received_at in zip(values, ids, received, strict=True)
+        if value is not None
+    ]
+
+
+def _widened(
+    current: ColumnType, incoming: ColumnType, name: str, rows: pa.Table, is_exact: Callable[[str], bool]
+) -> ColumnType:
+    if current in (incoming, ColumnType.VARCHAR):
+        return current
+    if (current, incoming) == (ColumnType.INTEGER, ColumnType.FLOAT) and is_exact(name):
+        return ColumnType.FLOAT
+    if (current, incoming) == (ColumnType.FLOAT, ColumnType.INTEGER) and _fits_double(rows[name]):
+        return ColumnType.FLOAT
+    return ColumnType.VARCHAR
+
+
+def _fits_double(integers: pa.ChunkedArray) -> bool:
+    extremes = pc.min_max(integers).as_py()
+    return bool(extremes["min"] >= -EXACT and extremes["max"] <= EXACT)
+
+
+def _cast(values: pa.ChunkedArray, column_type: ColumnType | None) -> pa.ChunkedArray:
+    return values if column_type is None else pc.cast(values, _ARROW[column_type])

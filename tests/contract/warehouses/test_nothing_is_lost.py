@@ -1,0 +1,91 @@
+"""Any properties come back, leaf by leaf, from the row or from `_discards`."""
+
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tifo.warehouses.ports import Load, Warehouse
+
+_STANDARD = {"id", "anonymous_id", "user_id", "event", "event_text"} | {
+    "received_at",
+    "sent_at",
+    "timestamp",
+    "original_timestamp",
+}
+_KEYS = st.sampled_from(["a", "b", "a_b", "A B", "id", "timestamp", "context", "Имя", "🎉", ""]) | st.text(max_size=5)
+_TIMES = st.datetimes(min_value=datetime(1, 1, 2)).map(lambda moment: f"{moment.isoformat()}Z")  # noqa: DTZ001 (Z is put after)
+_LEAVES = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.integers(-9, 9)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=10)
+    | _TIMES
+    | st.lists(st.integers() | st.text(max_size=3), max_size=3)
+)
+_OBJECTS = st.dictionaries(
+    _KEYS, st.recursive(_LEAVES, lambda inner: st.dictionaries(_KEYS, inner, max_size=3)), max_size=5
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(batches=st.lists(st.lists(_OBJECTS, min_size=1, max_size=3), min_size=1, max_size=3))
+def test_any_properties_are_recoverable_leaf_by_leaf(
+    open_warehouse: Callable[[str], Warehouse], load: Callable[..., Load], batches: list[list[dict[str, Any]]]
+) -> None:
+    sent: dict[str, dict[str, Any]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        warehouse = open_warehouse(str(Path(folder) / "warehouse"))
+        for batch in batches:
+            new = {f"m{len(sent) + number}": properties for number, properties in enumerate(batch)}
+            warehouse.load([load(len(sent), *new.items())])
+            sent |= new
+        rows = {row["id"]: row for row in warehouse.query("SELECT * FROM one.goal")}
+        has_discards = "_discards" in warehouse.tables("one")
+        discards = warehouse.query("SELECT message_id, value FROM one._discards") if has_discards else []
+    for message_id, properties in sent.items():
+        row = rows[message_id]
+        held: list[Any] = [value for name, value in row.items() if name not in _STANDARD and value is not None]
+        held += [discard["value"] for discard in discards if discard["message_id"] == message_id]
+        assert Counter(map(_meaning, held)) == Counter(map(_meaning, _leaves(properties)))
+
+
+def _leaves(properties: dict[str, Any]) -> Iterator[Any]:
+    for value in properties.values():
+        if isinstance(value, dict):
+            yield from _leaves(value)
+        elif value is not None:
+            yield value
+
+
+def _meaning(value: Any) -> Any:
+    """The same for a value and for its text: a column may have become text, and 1 may have become 1.0."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return Fraction(value)
+    if isinstance(value, list):
+        return json.dumps(value)
+    return _meaning_of_text(value)
+
+
+def _meaning_of_text(text: str) -> Any:
+    if text.endswith("Z") and "T" in text:
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError:
+            return text
+    try:
+        parsed = json.loads(text, parse_constant=lambda _: text)
+    except ValueError:
+        return text
+    return _meaning(parsed) if isinstance(parsed, int | float | list) and not isinstance(parsed, bool) else text

@@ -1,0 +1,248 @@
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tifo.delivery.loader import MISSING_S, Loader, Waiting, backoff_s, should_flush
+from tifo.eventlog.ports import EventLog
+from tifo.kernel.errors import Rejected, Transient
+from tifo.kernel.ids import Position, SourceId
+from tifo.warehouses.duckdb import DuckdbWarehouse
+from tifo.warehouses.ports import Cursor, Load, Loaded
+from tifo.workspace.model import Source, SourceType
+
+NOW = datetime(2026, 11, 24, 10, 0, 1, tzinfo=UTC)
+Message = Callable[..., bytes]
+
+
+class Time:
+    """Stands still until it is told."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Warehouse(DuckdbWarehouse):
+    """DuckDB that fails, or refuses what a test calls poison, on demand."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, lambda: NOW)
+        self.failures: list[Exception] = []
+        self.fails_after_commit = False
+        self.poison: set[str] = set()
+        self.loads: list[int] = []
+
+    def load(self, loads: Sequence[Load]) -> list[Loaded]:
+        self.loads.append(len(loads))
+        if self.failures and not self.fails_after_commit:
+            raise self.failures.pop(0)
+        ids = {i for load in loads for table in load.tables.values() for i in table.rows["id"].to_pylist()}
+        if ids & self.poison:
+            raise Rejected("poison")
+        loaded = super().load(loads)
+        if self.failures:
+            raise self.failures.pop(0)
+        return loaded
+
+    def ids(self, table: str) -> list[Any]:
+        return [row["id"] for row in self.query(f"SELECT id FROM {table} ORDER BY id")]
+
+
+def source(name: str) -> Source:
+    return Source(SourceId(name), name, name, name, SourceType.HTTP, enabled=True, created_at=NOW, write_key="k")
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Warehouse:
+    return Warehouse(tmp_path / "warehouse.duckdb")
+
+
+@pytest.fixture
+def monotonic() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def sources() -> list[Source]:
+    return [source("one"), source("two")]
+
+
+@pytest.fixture
+def loader(log: EventLog, warehouse: Warehouse, sources: list[Source], monotonic: Time) -> Loader:
+    return Loader(log, warehouse, lambda: sources, lambda: NOW, monotonic=monotonic, drain_s=30)
+
+
+def test_a_flush_waits_for_time_or_number() -> None:
+    def flushes(events: int, seconds: float) -> bool:
+        return should_flush(Waiting(events, seconds), flush_s=2, flush_events=100)
+
+    assert not flushes(0, 5)
+    assert not flushes(99, 1.9)
+    assert flushes(1, 2)
+    assert flushes(100, 0)
+
+
+def test_backoff_doubles_up_to_a_cap_and_is_jittered() -> None:
+    assert [backoff_s(n, 0.1, 1.0) for n in (1, 2, 3)] == [0.1, 0.2, 0.4]
+    assert backoff_s(1000, 0.1, 1.0) == 10
+    assert backoff_s(2, 0.1, 0.0) == 0.1
+
+
+def test_events_wait_two_seconds_and_are_then_loaded(
+    loader: Loader, log: Any, warehouse: Warehouse, message: Message, monotonic: Time
+) -> None:
+    log.add("one", message("a"))
+    assert loader.step() > 0
+    assert warehouse.loads == []
+    monotonic.now += 2
+    loader.step()
+    assert warehouse.ids("one.badge_rewarded") == ["a"]
+    assert loader.step() > 0
+    assert len(warehouse.loads) == 1
+
+
+def test_all_sources_share_one_opening_of_the_warehouse(
+    loader: Loader, log: Any, warehouse: Warehouse, message: Message
+) -> None:
+    log.add("one", message("a"))
+    log.add("two", message("b"))
+    log.add("one", message("c"))
+    assert loader.flush() == 3
+    assert warehouse.loads == [2]
+    assert warehouse.ids("one.tracks") == ["a", "c"]
+    assert warehouse.ids("two.tracks") == ["b"]
+
+
+def test_a_backlog_is_loaded_in_bounded_flushes(log: Any, warehouse: Warehouse, message: Message) -> None:
+    loader = Loader(log, warehouse, lambda: [source("one")], flush_events=2_000)
+    log.add("one", *(message(f"m{n:05}") for n in range(4_500)))
+    assert [loader.flush() for _ in range(4)] == [2_000, 2_000, 500, 0]
+    assert len(set(warehouse.ids("one.tracks"))) == len(warehouse.ids("one.tracks")) == 4_500
+
+
+def test_a_source_without_new_events_is_moved_along(
+    loader: Loader, log: Any, warehouse: Warehouse, message: Message
+) -> None:
+    log.add("one", message("a"), message("b"))
+    loader.flush()
+    assert warehouse.positions() == {"one": Cursor("one", Position(2)), "two": Cursor("two", Position(2))}
+
+
+def test_a_failed_load_is_repeated_after_a_pause_and_loses_nothing(
+    loader: Loader, log: Any, warehouse: Warehouse, message: Message, monotonic: Time
+) -> None:
+    log.add("one", message("a"))
+    warehouse.failures = [Transient("a reader holds the file", retry_after_s=1.0)]
+    loader.step()
+    monotonic.now += 2
+    assert loader.step() > 0
+    assert warehouse.positions() == {}
+    loader.step()
+    assert len(warehouse.loads) == 1, "it waits before it tries again"
+    monotonic.now += 2
+    loader.step()
+    assert warehouse.ids("one.tracks") == ["a"]
+
+
+def test_a_commit_whose_answer_was_lost_is_not_loaded_twice(
+    loader: Loader, log: Any, warehouse: Warehouse, message: Message
+) -> None:
+    log.add("one", b'{"no": "message"}', message("a"))
+    warehouse.failures, warehouse.fails_after_commit = [Transient("gone while committing")], True
+    with pytest.raises(Transient):
+        loader.flush()
+    assert loader.flush() == 0
+    assert warehouse.ids("one.tracks") == ["a"]
+    assert warehouse.tables("one")["_discards"] == 1
+
+
+def test_a_poisonous_message_is_set_aside_alone(
+    loader: Loader, log: Any, warehouse: Warehouse, message: Message
+) -> None:
+    log.add("one", *(message(f"m{n:02}") for n in range(20)))
+    log.add("two", message("healthy"))
+    log.add("one", message("z"))
+    warehouse.poison = {"m07", "m13"}
+    loader.flush()
+    expected = [f"m{n:02}" for n in range(20) if n not in (7, 13)] + ["z"]
+    assert warehouse.ids("one.badge_rewarded") == expected
+    assert warehouse.ids("two.tracks") == ["healthy"]
+    rows = warehouse.query("SELECT message_id, reason, value FROM one._discards ORDER BY message_id")
+    assert [row["message_id"] for row in rows] == ["m07", "m13"]
+    assert "poison" in str(rows[0]["reason"])
+    assert rows[0]["value"] == message("m07").decode()
+    assert warehouse.positions()["one"].position == log.end()
+
+
+def test_a_line_that_is_no_message_is_kept_with_the_time_it_was_received(
+    loader: Loader, log: Any, warehouse: Warehouse, message: Message
+) -> None:
+    log.add("one", b'{"type":"track"', message("a"))
+    loader.flush()
+    (row,) = warehouse.query("SELECT value, reason FROM one._discards")
+    assert row["value"] == '{"type":"track"'
+    assert warehouse.ids("one.tracks") == ["a"]
+
+
+def test_a_deleted_sources_events_go_where_its_others_are(
+    loader: Loader, log: Any, warehouse: Warehouse, sources: list[Source], message: Message
+) -> None:
+    log.add("one", message("a"))
+    loader.flush()
+    sources.clear()
+    log.add("one", message("b"))
+    Loader(log, warehouse, lambda: sources).flush()
+    assert warehouse.ids("one.tracks") == ["a", "b"]
+
+
+def test_a_source_that_the_catalog_never_shows_gets_a_schema_after_a_while(
+    loader: Loader, log: Any, warehouse: Warehouse, message: Message, monotonic: Time
+) -> None:
+    log.add("0193-ab", message("a"))
+    loader.step()
+    for _ in range(int(MISSING_S)):
+        assert warehouse.tables("unknown_source_0193_ab") == {}
+        monotonic.now += 2
+        loader.step()
+        if warehouse.positions():
+            break
+    assert warehouse.ids("unknown_source_0193_ab.tracks") == ["a"]
+
+
+def test_a_source_that_appears_late_gets_its_own_schema(
+    loader: Loader, log: Any, warehouse: Warehouse, sources: list[Source], message: Message
+) -> None:
+    log.add("one", message("a"))
+    log.add("late", message("b"))
+    loader.flush()
+    sources.append(source("late"))
+    loader.flush()
+    assert warehouse.ids("late.tracks") == ["b"]
+
+
+def test_a_new_log_beside_an_old_warehouse_is_read_from_its_start(
+    loader: Loader, log: Any, new_log: Callable[[], Any], warehouse: Warehouse, message: Message
+) -> None:
+    log.add("one", message("a"), message("b"), message("c"))
+    loader.flush()
+    other = new_log()
+    other.add("one", message("a"), message("d"))
+    Loader(other, warehouse, lambda: [source("one")]).flush()
+    assert warehouse.ids("one.tracks") == ["a", "b", "c", "d"]
+
+
+def test_on_stop_everything_in_the_log_is_loaded(
+    loader: Loader, log: Any, warehouse: Warehouse, message: Message
+) -> None:
+    log.add("one", *(message(f"m{n}") for n in range(10)))
+    warehouse.failures = [Transient("a reader holds the file", retry_after_s=0.01)]
+    stop = threading.Event()
+    stop.set()
+    loader.run(stop)
+    assert len(warehouse.ids("one.tracks")) == 10

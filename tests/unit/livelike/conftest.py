@@ -1,0 +1,302 @@
+"""LiveLike's routes over an engine and queries of the real rules and dictionaries."""
+
+import itertools
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import jwt
+import pytest
+from litestar.testing import AsyncTestClient
+
+from tifo.engagement.batch import Working
+from tifo.engagement.commands import Command, DefinitionCommand
+from tifo.engagement.definitions import define
+from tifo.engagement.model import (
+    Application,
+    EarnedBadge,
+    Fan,
+    Game,
+    InvokedAction,
+    Profile,
+    Program,
+    Transaction,
+    TransactionKind,
+    UserQuest,
+)
+from tifo.engagement.ports import Idempotency, Page, TransactionFilter
+from tifo.kernel.errors import Conflict, NotFound
+from tifo.kernel.ids import BadgeId, ClientId, ProfileId, ProgramId, QuestId, UserQuestId
+from tifo.livelike.app import livelike_app
+
+T = TypeVar("T")
+BASE = "https://fans.example.com"
+START = datetime(2026, 11, 24, 10, tzinfo=UTC)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def tick(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+class Twin:
+    """Engine and queries in one: the real rules over dictionaries."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.ids = (f"00000000-0000-7000-8000-{number:012d}" for number in itertools.count(1))
+        self.applications: dict[str, Working] = {}
+        self.ledger: list[tuple[str, Transaction]] = []
+        self.invoked: list[tuple[str, InvokedAction]] = []
+        self.answers: dict[tuple[str, str], tuple[bytes, Any]] = {}
+        self.handled: list[Command[Any]] = []
+        self.raises: Exception | None = None
+        self.reads = 0
+
+    def add_application(self, name: str) -> ClientId:
+        program = Program(id=ProgramId(self.id()), name="Default", created_at=self.clock())
+        app = Application(id=ClientId(self.id()), name=name, default_program_id=program.id, created_at=self.clock())
+        self.applications[app.id] = Working(Game(app, (program,)))
+        return app.id
+
+    def id(self) -> str:
+        return next(self.ids)
+
+    # The engine
+
+    async def handle(self, command: Command[Any], idempotency: Idempotency | None = None) -> Any:
+        if self.raises is not None:
+            raise self.raises
+        key = (command.client_id, idempotency.key if idempotency else "")
+        if idempotency is None or key not in self.answers:
+            answer = self._do(command)
+            self.handled.append(command)
+            if idempotency is not None:
+                self.answers[key] = (idempotency.digest, answer)
+            return answer
+        digest, answer = self.answers[key]
+        if digest != idempotency.digest:
+            raise Conflict("Idempotency-Key was used for another request.")
+        return answer
+
+    def _do(self, command: Any) -> Any:
+        working = self._working(command.client_id)
+        if isinstance(command, DefinitionCommand):
+            definition = define(working.game, command, self.clock(), self.id)
+            working.game = working.game.with_(definition)
+            return definition
+        decision = working.play(command, self.clock(), self.id)
+        self.ledger.extend((command.client_id, row) for row in decision.transactions)
+        if decision.invoked is not None:
+            self.invoked.append((command.client_id, decision.invoked))
+        return decision.answer
+
+    def _working(self, client_id: str) -> Working:
+        return found(self.applications, client_id)
+
+    # The queries
+
+    def game(self, client_id: ClientId) -> Game:
+        return self._working(client_id).game
+
+    def client_secret(self, client_id: ClientId) -> str:
+        self.reads += 1
+        return client_secret(self.game(client_id).application.id)
+
+    def client_of_producer_token(self, token: str) -> ClientId | None:
+        self.reads += 1
+        return next((ClientId(c) for c in self.applications if producer_token(c) == token), None)
+
+    def fan(self, client_id: ClientId, profile_id: ProfileId) -> Fan:
+        self.reads += 1
+        return found(self._working(client_id).fans, profile_id)
+
+    def profile(self, client_id: ClientId, profile_id: ProfileId) -> Profile:
+        return self.fan(client_id, profile_id).profile
+
+    def profile_by_custom_id(self, client_id: ClientId, custom_id: str) -> Profile:
+        return self.profile(client_id, found(self._working(client_id).by_custom_id, custom_id))
+
+    def profiles(self, client_id: ClientId, profile_ids: Sequence[ProfileId]) -> dict[ProfileId, Profile]:
+        return {p: self.profile(client_id, p) for p in profile_ids}
+
+    def user_quest(self, client_id: ClientId, user_quest_id: UserQuestId) -> UserQuest:
+        working = self._working(client_id)
+        fan = working.fans[found(working.by_user_quest, user_quest_id)]
+        return next(run for run in fan.user_quests.values() if run.id == user_quest_id)
+
+    def user_quests(
+        self,
+        client_id: ClientId,
+        profile_id: ProfileId,
+        *,
+        quest_ids: Sequence[QuestId] = (),
+        ids: Sequence[UserQuestId] = (),
+        page: int = 1,
+        size: int = 20,
+    ) -> Page[UserQuest]:
+        runs = self.fan(client_id, profile_id).user_quests.values()
+        return cut(
+            [r for r in runs if (not ids or r.id in ids) and (not quest_ids or r.quest_id in quest_ids)], page, size
+        )
+
+    def transactions(
+        self, client_id: ClientId, where: TransactionFilter, *, page: int = 1, size: int = 20
+    ) -> Page[Transaction]:
+        kinds = {TransactionKind.REWARD_TABLE, TransactionKind.QUEST}
+        rows = [
+            row
+            for owner, row in reversed(self.ledger)
+            if owner == client_id
+            and (row.kind in kinds or not where.earned_only)
+            and (not where.profile_ids or row.profile_id in where.profile_ids)
+            and (not where.reward_item_ids or row.reward_item_id in where.reward_item_ids)
+            and (not where.reward_action_keys or row.reward_action_key in where.reward_action_keys)
+            and (where.created_since is None or row.created_at >= where.created_since)
+            and (where.created_until is None or row.created_at <= where.created_until)
+        ]
+        return cut(rows, page, size)
+
+    def invoked_actions(
+        self,
+        client_id: ClientId,
+        *,
+        profile_ids: Sequence[ProfileId] = (),
+        program_id: ProgramId | None = None,
+        reward_action_keys: Sequence[str] = (),
+        page: int = 1,
+        size: int = 20,
+    ) -> Page[InvokedAction]:
+        rows = [
+            row
+            for owner, row in reversed(self.invoked)
+            if owner == client_id
+            and (not profile_ids or row.profile_id in profile_ids)
+            and program_id in {None, row.program_id}
+            and (not reward_action_keys or row.reward_action_key in reward_action_keys)
+        ]
+        return cut(rows, page, size)
+
+    def earned_badges(
+        self,
+        client_id: ClientId,
+        *,
+        profile_id: ProfileId | None = None,
+        badge_id: BadgeId | None = None,
+        page: int = 1,
+        size: int = 20,
+    ) -> Page[EarnedBadge]:
+        rows = [
+            earned
+            for fan in self._working(client_id).fans.values()
+            for earned in fan.badges.values()
+            if profile_id in {None, earned.profile_id} and badge_id in {None, earned.badge_id}
+        ]
+        return cut(rows, page, size)
+
+
+def found(things: Mapping[Any, T], key: Any) -> T:
+    if key not in things:
+        raise NotFound(f"There is no {key}.")
+    return things[key]
+
+
+def cut(rows: list[T], page: int, size: int) -> Page[T]:
+    return Page(count=len(rows), results=rows[(page - 1) * size : page * size], number=page, size=size)
+
+
+def client_secret(client_id: str) -> str:
+    return f"the client secret of {client_id}"
+
+
+def producer_token(client_id: str) -> str:
+    return f"producer-token-of-{client_id}"
+
+
+class Answer:
+    def __init__(self, status: int, content: bytes, headers: Mapping[str, str]) -> None:
+        self.status = status
+        self.headers = headers
+        self.body: Any = json.loads(content, parse_float=Decimal) if content else None
+
+
+@dataclass
+class World:
+    """One application (`client_id`) and a rival, over HTTP."""
+
+    http: Any
+    twin: Twin
+    clock: Clock
+    client_id: ClientId
+    rival_id: ClientId
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        token: str | None = None,
+        raw: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """`token` defaults to the producer's; "" is the empty Bearer that the SDK signs up with."""
+        content = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
+        sent = {
+            "Content-Type": "application/json",
+            "Authorization": f"Bearer {self.producer if token is None else token}",
+        }
+        url = path if path.startswith("/") else f"/api/v1/{path}"
+        answer = await self.http.request(method, url, content=content, headers={**sent, **(headers or {})})
+        return Answer(answer.status_code, answer.content, answer.headers)
+
+    async def make(self, path: str, token: str | None = None, **body: object) -> Any:
+        """What a POST makes."""
+        answer = await self.call("POST", path, body, token=token)
+        assert answer.status == 201, answer.body
+        return answer.body
+
+    async def get(self, path: str, token: str | None = None) -> Any:
+        answer = await self.call("GET", path, token=token)
+        assert answer.status == 200, answer.body
+        return answer.body
+
+    @property
+    def producer(self) -> str:
+        return producer_token(self.client_id)
+
+    @property
+    def rival(self) -> str:
+        return producer_token(self.rival_id)
+
+    @property
+    def program_id(self) -> str:
+        return self.twin.game(self.client_id).application.default_program_id
+
+    async def fan(self, nickname: str = "Zoë", client_id: str | None = None) -> Any:
+        return await self.make(f"applications/{client_id or self.client_id}/profile/", token="", nickname=nickname)
+
+    def signed(self, *, client_id: str | None = None, secret: str | None = None, **claims: object) -> str:
+        """A token as an integrator makes it."""
+        issuer = client_id or self.client_id
+        key = secret or client_secret(issuer)
+        given = {"iss": issuer, "iat": int(self.clock().timestamp()), **claims}
+        return jwt.encode({k: v for k, v in given.items() if v is not None}, key, algorithm="HS256")
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    clock = Clock()
+    twin = Twin(clock)
+    app = livelike_app(twin, twin, public_url=BASE, clock=clock)
+    async with AsyncTestClient(app) as http:
+        yield World(http, twin, clock, twin.add_application("Club"), twin.add_application("Rival"))
