@@ -70,6 +70,8 @@ class LocalTifo:
 
     def rows(self, schema: str, tables: list[str]) -> dict[str, int]:
         """Rows by table; a table that is not there yet is not in the answer."""
+        if not (self.data / "warehouse.duckdb").exists():
+            return {}
         known = {
             row["table_name"]
             for row in self.query(f"select table_name from information_schema.tables where table_schema = '{schema}'")

@@ -38,9 +38,7 @@ def livelike_app(
         exception_handlers={TifoError: on_tifo_error, HTTPException: on_http_exception, Exception: on_crash},
         state=State({"desk": Desk(engine, queries, tokens, nicknames, public_url, clock)}),
         cors_config=_CORS,
-        openapi_config=OpenAPIConfig(
-            "Tifo", "1", path="/docs", render_plugins=[JsonRenderPlugin()]
-        ),
+        openapi_config=OpenAPIConfig("Tifo", "1", path="/docs", render_plugins=[JsonRenderPlugin()]),
         logging_config=None,
     )
 

@@ -33,7 +33,7 @@ from tifo.kernel.errors import Conflict, NotFound, Rejected, Transient
 from tifo.kernel.ids import Position
 from tifo.kernel.json import JsonObject, JsonValue
 from tifo.warehouses.columns import EXACT
-from tifo.warehouses.ports import ColumnType, Cursor, Discard, Load, Loaded, Table
+from tifo.warehouses.ports import LOADED_AT, ColumnType, Cursor, Discard, Load, Loaded, Table
 from tifo.warehouses.schema import Existing, discards_of, evolve, fit
 
 _TYPES = {
@@ -188,7 +188,9 @@ class _Schema:
         if load.tables or load.discards:
             self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {_quoted(self._name)}")
         tables = self._columns() if load.tables else {}
-        inserts = {name: self._insert(name, table, tables.get(name, {})) for name, table in load.tables.items()}
+        inserts = {
+            name: self._insert(name, _stamped(table, now), tables.get(name, {})) for name, table in load.tables.items()
+        }
         discards = [*load.discards, *self._discards]
         if discards:
             self._insert_discards(discards, now)
@@ -289,6 +291,12 @@ class _Schema:
 
 
 _MISSING = object()
+
+
+def _stamped(table: Table, now: datetime) -> Table:
+    stamps = pa.repeat(pa.scalar(now, pa.timestamp("us", "UTC")), len(table.rows))
+    types = {**table.types, LOADED_AT: ColumnType.TIMESTAMP}
+    return Table(types, table.rows.append_column(LOADED_AT, stamps))
 
 
 def _without(rows: pa.Table, known: frozenset[str]) -> pa.Table:

@@ -2,8 +2,8 @@
 
 A track call is a row of `tracks` (standard columns only) and a row of its event's table (with the properties); the
 other calls are a row of their own table. `context` is flattened with the prefix `context_`. Not in a warehouse, as
-with Segment: `integrations`, `channel`, `version`, `type`. Segment's `uuid` and `uuid_ts` are left out: they serve
-the deduplication of Redshift; here rows are unique by `id`, and `_tifo.loads` tells when they were loaded.
+with Segment: `integrations`, `channel`, `version`, `type`. Segment's `uuid` is left out: it serves the deduplication of
+Redshift; here rows are unique by `id`. `uuid_ts`, when the row was loaded, is the driver's to fill in.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ from tifo.kernel.clock import from_iso
 from tifo.kernel.json import JsonObject
 from tifo.warehouses.columns import TIMESTAMP, as_text, flatten
 from tifo.warehouses.naming import Naming, context_naming, property_naming, table_name
-from tifo.warehouses.ports import Column, ColumnType, Discard, Table
+from tifo.warehouses.ports import LOADED_AT, Column, ColumnType, Discard, Table
 
 
 class Converted(NamedTuple):
@@ -68,7 +68,7 @@ class _Call:
 
 def _call(table: str, payload: str, *fields: str) -> _Call:
     other, alternative = ("traits", "property") if payload == "properties" else ("properties", "trait")
-    return _Call(table, fields, payload, other, property_naming((*_STANDARD, *fields), alternative))
+    return _Call(table, fields, payload, other, property_naming((*_STANDARD, LOADED_AT, *fields), alternative))
 
 
 _CALLS = {

@@ -23,6 +23,10 @@ class ColumnType(StrEnum):
     VARCHAR = "varchar"
 
 
+LOADED_AT = "uuid_ts"
+"""Segment's name for when a row was loaded; the driver fills it in, as a timestamp. Incremental models read by it."""
+
+
 class Column(NamedTuple):
     type: ColumnType
     values: Any

@@ -215,7 +215,7 @@ def cut(rows: list[T], page: int, size: int) -> Page[T]:
 
 
 def client_secret(client_id: str) -> str:
-    return f"the client secret of {client_id}"
+    return f"the client secret of application {client_id}"
 
 
 def producer_token(client_id: str) -> str:
@@ -300,3 +300,41 @@ async def world() -> AsyncIterator[World]:
     app = livelike_app(twin, twin, public_url=BASE, clock=clock)
     async with AsyncTestClient(app) as http:
         yield World(http, twin, clock, twin.add_application("Club"), twin.add_application("Rival"))
+
+
+class Stage:
+    """A world with one of each definition: an item, an action, a table that pays 5, badges, a quest."""
+
+    world: World
+    item: Any
+    action: Any
+    table: Any
+    badge: Any
+    plain_badge: Any
+    quest: Any
+    vote_task: Any
+    watch_task: Any
+
+
+@pytest.fixture
+async def stage(world: World) -> Stage:
+    made, stage = {"client_id": world.client_id}, Stage()
+    stage.world = world
+    stage.item = await world.make("reward-items/", **made, name="Points")
+    item_id = stage.item["id"]
+    stage.action = await world.make("reward-actions/", **made, key="vote", name="Vote")
+    entry = {"reward_item_id": item_id, "reward_item_amount": 5, "action": "vote"}
+    stage.table = await world.make("reward-tables/", **made, name="Match", entries=[entry])
+    stage.badge = await world.make(
+        "badges/", **made, name="Voter", reward_item_id=item_id, reward_item_threshold=5, image_url="https://x/y.png"
+    )
+    stage.plain_badge = await world.make("badges/", **made, name="Guest")
+    quest = await world.make("quests/", **made, name="Matchday", timeout="PT1H")
+    stage.vote_task = await world.make("quest-tasks/", quest_id=quest["id"], name="Vote", reward_action_key="vote")
+    stage.watch_task = await world.make(
+        "quest-tasks/", quest_id=quest["id"], name="Watch", target_value=1, default_progress_increment=0.5
+    )
+    reward = {"reward_item_id": item_id, "reward_item_amount": 10}
+    await world.make("quest-rewards/", quest_id=quest["id"], quest_rewards=[reward])
+    stage.quest = await world.get(f"quests/{quest['id']}/")
+    return stage

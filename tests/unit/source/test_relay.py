@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
 from typing import Any
 
 import pytest
@@ -80,13 +79,13 @@ async def test_facts_of_an_application_that_is_not_connected_wait_until_it_is(
         await until(lambda: rig.other.taken == ["b-001", "a-001"])
 
 
-@pytest.mark.parametrize("status", [500, 503, 429, 408, 302])
+@pytest.mark.parametrize("status", [500, 503, 429, 408, 302, 307])
 async def test_a_failure_that_may_pass_sends_the_same_batch_again(
     rig: Any, make_fact: MakeFact, until: Until, status_of: StatusOf, status: int
 ) -> None:
     rig.connect("a")
     rig.feed.commit(*(make_fact("a", number) for number in range(3)))
-    failure = status_of(status, headers={"Location": f"{rig.tifo.address}/v1/batch"} if status == 302 else None)
+    failure = status_of(status, headers={"Location": f"{rig.tifo.address}/v1/batch"} if status in (302, 307) else None)
     rig.other.answers = [failure, failure]
     async with rig.relay():
         await until(lambda: bool(rig.other.taken))
@@ -196,7 +195,13 @@ async def test_a_refused_key_or_address_holds_the_connection_and_sets_nothing_as
 ) -> None:
     client_id = rig.connect("a", "wrong-key")
     rig.feed.commit(*(make_fact("a", number) for number in range(3)))
-    rig.other.answer = status_of(status, "who are you, wrong-key?")
+    refuse = status_of(status, "who are you, wrong-key?")
+
+    async def judge(received: Any) -> web.StreamResponse:
+        refusal: web.StreamResponse = await refuse(received)
+        return web.json_response({}) if received.write_key == "right-key" else refusal
+
+    rig.other.answer = judge
     async with rig.relay() as relay:
         await until(lambda: len(rig.other.requests) > 5)
         (held,) = relay.status()
@@ -204,7 +209,6 @@ async def test_a_refused_key_or_address_holds_the_connection_and_sets_nothing_as
         assert held.last_error == f"{status}: who are you, [write key]?"
         assert rig.registry.get_sample_value("tifo_relay_connection_held", {"client_id": "a"}) == 1
         rig.connect("a", "right-key")
-        rig.other.answer = None
         await until(lambda: not rig.feed.waiting())
         await until(lambda: relay.status()[0].state is LineState.IDLE)
         assert relay.status()[0].last_error is None
@@ -388,9 +392,6 @@ class OutOfReach(InMemoryFactFeed):
             self.failures -= 1
             raise Transient("the disk is away")
         return super().waiting()
-
-    def set_aside(self, client_id: ClientId, fact_id: FactId, status: int, answer: str, at: datetime) -> None:
-        raise AssertionError("nothing is refused here")
 
 
 async def test_a_store_that_is_away_for_a_moment_is_asked_again(rig: Any, make_fact: MakeFact, until: Until) -> None:

@@ -29,10 +29,12 @@ _LEADERBOARD = """
     group by 1 order by points desc, 1 limit {places}
 """
 _LATENCY = """
-    select count(*)::bigint as n,
-           quantile_cont(epoch_ms(uuid_ts) - epoch_ms("timestamp"), 0.5) / 1000 as median_s,
-           quantile_cont(epoch_ms(uuid_ts) - epoch_ms("timestamp"), 0.99) / 1000 as p99_s
-    from {schema}.tracks
+    with arrived as (
+        select epoch_ms(finished_at) - epoch_ms("timestamp") as ms
+        from {schema}.tracks join _tifo.loads on uuid_ts = started_at and schema_name = '{schema}'
+    )
+    select count(*)::bigint as n, quantile_cont(ms, 0.5) / 1000 as median_s, quantile_cont(ms, 0.99) / 1000 as p99_s
+    from arrived
 """
 
 
