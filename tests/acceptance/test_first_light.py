@@ -133,7 +133,8 @@ client = Client({source["write_key"]!r}, host={tifo.address!r})
 at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
 for n in range(250):
     client.track(f"user-{{n}}", "Order Completed", {{
-        "n": n, "total": n / 2, "ok": True, "name": "Zoë", "list": [1, "a"], "nested": {{"deep": {{"er": n}}}}, "at": at,
+        "n": n, "total": n / 2, "ok": True, "name": "Zoë", "list": [1, "a"], "nested": {{"deep": {{"er": n}}}},
+        "at": at,
     }})
 client.flush()
 client.join()

@@ -56,7 +56,7 @@ _OK = _Answer(200, _SUCCESS)
 
 
 class TrackingApi:
-    """The ASGI application. `log` commits to an event log; it may refuse with `Overloaded` (429) or `Transient` (503)."""
+    """The ASGI application. `log` commits to an event log; it may refuse: `Overloaded` is 429, `Transient` 503."""
 
     def __init__(self, log: GroupCommit[Append, Appended], source_of: SourceOf, clock: Clock, new_id: NewId) -> None:
         self._log = log

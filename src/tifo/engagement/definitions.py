@@ -68,7 +68,7 @@ def define(game: Game, command: DefinitionCommand, now: datetime, new_id: NewId)
 
 
 @singledispatch
-def _define(command: Any, game: Game, now: datetime, new_id: NewId) -> Definition:
+def _define(command: Any, _game: Game, _now: datetime, _new_id: NewId) -> Definition:
     raise TypeError(f"{type(command).__name__} defines nothing")
 
 
@@ -123,14 +123,14 @@ def _(command: CreateRewardTable, game: Game, now: datetime, new_id: NewId) -> R
 
 @_define.register
 def _(command: AddRewardTableEntry, game: Game, _now: datetime, new_id: NewId) -> RewardTable:
-    table = _known(game.reward_tables, command.reward_table_id, "reward table")
+    table: RewardTable = _known(game.reward_tables, command.reward_table_id, "reward table")
     entries = (*table.entries, _entry(game, command.entry, new_id))
     return msgspec.structs.replace(table, entries=_some(entries, "entries", lambda entry: entry))
 
 
 @_define.register
 def _(command: RemoveRewardTableEntry, game: Game, _now: datetime, _new_id: NewId) -> RewardTable:
-    table = _known(game.reward_tables, command.reward_table_id, "reward table")
+    table: RewardTable = _known(game.reward_tables, command.reward_table_id, "reward table")
     kept = tuple(entry for entry in table.entries if entry.id != command.entry_id)
     if len(kept) == len(table.entries):
         raise NotFound(f"Reward table {table.id} has no entry {command.entry_id!r}.", field="entry_id")
@@ -139,7 +139,7 @@ def _(command: RemoveRewardTableEntry, game: Game, _now: datetime, _new_id: NewI
 
 @_define.register
 def _(command: LinkRewardTable, game: Game, _now: datetime, _new_id: NewId) -> RewardTable:
-    table = _known(game.reward_tables, command.reward_table_id, "reward table")
+    table: RewardTable = _known(game.reward_tables, command.reward_table_id, "reward table")
     return msgspec.structs.replace(table, program_ids=_programs(game, command.program_ids))
 
 
@@ -181,7 +181,7 @@ def _(command: CreateQuest, _game: Game, now: datetime, new_id: NewId) -> Quest:
 
 @_define.register
 def _(command: AddQuestTask, game: Game, now: datetime, new_id: NewId) -> Quest:
-    quest = _known(game.quests, command.quest_id, "quest", field="quest_id")
+    quest: Quest = _known(game.quests, command.quest_id, "quest", field="quest_id")
     if command.reward_action_key is not None:
         _known(game.reward_actions, command.reward_action_key, "reward action", field="reward_action_key")
     task = QuestTask(
@@ -204,7 +204,7 @@ def _(command: AddQuestRewards, game: Game, _now: datetime, new_id: NewId) -> Qu
         amount = check_amount(new.reward_item_amount, "reward_item_amount")
         return QuestReward(id=QuestRewardId(new_id()), reward_item_id=new.reward_item_id, reward_item_amount=amount)
 
-    quest = _known(game.quests, command.quest_id, "quest", field="quest_id")
+    quest: Quest = _known(game.quests, command.quest_id, "quest", field="quest_id")
     rewards = (*quest.rewards, *map(reward, command.rewards))
     return msgspec.structs.replace(quest, rewards=_some(rewards, "quest_rewards", lambda part: part))
 

@@ -78,7 +78,7 @@ class Needs(NamedTuple):
     """(action key, code): whether it was used is to be known for the command's profile."""
 
 
-def needs(command: PlayCommand) -> Needs:
+def needs(command: PlayCommand) -> Needs:  # noqa: PLR0911 (one answer a kind of command)
     match command:
         case CreateProfile(custom_id=custom_id):
             return Needs(custom_ids=() if custom_id is None else (custom_id,))

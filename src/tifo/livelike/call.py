@@ -63,9 +63,9 @@ class Call(Request[Any, Any, State]):
         return next((value.decode("latin-1") for key, value in self.scope["headers"] if key == name), None)
 
     def part(self, name: str) -> str:
-        """A path parameter. One that no id can be is not found."""
+        """A path parameter. What no id can be (and no database takes) is not found."""
         value: str = self.path_params[name]
-        if "\0" in value or not value.isprintable() or len(value) > MAX_KEY_LENGTH:
+        if "\0" in value or _SURROGATE.search(value):
             raise NotFound("There is nothing at this address.")
         return value
 
@@ -133,4 +133,5 @@ def answer(resource: Any, status: int = 200) -> ASGIResponse:
 
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")

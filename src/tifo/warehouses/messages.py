@@ -9,6 +9,8 @@ Redshift; here rows are unique by `id`. `uuid_ts`, when the row was loaded, is t
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
+from types import NoneType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -133,7 +135,7 @@ def set_aside(line: bytes, reason: str) -> Discard:
 
 def _tables(call: _Call, messages: Sequence[_Message], discards: list[Discard]) -> dict[str, Table]:
     standard = _standard(call, messages, discards)
-    payloads = [_payload(call, message) for message in messages]
+    payloads = _payloads(call, messages)
     if call.table != "tracks":
         return {call.table: _table(standard | flatten(payloads, call.names))}
     return {call.table: _table(standard)} | _event_tables(call, standard, payloads)
@@ -165,31 +167,43 @@ def _table(columns: Mapping[str, Column]) -> Table:
     return Table({name: column.type for name, column in columns.items()}, rows)
 
 
-def _payload(call: _Call, message: _Message) -> JsonObject:
-    payload = getattr(message, call.payload)
+def _payloads(call: _Call, messages: Sequence[_Message]) -> list[JsonObject]:
+    payloads = _each(call.payload, messages)
+    others = _each(call.other, messages)
+    if set(map(type, payloads)) == {dict} and not any(others):
+        return payloads
+    return [_payload(call, payload, other) for payload, other in zip(payloads, others, strict=True)]
+
+
+def _payload(call: _Call, payload: Any, other: Any) -> JsonObject:
     if not isinstance(payload, dict):
         payload = {} if payload is None else {call.payload: payload}
-    other = getattr(message, call.other)
     return {**payload, f" {call.other}": other} if other else payload  # the space keeps clear of a key of that name
 
 
+def _each(field: str, messages: Sequence[_Message]) -> list[Any]:
+    return list(map(attrgetter(field), messages))
+
+
 def _standard(call: _Call, messages: Sequence[_Message], discards: list[Discard]) -> dict[str, Column]:
-    ids = {"id": _text([message.message_id for message in messages])}
-    texts = {name: _text([getattr(message, name) for message in messages]) for name in _TEXTS}
+    ids = {"id": _text(_each("message_id", messages))}
+    texts = {name: _text(_each(name, messages)) for name in _TEXTS}
     discard = _discarder(call.table, messages, discards)
-    times = {name: _times(name, [getattr(message, name) for message in messages], discard) for name in _TIMES}
+    times = {name: _times(name, _each(name, messages), discard) for name in _TIMES}
     return ids | texts | _fields(call, messages) | times | _context(messages, discard)
 
 
 def _fields(call: _Call, messages: Sequence[_Message]) -> dict[str, Column]:
     if call.table != "tracks":
-        return {name: _text([_as_text(getattr(message, name)) for message in messages]) for name in call.fields}
-    texts = [_as_text(message.event) for message in messages]
+        return {name: _text(_as_texts(_each(name, messages))) for name in call.fields}
+    texts = _as_texts(_each("event", messages))
     return {"event": _text([None if text is None else table_name(text) for text in texts]), "event_text": _text(texts)}
 
 
-def _as_text(value: Any) -> str | None:
-    return value if value is None or isinstance(value, str) else as_text(value)
+def _as_texts(values: list[Any]) -> list[str | None]:
+    if set(map(type, values)) <= {str, NoneType}:
+        return values
+    return [None if value is None else as_text(value) for value in values]
 
 
 def _text(values: list[str | None] | list[str]) -> Column:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tifo.warehouses.ports import Load, Warehouse
 
-_STANDARD = {"id", "anonymous_id", "user_id", "event", "event_text"} | {
+_STANDARD = {"uuid_ts", "id", "anonymous_id", "user_id", "event", "event_text"} | {
     "received_at",
     "sent_at",
     "timestamp",

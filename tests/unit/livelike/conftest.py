@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import jwt
 import pytest
+from litestar import Litestar
 from litestar.testing import AsyncTestClient
 
 from tifo.engagement.batch import Working
@@ -31,6 +32,9 @@ from tifo.engagement.ports import Idempotency, Page, TransactionFilter
 from tifo.kernel.errors import Conflict, NotFound
 from tifo.kernel.ids import BadgeId, ClientId, ProfileId, ProgramId, QuestId, UserQuestId
 from tifo.livelike.app import livelike_app
+from tifo.livelike.call import Desk
+from tifo.livelike.nicknames import Nicknames
+from tifo.livelike.tokens import Tokens
 
 T = TypeVar("T")
 BASE = "https://fans.example.com"
@@ -293,11 +297,18 @@ class World:
         return jwt.encode({k: v for k, v in given.items() if v is not None}, key, algorithm="HS256")
 
 
+@pytest.fixture(scope="session")
+def app() -> Litestar:
+    """Made once, because making it takes longer than a test; each test has a desk of its own."""
+    nothing = Twin(Clock())
+    return livelike_app(nothing, nothing)
+
+
 @pytest.fixture
-async def world() -> AsyncIterator[World]:
+async def world(app: Litestar) -> AsyncIterator[World]:
     clock = Clock()
     twin = Twin(clock)
-    app = livelike_app(twin, twin, public_url=BASE, clock=clock)
+    app.state["desk"] = Desk(twin, twin, Tokens(twin, clock), Nicknames(twin), BASE, clock)
     async with AsyncTestClient(app) as http:
         yield World(http, twin, clock, twin.add_application("Club"), twin.add_application("Rival"))
 

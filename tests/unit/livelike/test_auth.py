@@ -1,7 +1,6 @@
 """Who may do what: a producer all of its application, a fan her own things, a rival and a stranger nothing."""
 
 import re
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,7 +106,7 @@ class Cast:
 
 
 @pytest.fixture
-async def cast(stage: Any) -> AsyncIterator[Cast]:
+async def cast(stage: Any) -> Cast:
     world = stage.world
     fan = await world.make(f"profile-by-custom-id/{world.client_id}/fan-1/")
     other = await world.fan("Other")
@@ -144,7 +143,7 @@ async def cast(stage: Any) -> AsyncIterator[Cast]:
         "rival fan": rival_fan["access_token"],
         "nobody": "",
     }
-    yield Cast(world, tokens, ids)
+    return Cast(world, tokens, ids)
 
 
 @pytest.mark.parametrize("what", PRODUCERS_ONLY)

@@ -148,6 +148,19 @@ async def test_quests_are_found_by_id_status_and_attribute(world: Any) -> None:
     }
 
 
+async def test_every_resource_is_found_at_its_url(stage: Any) -> None:
+    world = stage.world
+    fan = await world.fan()
+    run = await world.make("user-quests/", quest_id=stage.quest["id"], profile_id=fan["id"])
+    program = await world.get(f"programs/{world.program_id}/")
+    award = await world.make(f"profiles/{fan['id']}/badges/", badge_id=stage.plain_badge["id"])
+    quest = stage.quest
+    made = [stage.item, stage.action, stage.table, stage.badge, quest, *quest["quest_tasks"], *quest["quest_rewards"]]
+    addresses = [each["url"] for each in (*made, fan, run, program)] + [award["earned_badge_url"]]
+    answers = [await world.call("GET", address.removeprefix("https://fans.example.com")) for address in addresses]
+    assert [(a, b.status) for a, b in zip(addresses, answers, strict=True) if b.status != 200] == []
+
+
 @pytest.mark.parametrize(
     "path",
     [
@@ -159,6 +172,7 @@ async def test_quests_are_found_by_id_status_and_attribute(world: Any) -> None:
         "quests/x/",
         "quest-tasks/x/",
         "quest-rewards/?quest_id=x",
+        "quest-rewards/x/",
         "user-quests/x/",
         "profiles/x/",
         "no-such-collection/",

@@ -20,7 +20,7 @@ MUST_HOLD_NONE = (
 async def test_discovery_needs_no_token_and_every_address_is_absolute(world: Any) -> None:
     found = await world.get(f"applications/{world.client_id}/", token="")
     assert found["client_id"] == world.client_id
-    addresses = {k: v for k, v in found.items() if k == "url" or "_url" in k and v is not None}
+    addresses = {k: v for k, v in found.items() if k == "url" or ("_url" in k and v is not None)}
     assert len(addresses) > 15
     assert all(address.startswith("https://fans.example.com/api/v1/") for address in addresses.values())
 

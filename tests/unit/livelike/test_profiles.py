@@ -1,6 +1,7 @@
 """Profiles: sign-up as the SDK does it, tokens that integrators make, the integrator's own ids."""
 
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -56,6 +57,26 @@ async def test_a_profile_by_custom_id_is_made_once(world: Any) -> None:
     assert found == {k: v for k, v in made.items() if k != "access_token"}
     assert (await world.get(path, token=made["access_token"]))["id"] == made["id"]
     assert (await world.call("GET", f"profile-by-custom-id/{world.client_id}/nobody/")).status == 404
+
+
+async def test_a_fan_cannot_probe_which_custom_ids_there_are(world: Any) -> None:
+    await world.make(f"profile-by-custom-id/{world.client_id}/taken/")
+    token = (await world.fan())["access_token"]
+    paths = [f"profile-by-custom-id/{world.client_id}/{custom_id}/" for custom_id in ("taken", "free")]
+    taken, free = [await world.call("GET", path, token=token) for path in paths]
+    assert (taken.status, taken.body) == (free.status, free.body)
+    assert taken.status == 403
+
+
+@pytest.mark.parametrize("custom_id", ["auth0%7C12", "ana@example.com", "نیم‌فاصله", "👩‍🚀", "a%20b"])
+async def test_a_custom_id_may_be_any_text(world: Any, custom_id: str) -> None:
+    made = await world.make(f"profile-by-custom-id/{world.client_id}/{custom_id}/")
+    assert made["custom_id"] == unquote(custom_id)
+
+
+async def test_a_custom_id_of_256_characters_is_refused(world: Any) -> None:
+    answer = await world.call("POST", f"profile-by-custom-id/{world.client_id}/{'x' * 256}/")
+    assert (answer.status, list(answer.body)) == (400, ["custom_id"])
 
 
 async def test_an_integrators_token_makes_the_fan_on_first_sight_and_finds_her_later(world: Any) -> None:

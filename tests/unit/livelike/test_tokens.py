@@ -54,7 +54,7 @@ async def test_tokens_that_are_not_well_signed_are_401(world: Any) -> None:
         "expiry of a wrong type": world.signed(custom_profile_id="f", exp="never"),
         "expiry that is no number": world.signed(custom_profile_id="f", exp=float("nan")),
         "dots only": "..",
-        "no base64": "é.ü.ñ",
+        "no base64": "$.$.$",
         "deep claims": f"{header}.{base64.urlsafe_b64encode(b'[' * 2_500).decode()}.x",
         "too long": "x" * 5_000,
         "an unknown producer token": "no-such-token",

@@ -55,7 +55,8 @@ class FakeEndpoint:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         raw = await request.read()
-        user, _, password = base64.b64decode(request.headers["Authorization"].split()[1]).decode().partition(":")
+        _, _, credentials = request.headers.get("Authorization", "").partition(" ")
+        user, _, password = base64.b64decode(credentials).decode().partition(":")
         assert not password
         received = Received(request.path, user, len(raw), await request.json())
         self.requests.append(received)

@@ -86,11 +86,15 @@ async def create_by_custom_id(request: Call) -> ASGIResponse:
 @get("/profile-by-custom-id/{client_id:str}/{custom_id:str}/")
 async def get_by_custom_id(request: Call) -> ASGIResponse:
     caller = await request.caller(request.part("client_id"))
-    if not caller.is_producer:
-        caller.own_profile()
     custom_id = request.part("custom_id")
-    profile = await request.ask(request.desk.queries.profile_by_custom_id, caller.client_id, custom_id)
-    caller.must_reach(profile.id)
+    queries = request.desk.queries
+    if caller.is_producer:
+        profile = await request.ask(queries.profile_by_custom_id, caller.client_id, custom_id)
+    else:
+        # Looked up by the token, so that a fan cannot probe which custom ids there are.
+        profile = await request.ask(queries.profile, caller.client_id, caller.own_profile())
+        if profile.custom_id != custom_id:
+            raise Forbidden("This custom_id is not the fan's own.")
     return answer(profile_resource(profile, request.links))
 
 

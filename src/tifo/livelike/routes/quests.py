@@ -129,6 +129,17 @@ async def add_quest_rewards(request: Call) -> ASGIResponse:
     return answer({"quest_id": quest.id, "quest_rewards": rewards}, 201)
 
 
+@get("/quest-rewards/{reward_id:str}/")
+async def get_quest_reward(request: Call) -> ASGIResponse:
+    resources = await request.resources((await request.caller()).client_id)
+    reward_id = request.part("reward_id")
+    for quest in resources.game.quests.values():
+        for reward in quest.rewards:
+            if reward.id == reward_id:
+                return answer(resources.quest_reward(reward, quest))
+    raise NotFound("There is no such quest reward.")
+
+
 def _utc(field: str, moment: datetime | None) -> datetime | None:
     """A time without an offset is taken as UTC."""
     if moment is None or moment.tzinfo is None:
@@ -160,4 +171,5 @@ ROUTES = (
     get_quest_task,
     list_quest_rewards,
     add_quest_rewards,
+    get_quest_reward,
 )

@@ -1,0 +1,108 @@
+"""The routes on the real engine and queries, on SQLite: one fan's match from sign-up to claim."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tifo.engagement.ports import NewApplication
+from tifo.kernel.clock import system_clock
+from tifo.kernel.ids import uuid7
+from tifo.livelike.app import livelike_app
+from tifo.store.database import open_sqlite
+from tifo.store.engine import SqlEngine, create_application
+from tifo.store.queries import SqlQueries
+
+
+class Match:
+    def __init__(self, http: Any, made: NewApplication) -> None:
+        self.http = http
+        self.made = made
+        self.client_id = made.application.id
+
+    async def call(self, method: str, path: str, body: Any = None, token: str | None = None, **headers: str) -> Any:
+        sent = {"Authorization": f"Bearer {self.made.producer_token if token is None else token}", **headers}
+        return await self.http.request(method, f"/api/v1/{path}", json=body, headers=sent)
+
+    async def make(self, path: str, token: str | None = None, **body: object) -> Any:
+        answer = await self.call("POST", path, body, token)
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+    async def get(self, path: str, token: str | None = None) -> Any:
+        answer = await self.call("GET", path, token=token)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+
+@pytest.fixture
+async def match(tmp_path: Path) -> AsyncIterator[Match]:
+    database = open_sqlite(tmp_path / "tifo.db")
+    made = create_application(database, "Club", system_clock, uuid7)
+    engine = SqlEngine(database, system_clock, uuid7)
+    app = livelike_app(engine, SqlQueries(database), public_url="https://x.example")
+    # On this event loop, which the engine lives in: Litestar's own client runs the app in another one.
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://tifo") as http:  # type: ignore[arg-type]
+        yield Match(http, made)
+    await engine.close()
+    database.dispose()
+
+
+async def test_a_fan_plays_a_match_from_sign_up_to_claim(match: Match) -> None:
+    points = await match.make("reward-items/", name="Points")
+    await match.make("reward-actions/", name="Vote", key="vote")
+    entry = {"reward_item_id": points["id"], "reward_item_amount": 5, "action": "vote"}
+    await match.make("reward-tables/", name="Match", entries=[entry])
+    badge = await match.make("badges/", name="Voter", reward_item_id=points["id"], reward_item_threshold=10)
+    quest = await match.make("quests/", name="Matchday", timeout="PT2H")
+    await match.make("quest-tasks/", quest_id=quest["id"], name="Vote", reward_action_key="vote", target_value=2)
+    watch = await match.make("quest-tasks/", quest_id=quest["id"], name="Watch", default_progress_increment=0.1)
+    reward = {"reward_item_id": points["id"], "reward_item_amount": 7}
+    await match.make("quest-rewards/", quest_id=quest["id"], quest_rewards=[reward])
+
+    fan = await match.make(f"applications/{match.client_id}/profile/", token="", nickname="Zoë")
+    token = fan["access_token"]
+    run = await match.make("user-quests/", token=token, quest_id=quest["id"], profile_id=fan["id"])
+    task = next(t for t in run["user_quest_tasks"] if t["quest_task"]["id"] == watch["id"])
+    for _ in range(10):
+        progressed = await match.make("user-quest-task-progress/", token=token, user_quest_task_id=task["id"])
+    assert (progressed["user_quest_task"]["status"], progressed["user_quest_task"]["progress"]) == ("completed", 1)
+    for code in ("a", "b"):
+        body = {"program_id": match.made.application.default_program_id, "profile_id": fan["id"], "code": code}
+        await match.make("invoked-actions/", **body, reward_action_key="vote")
+        again = await match.call("POST", "invoked-actions/", {**body, "reward_action_key": "vote"})
+        assert (again.status_code, again.json()) == (409, {"detail": "code already used."})
+
+    claimed = await match.call("PATCH", f"user-quests/{run['id']}/", {"rewards_status": "claimed"}, token)
+    assert (claimed.status_code, claimed.json()["status"]) == (200, "completed")
+    own = await match.get(f"applications/{match.client_id}/profile/", token)
+    [balance] = (await match.get(own["reward_item_balances_url"].partition("/api/v1/")[2], token))["results"]
+    assert balance["reward_item_balance"] == 17
+    [earned] = (await match.get(f"profiles/{fan['id']}/badges/", token))["results"]
+    assert earned["badge"]["id"] == badge["id"]
+    transactions = (await match.get("reward-transactions/", token))["results"]
+    assert [row["reward_item_amount"] for row in transactions] == [7, 5, 5]
+    listed = await match.get(f"user-quests/?profile_id={fan['id']}&rewards_status=claimed", token)
+    assert [r["id"] for r in listed["results"]] == [run["id"]]
+
+
+async def test_a_write_repeated_with_its_key_answers_alike_from_the_store(match: Match) -> None:
+    points = await match.make("reward-items/", name="Points")
+    fan = await match.make(f"profile-by-custom-id/{match.client_id}/fan-1/")
+    body = {"reward_item_id": points["id"], "reward_item_amount": 3}
+    path, key = f"profiles/{fan['id']}/reward-item-credits/", {"Idempotency-Key": "k"}
+    answers = await asyncio.gather(*(match.call("POST", path, body, **key) for _ in range(5)))
+    assert [answer.status_code for answer in answers] == [200] * 5
+    assert len({answer.text for answer in answers}) == 1
+    clash = await match.call("POST", path, {**body, "reward_item_amount": 4}, **key)
+    assert (clash.status_code, list(clash.json())) == (409, ["detail"])
+
+
+async def test_tokens_are_believed_by_what_the_store_holds(match: Match) -> None:
+    assert (await match.call("GET", "quests/", token="no-such-token")).status_code == 401
+    fan = await match.make(f"applications/{match.client_id}/profile/", token="")
+    assert (await match.call("GET", "quests/", token=fan["access_token"])).status_code == 200
+    assert (await match.call("GET", "quests/", token=fan["access_token"][:-4] + "AAAA")).status_code == 401
