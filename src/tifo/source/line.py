@@ -219,5 +219,5 @@ class Line:
         self._woken.clear()
 
 
-class _Stopped(Exception):  # noqa: N818 (no error: the way out of nested loops)
+class _Stopped(Exception):
     pass

@@ -24,7 +24,7 @@ from tifo.app.demo.script import (
 PLAYING_AT_ONCE = 32
 
 
-class UnexpectedAnswer(Exception):  # noqa: N818 (it names what came, as the demo's report shows it)
+class UnexpectedAnswer(Exception):
     """The server answered otherwise than LiveLike's API says."""
 
 

@@ -1,0 +1,221 @@
+"""Any sequence of commands keeps the ledger honest."""
+
+from collections import Counter, defaultdict
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import count
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from tifo.engagement import commands as c
+from tifo.engagement.batch import Working
+from tifo.engagement.definitions import define
+from tifo.engagement.facts import (
+    BadgeRewarded,
+    QuestRewardAwarded,
+    QuestTaskCompleted,
+    RewardItemRewarded,
+    UserQuestCompleted,
+    UserQuestTaskProgressed,
+)
+from tifo.engagement.model import Application, Badge, Game, Program, Quest, Transaction, TransactionKind
+from tifo.kernel.errors import Rejected
+from tifo.kernel.ids import ClientId, ProfileId, ProgramId, RewardItemId
+
+CLIENT, PROGRAM = ClientId("club"), ProgramId("season")
+START = datetime(2026, 11, 24, tzinfo=UTC)
+fans = st.sampled_from(["ada", "bo", "cy"])
+amounts = st.integers(-2, 40)
+steps = st.sampled_from([Decimal("0.5"), Decimal(1), Decimal("0.1"), Decimal(3), Decimal(0)])
+
+
+class AnySequenceOfCommands(RuleBasedStateMachine):
+    @initialize(auto_claim=st.booleans(), automatic=st.booleans())
+    def set_up(self, *, auto_claim: bool, automatic: bool) -> None:
+        self.ids = (f"id-{number:06}" for number in count())
+        self.now = START
+        application = Application(
+            id=CLIENT,
+            name="Club",
+            default_program_id=PROGRAM,
+            created_at=START,
+            automatic_quest_processing=automatic,
+            auto_claim_quest_rewards=auto_claim,
+        )
+        self.working = Working(Game(application, (Program(id=PROGRAM, name="Season", created_at=START),)))
+        self.ledger: list[Transaction] = []
+        self.facts: list[Any] = []
+        self.codes = count()
+        self._define_game()
+        for name in ("ada", "bo", "cy"):
+            self.play(c.CreateProfile(client_id=CLIENT, custom_id=name, nickname=name))
+
+    def _define_game(self) -> None:
+        self.points, self.coins = (
+            RewardItemId(self.define(c.CreateRewardItem(client_id=CLIENT, name=name)).id)
+            for name in ("Points", "Coins")
+        )
+        for key in ("vote", "watch"):
+            self.define(c.CreateRewardAction(client_id=CLIENT, name=key, key=key))
+        entries = (
+            c.NewEntry(reward_item_id=self.points, reward_item_amount=5, action_key="vote"),
+            c.NewEntry(reward_item_id=self.coins, reward_item_amount=1, action_key="vote"),
+        )
+        self.define(c.CreateRewardTable(client_id=CLIENT, name="Table", entries=entries))
+        either = (
+            c.NewProgression(reward_item_id=self.points, reward_item_threshold=10),
+            c.NewProgression(reward_item_id=self.coins, reward_item_threshold=3),
+        )
+        self.badge: Badge = self.define(c.CreateBadge(client_id=CLIENT, name="Either", progressions=either))
+        quest = self.define(c.CreateQuest(client_id=CLIENT, name="Quest"))
+        self.define(
+            c.AddQuestTask(
+                client_id=CLIENT,
+                quest_id=quest.id,
+                name="Vote twice",
+                target_value=Decimal(2),
+                reward_action_key="vote",
+            )
+        )
+        self.define(
+            c.AddQuestTask(client_id=CLIENT, quest_id=quest.id, name="Watch", default_progress_increment=Decimal("0.5"))
+        )
+        reward = c.NewQuestReward(reward_item_id=self.coins, reward_item_amount=2)
+        self.quest: Quest = self.define(c.AddQuestRewards(client_id=CLIENT, quest_id=quest.id, rewards=(reward,)))
+
+    def define(self, command: Any) -> Any:
+        definition = define(self.working.game, command, self.now, lambda: next(self.ids))
+        self.working.game = self.working.game.with_(definition)
+        return definition
+
+    def play(self, command: Any) -> Any:
+        """The answer, or None for a rejected command, which must leave the state as it was."""
+        before = dict(self.working.fans)
+        self.now += timedelta(seconds=1)
+        try:
+            decision = self.working.play(command, self.now, lambda: next(self.ids))
+        except Rejected:
+            assert self.working.fans == before
+            return None
+        self.ledger += decision.transactions
+        self.facts += decision.facts
+        return decision.answer
+
+    def profile(self, name: str) -> ProfileId:
+        return self.working.by_custom_id[name]
+
+    @rule(name=fans, key=st.sampled_from(["vote", "watch", "unknown"]))
+    def invoke_and_repeat(self, name: str, key: str) -> None:
+        command = c.InvokeAction(
+            client_id=CLIENT,
+            program_id=PROGRAM,
+            reward_action_key=key,
+            custom_profile_id=name,
+            code=f"code-{next(self.codes)}",
+        )
+        self.play(command)
+        paid = len(self.ledger)
+        assert self.play(command) is None, "the same code is refused"
+        assert len(self.ledger) == paid
+
+    @rule(name=fans, amount=amounts)
+    def credit(self, name: str, amount: int) -> None:
+        self.play(
+            c.Credit(
+                client_id=CLIENT, profile_id=self.profile(name), reward_item_id=self.points, reward_item_amount=amount
+            )
+        )
+
+    @rule(name=fans, amount=amounts)
+    def debit(self, name: str, amount: int) -> None:
+        self.play(
+            c.Debit(
+                client_id=CLIENT, profile_id=self.profile(name), reward_item_id=self.points, reward_item_amount=amount
+            )
+        )
+
+    @rule(sender=fans, recipient=fans, amount=amounts)
+    def transfer(self, sender: str, recipient: str, amount: int) -> None:
+        self.play(
+            c.Transfer(
+                client_id=CLIENT,
+                profile_id=self.profile(sender),
+                recipient_profile_id=self.profile(recipient),
+                reward_item_id=self.points,
+                reward_item_amount=amount,
+            )
+        )
+
+    @rule(name=fans)
+    def start(self, name: str) -> None:
+        self.play(c.StartQuest(client_id=CLIENT, profile_id=self.profile(name), quest_id=self.quest.id))
+
+    @rule(name=fans, task=st.integers(0, 1), step=steps, absolute=st.booleans())
+    def progress(self, name: str, task: int, step: Decimal, *, absolute: bool) -> None:
+        user_quest = self.working.fans[self.profile(name)].user_quests.get(self.quest.id)
+        if user_quest is not None:
+            how = {"custom_progress": step} if absolute else {"custom_increment": step}
+            self.play(c.ProgressTask(client_id=CLIENT, user_quest_task_id=user_quest.tasks[task].id, **how))
+
+    @rule(name=fans)
+    def claim_twice(self, name: str) -> None:
+        user_quest = self.working.fans[self.profile(name)].user_quests.get(self.quest.id)
+        if user_quest is not None:
+            claim = c.ClaimQuestRewards(client_id=CLIENT, user_quest_id=user_quest.id)
+            self.play(claim)
+            paid = len(self.ledger)
+            self.play(claim)
+            assert len(self.ledger) == paid
+
+    @rule(name=fans)
+    def award(self, name: str) -> None:
+        self.play(c.AwardBadge(client_id=CLIENT, profile_id=self.profile(name), badge_id=self.badge.id))
+
+    @invariant()
+    def balances_are_the_sums_of_their_transactions(self) -> None:
+        sums: dict[tuple[str, str], int] = defaultdict(int)
+        for row in self.ledger:
+            sums[row.profile_id, row.reward_item_id] += row.amount
+            assert row.balance == sums[row.profile_id, row.reward_item_id] >= 0
+        held = {(f.profile.id, item): n for f in self.working.fans.values() for item, n in f.balances.items()}
+        assert held == sums
+
+    @invariant()
+    def every_reward_has_one_fact_and_every_fact_its_reward(self) -> None:
+        by_table = [row.id for row in self.ledger if row.kind is TransactionKind.REWARD_TABLE]
+        by_quest = [row.id for row in self.ledger if row.kind is TransactionKind.QUEST]
+        assert [f.reward_item_transaction_id for f in self.facts if isinstance(f, RewardItemRewarded)] == by_table
+        assert [f.reward_item_transaction_id for f in self.facts if isinstance(f, QuestRewardAwarded)] == by_quest
+
+    @invariant()
+    def badges_tasks_and_quests_happen_once(self) -> None:
+        happened = Counter(
+            (type(fact), fact.profile_id, getattr(fact, "badge_id", None) or getattr(fact, "quest_task_id", None))
+            for fact in self.facts
+            if isinstance(fact, BadgeRewarded | QuestTaskCompleted | UserQuestCompleted)
+        )
+        assert max(happened.values(), default=0) <= 1
+
+    @invariant()
+    def quests_are_complete_when_all_their_tasks_are(self) -> None:
+        for fan in self.working.fans.values():
+            for user_quest in fan.user_quests.values():
+                done = all(task.completed_at is not None for task in user_quest.tasks)
+                assert done == (user_quest.completed_at is not None)
+
+    @invariant()
+    def progress_is_told_before_completion(self) -> None:
+        kinds = [type(fact) for fact in self.facts]
+        for place, kind in enumerate(kinds):
+            if kind is QuestTaskCompleted:
+                assert kinds[place - 1] is UserQuestTaskProgressed
+            if kind is UserQuestCompleted:
+                assert kinds[place - 1] is QuestTaskCompleted
+
+
+AnySequenceOfCommands.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestAnySequence = pytest.mark.filterwarnings("default")(AnySequenceOfCommands.TestCase)

@@ -1,0 +1,79 @@
+import asyncio
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from tifo.kernel.batching import GroupCommit
+from tifo.kernel.errors import Overloaded, Rejected, Transient
+
+
+async def test_what_gathers_while_a_commit_runs_is_committed_together() -> None:
+    gate, sizes = threading.Event(), []
+
+    def commit(batch: Sequence[int]) -> list[int]:
+        gate.wait(5)
+        sizes.append(len(batch))
+        return [number * 2 for number in batch]
+
+    group = GroupCommit[int, int](commit, max_batch=100, max_waiting=100)
+    waiting = [asyncio.create_task(group.submit(number)) for number in range(10)]
+    await asyncio.sleep(0)
+    gate.set()
+    assert await asyncio.gather(*waiting) == [number * 2 for number in range(10)]
+    await group.close()
+    assert sum(sizes) == 10
+    assert len(sizes) <= 2
+
+
+async def test_one_items_error_is_its_own() -> None:
+    def commit(batch: Sequence[int]) -> list[int | Exception]:
+        return [Rejected("odd") if number % 2 else number for number in batch]
+
+    group = GroupCommit[int, int](commit, max_batch=10, max_waiting=10)
+    results = await asyncio.gather(*(group.submit(number) for number in range(4)), return_exceptions=True)
+    await group.close()
+    assert [isinstance(result, Rejected) for result in results] == [False, True, False, True]
+
+
+async def test_a_failed_commit_fails_its_batch_and_the_next_one_goes_on() -> None:
+    broken = [True]
+
+    def commit(batch: Sequence[int]) -> list[int]:
+        if broken.pop() if broken else False:
+            raise Transient("disk full")
+        return list(batch)
+
+    group = GroupCommit[int, int](commit, max_batch=10, max_waiting=10)
+    with pytest.raises(Transient, match="disk full"):
+        await group.submit(1)
+    assert await group.submit(2) == 2
+    await group.close()
+
+
+async def test_a_full_queue_pushes_back_and_a_closing_one_finishes() -> None:
+    gate, taken = threading.Event(), threading.Lock()
+    taken.acquire()
+
+    def commit(batch: Sequence[int]) -> list[int]:
+        if taken.locked():
+            taken.release()
+        gate.wait(5)
+        return list(batch)
+
+    group = GroupCommit[int, int](commit, max_batch=1, max_waiting=3)
+    waiting = [asyncio.create_task(group.submit(0))]
+    while taken.locked():  # until the first is being committed
+        await asyncio.sleep(0.001)
+    waiting += [asyncio.create_task(group.submit(number)) for number in range(1, 4)]
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded) as refused:
+        await group.submit(9)
+    assert refused.value.retry_after_s > 0
+    closing = asyncio.create_task(group.close())
+    await asyncio.sleep(0)
+    gate.set()
+    await closing
+    assert await asyncio.gather(*waiting) == [0, 1, 2, 3]
+    with pytest.raises(Transient):
+        await group.submit(10)
