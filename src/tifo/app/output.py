@@ -43,13 +43,15 @@ def _show_thing(thing: Mapping[str, object]) -> None:
 
 def log_to_stderr() -> None:
     """Logs are lines on stderr: coloured on a terminal, JSON otherwise."""
-    pretty = sys.stderr.isatty()
+    pretty = sys.stderr.isatty()  # tracebacks without local variables, which may hold secrets
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer(),
+            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+            if pretty
+            else structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),

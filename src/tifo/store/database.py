@@ -8,12 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from tifo.kernel.errors import Transient
 from tifo.store.tables import METADATA
 
+_log = structlog.get_logger("tifo.store")
 _WRITES = "tifo_writes"
 _BUSY_TIMEOUT_S = 10
 
@@ -90,4 +92,6 @@ def _errors_translated() -> Iterator[None]:
     try:
         yield
     except (DBAPIError, OSError) as error:
-        raise Transient(f"The state could not be read or written: {error}", retry_after_s=1.0) from error
+        # The driver's text holds the statement and its values: it is for the log, not for clients.
+        _log.warning("state out of reach", error=str(getattr(error, "orig", error)))
+        raise Transient("The state cannot be read or written right now. Send this again.", retry_after_s=1.0) from error

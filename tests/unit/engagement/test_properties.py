@@ -158,7 +158,7 @@ class AnySequenceOfCommands(RuleBasedStateMachine):
     def progress(self, name: str, task: int, step: Decimal, *, absolute: bool) -> None:
         user_quest = self.working.fans[self.profile(name)].user_quests.get(self.quest.id)
         if user_quest is not None:
-            how = {"custom_progress": step} if absolute else {"custom_increment": step}
+            how: dict[str, Any] = {"custom_progress": step} if absolute else {"custom_increment": step}
             self.play(c.ProgressTask(client_id=CLIENT, user_quest_task_id=user_quest.tasks[task].id, **how))
 
     @rule(name=fans)

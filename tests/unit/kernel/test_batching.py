@@ -63,8 +63,7 @@ async def test_a_full_queue_pushes_back_and_a_closing_one_finishes() -> None:
 
     group = GroupCommit[int, int](commit, max_batch=1, max_waiting=3)
     waiting = [asyncio.create_task(group.submit(0))]
-    while taken.locked():  # until the first is being committed
-        await asyncio.sleep(0.001)
+    await asyncio.to_thread(taken.acquire, timeout=5)  # the first is being committed
     waiting += [asyncio.create_task(group.submit(number)) for number in range(1, 4)]
     await asyncio.sleep(0)
     with pytest.raises(Overloaded) as refused:

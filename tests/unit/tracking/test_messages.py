@@ -119,7 +119,7 @@ def test_messages_beyond_the_limit_are_refused_and_the_first_are_taken() -> None
 
 
 def test_depth_is_judged_by_levels_not_by_brackets() -> None:
-    wide = {"list": [[] for _ in range(5 * MAX_DEPTH)]}
+    wide: dict[str, list[list[int]]] = {"list": [[] for _ in range(5 * MAX_DEPTH)]}
     assert len(read("track", {**GOOD, "properties": wide})[0]) == 1
     deep: Any = 1
     for _ in range(MAX_DEPTH):
