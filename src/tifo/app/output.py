@@ -43,17 +43,19 @@ def _show_thing(thing: Mapping[str, object]) -> None:
 
 def log_to_stderr() -> None:
     """Logs are lines on stderr: coloured on a terminal, JSON otherwise."""
-    pretty = sys.stderr.isatty()  # tracebacks without local variables, which may hold secrets
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-            if pretty
-            else structlog.processors.JSONRenderer(),
+            _pretty() if sys.stderr.isatty() else structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+def _pretty() -> structlog.dev.ConsoleRenderer:
+    """Without the local variables of tracebacks: they may hold secrets."""
+    return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)

@@ -1,0 +1,145 @@
+"""Invoked actions over HTTP with 32 connections, durable, each paying one item and progressing one task; and how long
+an action takes to become a row.
+"""
+
+import argparse
+import asyncio
+import json
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from benchmarks.http_load import drive, peak_mb, report, request
+from benchmarks.ingest import bare
+from tifo.app.local import LocalTifo
+
+TARGET = 1_000_000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--fans", type=int, default=1000)
+    options = parser.parse_args()
+    with bare() as port:
+        empty = drive(port, lambda n: request("/", b'{"code":"%020d"}' % n), seconds=options.seconds)
+    report("bare HTTP, one action", empty.per_second, "req", result=empty)
+    _engine(options.seconds, options.fans, empty.per_second)
+    _latency(options.seconds)
+    _sqlite(options.seconds)
+
+
+def _engine(seconds: float, fans: int, bare_rate: float) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        tifo = LocalTifo(Path(folder) / "data")
+        app = tifo.command("app", "create", "Bench")
+        with tifo.up("--roles", "api") as api:
+            make = asyncio.run(_set_up(tifo, app, fans))
+            result = drive(tifo.port, make, seconds=seconds, ok=b"HTTP/1.1 201")
+            memory = peak_mb(api.pid)
+        db = sqlite3.connect(tifo.data / "tifo.db")
+        [facts] = db.execute("SELECT count(*) FROM facts").fetchone()
+        db.close()
+        report("durable invoked actions", result.per_second, "action", result=result, bare=bare_rate)
+        assert facts == 2 * result.requests, "each action paid one item and progressed one task, once"
+        print(f"{'':<34} peak memory {memory:,.0f} MB")
+
+
+async def _set_up(tifo: LocalTifo, app: dict[str, str], fans: int) -> Callable[[int], bytes]:
+    """The n-th request is an action of one of the fans, all of whom have started the quest."""
+    headers = {"Authorization": f"Bearer {app['producer_token']}"}
+    async with aiohttp.ClientSession(headers=headers) as session:
+
+        async def post(path: str, body: dict[str, Any]) -> Any:
+            async with session.post(f"{tifo.address}/api/v1/{path}", json=body) as answer:
+                assert answer.status == 201, await answer.text()
+                return await answer.json()
+
+        client = {"client_id": app["client_id"]}
+        item = await post("reward-items/", {**client, "name": "Points"})
+        await post("reward-actions/", {**client, "name": "Vote", "key": "vote"})
+        entry = {"reward_item_id": item["id"], "reward_item_amount": 1, "action": "vote"}
+        await post("reward-tables/", {**client, "name": "Table", "entries": [entry]})
+        quest = await post("quests/", {**client, "name": "Quest"})
+        task = {"quest_id": quest["id"], "name": "Task", "target_value": TARGET, "reward_action_key": "vote"}
+        await post("quest-tasks/", task)
+
+        async def fan(number: int) -> str:
+            profile = await post(f"profile-by-custom-id/{app['client_id']}/fan-{number}/", {"nickname": "Fan"})
+            await post("user-quests/", {"quest_id": quest["id"], "profile_id": profile["id"]})
+            return str(profile["id"])
+
+        ids = await asyncio.gather(*map(fan, range(fans)))
+    auth = f"Authorization: Bearer {app['producer_token']}\r\n"
+
+    def make(number: int) -> bytes:
+        body = {
+            "program_id": app["program_id"],
+            "profile_id": ids[number % fans],
+            "reward_action_key": "vote",
+            "code": f"{number:012}",
+        }
+        return request("/api/v1/invoked-actions/", json.dumps(body).encode(), auth)
+
+    return make
+
+
+def _latency(seconds: float) -> None:
+    """At a tenth of the full rate or so: one connection, all roles."""
+    with tempfile.TemporaryDirectory() as folder:
+        tifo = LocalTifo(Path(folder) / "data")
+        app = tifo.command("app", "create", "Bench")
+        source = tifo.command("source", "create", "Bench", "--type", "livelike")
+        tifo.command("app", "connect", app["client_id"], "--write-key", source["write_key"])
+        with tifo.up():
+            make = asyncio.run(_set_up(tifo, app, 50))
+            result = drive(tifo.port, make, seconds=seconds, connections=1, ok=b"HTTP/1.1 201")
+            expected = 2 * result.requests
+            deadline = time.monotonic() + 30
+            while tifo.rows(source["schema"], ["tracks"]).get("tracks", 0) < expected:
+                assert time.monotonic() < deadline, "the rows did not arrive"
+                time.sleep(0.2)
+            [row] = tifo.query(
+                'with arrived as (select epoch_ms(finished_at) - epoch_ms("timestamp") as ms'
+                f" from {source['schema']}.tracks join _tifo.loads on uuid_ts = started_at)"
+                " select quantile_cont(ms, 0.5) / 1000 as median, quantile_cont(ms, 0.99) / 1000 as p99 from arrived"
+            )
+    rate = result.per_second
+    print(f"action to queryable row at {rate:,.0f}/s: median {row['median']:.2f} s  p99 {row['p99']:.2f} s", flush=True)
+
+
+def _sqlite(seconds: float) -> None:
+    """The rows of one action (ledger, balance, action, task, two facts) in one process, 32 actions a commit."""
+    with tempfile.TemporaryDirectory() as folder:
+        db = sqlite3.connect(Path(folder) / "bare.db", isolation_level=None)
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("CREATE TABLE facts (position INTEGER PRIMARY KEY, client TEXT, body TEXT)")
+        db.execute("CREATE TABLE actions (position INTEGER PRIMARY KEY, fan TEXT, code TEXT, body TEXT)")
+        db.execute("CREATE UNIQUE INDEX codes ON actions (fan, code)")
+        db.execute("CREATE TABLE ledger (position INTEGER PRIMARY KEY, fan TEXT, amount INT, balance INT, body TEXT)")
+        db.execute("CREATE TABLE balances (fan TEXT PRIMARY KEY, balance INT) WITHOUT ROWID")
+        db.execute("CREATE TABLE tasks (id TEXT PRIMARY KEY, progress TEXT) WITHOUT ROWID")
+        body, done, started = "x" * 400, 0, time.perf_counter()
+        while time.perf_counter() - started < seconds:
+            numbers = range(done, done + 32)
+            db.execute("BEGIN IMMEDIATE")
+            db.executemany("INSERT INTO facts VALUES (NULL, 'c', ?)", [(body,)] * 64)
+            fans = [(f"fan{n % 1000}", n) for n in numbers]
+            db.executemany("INSERT INTO actions VALUES (NULL, ?, ?, ?)", [(*fan, body) for fan in fans])
+            db.executemany("INSERT INTO ledger VALUES (NULL, ?, 1, ?, ?)", [(*fan, body) for fan in fans])
+            db.executemany("REPLACE INTO balances VALUES (?, ?)", fans)
+            db.executemany("REPLACE INTO tasks VALUES (?, ?)", fans)
+            db.execute("COMMIT")
+            done += 32
+        report("bare SQLite, an action's rows", done / (time.perf_counter() - started), "action")
+        db.close()
+
+
+if __name__ == "__main__":
+    main()
