@@ -1,11 +1,14 @@
 """What `tifo up` runs: the api answers, the relay sends facts, the loader fills the warehouse. Each also runs alone."""
 
 import asyncio
+import contextlib
 import signal
 import sys
 import threading
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
+import structlog
 import uvloop
 
 from tifo.api.tracking import TrackingApi
@@ -13,20 +16,26 @@ from tifo.app import compose
 from tifo.app.settings import Settings
 from tifo.app.web import dispatch, serve, stop_on_signals, when_parent_ends
 from tifo.delivery.loader import Loader
+from tifo.delivery.retention import loaded_through
 from tifo.eventlog.ports import Append, Appended
 from tifo.kernel.batching import GroupCommit
 from tifo.kernel.clock import system_clock
+from tifo.kernel.errors import Transient
 from tifo.kernel.ids import uuid7
 from tifo.livelike.app import livelike_app
 from tifo.source.endpoint import open_session
 from tifo.source.relay import Relay
 from tifo.store.catalog import WriteKeys
+from tifo.store.database import Database
 from tifo.store.engine import SqlEngine
 from tifo.store.queries import SqlQueries
+from tifo.store.sqlite_log import SqliteEventLog
 
 Role = Callable[[asyncio.Event], Awaitable[None]]
 """Runs until the event is set, then finishes what it was handed."""
 
+_log = structlog.get_logger("tifo")
+_TRIM_EVERY_S = 60.0
 _BATCH_EVENTS, _WAITING_EVENTS = 10_000, 100_000
 """Of the event log: at most so many events in one commit, and so many waiting for theirs."""
 
@@ -72,13 +81,36 @@ def _api(settings: Settings) -> Role:
         write_keys = WriteKeys(compose.catalog_of(database))
         tracking = TrackingApi(appends, write_keys.source_of, system_clock, uuid7)
         livelike = livelike_app(engine, SqlQueries(database), public_url=settings.public_url or None)
+        retention = asyncio.create_task(_keep_log_short(settings, log, database))
         await serve(dispatch(tracking, livelike), host=settings.host, port=settings.port, stop=stop)
+        retention.cancel()
         await engine.close()
         await appends.close()
         log.close()
         database.dispose()
 
     return api
+
+
+async def _keep_log_short(settings: Settings, log: SqliteEventLog, database: Database) -> None:
+    """Forget what is loaded and older than the retention. Reads beside the writer, in a thread."""
+    warehouse, catalog = compose.open_warehouse(settings), compose.catalog_of(database)
+
+    def trim() -> int:
+        with contextlib.closing(compose.open_log_reader(settings)) as reader:
+            keep_after = loaded_through(reader, warehouse.positions(), catalog.sources())
+        before = system_clock() - timedelta(days=settings.log_retention_days)
+        return log.trim(before=before, keep_after=keep_after)
+
+    while True:
+        await asyncio.sleep(_TRIM_EVERY_S)
+        try:
+            freed = await asyncio.to_thread(trim)
+        except Transient as error:  # a load is under way, or the disk refuses: the next round tries again
+            _log.info("log not trimmed this time", reason=error.message)
+        else:
+            if freed:
+                _log.info("log trimmed", freed_bytes=freed)
 
 
 def _relay(settings: Settings) -> Role:

@@ -7,6 +7,7 @@ Counts are carried on into each new segment: the newest holds the totals.
 
 import fcntl
 import sqlite3
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -110,6 +111,7 @@ class SqliteEventLog:
         self._read_only = read_only
         self._segments: dict[Path, _Segment] = {}
         self._lock: IO[str] | None = None
+        self._writing = threading.Lock()
         if not read_only:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = _locked(directory / "lock")
@@ -124,12 +126,12 @@ class SqliteEventLog:
         flat = [mark for marks in prints for mark in marks]
         result = sort_out(batch, prints, self._dedup.known(flat))
         now = self._clock().timestamp()
-        with _errors_translated():
+        with self._writing, _errors_translated():
             segment = self._writable()
             end = self._write(segment, result, now)
-        self._end = end
-        self._dedup.add((mark for fresh in result.fresh.values() for mark, _ in fresh), at_s=now, through=end)
-        self._dedup.forget(now)
+            self._end = end
+            self._dedup.add((mark for fresh in result.fresh.values() for mark, _ in fresh), at_s=now, through=end)
+            self._dedup.forget(now)
         return result.appended
 
     def read(self, after: Position, *, max_events: int, source_id: SourceId | None = None) -> list[Block]:
@@ -162,7 +164,7 @@ class SqliteEventLog:
             return Position(self._current().last() if self._segments else 0)
 
     def trim(self, *, before: datetime, keep_after: Position) -> int:
-        with _errors_translated():
+        with self._writing, _errors_translated():
             freed = 0
             for path, segment in list(self._segments.items())[:-1]:
                 if segment.newest() >= before.timestamp() or segment.last() > keep_after:

@@ -1,0 +1,32 @@
+from datetime import UTC, datetime
+
+from tifo.delivery.retention import loaded_through
+from tifo.eventlog.memory import MemoryEventLog
+from tifo.eventlog.ports import Append
+from tifo.kernel.ids import MessageId, Position, SourceId
+from tifo.tracking.messages import Message
+from tifo.warehouses.ports import Cursor
+from tifo.workspace.model import Source, SourceType
+
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+
+
+def source(name: str) -> Source:
+    return Source(SourceId(name), name, name, name, SourceType.HTTP, enabled=True, created_at=NOW, write_key=name)
+
+
+def test_what_one_source_has_not_loaded_is_kept_and_a_quiet_source_keeps_nothing() -> None:
+    log = MemoryEventLog()
+    for name in ("a", "b", "b", "a"):
+        number = log.end()
+        log.append([Append(SourceId(name), NOW, [Message(MessageId(str(number)), b"{}")])])
+    sources = [source("a"), source("b"), source("quiet")]
+
+    def through(**positions: int) -> int:
+        cursors = {name: Cursor(name, Position(position)) for name, position in positions.items()}
+        return loaded_through(log, cursors, sources)
+
+    assert through() == 0, "nothing is loaded yet"
+    assert through(a=4) == 1, "b's first event waits"
+    assert through(a=1, b=3) == 3, "a's second event waits"
+    assert through(a=4, b=3, quiet=0) == 4
