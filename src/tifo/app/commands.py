@@ -9,7 +9,7 @@ from typing import Any
 from tifo.app import compose, roles
 from tifo.app.audit import run_audit
 from tifo.app.demo.run import Outcome, run_demo
-from tifo.app.local import free_port
+from tifo.app.local import check_port, free_port
 from tifo.app.output import show, show_table, talk
 from tifo.app.settings import Settings
 from tifo.app.supervisor import Supervisor
@@ -31,9 +31,12 @@ def up(settings: Settings, wanted: Sequence[str]) -> int:
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     if settings.port == 0:
         settings = dataclasses.replace(settings, port=free_port())
-    compose.open_state(settings).dispose()  # migrations, once, before the roles race for them
+    compose.open_state(settings).dispose()  # the tables are made once, before the roles race for them
+    supervised = os.environ.get("TIFO_SUPERVISED") == "1"
+    if "api" in wanted and not supervised:
+        check_port(settings.host, settings.port)
     if len(wanted) == 1:
-        return roles.run(wanted[0], settings, supervised=os.environ.get("TIFO_SUPERVISED") == "1")
+        return roles.run(wanted[0], settings, supervised=supervised)
     ordered = [role for role in ROLES if role in wanted]
     if "api" in ordered:
         talk.print(f"Tifo is at http://{settings.host}:{settings.port}, its data in {settings.data}. Ctrl-C stops it.")

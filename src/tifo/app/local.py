@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tifo.kernel.errors import Transient
+from tifo.kernel.errors import Rejected, Transient
 
 _STARTS_WITHIN_S = 30.0
 
@@ -95,3 +95,14 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def check_port(host: str, port: int) -> None:
+    """Raises `Rejected` where the api could not listen there."""
+    try:
+        socket.create_server((host, port)).close()
+    except OSError as error:
+        raise Rejected(
+            f"Tifo cannot listen on {host}:{port}: {error.strerror or error}. Choose another --host or --port.",
+            field="port",
+        ) from error

@@ -90,7 +90,8 @@ class Supervisor:
             # The last role may use all that is left; each before it leaves two seconds to those that follow.
             left = deadline - time.monotonic() - (0 if last is None else 2.0)
             try:
-                clean = process.wait(max(0.5, left)) == 0 and clean
+                # A role that is still starting ends by the signal itself: it has accepted nothing yet.
+                clean = process.wait(max(0.5, left)) in {0, -signal.SIGTERM} and clean
             except subprocess.TimeoutExpired:
                 _log.error("role did not stop in time and is killed", role=role)
                 process.kill()

@@ -1,0 +1,70 @@
+"""Starting and stopping, as a user or a service manager does it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tifo.app.local import LocalTifo
+
+
+def test_a_port_in_use_is_named_and_nothing_is_started(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        command = [sys.executable, "-m", "tifo", "up", "--data", str(tmp_path / "data"), "--port", str(port)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 2
+    assert str(port) in done.stderr
+    assert "--port" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("after_s", [0.0, 1.0])
+def test_sigterm_ends_with_0_within_ten_seconds_even_while_starting(tmp_path: Path, after_s: float) -> None:
+    tifo = LocalTifo(tmp_path / "data")
+    process = tifo.start()
+    if after_s:
+        tifo.wait_until_healthy(process)
+    else:
+        _until(lambda: _children(process.pid) == 3)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=10) == 0
+
+
+def test_roles_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
+    tifo = LocalTifo(tmp_path / "data")
+    process = tifo.start()
+    tifo.wait_until_healthy(process)
+    listing = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    roles = [int(pid) for pid, parent in map(str.split, listing.splitlines()) if int(parent) == process.pid]
+    assert len(roles) == 3
+    process.kill()
+    process.wait()
+    _until(lambda: not any(map(_is_alive, roles)))
+
+
+def _children(parent: int) -> int:
+    listing = subprocess.run(["ps", "-A", "-o", "ppid="], capture_output=True, text=True, check=True).stdout
+    return [int(line) for line in listing.split()].count(parent)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    return not state.startswith("Z")  # a zombie has ended; its new parent has not looked yet
+
+
+def _until(condition: object) -> None:
+    assert callable(condition)
+    deadline = time.monotonic() + 15
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
