@@ -11,7 +11,10 @@ from tifo.kernel.ids import NewId, ProfileId, UserQuestId, UserQuestTaskId
 
 
 class Working:
-    """The state of one application while a batch runs. Made from what was loaded; `play` moves it on."""
+    """The state of one application while a batch runs. Made from what was loaded; `play` moves it on.
+
+    Other applications' fans, which a command may have named, are left out: their custom ids mean nothing here.
+    """
 
     def __init__(
         self,
@@ -27,7 +30,8 @@ class Working:
         self.by_user_quest_task: dict[UserQuestTaskId, ProfileId] = {}
         self.used_codes = used_codes if used_codes is not None else set()
         for fan in (fans or {}).values():
-            self._take(fan)
+            if fan.profile.client_id == game.application.id:
+                self._take(fan)
 
     def play(self, command: PlayCommand, now: datetime, new_id: NewId) -> Decision:
         """Raises what the rules raise; then nothing has changed."""

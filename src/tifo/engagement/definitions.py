@@ -1,7 +1,7 @@
 """Definitions: what a producer may make of the game, checked whole before anything of it is kept."""
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import singledispatch
 from typing import Any
@@ -39,7 +39,7 @@ from tifo.engagement.model import (
     RewardTable,
     RewardTableEntry,
 )
-from tifo.engagement.values import check_amount, check_decimal, check_text
+from tifo.engagement.values import check_amount, check_decimal, check_text, decimal_text
 from tifo.kernel.errors import Conflict, NotFound, Rejected
 from tifo.kernel.ids import (
     BadgeId,
@@ -55,7 +55,9 @@ from tifo.kernel.ids import (
 )
 
 MAX_PARTS = 1_000
-"""Entries of a table, tasks or rewards of a quest, progressions of a badge. Ours."""
+"""Entries or programs of a table, tasks or rewards of a quest, progressions of a badge. Ours."""
+MAX_TIMEOUT = timedelta(days=3660)
+"""Ten years: so that no run ends beyond what a date can tell. Ours."""
 
 
 def define(game: Game, command: DefinitionCommand, now: datetime, new_id: NewId) -> Definition:
@@ -123,23 +125,23 @@ def _(command: CreateRewardTable, game: Game, now: datetime, new_id: NewId) -> R
 
 @_define.register
 def _(command: AddRewardTableEntry, game: Game, _now: datetime, new_id: NewId) -> RewardTable:
-    table: RewardTable = _known(game.reward_tables, command.reward_table_id, "reward table")
+    table: RewardTable = _known(game.reward_tables, command.reward_table_id, "reward table", field="reward_table_id")
     entries = (*table.entries, _entry(game, command.entry, new_id))
     return msgspec.structs.replace(table, entries=_some(entries, "entries", lambda entry: entry))
 
 
 @_define.register
 def _(command: RemoveRewardTableEntry, game: Game, _now: datetime, _new_id: NewId) -> RewardTable:
-    table: RewardTable = _known(game.reward_tables, command.reward_table_id, "reward table")
+    table: RewardTable = _known(game.reward_tables, command.reward_table_id, "reward table", field="reward_table_id")
     kept = tuple(entry for entry in table.entries if entry.id != command.entry_id)
     if len(kept) == len(table.entries):
-        raise NotFound(f"Reward table {table.id} has no entry {command.entry_id!r}.", field="entry_id")
+        raise NotFound(f"Reward table {table.id} has no entry {command.entry_id!r:.100}.", field="entry_id")
     return msgspec.structs.replace(table, entries=kept)
 
 
 @_define.register
 def _(command: LinkRewardTable, game: Game, _now: datetime, _new_id: NewId) -> RewardTable:
-    table: RewardTable = _known(game.reward_tables, command.reward_table_id, "reward table")
+    table: RewardTable = _known(game.reward_tables, command.reward_table_id, "reward table", field="reward_table_id")
     return msgspec.structs.replace(table, program_ids=_programs(game, command.program_ids))
 
 
@@ -167,6 +169,11 @@ def _(command: CreateQuest, _game: Game, now: datetime, new_id: NewId) -> Quest:
         raise Rejected("stopped_at is not after started_at. Send a later one, or leave it out.", field="stopped_at")
     if command.timeout is not None and command.timeout.total_seconds() <= 0:
         raise Rejected("timeout is not longer than nothing. Send a duration such as PT1H.", field="timeout")
+    if command.timeout is not None and command.timeout > MAX_TIMEOUT:
+        raise Rejected(
+            f"timeout is {command.timeout.days} days. Send at most {MAX_TIMEOUT.days}, or leave it out for none.",
+            field="timeout",
+        )
     return Quest(
         id=QuestId(new_id()),
         name=check_text(command.name, "name"),
@@ -221,10 +228,12 @@ def _entry(game: Game, new: NewEntry, new_id: NewId) -> RewardTableEntry:
 
 
 def _programs(game: Game, program_ids: Iterable[ProgramId]) -> tuple[ProgramId, ...]:
-    return tuple(_known(game.programs, program_id, "program", field="program_ids").id for program_id in program_ids)
+    """Each once: a table that is linked twice to a program would pay twice."""
+    once = tuple(dict.fromkeys(program_ids))
+    return _some(once, "program_ids", lambda each: _known(game.programs, each, "program", field="program_ids").id)
 
 
-def _known(things: Mapping[Any, Any], key: str, what: str, *, field: str | None = None) -> Any:
+def _known(things: Mapping[Any, Any], key: str, what: str, *, field: str) -> Any:
     if key not in things:
         raise NotFound(f"There is no {what} {key!r:.100} in this application.", field=field)
     return things[key]
@@ -237,6 +246,6 @@ def _some(parts: tuple[Any, ...], field: str, make: Callable[[Any], Any]) -> tup
 
 
 def _positive(value: Decimal, field: str) -> Decimal:
-    if check_decimal(value, field) <= 0:
-        raise Rejected(f"{field} is {value}. Send a number above 0.", field=field)
-    return value
+    if (number := check_decimal(value, field)) <= 0:
+        raise Rejected(f"{field} is {decimal_text(number)}. Send a number above 0.", field=field)
+    return number

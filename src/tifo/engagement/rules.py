@@ -1,14 +1,14 @@
 """The rules of play: one command on a state gives a decision, or a rejection.
 
 Sources: LiveLike's documents, and where they are silent docs/rules.md. Every effect of a command passes through a
-`_Turn`, which gathers the new state of its fans, the ledger's rows and the facts, in causal order; a rejection throws
+`Turn`, which gathers the new state of its fans, the ledger's rows and the facts, in causal order; a rejection throws
 the turn away.
 """
 
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
@@ -26,17 +26,9 @@ from tifo.engagement.commands import (
     UpdateProfile,
 )
 from tifo.engagement.facts import (
-    AnyFact,
-    BadgeRewarded,
-    QuestRewardAwarded,
-    QuestTaskCompleted,
     RewardItemRewarded,
-    UserQuestCompleted,
-    UserQuestTaskProgressed,
 )
 from tifo.engagement.model import (
-    Badge,
-    BadgeProgression,
     EarnedBadge,
     Fan,
     Game,
@@ -45,26 +37,24 @@ from tifo.engagement.model import (
     Profile,
     Quest,
     QuestTask,
-    RewardItem,
     Transaction,
     TransactionKind,
     UserQuest,
     UserQuestTask,
 )
 from tifo.engagement.ports import Decision, State
-from tifo.engagement.values import MAX_AMOUNT, check_amount, check_decimal, check_text, decimal_text
+from tifo.engagement.turn import Turn, quest_status
+from tifo.engagement.values import check_amount, check_decimal, check_text, decimal_text
 from tifo.kernel.errors import Conflict, NotFound, Rejected
 from tifo.kernel.ids import (
-    EarnedBadgeId,
-    FactId,
     InvokedActionId,
     NewId,
     ProfileId,
-    RewardItemId,
-    TransactionId,
     UserQuestId,
     UserQuestTaskId,
 )
+
+__all__ = ["Needs", "decide", "needs", "quest_status"]
 
 
 class Needs(NamedTuple):
@@ -102,236 +92,12 @@ def needs(command: PlayCommand) -> Needs:  # noqa: PLR0911 (one answer a kind of
 
 def decide(game: Game, state: State, command: PlayCommand, now: datetime, new_id: NewId) -> Decision:
     """Raises `Rejected`, `NotFound` or `Conflict` with nothing changed."""
-    turn = _Turn(game, state, now, new_id)
+    turn = Turn(game, state, now, new_id)
     answer = _HANDLERS[type(command)](turn, command)
     return turn.decision(answer)
 
 
-def quest_status(quest: Quest, now: datetime) -> Literal["active", "not_started", "expired"]:
-    if quest.started_at is not None and now < quest.started_at:
-        return "not_started"
-    if quest.stopped_at is not None and now >= quest.stopped_at:
-        return "expired"
-    return "active"
-
-
-class _Turn:
-    """One command's effects so far."""
-
-    def __init__(self, game: Game, state: State, now: datetime, new_id: NewId) -> None:
-        self.game = game
-        self.state = state
-        self.now = now
-        self.new_id = new_id
-        self.changed: dict[ProfileId, Fan] = {}
-        self.transactions: list[Transaction] = []
-        self.facts: list[AnyFact] = []
-        self.invoked: InvokedAction | None = None
-
-    def decision(self, answer: object) -> Decision:
-        return Decision(
-            answer=answer,
-            fans=tuple(self.changed.values()),
-            transactions=tuple(self.transactions),
-            invoked=self.invoked,
-            facts=tuple(self.facts),
-        )
-
-    def fan(self, profile_id: ProfileId) -> Fan:
-        fan = self.changed.get(profile_id) or self.state.fans.get(profile_id)
-        if fan is None or fan.profile.client_id != self.game.application.id:
-            raise NotFound(f"There is no profile {profile_id!r:.100} in this application.", field="profile_id")
-        return fan
-
-    def put(self, fan: Fan) -> None:
-        self.changed[fan.profile.id] = fan
-
-    def tell(self, kind: Callable[..., AnyFact], profile: Profile, **more: object) -> None:
-        self.facts.append(
-            kind(
-                id=FactId(self.new_id()),
-                client_id=profile.client_id,
-                profile_id=profile.id,
-                custom_id=profile.custom_id,
-                happened_at=self.now,
-                **more,
-            )
-        )
-
-    def item(self, reward_item_id: RewardItemId) -> RewardItem:
-        item = self.game.reward_items.get(reward_item_id)
-        if item is None:
-            raise NotFound(
-                f"There is no reward item {reward_item_id!r:.100} in this application.", field="reward_item_id"
-            )
-        return item
-
-    def move(
-        self,
-        profile_id: ProfileId,
-        reward_item_id: RewardItemId,
-        amount: int,
-        kind: TransactionKind,
-        **more: Any,
-    ) -> Transaction:
-        """Add a row to the ledger: `amount` is signed. Does not look at badges yet."""
-        fan = self.fan(profile_id)
-        before = fan.balances.get(reward_item_id, 0)
-        balance = before + amount
-        if balance < 0:
-            raise Rejected(
-                f"The balance is {before}, which is less than the amount {-amount}. Nothing was changed.",
-                code="insufficient_balance",
-                field="reward_item_amount",
-            )
-        if balance > MAX_AMOUNT:
-            raise Rejected("The balance would exceed 2^53. Nothing was changed.", field="reward_item_amount")
-        transaction = Transaction(
-            id=TransactionId(self.new_id()),
-            profile_id=profile_id,
-            reward_item_id=reward_item_id,
-            amount=amount,
-            balance=balance,
-            kind=kind,
-            created_at=self.now,
-            **more,
-        )
-        self.transactions.append(transaction)
-        self.put(replace(fan, balances={**fan.balances, reward_item_id: balance}))
-        return transaction
-
-    def earn_badges(self, credit: Transaction) -> None:
-        """Those whose threshold the balance right after this credit reaches."""
-        for badge, progression in self.game.badges_by_item.get(credit.reward_item_id, ()):
-            if credit.balance >= progression.reward_item_threshold:
-                self.give_badge(credit.profile_id, badge, progression)
-
-    def give_badge(self, profile_id: ProfileId, badge: Badge, by: BadgeProgression | None) -> EarnedBadge:
-        """Once for ever: a badge that the fan has is answered with as it is."""
-        fan = self.fan(profile_id)
-        if badge.id in fan.badges:
-            return fan.badges[badge.id]
-        earned = EarnedBadge(
-            id=EarnedBadgeId(self.new_id()), profile_id=profile_id, badge_id=badge.id, awarded_at=self.now
-        )
-        self.put(replace(fan, badges={**fan.badges, badge.id: earned}))
-        self.tell(
-            BadgeRewarded,
-            fan.profile,
-            badge_id=badge.id,
-            badge_title=badge.name,
-            description=badge.description or None,
-            earned_badge_id=earned.id,
-            image_url=badge.image_url or None,
-            reward_item_id=None if by is None else by.reward_item_id,
-            reward_item_name=None if by is None else self.item(by.reward_item_id).name,
-            reward_item_threshold=None if by is None else by.reward_item_threshold,
-        )
-        return earned
-
-    def start(self, profile_id: ProfileId, quest: Quest) -> UserQuest:
-        fan = self.fan(profile_id)
-        user_quest = UserQuest(
-            id=UserQuestId(self.new_id()),
-            profile_id=profile_id,
-            quest_id=quest.id,
-            created_at=self.now,
-            active_until=None if quest.timeout is None else self.now + quest.timeout,
-            tasks=tuple(
-                UserQuestTask(id=UserQuestTaskId(self.new_id()), quest_task_id=task.id) for task in quest.tasks
-            ),
-        )
-        self.put(replace(fan, user_quests={**fan.user_quests, quest.id: user_quest}))
-        return user_quest
-
-    def is_running(self, quest: Quest, user_quest: UserQuest) -> bool:
-        in_time = user_quest.active_until is None or self.now < user_quest.active_until
-        return user_quest.completed_at is None and in_time and quest_status(quest, self.now) == "active"
-
-    def progress(self, user_quest: UserQuest, quest: Quest, task: QuestTask, progress: Decimal) -> UserQuest:
-        """Set a task's progress. What reaches the target is kept at the target, and completes the task."""
-        own = next(each for each in user_quest.tasks if each.quest_task_id == task.id)
-        progress = min(progress, task.target_value)
-        if own.completed_at is not None or progress == own.progress:
-            return user_quest
-        is_complete = progress >= task.target_value
-        after = replace(own, progress=progress, completed_at=self.now if is_complete else None)
-        user_quest = self._put_task(user_quest, after)
-        if progress > own.progress:
-            self._tell_progress(user_quest, quest, task, after)
-        if is_complete and all(each.completed_at is not None for each in user_quest.tasks):
-            user_quest = self._complete(user_quest, quest)
-        return user_quest
-
-    def pay_rewards(self, user_quest: UserQuest, quest: Quest) -> UserQuest:
-        claimed = replace(user_quest, rewards_claimed_at=self.now)
-        self._put_quest(claimed)
-        for reward in quest.rewards:
-            paid = self.move(
-                user_quest.profile_id,
-                reward.reward_item_id,
-                reward.reward_item_amount,
-                TransactionKind.QUEST,
-                user_quest_id=user_quest.id,
-            )
-            self.tell(
-                QuestRewardAwarded,
-                self.fan(user_quest.profile_id).profile,
-                quest_id=quest.id,
-                quest_name=quest.name,
-                reward_item_id=reward.reward_item_id,
-                reward_item_name=self.item(reward.reward_item_id).name,
-                reward_item_amount=paid.amount,
-                reward_item_balance=paid.balance,
-                reward_item_transaction_id=paid.id,
-            )
-            self.earn_badges(paid)
-        return claimed
-
-    def _put_quest(self, user_quest: UserQuest) -> UserQuest:
-        fan = self.fan(user_quest.profile_id)
-        self.put(replace(fan, user_quests={**fan.user_quests, user_quest.quest_id: user_quest}))
-        return user_quest
-
-    def _put_task(self, user_quest: UserQuest, task: UserQuestTask) -> UserQuest:
-        tasks = tuple(task if each.id == task.id else each for each in user_quest.tasks)
-        return self._put_quest(replace(user_quest, tasks=tasks))
-
-    def _tell_progress(self, user_quest: UserQuest, quest: Quest, task: QuestTask, own: UserQuestTask) -> None:
-        profile = self.fan(user_quest.profile_id).profile
-        common = {
-            "quest_id": quest.id,
-            "quest_name": quest.name,
-            "quest_task_id": task.id,
-            "quest_task_name": task.name,
-            "user_quest_id": user_quest.id,
-            "user_quest_task_id": own.id,
-        }
-        self.tell(
-            UserQuestTaskProgressed,
-            profile,
-            **common,
-            quest_task_target_value=decimal_text(task.target_value),
-            user_quest_task_progress=decimal_text(own.progress),
-        )
-        if own.completed_at is not None:
-            self.tell(QuestTaskCompleted, profile, **common)
-
-    def _complete(self, user_quest: UserQuest, quest: Quest) -> UserQuest:
-        user_quest = self._put_quest(replace(user_quest, completed_at=self.now))
-        self.tell(
-            UserQuestCompleted,
-            self.fan(user_quest.profile_id).profile,
-            quest_id=quest.id,
-            quest_name=quest.name,
-            user_quest_id=user_quest.id,
-        )
-        if self.game.application.auto_claim_quest_rewards:
-            return self.pay_rewards(user_quest, quest)
-        return user_quest
-
-
-def _create_profile(turn: _Turn, command: CreateProfile) -> Profile:
+def _create_profile(turn: Turn, command: CreateProfile) -> Profile:
     if command.custom_id is not None:
         check_text(command.custom_id, "custom_id")
         existing = turn.state.by_custom_id.get(command.custom_id)
@@ -353,7 +119,7 @@ def _create_profile(turn: _Turn, command: CreateProfile) -> Profile:
     return profile
 
 
-def _update_profile(turn: _Turn, command: UpdateProfile) -> Profile:
+def _update_profile(turn: Turn, command: UpdateProfile) -> Profile:
     fan = turn.fan(command.profile_id)
     profile = fan.profile
     if command.custom_id is not None and command.custom_id != profile.custom_id:
@@ -373,7 +139,7 @@ def _update_profile(turn: _Turn, command: UpdateProfile) -> Profile:
     return profile
 
 
-def _invoke_action(turn: _Turn, command: InvokeAction) -> InvokedAction:
+def _invoke_action(turn: Turn, command: InvokeAction) -> InvokedAction:
     game, key = turn.game, command.reward_action_key
     profile_id = _invoker(turn, command)
     if command.program_id not in game.programs:
@@ -402,7 +168,7 @@ def _invoke_action(turn: _Turn, command: InvokeAction) -> InvokedAction:
     return turn.invoked
 
 
-def _invoker(turn: _Turn, command: InvokeAction) -> ProfileId:
+def _invoker(turn: Turn, command: InvokeAction) -> ProfileId:
     if (command.profile_id is None) == (command.custom_profile_id is None):
         raise Rejected("Send exactly one of profile_id and custom_profile_id.", field="profile_id")
     if command.profile_id is not None:
@@ -414,7 +180,7 @@ def _invoker(turn: _Turn, command: InvokeAction) -> ProfileId:
 
 
 def _pay_entries(
-    turn: _Turn, profile_id: ProfileId, invoked_id: InvokedActionId, command: InvokeAction
+    turn: Turn, profile_id: ProfileId, invoked_id: InvokedActionId, command: InvokeAction
 ) -> list[InvokedReward]:
     """Every matching entry of every table of the program pays, in the order of tables and entries."""
     rewards: list[InvokedReward] = []
@@ -447,7 +213,7 @@ def _pay_entries(
     return rewards
 
 
-def _progress_linked(turn: _Turn, profile_id: ProfileId, quest: Quest, action_key: str) -> None:
+def _progress_linked(turn: Turn, profile_id: ProfileId, quest: Quest, action_key: str) -> None:
     """An action progresses the tasks that it is linked to, of a run that was started (or that it starts)."""
     user_quest = turn.fan(profile_id).user_quests.get(quest.id)
     if user_quest is None:
@@ -461,15 +227,15 @@ def _progress_linked(turn: _Turn, profile_id: ProfileId, quest: Quest, action_ke
             user_quest = turn.progress(user_quest, quest, task, progress)
 
 
-def _credit(turn: _Turn, command: Credit) -> Transaction:
+def _credit(turn: Turn, command: Credit) -> Transaction:
     return _change_balance(turn, command, check_amount(command.reward_item_amount, "reward_item_amount"))
 
 
-def _debit(turn: _Turn, command: Debit) -> Transaction:
+def _debit(turn: Turn, command: Debit) -> Transaction:
     return _change_balance(turn, command, -check_amount(command.reward_item_amount, "reward_item_amount"))
 
 
-def _change_balance(turn: _Turn, command: Credit | Debit, amount: int) -> Transaction:
+def _change_balance(turn: Turn, command: Credit | Debit, amount: int) -> Transaction:
     moved = turn.move(
         command.profile_id,
         turn.item(command.reward_item_id).id,
@@ -485,13 +251,13 @@ def _change_balance(turn: _Turn, command: Credit | Debit, amount: int) -> Transa
     return moved
 
 
-def _transfer(turn: _Turn, command: Transfer) -> Transaction:
+def _transfer(turn: Turn, command: Transfer) -> Transaction:
     amount = check_amount(command.reward_item_amount, "reward_item_amount")
     item_id = turn.item(command.reward_item_id).id
     sender, recipient = command.profile_id, command.recipient_profile_id
     if sender == recipient:
         raise Rejected("Sender and recipient are the same profile.", field="recipient_profile_id")
-    turn.fan(recipient)
+    turn.fan(recipient, "recipient_profile_id")
     transfer_id = turn.new_id()
     sent = turn.move(
         sender,
@@ -513,14 +279,14 @@ def _transfer(turn: _Turn, command: Transfer) -> Transaction:
     return sent
 
 
-def _award_badge(turn: _Turn, command: AwardBadge) -> EarnedBadge:
+def _award_badge(turn: Turn, command: AwardBadge) -> EarnedBadge:
     badge = turn.game.badges.get(command.badge_id)
     if badge is None:
         raise NotFound(f"There is no badge {command.badge_id!r:.100} in this application.", field="badge_id")
     return turn.give_badge(command.profile_id, badge, None)
 
 
-def _start_quest(turn: _Turn, command: StartQuest) -> UserQuest:
+def _start_quest(turn: Turn, command: StartQuest) -> UserQuest:
     quest = turn.game.quests.get(command.quest_id)
     if quest is None:
         raise NotFound(f"There is no quest {command.quest_id!r:.100} in this application.", field="quest_id")
@@ -534,7 +300,7 @@ def _start_quest(turn: _Turn, command: StartQuest) -> UserQuest:
     return turn.start(command.profile_id, quest)
 
 
-def _progress_task(turn: _Turn, command: ProgressTask) -> UserQuest:
+def _progress_task(turn: Turn, command: ProgressTask) -> UserQuest:
     if command.custom_increment is not None and command.custom_progress is not None:
         raise Rejected("Send custom_increment or custom_progress, not both.", field="custom_progress")
     owner = turn.state.by_user_quest_task.get(command.user_quest_task_id)
@@ -557,17 +323,20 @@ def _progress_task(turn: _Turn, command: ProgressTask) -> UserQuest:
 
 
 def _wanted_progress(command: ProgressTask, own: UserQuestTask, task: QuestTask) -> Decimal:
-    for field in ("custom_increment", "custom_progress"):
-        value: Decimal | None = getattr(command, field)
-        if value is not None and check_decimal(value, field) < 0:
-            raise Rejected(f"{field} is {value}. Send a number of 0 or above.", field=field)
     if command.custom_progress is not None:
-        return command.custom_progress
-    increment = command.custom_increment
-    return own.progress + (task.default_progress_increment if increment is None else increment)
+        return _step(command.custom_progress, "custom_progress")
+    if command.custom_increment is not None:
+        return own.progress + _step(command.custom_increment, "custom_increment")
+    return own.progress + task.default_progress_increment
 
 
-def _claim_quest_rewards(turn: _Turn, command: ClaimQuestRewards) -> UserQuest:
+def _step(value: Decimal, field: str) -> Decimal:
+    if (step := check_decimal(value, field)) < 0:
+        raise Rejected(f"{field} is {decimal_text(step)}. Send a number of 0 or above.", field=field)
+    return step
+
+
+def _claim_quest_rewards(turn: Turn, command: ClaimQuestRewards) -> UserQuest:
     owner = turn.state.by_user_quest.get(command.user_quest_id)
     if owner is None or command.profile_id not in {None, owner}:
         raise NotFound(f"There is no user quest {command.user_quest_id!r:.100}.", field="user_quest_id")
@@ -579,7 +348,7 @@ def _claim_quest_rewards(turn: _Turn, command: ClaimQuestRewards) -> UserQuest:
     return turn.pay_rewards(user_quest, turn.game.quests[user_quest.quest_id])
 
 
-_HANDLERS: dict[type, Callable[[_Turn, Any], object]] = {
+_HANDLERS: dict[type, Callable[[Turn, Any], object]] = {
     CreateProfile: _create_profile,
     UpdateProfile: _update_profile,
     InvokeAction: _invoke_action,

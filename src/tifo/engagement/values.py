@@ -4,17 +4,20 @@ from decimal import Decimal
 
 from tifo.kernel.errors import Rejected
 
-MAX_AMOUNT = 2**53
-"""The largest integer that every JSON client reads exactly; amounts and balances stay below it. Ours."""
+MAX_AMOUNT = 2**53 - 1
+"""The largest integer that every JSON client reads exactly; amounts and balances stay within it. Ours."""
 MAX_TEXT = 255
 """Characters of a name, a key or a custom id (LiveLike's limit for custom ids)."""
-_MAX_DIGITS = 30
+MAX_QUANTITY = 10**15
+"""Targets and steps of quest tasks. With `MAX_DECIMALS`, the sum of two fits the decimal context's 28 digits, so that
+adding is exact. Ours."""
+MAX_DECIMALS = 9
 
 
 def check_amount(value: int, field: str) -> int:
     if not 1 <= value <= MAX_AMOUNT:
-        raise Rejected(f"{field} is {value:.0e}. Send a whole number from 1 to 2^53." if abs(value) > MAX_AMOUNT
-                       else f"{field} is {value}. Send a whole number from 1 to 2^53.", field=field)  # fmt: skip
+        shown = value if abs(value) <= MAX_AMOUNT else "too large" if value > 0 else "too small"
+        raise Rejected(f"{field} is {shown}. Send a whole number from 1 to {MAX_AMOUNT}.", field=field)
     return value
 
 
@@ -27,13 +30,14 @@ def check_text(value: str, field: str) -> str:
 
 
 def check_decimal(value: Decimal, field: str) -> Decimal:
-    """Finite, and of a size that is stored exactly."""
+    """The same number, without needless zeros; finite, and of a size that is stored and added exactly."""
     if not value.is_finite():
         raise Rejected(f"{field} is {value}. Send a finite number.", field=field)
-    _, digits, exponent = value.as_tuple()
-    if len(digits) > _MAX_DIGITS or not isinstance(exponent, int) or not -_MAX_DIGITS <= exponent <= _MAX_DIGITS:
-        raise Rejected(f"{field} has more than {_MAX_DIGITS} digits. Send a rounder number.", field=field)
-    return value
+    if value.copy_abs() > MAX_QUANTITY or value != round(value, MAX_DECIMALS):
+        raise Rejected(
+            f"{field} is beyond 10^15, or has more than {MAX_DECIMALS} decimals. Send a rounder number.", field=field
+        )
+    return value.normalize() + 0  # the sum turns 1E+1 into 10 and -0 into 0
 
 
 def decimal_text(value: Decimal) -> str:
