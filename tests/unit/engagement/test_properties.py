@@ -3,10 +3,9 @@
 from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from itertools import count
 from typing import Any
 
-import pytest
+import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -23,6 +22,7 @@ from tifo.engagement.facts import (
     UserQuestTaskProgressed,
 )
 from tifo.engagement.model import Application, Badge, Game, Program, Quest, Transaction, TransactionKind
+from tifo.engagement.ports import Decision
 from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import ClientId, ProfileId, ProgramId, RewardItemId
 
@@ -30,13 +30,13 @@ CLIENT, PROGRAM = ClientId("club"), ProgramId("season")
 START = datetime(2026, 11, 24, tzinfo=UTC)
 fans = st.sampled_from(["ada", "bo", "cy"])
 amounts = st.integers(-2, 40)
-steps = st.sampled_from([Decimal("0.5"), Decimal(1), Decimal("0.1"), Decimal(3), Decimal(0)])
+steps = st.sampled_from([Decimal(step) for step in ("0.5", "1", "0.1", "3", "0", "-1", "NaN")])
 
 
 class AnySequenceOfCommands(RuleBasedStateMachine):
     @initialize(auto_claim=st.booleans(), automatic=st.booleans())
     def set_up(self, *, auto_claim: bool, automatic: bool) -> None:
-        self.ids = (f"id-{number:06}" for number in count())
+        self.made = 0
         self.now = START
         application = Application(
             id=CLIENT,
@@ -49,7 +49,6 @@ class AnySequenceOfCommands(RuleBasedStateMachine):
         self.working = Working(Game(application, (Program(id=PROGRAM, name="Season", created_at=START),)))
         self.ledger: list[Transaction] = []
         self.facts: list[Any] = []
-        self.codes = count()
         self._define_game()
         for name in ("ada", "bo", "cy"):
             self.play(c.CreateProfile(client_id=CLIENT, custom_id=name, nickname=name))
@@ -71,7 +70,7 @@ class AnySequenceOfCommands(RuleBasedStateMachine):
             c.NewProgression(reward_item_id=self.coins, reward_item_threshold=3),
         )
         self.badge: Badge = self.define(c.CreateBadge(client_id=CLIENT, name="Either", progressions=either))
-        quest = self.define(c.CreateQuest(client_id=CLIENT, name="Quest"))
+        quest = self.define(c.CreateQuest(client_id=CLIENT, name="Quest", timeout=timedelta(hours=1)))
         self.define(
             c.AddQuestTask(
                 client_id=CLIENT,
@@ -88,22 +87,42 @@ class AnySequenceOfCommands(RuleBasedStateMachine):
         self.quest: Quest = self.define(c.AddQuestRewards(client_id=CLIENT, quest_id=quest.id, rewards=(reward,)))
 
     def define(self, command: Any) -> Any:
-        definition = define(self.working.game, command, self.now, lambda: next(self.ids))
+        definition = define(self.working.game, command, self.now, self.new_id)
         self.working.game = self.working.game.with_(definition)
         return definition
 
+    def new_id(self) -> str:
+        self.made += 1
+        return f"id-{self.made:06}"
+
     def play(self, command: Any) -> Any:
-        """The answer, or None for a rejected command, which must leave the state as it was."""
-        before = dict(self.working.fans)
+        """The answer, or None for a rejected command, which must leave the state as it was.
+
+        Each command also runs alone, on a state loaded afresh: the outcome must be that of the running batch.
+        """
         self.now += timedelta(seconds=1)
-        try:
-            decision = self.working.play(command, self.now, lambda: next(self.ids))
-        except Rejected:
-            assert self.working.fans == before
+        before, written = self.working.fans.copy(), msgspec.json.encode(self.working.fans)
+        alone = Working(self.working.game, fans=before, used_codes=self.working.used_codes.copy())
+        made = self.made
+        expected = self.outcome(alone, command)
+        self.made = made
+        found = self.outcome(self.working, command)
+        assert msgspec.json.encode(before) == written, "fans are replaced, never changed"
+        if isinstance(found, str):
+            assert found == expected
+            assert msgspec.json.encode(self.working.fans) == written
             return None
-        self.ledger += decision.transactions
-        self.facts += decision.facts
-        return decision.answer
+        assert found == expected
+        assert vars(alone) == vars(self.working)
+        self.ledger += found.transactions
+        self.facts += found.facts
+        return found.answer
+
+    def outcome(self, working: Working, command: Any) -> Decision | str:
+        try:
+            return working.play(command, self.now, self.new_id)
+        except Rejected as error:
+            return error.message
 
     def profile(self, name: str) -> ProfileId:
         return self.working.by_custom_id[name]
@@ -115,7 +134,7 @@ class AnySequenceOfCommands(RuleBasedStateMachine):
             program_id=PROGRAM,
             reward_action_key=key,
             custom_profile_id=name,
-            code=f"code-{next(self.codes)}",
+            code=self.new_id(),
         )
         self.play(command)
         paid = len(self.ledger)
@@ -171,6 +190,14 @@ class AnySequenceOfCommands(RuleBasedStateMachine):
             self.play(claim)
             assert len(self.ledger) == paid
 
+    @rule(minutes=st.sampled_from([1, 59, 61]))
+    def time_passes(self, minutes: int) -> None:
+        self.now += timedelta(minutes=minutes)
+
+    @rule(name=st.sampled_from(["ada", "dee", ""]), fine=st.booleans())
+    def sign_up(self, name: str, *, fine: bool) -> None:
+        self.play(c.CreateProfile(client_id=CLIENT, custom_id=name, existing_is_fine=fine))
+
     @rule(name=fans)
     def award(self, name: str) -> None:
         self.play(c.AwardBadge(client_id=CLIENT, profile_id=self.profile(name), badge_id=self.badge.id))
@@ -217,5 +244,5 @@ class AnySequenceOfCommands(RuleBasedStateMachine):
                 assert kinds[place - 1] is QuestTaskCompleted
 
 
-AnySequenceOfCommands.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
-TestAnySequence = pytest.mark.filterwarnings("default")(AnySequenceOfCommands.TestCase)
+AnySequenceOfCommands.TestCase.settings = settings(max_examples=300, stateful_step_count=50, deadline=None)
+TestAnySequence = AnySequenceOfCommands.TestCase

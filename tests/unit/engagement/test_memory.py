@@ -1,0 +1,52 @@
+"""The engine's twin in memory answers as the contract says."""
+
+from typing import Any
+
+import pytest
+
+from tifo.engagement import commands as c
+from tifo.engagement.memory import InMemoryEngine
+from tifo.engagement.ports import Idempotency
+from tifo.kernel.errors import Conflict, NotFound, Rejected
+
+
+@pytest.fixture
+def engine(club: Any) -> InMemoryEngine:
+    club.pays("vote", (club.points, 5))
+    return InMemoryEngine([club.working.game], clock=lambda: club.now, new_id=club.new_id)
+
+
+def vote(club: Any, **more: Any) -> Any:
+    fields = {"client_id": "club", "program_id": club.program_id, "reward_action_key": "vote", **more}
+    return c.InvokeAction(**{"custom_profile_id": "bo", **fields})
+
+
+async def test_it_defines_and_plays(club: Any, engine: InMemoryEngine) -> None:
+    item = await engine.handle(c.CreateRewardItem(client_id=club.working.game.application.id, name="Cups"))
+    fan = await engine.handle(c.CreateProfile(client_id=club.working.game.application.id, custom_id="bo"))
+    invoked = await engine.handle(vote(club))
+    assert engine.applications["club"].game.reward_items[item.id] == item  # type: ignore[index]
+    assert engine.invoked == [invoked]
+    assert [row.profile_id for row in engine.transactions] == [fan.id]
+    assert [fact.profile_id for fact in engine.facts] == [fan.id]
+
+
+async def test_the_same_key_and_body_gives_the_first_answer_again(club: Any, engine: InMemoryEngine) -> None:
+    await engine.handle(c.CreateProfile(client_id=club.working.game.application.id, custom_id="bo"))
+    first = await engine.handle(vote(club), Idempotency("key", b"body"))
+    assert await engine.handle(vote(club), Idempotency("key", b"body")) == first
+    with pytest.raises(Conflict, match="'key'"):
+        await engine.handle(vote(club), Idempotency("key", b"other"))
+    assert (len(engine.invoked), len(engine.transactions), len(engine.facts)) == (1, 1, 1)
+
+
+async def test_a_rejected_command_does_not_use_its_key_up(club: Any, engine: InMemoryEngine) -> None:
+    with pytest.raises(Rejected):
+        await engine.handle(vote(club), Idempotency("key", b"body"))
+    await engine.handle(c.CreateProfile(client_id=club.working.game.application.id, custom_id="bo"))
+    assert (await engine.handle(vote(club), Idempotency("key", b"body"))).rewards
+
+
+async def test_an_unknown_application_is_not_found(club: Any, engine: InMemoryEngine) -> None:
+    with pytest.raises(NotFound):
+        await engine.handle(vote(club, client_id="nothing"))
