@@ -31,6 +31,15 @@ def test_a_badge_stays_when_the_balance_falls_and_is_not_earned_again(club: Any)
     assert club.state().badges == {badge.id: earned}
 
 
+def test_a_debit_earns_nothing_even_where_the_balance_would_suffice(club: Any) -> None:
+    club.credit(20)
+    club.badge((club.points, 10))
+    club.debit(5)
+    assert club.told() == []
+    club.credit(1)
+    assert club.told() == ["BadgeRewarded"]
+
+
 def test_any_one_of_several_progressions_suffices(club: Any) -> None:
     club.badge((club.points, 10), (club.coins, 2))
     club.credit(2, club.coins)

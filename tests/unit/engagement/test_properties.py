@@ -21,7 +21,7 @@ from tifo.engagement.facts import (
     UserQuestCompleted,
     UserQuestTaskProgressed,
 )
-from tifo.engagement.model import Application, Badge, Game, Program, Quest, Transaction, TransactionKind
+from tifo.engagement.model import Application, Badge, Game, Program, Quest, Transaction, TransactionKind, UserQuest
 from tifo.engagement.ports import Decision
 from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import ClientId, ProfileId, ProgramId, RewardItemId
@@ -173,24 +173,29 @@ class AnySequenceOfCommands(RuleBasedStateMachine):
     def start(self, name: str) -> None:
         self.play(c.StartQuest(client_id=CLIENT, profile_id=self.profile(name), quest_id=self.quest.id))
 
+    def run(self, name: str) -> UserQuest | None:
+        return self.working.fans[self.profile(name)].user_quests.get(self.quest.id)
+
     @rule(name=fans, task=st.integers(0, 1), step=steps, absolute=st.booleans())
     def progress(self, name: str, task: int, step: Decimal, *, absolute: bool) -> None:
-        user_quest = self.working.fans[self.profile(name)].user_quests.get(self.quest.id)
-        if user_quest is not None:
+        if (run := self.run(name)) is not None:
             how: dict[str, Any] = {"custom_progress": step} if absolute else {"custom_increment": step}
-            self.play(c.ProgressTask(client_id=CLIENT, user_quest_task_id=user_quest.tasks[task].id, **how))
+            self.play(c.ProgressTask(client_id=CLIENT, user_quest_task_id=run.tasks[task].id, **how))
 
-    @rule(name=fans)
-    def claim_twice(self, name: str) -> None:
-        user_quest = self.working.fans[self.profile(name)].user_quests.get(self.quest.id)
-        if user_quest is not None:
-            claim = c.ClaimQuestRewards(client_id=CLIENT, user_quest_id=user_quest.id)
-            self.play(claim)
-            paid = len(self.ledger)
-            self.play(claim)
-            assert len(self.ledger) == paid
+    @rule(name=fans, last_step_first=st.booleans())
+    def finish_and_claim_twice(self, name: str, *, last_step_first: bool) -> None:
+        self.start(name)
+        run = self.run(name)
+        assert run is not None
+        for task in reversed(run.tasks) if last_step_first else run.tasks:
+            self.play(c.ProgressTask(client_id=CLIENT, user_quest_task_id=task.id, custom_progress=Decimal(2)))
+        claim = c.ClaimQuestRewards(client_id=CLIENT, user_quest_id=run.id)
+        self.play(claim)
+        paid = len(self.ledger)
+        self.play(claim)
+        assert len(self.ledger) == paid
 
-    @rule(minutes=st.sampled_from([1, 59, 61]))
+    @rule(minutes=st.sampled_from([1, 30]))
     def time_passes(self, minutes: int) -> None:
         self.now += timedelta(minutes=minutes)
 
