@@ -18,8 +18,8 @@ from tifo.kernel.batching import GroupCommit
 from tifo.kernel.clock import Clock
 from tifo.kernel.errors import Overloaded, Rejected, TooLarge, Transient, Unauthorized
 from tifo.kernel.ids import NewId, SourceId
+from tifo.tracking.envelope import Refused
 from tifo.tracking.limits import MAX_BODY_BYTES, SAMPLE_BYTES
-from tifo.tracking.messages import Refused
 from tifo.tracking.requests import BATCH, read_messages, read_request
 from tifo.workspace.model import Source
 

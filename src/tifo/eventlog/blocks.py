@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tifo.eventlog.ports import Append, Appended, Block
 from tifo.kernel.ids import Position, SourceId
-from tifo.tracking.messages import Refused
+from tifo.tracking.envelope import Refused
 
 RECEIVED, DUPLICATE = "received", "duplicate"
 FINGERPRINT_BYTES = 16

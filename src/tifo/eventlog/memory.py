@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from tifo.eventlog.blocks import cut, fingerprints_of, sort_out
 from tifo.eventlog.ports import Append, Appended, Block, IngestCount
 from tifo.kernel.ids import Position, SourceId
-from tifo.tracking.messages import Refused
+from tifo.tracking.envelope import Refused
 
 
 class MemoryEventLog:

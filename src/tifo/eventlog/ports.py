@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from tifo.kernel.ids import Position, SourceId
-from tifo.tracking.messages import Message, Refused
+from tifo.tracking.envelope import Message, Refused
 
 
 class Append(NamedTuple):

@@ -3,6 +3,10 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+import msgspec
+
+_MILLISECONDS = len("2026-11-24T10:00:00.123")
+
 Clock = Callable[[], datetime]
 """Tells the time, aware, in UTC; tests hand in one that stands still."""
 
@@ -15,7 +19,8 @@ def to_iso(moment: datetime) -> str:
     """`2026-11-24T10:00:00.123Z`."""
     if moment.tzinfo is not UTC:
         moment = moment.astimezone(UTC)
-    return moment.isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
+    text: str = msgspec.to_builtins(moment)  # ten times as quick as isoformat: six digits of the second, or none
+    return f"{text[:_MILLISECONDS]}Z" if len(text) > _MILLISECONDS else f"{text[:-1]}.000Z"
 
 
 def from_iso(text: str) -> datetime:

@@ -1,16 +1,17 @@
 """The body of a request to the Tracking API: its envelope first (for the write key), then its messages."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from tifo.kernel.clock import to_iso
 from tifo.kernel.errors import Rejected, TooLarge
 from tifo.kernel.ids import NewId
+from tifo.tracking.envelope import Envelope, Message, Refused
 from tifo.tracking.limits import MAX_BATCH_EVENTS, MAX_BODY_BYTES, SAMPLE_BYTES
-from tifo.tracking.messages import Envelope, Message, Refused, canonical, parsed_time
+from tifo.tracking.messages import canonical
+from tifo.tracking.times import receipt
 
 BATCH = "batch"
 
@@ -71,10 +72,7 @@ def read_messages(request: Request, received_at: datetime, new_id: NewId) -> tup
     """The good ones in canonical form, and for each bad one why. Never raises: a bad one harms no neighbour."""
     envelope = Envelope(
         call=None if request.call == BATCH else request.call,
-        received_at=received_at,
-        received_at_text=to_iso(received_at),
-        sent_at=request.sent_at,
-        skew=_skew(request.sent_at, received_at),
+        receipt=receipt(received_at, request.sent_at),
         context=request.context,
         integrations=request.integrations,
     )
@@ -89,9 +87,3 @@ def read_messages(request: Request, received_at: datetime, new_id: NewId) -> tup
         detail = f"The batch holds more than {MAX_BATCH_EVENTS:,} messages; this one is beyond. Send smaller batches."
         refused.append(Refused("bad_request", detail, bytes(raw)[:SAMPLE_BYTES]))
     return good, refused
-
-
-def _skew(sent_at: str | None, received_at: datetime) -> timedelta | None:
-    """How far the client's clock is behind ours; None where it did not say when it sent, or not legibly."""
-    moment = parsed_time(sent_at) if sent_at is not None else None
-    return None if moment is None else received_at - moment

@@ -15,7 +15,7 @@ from tifo.eventlog.ports import Append, EventLog
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import MessageId, Position, SourceId
 from tifo.store.sqlite_log import SqliteEventLog
-from tifo.tracking.messages import Message, Refused
+from tifo.tracking.envelope import Message, Refused
 
 A, B = SourceId("a"), SourceId("b")
 Open = Callable[[], EventLog]
@@ -168,7 +168,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tifo.eventlog.ports import Append
 from tifo.store.sqlite_log import SqliteEventLog
-from tifo.tracking.messages import Message
+from tifo.tracking.envelope import Message
 log = SqliteEventLog(Path(sys.argv[1]), segment_bytes=300_000)
 number = log.end()
 while True:

@@ -9,7 +9,7 @@ from tifo.eventlog.memory import MemoryEventLog
 from tifo.eventlog.ports import Append
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import MessageId, SourceId
-from tifo.tracking.messages import Message
+from tifo.tracking.envelope import Message
 from tifo.warehouses.duckdb import DuckdbWarehouse
 from tifo.workspace.model import Source, SourceType
 

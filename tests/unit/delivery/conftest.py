@@ -11,7 +11,7 @@ import pytest
 from tifo.eventlog.memory import MemoryEventLog
 from tifo.eventlog.ports import Append
 from tifo.kernel.ids import MessageId, SourceId
-from tifo.tracking.messages import Message
+from tifo.tracking.envelope import Message
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 

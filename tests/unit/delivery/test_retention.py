@@ -4,7 +4,7 @@ from tifo.delivery.retention import loaded_through
 from tifo.eventlog.memory import MemoryEventLog
 from tifo.eventlog.ports import Append
 from tifo.kernel.ids import MessageId, Position, SourceId
-from tifo.tracking.messages import Message
+from tifo.tracking.envelope import Message
 from tifo.warehouses.ports import Cursor
 from tifo.workspace.model import Source, SourceType
 

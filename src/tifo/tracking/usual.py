@@ -1,0 +1,128 @@
+"""The usual message, such as every official client sends it: read, checked and written by compiled code.
+
+A message that does not fit these types is not wrong yet: `messages` looks at it closely, and says what is wrong, if
+anything is. One that fits gives the same canonical message there as here, only slower.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta
+
+from tifo.kernel.ids import MessageId, NewId
+from tifo.tracking.envelope import Envelope, Message
+from tifo.tracking.limits import MAX_MESSAGE_ID, MAX_PROPERTIES
+from tifo.tracking.times import times_of
+
+_LEVELS = 5
+"""Of nested objects and arrays in properties, traits and context; what is deeper is looked at closely."""
+_Leaf = str | Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | float | bool | None
+if TYPE_CHECKING:
+    _Object = dict[str, Any]
+else:  # made, not written: an alias cannot name itself
+
+    def _nested(levels: int) -> Any:
+        if levels == 0:
+            return _Leaf
+        inner = _nested(levels - 1)
+        return _Leaf | list[inner] | dict[str, inner]
+
+    _Object = dict[str, _nested(_LEVELS)]
+_Id = Annotated[str, Meta(max_length=MAX_MESSAGE_ID)]
+_Text = Annotated[str, Meta(min_length=1)]
+
+
+class _Usual(
+    msgspec.Struct, rename="camel", tag_field="type", forbid_unknown_fields=True, omit_defaults=True, kw_only=True
+):
+    user_id: str | None = None
+    anonymous_id: str | None = None
+    message_id: _Id | None = None
+    timestamp: str | None = None
+    original_timestamp: str | None = None
+    sent_at: str | None = None
+    received_at: Any = None
+    context: _Object | None = None
+    integrations: _Object | None = None
+    write_key: Any = UNSET
+    channel: _Leaf | msgspec.UnsetType = UNSET
+    version: _Leaf | msgspec.UnsetType = UNSET
+    metadata: _Object | msgspec.UnsetType = msgspec.field(default=UNSET, name="_metadata")
+
+
+class _WithProperties(_Usual):
+    properties: _Object | None = None
+
+
+class _WithTraits(_Usual):
+    traits: _Object | None = None
+
+
+class _Track(_WithProperties, tag="track", kw_only=True):
+    event: _Text
+
+
+class _Page(_WithProperties, tag="page"):
+    name: str | None = None
+    category: str | None = None
+
+
+class _Screen(_WithProperties, tag="screen"):
+    name: str | None = None
+    category: str | None = None
+
+
+class _Identify(_WithTraits, tag="identify"):
+    pass
+
+
+class _Group(_WithTraits, tag="group", kw_only=True):
+    group_id: _Text
+
+
+class _Alias(_WithTraits, tag="alias", kw_only=True):
+    previous_id: _Text
+
+
+_OF_CALL: Mapping[str | None, msgspec.json.Decoder[Any]] = {
+    None: msgspec.json.Decoder(_Track | _Identify | _Page | _Screen | _Group | _Alias),
+    "track": msgspec.json.Decoder(_Track),
+    "identify": msgspec.json.Decoder(_Identify),
+    "page": msgspec.json.Decoder(_Page),
+    "screen": msgspec.json.Decoder(_Screen),
+    "group": msgspec.json.Decoder(_Group),
+    "alias": msgspec.json.Decoder(_Alias),
+}
+_encode = msgspec.json.Encoder().encode
+
+
+def usual(raw: bytes, envelope: Envelope, new_id: NewId) -> Message | None:
+    """None for a message that is not usual. Raises `Rejected` for a time that is none."""
+    try:
+        item = _OF_CALL[envelope.call].decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    if not (item.user_id or item.anonymous_id) or not _payload(item):
+        return None
+    shared = envelope.context
+    item.context = {**shared, **(item.context or {})} if shared else item.context or {}
+    shared = envelope.integrations
+    item.integrations = {**shared, **(item.integrations or {})} if shared else item.integrations or {}
+    if not item.message_id:
+        item.message_id = new_id()
+    times = times_of(item.timestamp or item.original_timestamp, item.sent_at, envelope.receipt)
+    item.original_timestamp, item.timestamp, item.sent_at = times.original_timestamp, times.timestamp, times.sent_at
+    item.received_at = envelope.receipt.received_at_text
+    item.write_key = UNSET
+    return Message(MessageId(item.message_id), _encode(item))
+
+
+def _payload(item: Any) -> bool:
+    """Whether it has not too many keys."""
+    payload: dict[str, Any]
+    if isinstance(item, _WithProperties):
+        payload = item.properties = item.properties or {}
+    else:
+        payload = item.traits = item.traits or {}
+    return len(payload) <= MAX_PROPERTIES

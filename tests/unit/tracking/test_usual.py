@@ -1,0 +1,109 @@
+"""The quick way and the close look must agree: on what is good, and on what becomes of it."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tifo.tracking.envelope import Envelope, Message
+from tifo.tracking.messages import looked_at_closely
+from tifo.tracking.times import receipt
+from tifo.tracking.usual import usual
+
+NOW = datetime(2026, 11, 24, 10, 0, 10, 123_000, tzinfo=UTC)
+SENT = (NOW - timedelta(seconds=3)).isoformat()
+
+texts = st.text(st.characters(codec="utf-8"), max_size=6)
+numbers = st.integers(-(2**64), 2**65) | st.floats(allow_nan=False, allow_infinity=False)
+leaves = st.none() | st.booleans() | numbers | texts
+values = st.recursive(leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3))
+objects = st.dictionaries(texts, values, max_size=4)
+times = st.sampled_from(["2026-11-24T10:00:00.123Z", "2026-11-24", "2026-11-24T10:00:00+02:00", "9999-12-31T23:59:59Z"])
+FIELDS = {
+    "type": st.sampled_from(["track", "identify", "page", "screen", "group", "alias"]),
+    "userId": texts,
+    "anonymousId": texts,
+    "event": texts,
+    "name": texts,
+    "category": texts,
+    "groupId": texts,
+    "previousId": texts,
+    "messageId": texts,
+    "timestamp": times,
+    "originalTimestamp": times,
+    "sentAt": times,
+    "receivedAt": times,
+    "properties": objects,
+    "traits": objects,
+    "context": objects,
+    "integrations": objects,
+    "channel": values,
+    "version": values,
+    "_metadata": objects,
+    "writeKey": texts,
+    "more": values,
+}
+messages = st.fixed_dictionaries(
+    {"type": FIELDS["type"], "userId": st.just("u"), "event": st.just("Seen")},
+    optional={name: each | st.none() for name, each in FIELDS.items() if name not in {"type", "userId", "event"}},
+)
+
+
+def envelope(call: str | None = None) -> Envelope:
+    return Envelope(call, receipt(NOW, SENT), {"ip": "shared", "app": {"name": "x"}}, {"All": True})
+
+
+def content(message: Message) -> tuple[str, Any]:
+    return message.message_id, msgspec.json.decode(message.body)
+
+
+@settings(max_examples=300)
+@given(message=messages)
+def test_what_the_quick_way_takes_comes_out_as_the_close_look_has_it(message: dict[str, Any]) -> None:
+    raw = msgspec.json.encode(message)
+    quick = usual(raw, envelope(), lambda: "made")
+    if quick is not None:
+        assert content(quick) == content(looked_at_closely(raw, envelope(), lambda: "made"))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"type": "track", "event": "Seen", "userId": "u", "properties": {"n": 1, "list": [{"a": 1.5}]}},
+        {"type": "identify", "userId": "u", "traits": {"name": "é"}, "context": {"page": {"url": "x"}}},
+        {"type": "page", "anonymousId": "a", "name": "Home", "properties": None},
+        {"type": "screen", "anonymousId": "a", "name": None, "_metadata": {"bundled": ["x"]}},
+        {"type": "group", "userId": "u", "groupId": "g", "writeKey": "k"},
+        {"type": "alias", "userId": "u", "previousId": "p", "sentAt": "2026-11-24T10:00:00.123Z"},
+    ],
+)
+def test_every_usual_message_goes_the_quick_way(message: dict[str, Any]) -> None:
+    raw = msgspec.json.encode(message)
+    quick = usual(raw, envelope(), lambda: "made")
+    assert quick is not None
+    assert content(quick) == content(looked_at_closely(raw, envelope(), lambda: "made"))
+    single = {key: value for key, value in message.items() if key != "type"}
+    assert usual(msgspec.json.encode(single), envelope(message["type"]), lambda: "made") is not None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"event": ""},
+        {"event": 7},
+        {"userId": ""},
+        {"userId": 7},
+        {"messageId": "x" * 101},
+        {"properties": {"n": 2**70}},
+        {"properties": []},
+        {"context": "x"},
+        {"type": "dance"},
+        {"more": 1},
+    ],
+)
+def test_what_may_be_wrong_is_left_to_the_close_look(changes: dict[str, Any]) -> None:
+    raw = msgspec.json.encode({"type": "track", "event": "Seen", "userId": "u"} | changes)
+    assert usual(raw, envelope(), lambda: "made") is None
