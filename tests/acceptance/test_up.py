@@ -1,5 +1,6 @@
 """Starting and stopping, as a user or a service manager does it."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -8,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tifo.app.local import LocalTifo
@@ -31,7 +33,7 @@ def test_sigterm_ends_with_0_within_ten_seconds_even_while_starting(tmp_path: Pa
     if after_s:
         tifo.wait_until_healthy(process)
     else:
-        _until(lambda: _children(process.pid) == 3)
+        _until(lambda: len(_roles(process.pid)) == 3)
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=10) == 0
 
@@ -40,17 +42,16 @@ def test_roles_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
     tifo = LocalTifo(tmp_path / "data")
     process = tifo.start()
     tifo.wait_until_healthy(process)
-    listing = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-    roles = [int(pid) for pid, parent in map(str.split, listing.splitlines()) if int(parent) == process.pid]
+    roles = _roles(process.pid)
     assert len(roles) == 3
     process.kill()
     process.wait()
     _until(lambda: not any(map(_is_alive, roles)))
 
 
-def _children(parent: int) -> int:
-    listing = subprocess.run(["ps", "-A", "-o", "ppid="], capture_output=True, text=True, check=True).stdout
-    return [int(line) for line in listing.split()].count(parent)
+def _roles(parent: int) -> set[int]:
+    listing = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    return {int(pid) for pid, of in map(str.split, listing.splitlines()) if int(of) == parent}
 
 
 def _is_alive(pid: int) -> bool:
@@ -68,3 +69,31 @@ def _until(condition: object) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_metrics_are_one_page_for_all_roles_and_outlive_a_role(tmp_path: Path) -> None:
+    tifo = LocalTifo(tmp_path / "data")
+    write_key = tifo.command("source", "create", "Site", "--type", "http")["write_key"]
+    with tifo.up("--flush-s", "0.1") as process:
+        event = {"userId": "u", "event": "Seen", "writeKey": write_key}
+        assert httpx.post(f"{tifo.address}/v1/track", json=event).status_code == 200
+        assert httpx.post(f"{tifo.address}/v1/track", json={"writeKey": write_key}).status_code == 400
+        _until(lambda: _metric(tifo, "tifo_loader_rows_total") == 2)  # one in tracks, one in seen
+        assert _metric(tifo, 'tifo_ingest_events_total{outcome="received"}') == 1
+        assert _metric(tifo, 'tifo_ingest_events_total{outcome="refused"}') == 1
+        before = _roles(process.pid)
+        for role in before:
+            os.kill(role, signal.SIGKILL)
+        _until(lambda: len(_roles(process.pid) - before) == 3)
+        _until(lambda: _metric(tifo, 'tifo_ingest_events_total{outcome="received"}') == 1)
+        assert httpx.post(f"{tifo.address}/v1/track", json=event).status_code == 200
+        assert _metric(tifo, 'tifo_ingest_events_total{outcome="received"}') == 2
+
+
+def _metric(tifo: LocalTifo, name: str) -> float | None:
+    """None while the page cannot be had, or has no such line."""
+    with contextlib.suppress(httpx.TransportError):
+        for line in httpx.get(f"{tifo.address}/metrics").text.splitlines():
+            if line.startswith(f"{name} "):
+                return float(line.rpartition(" ")[2])
+    return None

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from tifo.app import compose, roles
+from tifo.app import compose, metrics, roles
 from tifo.app.audit import run_audit
 from tifo.app.demo.run import Outcome, run_demo
 from tifo.app.local import check_port, free_port
@@ -40,7 +40,10 @@ def up(settings: Settings, wanted: Sequence[str]) -> int:
     ordered = [role for role in ROLES if role in wanted]
     if "api" in ordered:
         talk.print(f"Tifo is at http://{settings.host}:{settings.port}, its data in {settings.data}. Ctrl-C stops it.")
-    return Supervisor(ordered, settings.as_flags()).run()
+    counting = metrics.fresh_folder(settings.data)
+    return Supervisor(
+        ordered, settings.as_flags(), counting, on_death=lambda pid: metrics.forget_gauges(counting, pid)
+    ).run()
 
 
 def demo(*, fans: int, seed: int, as_json: bool) -> int:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -45,6 +45,10 @@ class Supervisor:
 
     roles: Sequence[str]
     arguments: Sequence[str]
+    environment: Mapping[str, str]
+    """Of each role, beside our own."""
+    on_death: Callable[[int], object] = lambda _pid: None
+    """Told the process id of each role that died."""
     children: dict[str, Child] = field(default_factory=dict)
     stopping: threading.Event = field(default_factory=threading.Event)
 
@@ -63,7 +67,10 @@ class Supervisor:
         command = [sys.executable, "-m", "tifo", "up", "--roles", role, *self.arguments]
         # A session of its own: Ctrl-C reaches the supervisor alone, which then stops the roles in order.
         return subprocess.Popen(
-            command, stdin=subprocess.PIPE, start_new_session=True, env={**os.environ, "TIFO_SUPERVISED": "1"}
+            command,
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+            env={**os.environ, **self.environment, "TIFO_SUPERVISED": "1"},
         )
 
     def _look_after(self, child: Child) -> None:
@@ -75,6 +82,7 @@ class Supervisor:
         code = child.process.poll()
         if code is None:
             return
+        self.on_death(child.process.pid)
         child.failures = child.failures + 1 if now - child.started < _HEALTHY_AFTER_S else 1
         child.restart_at = now + pause_s(child.failures)
         _log.warning("role died", role=child.role, exit_code=code, restart_in_s=round(child.restart_at - now, 1))

@@ -39,7 +39,11 @@ _ROWS = Counter("tifo_loader_rows", "Rows inserted into the warehouse")
 _DUPLICATES = Counter("tifo_loader_duplicates", "Rows not inserted because their id was there already")
 _DISCARDS = Counter("tifo_loader_discards", "Values and messages set aside in _discards")
 _FAILURES = Counter("tifo_loader_failures", "Loads that failed and are tried again")
-_LAG = Gauge("tifo_loader_lag_seconds", "How long events have been waiting in the log; 0 where none waits")
+_LAG = Gauge(
+    "tifo_loader_lag_seconds",
+    "How long events have been waiting in the log; 0 where none waits",
+    multiprocess_mode="livemostrecent",
+)
 _LATENCY = Histogram(
     "tifo_loader_latency_seconds",
     "From receipt to row, of each load's oldest event",

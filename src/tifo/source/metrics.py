@@ -21,4 +21,5 @@ class RelayMetrics:
             "1 while the endpoint refuses the connection's write key or address.",
             by_client,
             registry=registry,
+            multiprocess_mode="livemax",
         )

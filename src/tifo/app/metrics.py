@@ -1,0 +1,38 @@
+"""`/metrics`: the counters of every role that runs under this supervisor, as one page for Prometheus.
+
+Each role counts in files of its own in the metrics folder, and so keeps its counts when it dies and is started again.
+"""
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import REGISTRY, CollectorRegistry, make_asgi_app
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""The library reads it once, when it is first imported: it must stand in a role's environment from the start."""
+
+
+def fresh_folder(data: Path) -> Mapping[str, str]:
+    """What the environment of each role needs, to count where the page looks. Counts begin at 0 with a supervisor."""
+    folder = data / "metrics"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, mode=0o700)
+    return {_FOLDER: str(folder)}
+
+
+def forget_gauges(environment: Mapping[str, str], pid: int) -> None:
+    """What a dead process measured is no longer so; what it counted was."""
+    mark_process_dead(pid, environment[_FOLDER])
+
+
+def metrics_page() -> Any:
+    """The ASGI application."""
+    if _FOLDER not in os.environ:
+        return make_asgi_app(REGISTRY)
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)
+    return make_asgi_app(registry)
