@@ -26,7 +26,7 @@ def fresh_folder(data: Path) -> Mapping[str, str]:
 
 def forget_gauges(environment: Mapping[str, str], pid: int) -> None:
     """What a dead process measured is no longer so; what it counted was."""
-    mark_process_dead(pid, environment[_FOLDER])
+    mark_process_dead(pid, environment[_FOLDER])  # type: ignore[no-untyped-call]  # the library types no more than its classes
 
 
 def metrics_page() -> Any:
@@ -34,5 +34,5 @@ def metrics_page() -> Any:
     if _FOLDER not in os.environ:
         return make_asgi_app(REGISTRY)
     registry = CollectorRegistry()
-    MultiProcessCollector(registry)
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # likewise
     return make_asgi_app(registry)
