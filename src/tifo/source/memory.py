@@ -31,7 +31,10 @@ class InMemoryFactFeed:
 
     def advance(self, client_id: ClientId, sent: Sequence[FactId]) -> None:
         with self._lock:
-            self._line(client_id).leave(sent)
+            line = self._line(client_id)
+            line.leave(sent)
+            for fact_id in sent:
+                line.aside.pop(fact_id, None)
 
     def set_aside(self, client_id: ClientId, fact_id: FactId, status: int, answer: str, at: datetime) -> None:
         with self._lock:

@@ -52,7 +52,7 @@ class FactFeed(Protocol):
         """The facts `sent`, the first that `pending` gave, were accepted: they leave the line, in one transaction.
 
         The cursor moves to the last of those that stand after it and never back; the set-aside record of one that
-        was sent again is removed. Facts that are not in the line any more are ignored; facts that `resend` put
+        was accepted after all is removed. Facts that are not in the line any more are ignored; facts that `resend` put
         before them in the meantime stay.
         """
 
