@@ -1,6 +1,8 @@
 """What commands print: data on stdout (one JSON document with `--json`, a table otherwise), talk on stderr."""
 
+import contextlib
 import logging
+import os
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -51,9 +53,26 @@ def log_to_stderr() -> None:
             _pretty() if sys.stderr.isatty() else structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=_StderrLogger,
         cache_logger_on_first_use=True,
     )
+
+
+class _StderrLogger:
+    """Writes without a buffer, and gives a line up that cannot be written (stderr is a file on a full disk, or a pipe
+    that nobody reads any more): whoever logs has something to finish, and there is nowhere left to complain.
+    """
+
+    def __init__(self, *_: object) -> None:
+        """What `get_logger` was given comes here too, and says nothing that we need."""
+
+    def msg(self, message: str) -> None:
+        rest = f"{message}\n".encode()
+        with contextlib.suppress(OSError):
+            while rest:
+                rest = rest[os.write(sys.stderr.fileno(), rest) :]
+
+    debug = info = warning = error = critical = msg
 
 
 def _pretty() -> structlog.dev.ConsoleRenderer:

@@ -1,0 +1,27 @@
+import subprocess
+import sys
+from pathlib import Path
+
+_PROGRAM = """
+import resource, sys, structlog
+from tifo.app.output import log_to_stderr
+log_to_stderr()
+log = structlog.get_logger("tifo")
+log.info("before")
+limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, limit[1]))
+log.warning("lost")
+resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+log.error("after", answer="400: no")
+"""
+
+
+def test_a_log_line_that_cannot_be_written_stops_nobody(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("wb") as file:
+        assert subprocess.run([sys.executable, "-c", _PROGRAM], stderr=file, check=False).returncode == 0
+    lines = (tmp_path / "log").read_text().splitlines()
+    assert [("before" in line, "lost" in line, "after" in line) for line in lines] == [
+        (True, False, False),
+        (False, False, True),
+    ]
+    assert '"answer": "400: no"' in lines[1]
