@@ -173,6 +173,7 @@ idempotency = Table(
     Column("digest", LargeBinary, nullable=False),
     Column("answer", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Index("idempotency_by_age", "created_at"),
 )
 
 sources = Table(
