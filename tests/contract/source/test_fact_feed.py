@@ -12,7 +12,7 @@ from sqlalchemy import insert
 from tifo.engagement.facts import AnyFact, RewardItemRewarded
 from tifo.kernel.ids import ClientId, FactId, ProfileId, RewardItemId, TransactionId
 from tifo.source.memory import InMemoryFactFeed
-from tifo.source.ports import FactFeed
+from tifo.source.ports import FactFeed, LineReport, Trouble
 from tifo.store import rows, tables
 from tifo.store.database import open_sqlite
 from tifo.store.facts import SqlFactFeed
@@ -91,14 +91,14 @@ def test_each_application_has_its_own_line_in_commit_order(feed: FactFeed) -> No
 
 
 def test_what_was_sent_leaves_the_line_and_never_comes_back(feed: FactFeed) -> None:
-    feed.advance(A, ids(1, 2, 3))
-    feed.advance(A, ids(1))
+    feed.advance(A, ids(1, 2, 3), AT)
+    feed.advance(A, ids(1), AT)
     assert line(feed) == ids(4, 5)
 
 
 def test_only_applications_with_something_in_line_are_waiting(feed: FactFeed) -> None:
     assert feed.waiting() == {A, B}
-    feed.advance(A, ids(1, 2, 3, 4, 5))
+    feed.advance(A, ids(1, 2, 3, 4, 5), AT)
     assert feed.waiting() == {B}
 
 
@@ -118,7 +118,7 @@ def test_resent_facts_stand_in_front_until_they_are_through(feed: FactFeed) -> N
     assert feed.set_aside_facts(A) == []
     assert line(feed) == ids(1, 2, 3, 4, 5)
     assert line(feed, limit=1) == ids(1)
-    feed.advance(A, ids(1, 2))
+    feed.advance(A, ids(1, 2), AT)
     assert line(feed) == ids(3, 4, 5)
 
 
@@ -135,7 +135,7 @@ def test_a_fact_put_in_front_while_others_are_on_their_way_stays_in_line(feed: F
     refuse(feed, 1)
     on_their_way = line(feed, limit=2)
     feed.resend(A)
-    feed.advance(A, on_their_way)
+    feed.advance(A, on_their_way, AT)
     assert line(feed) == ids(1, 4, 5)
 
 
@@ -149,14 +149,14 @@ def test_a_fact_refused_once_more_stands_aside_with_the_newer_answer(feed: FactF
 
 def test_sending_a_resent_fact_does_not_move_the_cursor(feed: FactFeed) -> None:
     refuse(feed, 1)
-    feed.advance(A, ids(2, 3))
+    feed.advance(A, ids(2, 3), AT)
     feed.resend(A)
-    feed.advance(A, ids(1))
+    feed.advance(A, ids(1), AT)
     assert line(feed) == ids(4, 5)
 
 
 def test_a_line_that_is_empty_goes_on_with_what_is_committed_next(rig: Rig, feed: FactFeed) -> None:
-    feed.advance(A, ids(1, 2, 3, 4, 5))
+    feed.advance(A, ids(1, 2, 3, 4, 5), AT)
     assert line(feed) == []
     rig[1](fact("a", 6))
     assert feed.waiting() == {A, B}
@@ -164,12 +164,12 @@ def test_a_line_that_is_empty_goes_on_with_what_is_committed_next(rig: Rig, feed
 
 
 def test_a_set_aside_fact_that_is_put_back_makes_its_application_wait_again(feed: FactFeed) -> None:
-    feed.advance(A, ids(1, 2, 3, 4))
+    feed.advance(A, ids(1, 2, 3, 4), AT)
     refuse(feed, 5)
     assert feed.waiting() == {B}
     feed.resend(A)
     assert feed.waiting() == {A, B}
-    feed.advance(A, ids(5))
+    feed.advance(A, ids(5), AT)
     assert feed.waiting() == {B}
 
 
@@ -187,10 +187,48 @@ def test_one_applications_facts_are_not_put_back_by_another(feed: FactFeed) -> N
 
 def test_a_fact_that_stands_aside_and_is_accepted_after_all_stands_aside_no_more(feed: FactFeed) -> None:
     refuse(feed, 1)
-    feed.advance(A, ids(1))  # another relay has sent it meanwhile
+    feed.advance(A, ids(1), AT)  # another relay has sent it meanwhile
     assert feed.set_aside_facts(A) == []
     assert feed.resend(A) == 0
     assert line(feed) == ids(2, 3, 4, 5)
+
+
+def test_a_report_tells_what_waits_and_what_was_sent_last(feed: FactFeed) -> None:
+    assert feed.report(A) == LineReport(waiting=5)
+    assert feed.report(ClientId("unknown")) == LineReport()
+    feed.advance(A, ids(1, 2), AT)
+    refuse(feed, 3)
+    assert feed.report(A) == LineReport(2, ids(2)[0], AT, refused_in_a_row=1)
+    feed.resend(A)
+    assert feed.report(A).waiting == 3
+    feed.advance(A, ids(3), AT + timedelta(hours=1))
+    assert feed.report(A) == LineReport(2, ids(3)[0], AT + timedelta(hours=1))
+    assert feed.report(B) == LineReport(waiting=1)
+
+
+def test_a_trouble_stands_in_the_report_until_a_fact_leaves_the_line(feed: FactFeed) -> None:
+    trouble = Trouble(held=False, since=AT, tried_at=AT + timedelta(seconds=5), attempts=3, error="503: later")
+    leaving: list[Callable[[], None]] = [lambda: feed.advance(A, ids(1), AT), lambda: refuse(feed, 2)]
+    for leave in leaving:
+        feed.note(A, trouble)
+        feed.note(A, trouble._replace(held=True, attempts=4, error="401: who?"))
+        assert feed.report(A).trouble == trouble._replace(held=True, attempts=4, error="401: who?")
+        assert feed.report(B).trouble is None
+        leave()
+        assert feed.report(A).trouble is None
+    feed.note(A, trouble)
+    feed.note(A, None)
+    assert feed.report(A) == LineReport(3, ids(1)[0], AT, refused_in_a_row=1)
+
+
+def test_refusals_in_a_row_are_the_endpoints_own_since_it_accepted_a_fact(feed: FactFeed) -> None:
+    refuse(feed, 1)
+    feed.note(A, Trouble(held=False, since=AT, tried_at=AT, attempts=1, error="503"))
+    refuse(feed, 2)
+    feed.set_aside(A, ids(3)[0], 0, "too large to be sent", AT)
+    assert feed.report(A).refused_in_a_row == 2
+    feed.advance(A, ids(4), AT)
+    assert feed.report(A).refused_in_a_row == 0
 
 
 def test_facts_committed_while_others_leave_are_neither_lost_nor_mixed_up(rig: Rig) -> None:
@@ -202,7 +240,8 @@ def test_facts_committed_while_others_leave_are_neither_lost_nor_mixed_up(rig: R
         while len(left) < 100:
             assert time.monotonic() < deadline, f"only {len(left)} came within 30 s"
             taken = line(feed, limit=7)
-            feed.advance(A, taken)
+            if taken:
+                feed.advance(A, taken, AT)
             left += taken
         made.result()
     assert left == ids(*range(100))
@@ -216,7 +255,7 @@ def test_the_line_is_the_same_when_the_database_is_opened_again(tmp_path: Path) 
         connection.execute(insert(tables.applications), row)
         connection.execute(insert(tables.facts), [rows.fact_row(fact("a", number)) for number in range(1, 6)])
     feed = SqlFactFeed(first)
-    feed.advance(A, ids(1))
+    feed.advance(A, ids(1), AT)
     for number in (2, 3):
         refuse(feed, number)
     feed.resend(A, ids(3))
