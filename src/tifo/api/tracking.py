@@ -71,7 +71,8 @@ class TrackingApi:
         elif call is None:
             answer = _failure(404, "not_found", f"There is no {scope['path']:.100}. Known: {', '.join(_CALLS)}.")
         elif scope["method"] != "POST":
-            answer = _failure(405, "method_not_allowed", f"{scope['method']} is not taken here. Send a POST.")
+            message = f"{scope['method']} is not taken here. Send a POST."
+            answer = _failure(405, "method_not_allowed", message, [(b"allow", b"POST, OPTIONS")])
         else:
             answer = await self._answer(call, dict(scope["headers"]), receive)
         await _send(send, answer)
@@ -160,6 +161,8 @@ def _inflate(body: bytes) -> bytes:
         raise _too_large()
     if not inflater.eof:
         raise Rejected("The gzip body ends too early. Send it whole.")
+    if inflater.unused_data:
+        raise Rejected("The gzip body has bytes behind its end. Send one gzip stream, and nothing else.")
     return content
 
 

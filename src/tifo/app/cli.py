@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from tifo.app import commands
+from tifo.app.lines import in_words
 from tifo.app.output import log_to_stderr, show, show_table, talk
 from tifo.app.settings import Settings, load_settings
 from tifo.kernel.errors import Rejected, Transient
@@ -93,6 +94,20 @@ def app_connect(
 ) -> int:
     """Send the application's events with this write key, to Tifo itself or to another Segment-compatible endpoint."""
     show(commands.connect(_settings(data), client_id, write_key, endpoint), as_json=json)
+    return OK
+
+
+@applications.command(name="show")
+def app_show(client_id: str, /, *, data: Data = None, json: Json = False) -> int:
+    """Where the application's events go, what waits, what the endpoint last said, and what it refused for good."""
+    shown = commands.show_application(_settings(data), client_id)
+    if json:
+        show(shown, as_json=True)
+        return OK
+    show(in_words(shown), as_json=False)
+    if shown["set_aside"]["count"]:
+        talk.print()
+        show_table(shown["set_aside"]["answers"])
     return OK
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from tifo.app import compose, metrics, roles
 from tifo.app.audit import run_audit
 from tifo.app.demo.run import Outcome, run_demo
+from tifo.app.lines import show_line
 from tifo.app.local import check_port, free_port
 from tifo.app.output import show, show_table, talk
 from tifo.app.settings import Settings
@@ -17,6 +18,7 @@ from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import ClientId, uuid7
 from tifo.store.engine import create_application as new_application
+from tifo.store.queries import SqlQueries
 from tifo.workspace.model import SourceType
 
 ROLES = tuple(roles.RUN)
@@ -96,6 +98,12 @@ def create_application(settings: Settings, name: str) -> dict[str, Any]:
 def connect(settings: Settings, client_id: str, write_key: str, endpoint: str | None) -> dict[str, Any]:
     connection = compose.catalog_of(compose.open_state(settings)).connect(ClientId(client_id), write_key, endpoint)
     return {"client_id": connection.client_id, "endpoint": connection.endpoint or "Tifo"}
+
+
+def show_application(settings: Settings, client_id: str) -> dict[str, Any]:
+    """See `lines.show_line`; the relay leaves in the state what it meets, so this works without it too."""
+    state = compose.open_state(settings)
+    return show_line(SqlQueries(state), compose.catalog_of(state), compose.facts_of(state), ClientId(client_id))
 
 
 def resend(settings: Settings, client_id: str) -> dict[str, Any]:

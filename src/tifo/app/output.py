@@ -1,6 +1,9 @@
 """What commands print: data on stdout (one JSON document with `--json`, a table otherwise), talk on stderr."""
 
+import contextlib
 import logging
+import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -9,6 +12,7 @@ import structlog
 from rich.console import Console
 from rich.table import Table
 
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 talk = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -30,15 +34,21 @@ def show_table(rows: Sequence[Mapping[str, object]]) -> None:
         return
     table = Table(*map(str, rows[0]), box=None, header_style="bold", pad_edge=False)
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
-    # Not a terminal: as wide as the rows are, so that nothing is cut in a pipe.
-    Console(width=None if sys.stdout.isatty() else 10_000, soft_wrap=not sys.stdout.isatty()).print(table)
+        table.add_row(*map(_plain, row.values()))
+    # Not a terminal: as wide as the rows are, so that nothing is cut in a pipe. Brackets in values are no markup.
+    terminal = sys.stdout.isatty()
+    Console(width=None if terminal else 10_000, soft_wrap=not terminal, markup=False).print(table)
 
 
 def _show_thing(thing: Mapping[str, object]) -> None:
     width = max(map(len, thing), default=0)
     for key, value in thing.items():
-        sys.stdout.write(f"{key:<{width}}  {'' if value is None else value}\n")
+        sys.stdout.write(f"{key:<{width}}  {_plain(value)}\n")
+
+
+def _plain(value: object) -> str:
+    """Without what would steer a terminal: some of it was written by strangers, such as an endpoint's answer."""
+    return "" if value is None else _STEERING.sub("\N{REPLACEMENT CHARACTER}", str(value))
 
 
 def log_to_stderr() -> None:
@@ -51,9 +61,26 @@ def log_to_stderr() -> None:
             _pretty() if sys.stderr.isatty() else structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=_StderrLogger,
         cache_logger_on_first_use=True,
     )
+
+
+class _StderrLogger:
+    """Writes without a buffer, and gives a line up that cannot be written (stderr is a file on a full disk, or a pipe
+    that nobody reads any more): whoever logs has something to finish, and there is nowhere left to complain.
+    """
+
+    def __init__(self, *_: object) -> None:
+        """What `get_logger` was given comes here too, and says nothing that we need."""
+
+    def msg(self, message: str) -> None:
+        rest = f"{message}\n".encode()
+        with contextlib.suppress(OSError):
+            while rest:
+                rest = rest[os.write(sys.stderr.fileno(), rest) :]
+
+    debug = info = warning = error = critical = msg
 
 
 def _pretty() -> structlog.dev.ConsoleRenderer:

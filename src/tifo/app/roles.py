@@ -20,12 +20,13 @@ from tifo.delivery.loader import Loader
 from tifo.delivery.retention import loaded_through
 from tifo.eventlog.ports import Append, Appended
 from tifo.kernel.batching import GroupCommit
-from tifo.kernel.clock import system_clock
+from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import uuid7
 from tifo.livelike.app import livelike_app
 from tifo.source.endpoint import open_session
 from tifo.source.relay import Relay
+from tifo.store.answers import KEPT, forget_answers
 from tifo.store.catalog import WriteKeys
 from tifo.store.database import Database
 from tifo.store.engine import SqlEngine
@@ -39,6 +40,7 @@ _log = structlog.get_logger("tifo")
 _TRIM_EVERY_S = 60.0
 _SWITCH_S = 0.0005
 """How long the event loop may keep a commit's thread from its turn: Python's own 5 ms are as long as a commit."""
+_FORGET_EVERY_S, _BETWEEN_STEPS_S = 60.0, 0.1
 _BATCH_EVENTS, _WAITING_EVENTS = 10_000, 100_000
 """Of the event log: at most so many events in one commit, and so many waiting for theirs."""
 
@@ -85,9 +87,12 @@ def _api(settings: Settings) -> Role:
         write_keys = WriteKeys(compose.catalog_of(database))
         tracking = TrackingApi(appends, write_keys.source_of, system_clock, uuid7)
         livelike = livelike_app(engine, SqlQueries(database), public_url=settings.public_url or None)
-        retention = asyncio.create_task(_keep_log_short(settings, log, database))
+        jobs = [
+            asyncio.create_task(job) for job in (_keep_log_short(settings, log, database), keep_answers_few(database))
+        ]
         await serve(dispatch(tracking, metrics_page(), livelike), host=settings.host, port=settings.port, stop=stop)
-        retention.cancel()
+        for job in jobs:
+            job.cancel()
         await engine.close()
         await appends.close()
         log.close()
@@ -115,6 +120,19 @@ async def _keep_log_short(settings: Settings, log: SqliteEventLog, database: Dat
         else:
             if freed:
                 _log.info("log trimmed", freed_bytes=freed)
+
+
+async def keep_answers_few(
+    database: Database, *, clock: Clock = system_clock, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+) -> None:
+    """Forget answers that no client asks for again; for ever, in steps that let commands in between."""
+    while True:
+        await sleep(_FORGET_EVERY_S)
+        try:
+            while await asyncio.to_thread(forget_answers, database, clock() - KEPT):
+                await sleep(_BETWEEN_STEPS_S)
+        except Transient as error:
+            _log.info("answers not forgotten this time", reason=error.message)
 
 
 def _relay(settings: Settings) -> Role:

@@ -14,8 +14,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import structlog
 
 from tifo.eventlog.blocks import FINGERPRINT_BYTES
+
+_log = structlog.get_logger("tifo.eventlog")
 
 Numbers = npt.NDArray[np.uint64]
 _HOUR_S = 3600
@@ -72,15 +75,25 @@ class DedupIndex:
         return found + [prints[int(index)] for index in np.flatnonzero(held)]
 
     def add(self, prints: Iterable[bytes], *, at_s: float, through: int) -> None:
-        """`through` is the log's position that is complete with these; `at_s` is when they came, in epoch seconds."""
+        """`through` is the log's position that is complete with these; `at_s` is when they came, in epoch seconds.
+
+        Never fails for the disk's sake: these events are in the log already. What cannot be written stays in memory
+        (known for up to an hour longer than others), and the next call tries again.
+        """
         hour = int(at_s // _HOUR_S)
         if hour != self._recent_hour:
-            self.seal()
+            self._try_to_seal()
         self._recent_hour = hour
         self._recent.update(prints)
         self._recent_through = through
         if len(self._recent) >= self._max_recent:
+            self._try_to_seal()
+
+    def _try_to_seal(self) -> None:
+        try:
             self.seal()
+        except OSError as error:
+            _log.warning("duplicates are known in memory only", reason=str(error), fingerprints=len(self._recent))
 
     def seal(self) -> None:
         """Write what is in memory as a run."""
@@ -113,11 +126,15 @@ class DedupIndex:
     def _write(self, numbers: Numbers, hour: int, tier: int, through: int) -> _Run:
         path = self._directory / f"{hour}-{tier}-{through}.npy"
         part = path.with_suffix(".part")
-        with part.open("wb") as file:
-            np.save(file, numbers)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        try:
+            with part.open("wb") as file:
+                np.save(file, numbers)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        except OSError:
+            part.unlink(missing_ok=True)  # on a full disk half a run is only in the way
+            raise
         return _Run(path, hour, tier, through, np.load(path, mmap_mode="r"))
 
 

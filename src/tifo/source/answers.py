@@ -36,7 +36,7 @@ class Retry(NamedTuple):
 
 
 class Hold(NamedTuple):
-    """Like `Retry`, but someone has to act: the connection's write key or endpoint is refused."""
+    """Like `Retry`, but someone has to act: the endpoint refuses the write key, the address, or whatever it is sent."""
 
     after_s: float
 
@@ -48,9 +48,10 @@ class Split(NamedTuple):
 Decision = Sent | Retry | Hold | Split
 
 
-def decide(answer: Answer, *, attempt: int, chance: float) -> Decision:
+def decide(answer: Answer, *, attempt: int, chance: float, refuses_all: bool = False) -> Decision:
     """`attempt` counts this batch's attempts from 1; `chance` is random, evenly spread over [0, 1).
 
+    `refuses_all`: the endpoint has refused so many facts in a row that one refusal more is no longer the fact's fault.
     A redirect is not followed, so it counts as a failure that may pass.
     """
     if 200 <= answer.status < 300:  # noqa: PLR2004 (HTTP's classes of status)
@@ -59,7 +60,7 @@ def decide(answer: Answer, *, attempt: int, chance: float) -> Decision:
     if answer.status in _ABOUT_THE_CONNECTION:
         return Hold(after_s)
     if 400 <= answer.status < 500 and answer.status not in _TRY_AGAIN:  # noqa: PLR2004 (as above)
-        return Split()
+        return Hold(after_s) if refuses_all else Split()
     return Retry(after_s)
 
 

@@ -5,6 +5,7 @@ import random
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -18,10 +19,15 @@ from tifo.source.answers import Answer, Decision, Hold, Retry, Sent, Split, back
 from tifo.source.batches import Limits, Message, cut, encode, envelope
 from tifo.source.endpoint import TIMEOUT_S, post_batch
 from tifo.source.metrics import RelayMetrics
-from tifo.source.ports import FactFeed
+from tifo.source.ports import FactFeed, Trouble
 from tifo.workspace.model import Connection
 
 Sleep = Callable[[float], Awaitable[None]]
+
+HOLD_AFTER = 100
+"""Facts that an endpoint may refuse in a row; then it is the endpoint that is wrong, and nothing more is set aside."""
+_ERROR_LENGTH = 2_048
+"""Of an error that is noted for people, in characters."""
 
 _log = structlog.get_logger(__name__)
 
@@ -31,7 +37,8 @@ class LineState(StrEnum):
     SENDING = "sending"
     RETRYING = "retrying"
     HELD = "held"
-    """The endpoint refuses the write key or the address: someone has to act. It is tried again all the same."""
+    """The endpoint refuses the write key, the address, or all that it is sent: someone has to act. It is tried again
+    all the same."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,7 @@ class Tools:
     clock: Clock = system_clock
     chance: Callable[[], float] = random.random
     sleep: Sleep = asyncio.sleep
+    hold_after: int = HOLD_AFTER
     metrics: RelayMetrics = field(default_factory=RelayMetrics)
 
 
@@ -80,12 +88,18 @@ class Line:
         self._stopping = False
         self._woken = asyncio.Event()
         self._log = _log.bind(client_id=connection.client_id)
+        self._recalled = False
+        self._refused_in_a_row = 0
+        """Facts set aside since one was accepted, or since the connection changed."""
+        self._troubled_since: datetime | None = None
+        """Set where the feed holds a trouble of this line's that has not ended."""
 
     def connect(self, connection: Connection) -> None:
         """From the next attempt on; a changed connection is tried at once, however long the pause was to last."""
         self._stopping = False
         if connection != self._connection:
             self._connection = connection
+            self._refused_in_a_row = 0
             self._woken.set()
 
     def stop(self) -> None:
@@ -112,10 +126,23 @@ class Line:
 
     async def _drain(self) -> None:
         feed, limits = self._tools.feed, self._tools.limits
+        await self._recall()
         while facts := await asyncio.to_thread(feed.pending, self.status.client_id, limits.batch_events):
             for batch in cut(map(encode, facts), limits):
                 await self._deliver(batch)
+        if self._troubled_since is not None:
+            await asyncio.to_thread(feed.note, self.status.client_id, None)
+            self._troubled_since = None
         self._show(state=LineState.IDLE, last_error=None)
+
+    async def _recall(self) -> None:
+        """Go on where an earlier relay was: a restart neither sets more aside nor makes a trouble look young."""
+        if self._recalled:
+            return
+        report = await asyncio.to_thread(self._tools.feed.report, self.status.client_id)
+        self._refused_in_a_row = report.refused_in_a_row
+        self._troubled_since = report.trouble.since if report.trouble else None
+        self._recalled = True
 
     async def _deliver(self, batch: Sequence[Message]) -> None:
         """All of the batch leaves the line, in order: sent, or set aside where it was refused alone."""
@@ -139,12 +166,17 @@ class Line:
         while not self._stopping:
             attempt += 1
             answer = await self._post(batch)
-            decision = decide(answer, attempt=attempt, chance=self._tools.chance())
+            decision = decide(
+                answer,
+                attempt=attempt,
+                chance=self._tools.chance(),
+                refuses_all=len(batch) == 1 and self._refused_in_a_row >= self._tools.hold_after,
+            )
             self._count(decision)
             if isinstance(decision, Sent | Split):
                 self._come_through()
                 return None if isinstance(decision, Sent) else answer
-            self._show_failure(decision, attempt, answer)
+            await self._show_failure(decision, attempt, answer)
             await self._pause(decision.after_s)
         raise _Stopped
 
@@ -161,8 +193,9 @@ class Line:
         )
 
     async def _advance(self, batch: Sequence[Message]) -> None:
-        client_id = self.status.client_id
-        await asyncio.to_thread(self._tools.feed.advance, client_id, [message.fact_id for message in batch])
+        client_id, at = self.status.client_id, self._tools.clock()
+        await asyncio.to_thread(self._tools.feed.advance, client_id, [message.fact_id for message in batch], at)
+        self._refused_in_a_row, self._troubled_since = 0, None
         self._tools.metrics.sent.labels(client_id).inc(len(batch))
         self._show(sent=self.status.sent + len(batch))
 
@@ -170,6 +203,8 @@ class Line:
         feed, client_id = self._tools.feed, self.status.client_id
         at = self._tools.clock()
         await asyncio.to_thread(feed.set_aside, client_id, message.fact_id, refusal.status, refusal.text, at)
+        self._refused_in_a_row += refusal.status != 0
+        self._troubled_since = None
         self._tools.metrics.set_aside.labels(client_id).inc()
         self._show(set_aside=self.status.set_aside + 1)
         self._log.error("relay_set_aside", fact_id=message.fact_id, answer=str(refusal))
@@ -182,7 +217,7 @@ class Line:
             self._log.info("relay_recovered", attempts=self.status.attempts)
         self._show(state=LineState.SENDING, attempts=0, last_error=None)
 
-    def _show_failure(self, decision: Retry | Hold, attempt: int, answer: Answer) -> None:
+    async def _show_failure(self, decision: Retry | Hold, attempt: int, answer: Answer) -> None:
         held = isinstance(decision, Hold)
         self._show(state=LineState.HELD if held else LineState.RETRYING, attempts=attempt, last_error=str(answer))
         log = self._log.error if held else self._log.warning
@@ -192,6 +227,20 @@ class Line:
             after_s=round(decision.after_s, 3),
             answer=str(answer),
         )
+        await self._note()
+
+    async def _note(self) -> None:
+        """Keep the trouble where people can see it. A store that cannot takes nothing away: the line goes on trying."""
+        status, now = self.status, self._tools.clock()
+        since = self._troubled_since or now
+        held, error = status.state is LineState.HELD, (status.last_error or "")[:_ERROR_LENGTH]
+        trouble = Trouble(held, since, now, status.attempts, error)
+        try:
+            await asyncio.to_thread(self._tools.feed.note, status.client_id, trouble)
+        except Exception as failure:  # noqa: BLE001 (of whatever kind: the trouble at hand is the one to deal with)
+            self._log.warning("relay_trouble_not_noted", error=f"{type(failure).__name__}: {failure}")
+        else:
+            self._troubled_since = since
 
     def _show(self, **changes: Any) -> None:
         self.status = replace(self.status, **changes)
@@ -206,6 +255,7 @@ class Line:
         )
         # As text: a renderer of tracebacks that shows local variables would show the write key.
         self._log.error("relay_failed", failures=failures, traceback="".join(traceback.format_exception(error)))
+        await self._note()
         await self._pause(backoff_s(failures, self._tools.chance()))
 
     async def _pause(self, seconds: float) -> None:

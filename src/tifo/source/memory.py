@@ -6,7 +6,7 @@ from datetime import datetime
 
 from tifo.engagement.facts import AnyFact
 from tifo.kernel.ids import ClientId, FactId
-from tifo.source.ports import SetAside
+from tifo.source.ports import LineReport, SetAside, Trouble
 
 
 class InMemoryFactFeed:
@@ -29,15 +29,21 @@ class InMemoryFactFeed:
         with self._lock:
             return self._line(client_id).pending(limit)
 
-    def advance(self, client_id: ClientId, sent: Sequence[FactId]) -> None:
+    def advance(self, client_id: ClientId, sent: Sequence[FactId], at: datetime) -> None:
         with self._lock:
-            self._line(client_id).leave(sent)
+            line = self._line(client_id)
+            line.leave(sent)
+            for fact_id in sent:
+                line.aside.pop(fact_id, None)
+            line.report = LineReport(last_sent=sent[-1], last_sent_at=at)
 
     def set_aside(self, client_id: ClientId, fact_id: FactId, status: int, answer: str, at: datetime) -> None:
         with self._lock:
             line = self._line(client_id)
             line.leave([fact_id])
             line.aside[fact_id] = SetAside(line.facts[line.place[fact_id]], status, answer, at)
+            refused = line.report.refused_in_a_row + (status != 0)
+            line.report = line.report._replace(refused_in_a_row=refused, trouble=None)
 
     def set_aside_facts(self, client_id: ClientId) -> Sequence[SetAside]:
         with self._lock:
@@ -53,6 +59,16 @@ class InMemoryFactFeed:
                 line.again[fact_id] = line.aside.pop(fact_id).fact
             return len(again)
 
+    def note(self, client_id: ClientId, trouble: Trouble | None) -> None:
+        with self._lock:
+            line = self._line(client_id)
+            line.report = line.report._replace(trouble=trouble)
+
+    def report(self, client_id: ClientId) -> LineReport:
+        with self._lock:
+            line = self._line(client_id)
+            return line.report._replace(waiting=len(line.again) + len(line.facts) - line.cursor)
+
     def _line(self, client_id: ClientId) -> "_Line":
         return self._lines.setdefault(client_id, _Line())
 
@@ -66,6 +82,8 @@ class _Line:
         self.aside: dict[FactId, SetAside] = {}
         self.again: dict[FactId, AnyFact] = {}
         """The front of the line, in its order."""
+        self.report = LineReport()
+        """But for what is waiting."""
 
     def append(self, fact: AnyFact) -> None:
         self.place[fact.id] = len(self.facts)

@@ -29,6 +29,34 @@ class SetAside(NamedTuple):
         return self.fact.id
 
 
+class Trouble(NamedTuple):
+    """What keeps the front of a line from being sent."""
+
+    held: bool
+    """Someone has to act: the endpoint refuses the write key, the address, or everything that it is sent."""
+    since: datetime
+    """When the first attempt failed after a fact had last left the line."""
+    tried_at: datetime
+    """When the newest attempt failed."""
+    attempts: int
+    """Of the batch in hand."""
+    error: str
+    """The endpoint's status and the start of its answer, or what went wrong with the network."""
+
+
+class LineReport(NamedTuple):
+    """One application's line, as it stands in the store."""
+
+    waiting: int = 0
+    last_sent: FactId | None = None
+    """The fact that the endpoint accepted last."""
+    last_sent_at: datetime | None = None
+    refused_in_a_row: int = 0
+    """So many did the endpoint refuse, and the relay set aside, since it accepted one."""
+    trouble: Trouble | None = None
+    """None where the line moves, and where nobody tries to move it."""
+
+
 class FactFeed(Protocol):
     """The lines of all applications. Methods block; call them off the event loop, from any thread.
 
@@ -48,18 +76,21 @@ class FactFeed(Protocol):
         number commits later.
         """
 
-    def advance(self, client_id: ClientId, sent: Sequence[FactId]) -> None:
-        """The facts `sent`, the first that `pending` gave, were accepted: they leave the line, in one transaction.
+    def advance(self, client_id: ClientId, sent: Sequence[FactId], at: datetime) -> None:
+        """The facts `sent` (one or more, the first that `pending` gave) were accepted: they leave the line, in one
+        transaction, which ends the line's trouble too.
 
         The cursor moves to the last of those that stand after it and never back; the set-aside record of one that
-        was sent again is removed. Facts that are not in the line any more are ignored; facts that `resend` put
+        was accepted after all is removed. Facts that are not in the line any more are ignored; facts that `resend` put
         before them in the meantime stay.
         """
 
     def set_aside(self, client_id: ClientId, fact_id: FactId, status: int, answer: str, at: datetime) -> None:
         """The first fact that `pending` gave was refused for good: it leaves the line and is recorded, and the
-        cursor moves past it if it stands after it, in one transaction. Refused once more after `resend`: it stands
-        aside again, with the newer refusal.
+        cursor moves past it if it stands after it, in one transaction, which ends the line's trouble too. Refused
+        once more after `resend`: it stands aside again, with the newer refusal.
+
+        A `status` of 0 is not the endpoint's, and not counted among its refusals in a row.
         """
 
     def set_aside_facts(self, client_id: ClientId) -> Sequence[SetAside]:
@@ -70,3 +101,9 @@ class FactFeed(Protocol):
 
         One that is back already, or was never set aside, is not counted.
         """
+
+    def note(self, client_id: ClientId, trouble: Trouble | None) -> None:
+        """What stands in the way now, for whoever asks with `report`; None for nothing."""
+
+    def report(self, client_id: ClientId) -> LineReport:
+        """An application that is not known has an empty line. Counts the line: for people, not for each batch."""

@@ -12,7 +12,7 @@ from tifo.kernel.errors import Transient
 from tifo.kernel.ids import ClientId
 from tifo.source.batches import Limits
 from tifo.source.endpoint import TIMEOUT_S
-from tifo.source.line import Line, LineStatus, Sleep, Tools
+from tifo.source.line import HOLD_AFTER, Line, LineStatus, Sleep, Tools
 from tifo.source.metrics import RelayMetrics
 from tifo.source.ports import FactFeed
 from tifo.workspace.model import Catalog
@@ -29,6 +29,9 @@ class Relay:
     At least once, under the fact's id as `messageId`: an endpoint that drops duplicates has each exactly once. Each
     application has a task of its own while it has facts to send, so one's dead endpoint never delays another's. Two
     relays over one store do no harm but send twice, and may mix the order.
+
+    An endpoint that refuses `hold_after` facts in a row is held like one that refuses the write key: tried again and
+    again, with nothing more set aside.
 
     `session` (see `open_session`) goes to `own_endpoint`, where the connections without an endpoint lead. `outside`
     goes to the endpoints that connections name: the seam where a guarded connector or resolver belongs (design.md,
@@ -50,6 +53,7 @@ class Relay:
         clock: Clock = system_clock,
         chance: Callable[[], float] = random.random,
         sleep: Sleep = asyncio.sleep,
+        hold_after: int = HOLD_AFTER,
         metrics: RelayMetrics | None = None,
     ) -> None:
         self._feed = feed
@@ -66,6 +70,7 @@ class Relay:
             clock=clock,
             chance=chance,
             sleep=sleep,
+            hold_after=hold_after,
             metrics=metrics or RelayMetrics(),
         )
         self._lines: dict[ClientId, Line] = {}

@@ -7,10 +7,10 @@ from sqlalchemy import Connection, delete, exists, func, insert, or_, select, up
 
 from tifo.engagement.facts import AnyFact
 from tifo.kernel.ids import ClientId, FactId
-from tifo.source.ports import SetAside
+from tifo.source.ports import LineReport, SetAside, Trouble
 from tifo.store import rows as r
 from tifo.store import tables as t
-from tifo.store.database import Database, from_micros, to_micros
+from tifo.store.database import Database, from_micros, maybe_moment, to_micros
 
 _CURSOR = select(func.coalesce(func.max(t.relay_cursors.c.position), 0))
 
@@ -58,7 +58,8 @@ class SqlFactFeed:
             bodies += connection.execute(new).scalars()
         return [r.decode_fact(body) for body in bodies]
 
-    def advance(self, client_id: ClientId, sent: Sequence[FactId]) -> None:
+    def advance(self, client_id: ClientId, sent: Sequence[FactId], at: datetime) -> None:
+        moved = {"last_sent": sent[-1], "last_sent_at": to_micros(at), "refused_in_a_row": 0, **_NO_TROUBLE}
         with self._database.writing() as connection:
             self._leave(connection, client_id, sent)
             connection.execute(
@@ -66,6 +67,7 @@ class SqlFactFeed:
                     t.set_aside_facts.c.client_id == client_id, t.set_aside_facts.c.fact_id.in_(list(sent))
                 )
             )
+            _mark(connection, client_id, moved)
 
     def set_aside(self, client_id: ClientId, fact_id: FactId, status: int, answer: str, at: datetime) -> None:
         refusal = {"status": status, "answer": answer, "at": to_micros(at), "resend_number": None}
@@ -77,6 +79,8 @@ class SqlFactFeed:
                 position = connection.execute(place).scalar_one()
                 row = {"position": position, "client_id": client_id, "fact_id": fact_id, **refusal}
                 connection.execute(insert(t.set_aside_facts), row)
+            refused = _refused_in_a_row(connection, client_id) + (status != 0)
+            _mark(connection, client_id, {"refused_in_a_row": refused, **_NO_TROUBLE})
 
     def set_aside_facts(self, client_id: ClientId) -> Sequence[SetAside]:
         c = t.set_aside_facts.c
@@ -99,6 +103,28 @@ class SqlFactFeed:
             number = connection.execute(select(func.coalesce(func.max(c.resend_number), 0) + 1)).scalar_one()
             return connection.execute(update(t.set_aside_facts).where(*chosen).values(resend_number=number)).rowcount
 
+    def note(self, client_id: ClientId, trouble: Trouble | None) -> None:
+        with self._database.writing() as connection:
+            refused = _refused_in_a_row(connection, client_id)
+            _mark(connection, client_id, {"refused_in_a_row": refused, **_trouble_row(trouble)})
+
+    def report(self, client_id: ClientId) -> LineReport:
+        again = t.set_aside_facts.c
+        with self._database.reading() as connection:
+            new = select(func.count()).where(
+                t.facts.c.client_id == client_id, t.facts.c.position > _cursor(connection, client_id)
+            )
+            put_back = select(func.count()).where(again.client_id == client_id, again.resend_number.is_not(None))
+            waiting = connection.execute(new).scalar_one() + connection.execute(put_back).scalar_one()
+            row = connection.execute(select(t.relay_lines).where(t.relay_lines.c.client_id == client_id)).first()
+        if row is None:
+            return LineReport(waiting)
+        trouble = None
+        if row.since is not None:
+            since, tried_at = from_micros(row.since), from_micros(row.tried_at)
+            trouble = Trouble(row.held, since, tried_at, row.attempts, row.error)
+        return LineReport(waiting, row.last_sent, maybe_moment(row.last_sent_at), row.refused_in_a_row, trouble)
+
     def _leave(self, connection: Connection, client_id: ClientId, sent: Sequence[FactId]) -> None:
         """Move the cursor to the last of these that stands after it."""
         cursor = _cursor(connection, client_id)
@@ -111,6 +137,26 @@ class SqlFactFeed:
         moved = update(t.relay_cursors).where(t.relay_cursors.c.client_id == client_id).values(position=position)
         if connection.execute(moved).rowcount == 0:
             connection.execute(insert(t.relay_cursors), {"client_id": client_id, "position": position})
+
+
+_NO_TROUBLE: r.Row = dict.fromkeys(("held", "since", "tried_at", "attempts", "error"))
+
+
+def _trouble_row(trouble: Trouble | None) -> r.Row:
+    if trouble is None:
+        return _NO_TROUBLE
+    return {**trouble._asdict(), "since": to_micros(trouble.since), "tried_at": to_micros(trouble.tried_at)}
+
+
+def _refused_in_a_row(connection: Connection, client_id: ClientId) -> int:
+    query = select(t.relay_lines.c.refused_in_a_row).where(t.relay_lines.c.client_id == client_id)
+    return connection.execute(query).scalar() or 0
+
+
+def _mark(connection: Connection, client_id: ClientId, values: r.Row) -> None:
+    known = update(t.relay_lines).where(t.relay_lines.c.client_id == client_id).values(values)
+    if connection.execute(known).rowcount == 0:
+        connection.execute(insert(t.relay_lines), {"client_id": client_id, **values})
 
 
 def _cursor_of(client_id: object) -> object:

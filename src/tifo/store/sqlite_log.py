@@ -5,7 +5,9 @@ whole segments, which gives their disk space back. A row holds many events, so t
 Counts are carried on into each new segment: the newest holds the totals.
 """
 
+import contextlib
 import fcntl
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -45,16 +47,15 @@ class _Segment:
     def __init__(self, path: Path, *, writable: bool) -> None:
         self.path = path
         self.first = int(path.stem)
-        mode = "rwc" if writable else "ro"
+        mode = "rw" if writable else "ro"
         self.db = sqlite3.connect(
             f"{path.as_uri()}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False, timeout=10
         )
-        if writable:
-            self.db.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
-            self.db.execute("PRAGMA journal_mode = WAL")
+        try:
             self.db.execute("PRAGMA synchronous = FULL")
-            if not self.db.execute("SELECT 1 FROM sqlite_master WHERE name = 'counts'").fetchone():
-                self.db.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
+        except BaseException:
+            self.db.close()
+            raise
 
     def last(self) -> int:
         row = self.db.execute("SELECT first + size - 1 FROM blocks ORDER BY first DESC LIMIT 1").fetchone()
@@ -90,6 +91,30 @@ class _Segment:
                 freed += file.stat().st_size
                 file.unlink()
         return freed
+
+
+def _make_segment(path: Path, counts: Sequence[Sequence[object]]) -> None:
+    """All of it or nothing: neither a reader nor the next writer meets a segment without its tables or counts."""
+    part = path.with_suffix(".part")
+    for left_over in part.parent.glob(f"{part.name}*"):
+        left_over.unlink()
+    with contextlib.closing(sqlite3.connect(part, isolation_level=None)) as db:
+        db.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
+        db.executescript(f"BEGIN; {_SCHEMA}")
+        db.executemany("INSERT INTO counts VALUES (?, ?, ?, ?, ?)", counts)
+        db.execute("COMMIT")
+        db.execute("PRAGMA journal_mode = WAL")
+    part.replace(path)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """The name of a file is durable too, which its own fsync does not promise."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 class SqliteEventLog:
@@ -169,7 +194,8 @@ class SqliteEventLog:
             for path, segment in list(self._segments.items())[:-1]:
                 if segment.newest() >= before.timestamp() or segment.last() > keep_after:
                     break
-                self._dedup.seal()
+                if segment.last() > self._dedup.through():
+                    self._dedup.seal()
                 freed += segment.delete()
                 del self._segments[path]
             return freed
@@ -224,11 +250,9 @@ class SqliteEventLog:
     def _begin_segment(self) -> _Segment:
         counts = self._current().db.execute("SELECT * FROM counts").fetchall() if self._segments else []
         path = self._directory / f"{self._end + 1:020}.db"
-        segment = _Segment(path, writable=True)
-        segment.db.execute("BEGIN")
-        segment.db.executemany("INSERT OR REPLACE INTO counts VALUES (?, ?, ?, ?, ?)", counts)
-        segment.db.execute("COMMIT")
-        self._segments[path] = segment
+        if not path.exists():  # it was made, and then could not be opened: a reader may hold it already
+            _make_segment(path, counts)
+        segment = self._segments[path] = _Segment(path, writable=True)
         return segment
 
     def _current(self) -> _Segment:

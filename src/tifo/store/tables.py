@@ -153,6 +153,20 @@ relay_cursors = Table(
     Column("position", BigInteger, nullable=False),
 )
 
+relay_lines = Table(
+    "relay_lines",
+    METADATA,
+    Column("client_id", String, primary_key=True),
+    Column("last_sent", String),
+    Column("last_sent_at", BigInteger),
+    Column("refused_in_a_row", Integer, nullable=False),
+    Column("held", Boolean),
+    Column("since", BigInteger),
+    Column("tried_at", BigInteger),
+    Column("attempts", Integer),
+    Column("error", Text),
+)
+
 set_aside_facts = Table(
     "set_aside_facts",
     METADATA,
@@ -173,6 +187,7 @@ idempotency = Table(
     Column("digest", LargeBinary, nullable=False),
     Column("answer", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Index("idempotency_by_age", "created_at"),
 )
 
 sources = Table(

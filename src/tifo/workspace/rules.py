@@ -18,7 +18,9 @@ WRITE_KEY_LENGTH = 32
 _MAX_SLUG = 48
 """With a suffix and a prefix it stays below 63 bytes, PostgreSQL's limit for a schema's name."""
 _FALLBACK_SLUG = "source"
-_RESERVED_SCHEMAS = frozenset(("main", "temp", "system", "public", "information_schema"))
+_RESERVED_SCHEMAS = frozenset(("main", "temp", "system", "public", "information_schema", "warehouse"))
+"""Schemas that warehouses have already; `warehouse` is DuckDB's name for the file, which it confuses with a schema.
+`_tifo`, our own book-keeping, cannot come about: no slug begins with an underscore, and `tifo` is not reserved."""
 _WRITE_KEY_LETTERS = string.ascii_letters + string.digits
 _FOREIGN_KEY = re.compile(r"[!-9;-~]{1,200}")
 """Visible ASCII without the colon, which ends the user in Basic auth."""

@@ -1,33 +1,108 @@
-"""The SQL engine under many at once: paid once, neighbours unharmed, all or nothing."""
+"""What every engine does under many at once: paid once, neighbours unharmed, all or nothing."""
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
 from tifo.engagement import commands as c
-from tifo.engagement.model import Application
-from tifo.engagement.ports import Idempotency, TransactionFilter
+from tifo.engagement import model
+from tifo.engagement.facts import AnyFact
+from tifo.engagement.memory import InMemoryEngine
+from tifo.engagement.model import Application, Program
+from tifo.engagement.ports import Engine, Idempotency, TransactionFilter
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Conflict, NotFound, Rejected
-from tifo.kernel.ids import ProfileId, RewardItemId, uuid7
-from tifo.store.audit import facts_by_application, state_problems
+from tifo.kernel.ids import ClientId, ProfileId, ProgramId, RewardItemId, uuid7
+from tifo.store.audit import state_problems
 from tifo.store.database import Database, open_sqlite
 from tifo.store.engine import SqlEngine, create_application
 from tifo.store.facts import SqlFactFeed
 from tifo.store.queries import SqlQueries
 
 
-class Game:
-    """A small game on a real database."""
+class Store(Protocol):
+    """What an engine left behind, and how a game begins on it."""
 
-    def __init__(self, database: Database, engine: SqlEngine, app: Application) -> None:
-        self.database, self.engine, self.app = database, engine, app
+    @property
+    def engine(self) -> Engine: ...
+    def create_application(self, name: str) -> Application: ...
+    def balance(self, client_id: ClientId, fan: ProfileId, item: RewardItemId) -> int: ...
+    def facts(self, client_id: ClientId) -> Sequence[AnyFact]: ...
+    def amounts(self, client_id: ClientId, fan: ProfileId) -> Sequence[int]:
+        """Of every ledger transaction, in order."""
+
+    def problems(self) -> Sequence[str]:
+        """Where balances, ledger and facts do not agree."""
+
+
+class Sql:
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.engine = SqlEngine(database, system_clock, uuid7)
         self.queries = SqlQueries(database)
+
+    def create_application(self, name: str) -> Application:
+        return create_application(self.database, name, system_clock, uuid7).application
+
+    def balance(self, client_id: ClientId, fan: ProfileId, item: RewardItemId) -> int:
+        return self.queries.fan(client_id, fan).balances.get(item, 0)
+
+    def facts(self, client_id: ClientId) -> Sequence[AnyFact]:
+        return SqlFactFeed(self.database).pending(client_id, 10_000)
+
+    def amounts(self, client_id: ClientId, fan: ProfileId) -> Sequence[int]:
+        where = TransactionFilter(profile_ids=(fan,), earned_only=False)
+        return [each.amount for each in reversed(self.queries.transactions(client_id, where, size=10_000).results)]
+
+    def problems(self) -> Sequence[str]:
+        return state_problems(self.database)
+
+
+class Memory:
+    def __init__(self) -> None:
+        self.engine = InMemoryEngine()
+
+    def create_application(self, name: str) -> Application:
+        program = Program(id=ProgramId(uuid7()), name="Default", created_at=system_clock())
+        made = Application(
+            id=ClientId(uuid7()), name=name, default_program_id=program.id, created_at=program.created_at
+        )
+        self.engine.add(model.Game(made, (program,)))
+        return made
+
+    def balance(self, client_id: ClientId, fan: ProfileId, item: RewardItemId) -> int:
+        return self.engine.applications[client_id].fans[fan].balances.get(item, 0)
+
+    def facts(self, client_id: ClientId) -> Sequence[AnyFact]:
+        return [fact for fact in self.engine.facts if fact.client_id == client_id]
+
+    def amounts(self, client_id: ClientId, fan: ProfileId) -> Sequence[int]:
+        working = self.engine.applications[client_id]
+        return [each.amount for each in self.engine.transactions if each.profile_id == fan and fan in working.fans]
+
+    def problems(self) -> Sequence[str]:
+        held = {
+            (fan.profile.id, item): balance
+            for working in self.engine.applications.values()
+            for fan in working.fans.values()
+            for item, balance in fan.balances.items()
+        }
+        sums: Counter[tuple[ProfileId, RewardItemId]] = Counter()
+        for each in self.engine.transactions:
+            sums[each.profile_id, each.reward_item_id] += each.amount
+        return [f"{key}: {held.get(key)} is not {sums[key]}" for key in held | sums if held.get(key, 0) != sums[key]]
+
+
+class Game:
+    """A small game on a store."""
+
+    def __init__(self, store: Store, app: Application) -> None:
+        self.store, self.engine, self.app = store, store.engine, app
 
     async def do(self, command: type[Any], **fields: Any) -> Any:
         return await self.engine.handle(command(client_id=self.app.id, **fields))
@@ -44,7 +119,10 @@ class Game:
         self.fan = ProfileId((await self.do(c.CreateProfile, custom_id="fan")).id)
 
     def balance(self, fan: ProfileId) -> int:
-        return self.queries.fan(self.app.id, fan).balances.get(self.points, 0)
+        return self.store.balance(self.app.id, fan, self.points)
+
+    def kinds(self) -> Counter[str]:
+        return Counter(type(fact).__name__ for fact in self.store.facts(self.app.id))
 
     async def vote(self, code: str) -> Any:
         return await self.do(
@@ -56,16 +134,25 @@ class Game:
         )
 
 
-@pytest.fixture
-async def game(tmp_path: Path) -> AsyncIterator[Game]:
+@pytest.fixture(params=["memory", "sqlite"])
+async def game(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Game]:
+    if request.param == "memory":
+        memory = Memory()
+        yield await _begun(memory)
+        assert memory.problems() == []
+        return
     database = open_sqlite(tmp_path / "tifo.db")
-    app = create_application(database, "Club", system_clock, uuid7).application
-    made = Game(database, SqlEngine(database, system_clock, uuid7), app)
-    await made.set_up()
-    yield made
-    assert state_problems(database) == []
-    await made.engine.close()
+    sql = Sql(database)
+    yield await _begun(sql)
+    assert sql.problems() == []
+    await sql.engine.close()
     database.dispose()
+
+
+async def _begun(store: Store) -> Game:
+    game = Game(store, store.create_application("Club"))
+    await game.set_up()
+    return game
 
 
 async def outcomes(*waiting: Any) -> Counter[str]:
@@ -77,7 +164,7 @@ async def test_the_same_code_fired_64_times_at_once_is_paid_once(game: Game) -> 
     for turn in range(5):
         assert await outcomes(*(game.vote(f"code-{turn}") for _ in range(64))) == {"InvokedAction": 1, "Conflict": 63}
     assert game.balance(game.fan) == 25
-    assert facts_by_application(game.database) == {game.app.id: 5}
+    assert game.kinds() == {"RewardItemRewarded": 5}
 
 
 async def test_a_rejected_command_leaves_its_neighbours_in_the_batch_untouched(game: Game) -> None:
@@ -105,8 +192,7 @@ async def test_the_last_step_and_the_claim_sent_at_once_pay_once(game: Game) -> 
     claims = [game.do(c.ClaimQuestRewards, user_quest_id=user_quest.id) for _ in range(20)]
     assert await outcomes(*claims) == {"UserQuest": 20}
     assert game.balance(game.fan) == 10
-    kinds = Counter(type(fact).__name__ for fact in SqlFactFeed(game.database).pending(game.app.id, 100))
-    assert kinds == {
+    assert game.kinds() == {
         "UserQuestTaskProgressed": 2,
         "QuestTaskCompleted": 1,
         "UserQuestCompleted": 1,
@@ -144,24 +230,64 @@ async def test_an_idempotency_key_gives_the_first_answer_again(game: Game) -> No
         await game.engine.handle(credit, Idempotency("key", b"other body"))
 
 
-async def test_an_engine_beside_another_on_the_same_database_sees_its_definitions(game: Game, tmp_path: Path) -> None:
-    database = open_sqlite(tmp_path / "tifo.db")
-    beside = Game(database, SqlEngine(database, system_clock, uuid7), game.app)
+async def test_a_rejected_command_does_not_use_its_idempotency_key_up(game: Game) -> None:
+    debit = c.Debit(client_id=game.app.id, profile_id=game.fan, reward_item_id=game.points, reward_item_amount=3)
+    key = Idempotency("key", b"digest")
+    with pytest.raises(Rejected):
+        await game.engine.handle(debit, key)
+    await game.do(c.Credit, profile_id=game.fan, reward_item_id=game.points, reward_item_amount=5)
+    await game.engine.handle(debit, key)
+    await game.engine.handle(debit, key)
+    assert game.balance(game.fan) == 2
+    assert game.store.amounts(game.app.id, game.fan) == [5, -3]
+
+
+async def test_one_applications_ids_and_keys_mean_nothing_in_another(game: Game) -> None:
+    rival = Game(game.store, game.store.create_application("Rival"))
+    await rival.set_up()
+    key = Idempotency("key", b"digest")
+
+    def credit(app: Game, to: Game) -> c.Credit:
+        return c.Credit(client_id=app.app.id, profile_id=to.fan, reward_item_id=to.points, reward_item_amount=1)
+
+    with pytest.raises(NotFound):
+        await game.engine.handle(credit(rival, to=game), key)
+    await game.engine.handle(credit(game, to=game), key)
+    await game.engine.handle(credit(rival, to=rival), Idempotency("key", b"other"))
+    assert (game.balance(game.fan), rival.balance(rival.fan)) == (1, 1)
+    assert game.store.amounts(rival.app.id, game.fan) == []
+
+
+async def test_an_unknown_application_is_not_found(game: Game) -> None:
+    with pytest.raises(NotFound):
+        await game.engine.handle(c.CreateProfile(client_id=ClientId("nothing")))
+
+
+async def test_facts_stand_in_causal_order_and_one_for_each_reward(game: Game) -> None:
+    progression = c.NewProgression(reward_item_id=game.points, reward_item_threshold=10)
+    await game.do(c.CreateBadge, name="Ten", progressions=(progression,))
+    await asyncio.gather(*(game.vote(f"code-{number}") for number in range(3)))
+    assert [type(fact).__name__ for fact in game.store.facts(game.app.id)] == [
+        "RewardItemRewarded",
+        "RewardItemRewarded",
+        "BadgeRewarded",
+        "RewardItemRewarded",
+    ]
+
+
+async def test_an_engine_beside_another_on_the_same_database_sees_its_definitions(tmp_path: Path) -> None:
+    databases = [open_sqlite(tmp_path / "tifo.db") for _ in range(2)]
+    stores = [Sql(database) for database in databases]
+    first = await _begun(stores[0])
+    beside = Game(stores[1], first.app)
     item = await beside.do(c.CreateRewardItem, name="Coins")
     both = [
-        each.do(c.Credit, profile_id=game.fan, reward_item_id=item.id, reward_item_amount=1)
-        for each in (game, beside) * 20
+        each.do(c.Credit, profile_id=first.fan, reward_item_id=item.id, reward_item_amount=1)
+        for each in (first, beside) * 20
     ]
     assert await outcomes(*both) == {"Transaction": 40}
-    assert game.queries.fan(game.app.id, game.fan).balances[item.id] == 40
-    await beside.engine.close()
-    database.dispose()
-
-
-async def test_one_applications_ids_mean_nothing_in_another(game: Game) -> None:
-    other = create_application(game.database, "Rival", system_clock, uuid7).application
-    command = c.Credit(client_id=other.id, profile_id=game.fan, reward_item_id=game.points, reward_item_amount=1)
-    with pytest.raises(NotFound):
-        await game.engine.handle(command)
-    page = game.queries.transactions(other.id, TransactionFilter(profile_ids=(game.fan,)))
-    assert page.count == 0
+    assert first.store.balance(first.app.id, first.fan, item.id) == 40
+    assert first.store.problems() == []
+    for store in stores:
+        await store.engine.close()
+        store.database.dispose()

@@ -80,6 +80,7 @@ class Rig:
     """What the relay wanted to wait between attempts; it does not wait."""
     limits: Limits = field(default_factory=Limits)
     timeout_s: float = 5.0
+    hold_after: int = 100
 
     def __post_init__(self) -> None:
         self.catalog = InMemoryCatalog(self.applications)
@@ -93,6 +94,7 @@ class Rig:
     @asynccontextmanager
     async def relay(self, feed: FactFeed | None = None) -> AsyncIterator[Relay]:
         stop = asyncio.Event()
+        self.registry = CollectorRegistry()  # each relay is a process of its own
         async with open_session() as session:
             relay = Relay(
                 feed or self.feed,
@@ -106,6 +108,7 @@ class Rig:
                 clock=lambda: NOW,
                 chance=lambda: 0.5,
                 sleep=self._sleep,
+                hold_after=self.hold_after,
                 metrics=RelayMetrics(self.registry),
             )
             running = asyncio.create_task(relay.run(stop))

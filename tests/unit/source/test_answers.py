@@ -27,6 +27,13 @@ def test_what_concerns_the_batch_splits_it(status: int) -> None:
     assert decide(Answer(status), attempt=1, chance=0.5) == Split()
 
 
+def test_one_more_refusal_by_an_endpoint_that_refuses_all_holds_the_connection() -> None:
+    assert decide(Answer(400), attempt=3, chance=0.5, refuses_all=True) == Hold(backoff_s(3, 0.5))
+    assert decide(Answer(422, "", 7.0), attempt=1, chance=0.5, refuses_all=True) == Hold(7.0)
+    assert decide(Answer(200), attempt=3, chance=0.5, refuses_all=True) == Sent()
+    assert isinstance(decide(Answer(503), attempt=3, chance=0.5, refuses_all=True), Retry)
+
+
 def test_the_backoff_doubles_up_to_its_cap_and_spreads_from_nothing_to_its_bound() -> None:
     bounds = [backoff_s(attempt, 1.0) for attempt in range(1, 12)]
     assert bounds[:4] == [0.2, 0.4, 0.8, 1.6]

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,10 +15,13 @@ from tifo.kernel.ids import ClientId, FactId
 from tifo.source.batches import Limits
 from tifo.source.line import LineState
 from tifo.source.memory import InMemoryFactFeed
+from tifo.source.ports import LineReport, Trouble
 
 Until = Callable[[Callable[[], bool]], Awaitable[None]]
 MakeFact = Callable[..., AnyFact]
 StatusOf = Callable[..., Any]
+NOW = datetime(2026, 11, 24, 10, 0, 0, 123000, tzinfo=UTC)
+"""What the rig's clock says."""
 
 
 def ids(client_id: str, numbers: Sequence[int]) -> list[str]:
@@ -218,6 +222,107 @@ async def test_a_refused_key_or_address_holds_the_connection_and_sets_nothing_as
     assert rig.registry.get_sample_value("tifo_relay_connection_held", {"client_id": "a"}) == 0
 
 
+async def test_an_endpoint_that_refuses_everything_is_held_before_all_is_set_aside(
+    rig: Any, make_fact: MakeFact, until: Until, status_of: StatusOf
+) -> None:
+    client_id = rig.connect("a")
+    rig.feed.commit(*(make_fact("a", number) for number in range(250)))
+    rig.other.answer = status_of(400, "no such workspace")
+    async with rig.relay() as relay:
+        await until(lambda: any(line.state is LineState.HELD and line.attempts > 3 for line in relay.status()))
+        assert [one.fact_id for one in rig.feed.set_aside_facts(client_id)] == ids("a", range(100))
+        assert rig.other.requests[-1].ids == ["a-100"], "one fact alone is tried again and again"
+        assert rig.registry.get_sample_value("tifo_relay_connection_held", {"client_id": "a"}) == 1
+        report = rig.feed.report(client_id)
+        assert (report.waiting, report.refused_in_a_row) == (150, 100)
+        assert (report.trouble.held, report.trouble.error) == (True, "400: no such workspace")
+        assert report.trouble.attempts > 2
+        assert rig.pauses[:3] == [0.1, 0.2, 0.4], "with backoff"
+        rig.other.answer = None
+        await until(lambda: not rig.feed.waiting())
+        assert rig.other.taken == ids("a", range(100, 250)), "once it is mended all goes on, in order"
+        rig.feed.resend(client_id)
+        await until(lambda: len(rig.other.taken) == 250)
+    assert rig.feed.report(client_id)[3:] == (0, None)
+    assert rig.feed.set_aside_facts(client_id) == []
+
+
+async def test_many_bad_facts_are_set_aside_as_long_as_good_ones_are_among_them(
+    rig: Any, make_fact: MakeFact, until: Until, status_of: StatusOf
+) -> None:
+    client_id = rig.connect("a")
+    rig.hold_after = 10
+    rig.feed.commit(*(make_fact("a", number) for number in range(200)))
+    bad = [number for number in range(200) if number % 11]
+    rig.other.answer = status_of(400, holding=ids("a", bad))
+    async with rig.relay():
+        await until(lambda: not rig.feed.waiting())
+    assert [one.fact_id for one in rig.feed.set_aside_facts(client_id)] == ids("a", bad)
+    assert not rig.pauses
+
+
+async def test_facts_too_large_to_be_sent_are_not_held_against_the_endpoint(
+    rig: Any, make_fact: MakeFact, until: Until
+) -> None:
+    client_id = rig.connect("a")
+    rig.hold_after = 2
+    rig.feed.commit(*(make_fact("a", number, name="x" * 33_000) for number in range(5)), make_fact("a", 5))
+    async with rig.relay():
+        await until(lambda: rig.other.taken == ["a-005"])
+    assert len(rig.feed.set_aside_facts(client_id)) == 5
+
+
+async def test_a_restart_sets_no_more_aside_and_another_connection_begins_anew(
+    rig: Any, make_fact: MakeFact, until: Until, status_of: StatusOf
+) -> None:
+    client_id = rig.connect("a", "first-key")
+    rig.hold_after = 5
+    rig.feed.commit(*(make_fact("a", number) for number in range(20)))
+    rig.other.answer = status_of(400)
+    for _ in range(3):
+        async with rig.relay() as relay:
+            await until(lambda: bool(relay.status()) and relay.status()[0].attempts > 2)
+        assert len(rig.feed.set_aside_facts(client_id)) == 5
+    async with rig.relay() as relay:
+        await until(lambda: bool(relay.status()) and relay.status()[0].attempts > 2)
+        rig.connect("a", "second-key")
+        await until(lambda: len(rig.feed.set_aside_facts(client_id)) == 10)
+
+
+async def test_a_trouble_is_noted_with_its_beginning_even_over_a_restart_and_gone_when_the_line_moves(
+    rig: Any, make_fact: MakeFact, until: Until, status_of: StatusOf
+) -> None:
+    client_id = rig.connect("a")
+    rig.feed.commit(make_fact("a", 1))
+    earlier = NOW - timedelta(hours=3)
+    rig.feed.note(client_id, Trouble(held=True, since=earlier, tried_at=earlier, attempts=9, error="401: before"))
+    rig.other.answer = status_of(503, "later")
+    async with rig.relay():
+        await until(lambda: rig.feed.report(client_id).trouble.error == "503: later")
+        trouble = rig.feed.report(client_id).trouble
+        assert (trouble.held, trouble.since, trouble.tried_at) == (False, earlier, NOW)
+        rig.other.answer = None
+        await until(lambda: not rig.feed.waiting())
+        assert rig.feed.report(client_id) == LineReport(0, FactId("a-001"), NOW)
+
+
+class Unnoting(InMemoryFactFeed):
+    def note(self, client_id: ClientId, trouble: Trouble | None) -> None:  # noqa: ARG002 (the contract's)
+        raise Transient("the disk is full")
+
+
+async def test_a_trouble_that_cannot_be_noted_does_not_stop_the_line(
+    rig: Any, make_fact: MakeFact, until: Until, status_of: StatusOf
+) -> None:
+    rig.connect("a")
+    feed = Unnoting()
+    feed.commit(make_fact("a", 1))
+    rig.other.answers = [status_of(503), status_of(401)]
+    async with rig.relay(feed):
+        await until(lambda: rig.other.taken == ["a-001"])
+    assert rig.pauses == [0.1, 0.2]
+
+
 async def test_a_changed_connection_ends_a_long_pause(
     rig: Any, make_fact: MakeFact, until: Until, status_of: StatusOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,11 +365,11 @@ class CrashingFeed(InMemoryFactFeed):
 
     crashes = 1
 
-    def advance(self, client_id: ClientId, sent: Sequence[FactId]) -> None:
+    def advance(self, client_id: ClientId, sent: Sequence[FactId], at: datetime) -> None:
         if self.crashes:
             self.crashes -= 1
             raise Transient("power cut")
-        super().advance(client_id, sent)
+        super().advance(client_id, sent, at)
 
 
 async def test_a_crash_between_answer_and_cursor_sends_the_same_message_ids_again(

@@ -56,6 +56,7 @@ def test_a_slug_is_the_name_in_small_letters_digits_and_underscores(name: str, s
         ("2fa", "_2fa"),
         ("main", "_main"),
         ("information_schema", "_information_schema"),
+        ("warehouse", "_warehouse"),
         ("pg_catalog", "_pg_catalog"),
         ("pgs", "pgs"),
     ],

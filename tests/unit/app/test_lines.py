@@ -1,0 +1,126 @@
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import insert
+
+from tifo.app.lines import in_words, show_line
+from tifo.engagement.facts import RewardItemRewarded
+from tifo.kernel.errors import NotFound
+from tifo.kernel.ids import ClientId, FactId, ProfileId, RewardItemId, TransactionId, uuid7
+from tifo.source.ports import Trouble
+from tifo.store import rows, tables
+from tifo.store.catalog import SqlCatalog
+from tifo.store.database import open_sqlite
+from tifo.store.engine import create_application
+from tifo.store.facts import SqlFactFeed
+from tifo.store.queries import SqlQueries
+from tifo.workspace.model import SourceType
+
+NOW = datetime(2026, 11, 24, 10, 0, 0, tzinfo=UTC)
+
+
+class Club:
+    """An application with as many facts in line as it is told."""
+
+    def __init__(self, path: Path) -> None:
+        self.database = open_sqlite(path)
+        self.catalog = SqlCatalog(self.database, lambda: NOW, uuid7)
+        self.feed = SqlFactFeed(self.database)
+        self.app = create_application(self.database, "Club", lambda: NOW, uuid7).application
+
+    def commit(self, *ids: str) -> None:
+        facts = [
+            RewardItemRewarded(
+                id=FactId(each),
+                client_id=self.app.id,
+                profile_id=ProfileId("fan-1"),
+                custom_id=None,
+                happened_at=NOW,
+                reward_item_id=RewardItemId("item-1"),
+                reward_item_name="Points",
+                reward_item_amount=1,
+                reward_item_balance=1,
+                reward_item_transaction_id=TransactionId(each),
+            )
+            for each in ids
+        ]
+        with self.database.writing() as connection:
+            connection.execute(insert(tables.facts), [rows.fact_row(fact) for fact in facts])
+
+    def shown(self) -> dict[str, Any]:
+        return show_line(SqlQueries(self.database), self.catalog, self.feed, self.app.id)
+
+
+@pytest.fixture
+def club(tmp_path: Path) -> Iterator[Club]:
+    made = Club(tmp_path / "tifo.db")
+    yield made
+    made.database.dispose()
+
+
+def test_an_application_that_is_not_connected_shows_what_waits(club: Club) -> None:
+    club.commit("1", "2")
+    assert club.shown() == {
+        "client_id": club.app.id,
+        "name": "Club",
+        "program_id": club.app.default_program_id,
+        "state": "not connected",
+        "sources": [],
+        "waiting": 2,
+        "last_sent": None,
+        "trouble": None,
+        "set_aside": {"count": 0, "answers": []},
+    }
+
+
+def test_the_line_is_shown_with_its_source_trouble_and_what_stands_aside(club: Club) -> None:
+    source = club.catalog.create_source("LiveLike_Demo", SourceType.LIVELIKE)
+    club.catalog.connect(club.app.id, source.write_key, None)
+    club.commit(*"123456")
+    assert club.shown()["state"] == "sending"
+    club.feed.advance(club.app.id, [FactId("1")], NOW)
+    for number, answer in (("2", "no"), ("3", "bad\nevent"), ("4", "bad\nevent")):
+        at = NOW + timedelta(seconds=int(number))
+        club.feed.set_aside(club.app.id, FactId(number), 400, answer, at)
+    later = NOW + timedelta(minutes=5)
+    club.feed.note(club.app.id, Trouble(held=True, since=NOW, tried_at=later, attempts=7, error="401: who?"))
+    shown = club.shown()
+    assert (shown["state"], shown["waiting"]) == ("held", 2)
+    assert shown["sources"] == [{"source": "livelike_demo", "endpoint": "Tifo"}]
+    assert shown["last_sent"] == {"id": "1", "at": "2026-11-24T10:00:00.000Z"}
+    assert shown["trouble"] == {
+        "state": "held",
+        "since": "2026-11-24T10:00:00.000Z",
+        "tried_at": "2026-11-24T10:05:00.000Z",
+        "attempts": 7,
+        "error": "401: who?",
+    }
+    assert shown["set_aside"]["count"] == 3
+    first, second = shown["set_aside"]["answers"]
+    assert (first["status"], first["answer"], first["count"], first["fact_id"]) == (400, "bad\nevent", 2, "4")
+    assert first["newest_at"] == "2026-11-24T10:00:04.000Z"
+    assert (second["answer"], second["count"]) == ("no", 1)
+    assert source.write_key not in str(shown)
+    words = in_words(shown)
+    assert words["connected to"] == "livelike_demo at Tifo"
+    assert words["trouble"] == (
+        "held since 2026-11-24T10:00:00.000Z, tried 7 times, newest at 2026-11-24T10:05:00.000Z: 401: who?"
+    )
+    club.feed.note(club.app.id, Trouble(held=False, since=NOW, tried_at=later, attempts=1, error="503"))
+    assert club.shown()["state"] == "retrying"
+    club.feed.advance(club.app.id, [FactId("5"), FactId("6")], later)
+    assert (club.shown()["state"], club.shown()["trouble"]) == ("idle", None)
+
+
+def test_an_endpoint_of_someone_elses_is_shown_without_its_key(club: Club) -> None:
+    club.catalog.connect(club.app.id, "their-key", "https://api.segment.io")
+    assert club.shown()["sources"] == [{"source": None, "endpoint": "https://api.segment.io"}]
+    assert "their-key" not in str(club.shown()) + str(in_words(club.shown()))
+
+
+def test_an_unknown_application_is_not_found(club: Club) -> None:
+    with pytest.raises(NotFound):
+        show_line(SqlQueries(club.database), club.catalog, club.feed, ClientId("nothing"))
