@@ -1,5 +1,6 @@
 """`tifo app show` tells what the relay meets, while Tifo runs and when it does not."""
 
+import json
 import subprocess
 import sys
 import time
@@ -7,26 +8,32 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tifo.app import commands
 from tifo.app.local import LocalTifo
+from tifo.app.settings import Settings
 
 Call = Callable[..., Any]
 
 
 def test_an_applications_line_is_shown_whether_or_not_tifo_runs(tmp_path: Path, call: Call) -> None:
     tifo = LocalTifo(tmp_path / "data")
-    app = tifo.command("app", "create", "Club")
-    source = tifo.command("source", "create", "LiveLike_Demo", "--type", "livelike")
+    settings = Settings(data=tifo.data)
+    app = commands.create_application(settings, "Club")
+    source = commands.create_source(settings, "LiveLike_Demo", "livelike")
     client_id = app["client_id"]
 
     def shown_when(state: str) -> Any:
         deadline = time.monotonic() + 20
-        while (shown := tifo.command("app", "show", client_id))["state"] != state:
+        while (shown := commands.show_application(settings, client_id))["state"] != state:
             assert time.monotonic() < deadline, shown
-            time.sleep(0.1)
+            time.sleep(0.05)
         return shown
 
-    assert shown_when("not connected")["waiting"] == 0
-    tifo.command("app", "connect", client_id, "--write-key", "their-key", "--endpoint", "http://127.0.0.1:1")
+    def show(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "tifo", "app", "show", *words, "--data", str(tifo.data)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    commands.connect(settings, client_id, "their-key", "http://127.0.0.1:1")
     with tifo.up("--flush-s", "0.3"):
         base, token = f"{tifo.address}/api/v1", app["producer_token"]
         badge = call("POST", f"{base}/badges/", {"client_id": client_id, "name": "Welcome"}, token=token).body
@@ -36,20 +43,18 @@ def test_an_applications_line_is_shown_whether_or_not_tifo_runs(tmp_path: Path, 
         assert (shown["waiting"], shown["last_sent"]) == (1, None)
         assert shown["sources"] == [{"source": None, "endpoint": "http://127.0.0.1:1"}]
         assert "Connect" in shown["trouble"]["error"]
-    down = tifo.command("app", "show", client_id)
+    down = json.loads(show(client_id, "--json").stdout)
     assert (down["state"], down["waiting"]) == ("retrying", 1)
     assert down["trouble"]["since"] == shown["trouble"]["since"] <= down["trouble"]["tried_at"]
     assert "their-key" not in str(down)
-    tifo.command("app", "connect", client_id, "--write-key", source["write_key"])
+    commands.connect(settings, client_id, source["write_key"], None)
     with tifo.up("--flush-s", "0.3"):
         shown = shown_when("idle")
         assert shown["sources"] == [{"source": "livelike_demo", "endpoint": "Tifo"}]
         assert (shown["trouble"], shown["waiting"]) == (None, 0)
-        assert shown["last_sent"]["id"]
-    words = [sys.executable, "-m", "tifo", "app", "show", client_id, "--data", str(tifo.data)]
-    text = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True).stdout
-    assert "livelike_demo at Tifo" in text
-    assert shown["last_sent"]["id"] in text
-    unknown = subprocess.run([*words[:5], "nothing", *words[6:]], stderr=subprocess.PIPE, text=True, check=False)
+        text = show(client_id).stdout
+        assert "livelike_demo at Tifo" in text
+        assert shown["last_sent"]["id"] in text
+    unknown = show("nothing")
     assert unknown.returncode == 2
     assert "nothing" in unknown.stderr

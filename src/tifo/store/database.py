@@ -1,5 +1,6 @@
 """The state's database: how it is opened, read and written. What is SQLite's own stands here."""
 
+import contextlib
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -47,7 +48,9 @@ def open_sqlite(path: Path) -> Database:
     """Makes the file (readable by its owner only) and its tables where they are missing."""
     with _errors_translated():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        # Only where there is none: closing a file that SQLite has open elsewhere in this process drops its locks there.
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_TIMEOUT_S})
         event.listen(engine, "connect", _on_connect)
         event.listen(engine, "begin", _on_begin)
