@@ -38,6 +38,7 @@ def up(
     public_url: str | None = None,
     flush_s: float | None = None,
     flush_events: int | None = None,
+    egress_allow: str | None = None,
     roles: Annotated[str, Parameter(help="Comma-separated: api, relay, loader.")] = ",".join(commands.ROLES),
 ) -> int:
     """Start Tifo: with several roles each in its own process, restarted when it dies."""
@@ -50,6 +51,7 @@ def up(
             "public_url": public_url,
             "flush_s": flush_s,
             "flush_events": flush_events,
+            "egress_allow": egress_allow,
         }
     )
     return commands.up(settings, roles.split(","))

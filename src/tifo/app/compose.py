@@ -1,9 +1,14 @@
 """The parts, put together by the settings: the only place that knows which implementation stands behind a contract."""
 
+import aiohttp
+
 from tifo.app.settings import Settings
+from tifo.egress.guard import guarded_connector
+from tifo.egress.rules import read_allowed
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import uuid7
+from tifo.source.endpoint import open_session
 from tifo.store.catalog import SqlCatalog
 from tifo.store.database import Database, open_sqlite
 from tifo.store.facts import SqlFactFeed
@@ -34,6 +39,11 @@ def open_log_reader(settings: Settings) -> SqliteEventLog:
 
 def open_warehouse(settings: Settings) -> DuckdbWarehouse:
     return DuckdbWarehouse(settings.warehouse)
+
+
+def outside_session(settings: Settings) -> aiohttp.ClientSession:
+    """For every address that someone configured; open it in the event loop."""
+    return open_session(guarded_connector(read_allowed(settings.egress_allow)))
 
 
 def own_address(settings: Settings) -> str:

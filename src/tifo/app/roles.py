@@ -117,8 +117,8 @@ def _relay(settings: Settings) -> Role:
     async def relay(stop: asyncio.Event) -> None:
         database = compose.open_state(settings)
         feed, catalog = compose.facts_of(database), compose.catalog_of(database)
-        async with open_session() as session:
-            await Relay(feed, catalog, session, compose.own_address(settings)).run(stop)
+        async with open_session() as session, compose.outside_session(settings) as outside:
+            await Relay(feed, catalog, session, compose.own_address(settings), outside=outside).run(stop)
         database.dispose()
 
     return relay
