@@ -13,6 +13,7 @@ from tifo.store.catalog import SqlCatalog
 from tifo.store.database import Database, open_sqlite
 from tifo.store.facts import SqlFactFeed
 from tifo.store.sqlite_log import SqliteEventLog
+from tifo.store.webhooks_in import SqlWebhookInbox
 from tifo.warehouses.duckdb import DuckdbWarehouse
 
 
@@ -26,6 +27,10 @@ def catalog_of(database: Database) -> SqlCatalog:
 
 def facts_of(database: Database) -> SqlFactFeed:
     return SqlFactFeed(database)
+
+
+def inbox_of(database: Database) -> SqlWebhookInbox:
+    return SqlWebhookInbox(database)
 
 
 def open_log(settings: Settings) -> SqliteEventLog:

@@ -12,6 +12,7 @@ import structlog
 import uvloop
 
 from tifo.api.tracking import TrackingApi
+from tifo.api.webhooks import Intakes, WebhookApi
 from tifo.app import compose
 from tifo.app.settings import Settings
 from tifo.app.web import dispatch, serve, stop_on_signals, when_parent_ends
@@ -24,6 +25,8 @@ from tifo.kernel.errors import Transient
 from tifo.kernel.ids import uuid7
 from tifo.livelike.app import livelike_app
 from tifo.source.endpoint import open_session
+from tifo.source.inbox import Arrived
+from tifo.source.intake import WebhookIntake
 from tifo.source.relay import Relay
 from tifo.store.catalog import WriteKeys
 from tifo.store.database import Database
@@ -38,6 +41,8 @@ _log = structlog.get_logger("tifo")
 _TRIM_EVERY_S = 60.0
 _BATCH_EVENTS, _WAITING_EVENTS = 10_000, 100_000
 """Of the event log: at most so many events in one commit, and so many waiting for theirs."""
+_BATCH_WEBHOOKS, _WAITING_WEBHOOKS = 500, 10_000
+"""Of LiveLike's webhooks, likewise."""
 
 
 def run(role: str, settings: Settings, *, supervised: bool) -> int:
@@ -81,9 +86,15 @@ def _api(settings: Settings) -> Role:
         write_keys = WriteKeys(compose.catalog_of(database))
         tracking = TrackingApi(appends, write_keys.source_of, system_clock, uuid7)
         livelike = livelike_app(engine, SqlQueries(database), public_url=settings.public_url or None)
+        inbox = compose.inbox_of(database)
+        arrivals = GroupCommit[Arrived, bool](
+            inbox.add, max_batch=_BATCH_WEBHOOKS, max_waiting=_WAITING_WEBHOOKS, name="webhooks"
+        )
+        webhooks = WebhookApi(arrivals, Intakes(inbox, compose.catalog_of(database)), system_clock)
         retention = asyncio.create_task(_keep_log_short(settings, log, database))
-        await serve(dispatch(tracking, livelike), host=settings.host, port=settings.port, stop=stop)
+        await serve(dispatch(tracking, livelike, webhooks), host=settings.host, port=settings.port, stop=stop)
         retention.cancel()
+        await arrivals.close()
         await engine.close()
         await appends.close()
         log.close()
@@ -118,7 +129,10 @@ def _relay(settings: Settings) -> Role:
         database = compose.open_state(settings)
         feed, catalog = compose.facts_of(database), compose.catalog_of(database)
         async with open_session() as session, compose.outside_session(settings) as outside:
-            await Relay(feed, catalog, session, compose.own_address(settings), outside=outside).run(stop)
+            own = compose.own_address(settings)
+            relaying = Relay(feed, catalog, session, own, outside=outside)
+            intake = WebhookIntake(compose.inbox_of(database), catalog, session, own, outside=outside)
+            await asyncio.gather(relaying.run(stop), intake.run(stop))
         database.dispose()
 
     return relay

@@ -19,12 +19,14 @@ _BACKLOG = 1024
 _BUFFER_BYTES = 1024 * 1024
 
 
-def dispatch(tracking: AsgiApp, rest: Any) -> AsgiApp:
-    """`/v1/…` goes to the Tracking API without passing a router (design.md, decision 14)."""
+def dispatch(tracking: AsgiApp, rest: Any, webhooks: AsgiApp) -> AsgiApp:
+    """`/v1/…` goes to the Tracking API without passing a router (design.md, decision 14), webhooks likewise."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith("/v1/"):
             await tracking(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"].startswith("/webhooks/livelike/"):
+            await webhooks(scope, receive, send)
         else:
             await rest(scope, receive, send)
 

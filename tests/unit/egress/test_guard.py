@@ -63,7 +63,10 @@ class _Rebinding(AbstractResolver):
         self.address = address
 
     async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+        self,
+        host: str,
+        port: int = 0,
+        family: socket.AddressFamily = socket.AF_UNSPEC,  # noqa: ARG002 (the base class gives it)
     ) -> list[ResolveResult]:
         return [ResolveResult(hostname=host, host=self.address, port=port, family=socket.AF_INET, proto=6, flags=0)]
 
