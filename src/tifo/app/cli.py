@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
-from tifo.app import commands
+from tifo.app import commands, webhooks
 from tifo.app.lines import in_words
 from tifo.app.output import log_to_stderr, show, show_table, talk
 from tifo.app.settings import Settings, load_settings
@@ -39,6 +39,7 @@ def up(
     public_url: str | None = None,
     flush_s: float | None = None,
     flush_events: int | None = None,
+    egress_allow: str | None = None,
     roles: Annotated[str, Parameter(help="Comma-separated: api, relay, loader.")] = ",".join(commands.ROLES),
 ) -> int:
     """Start Tifo: with several roles each in its own process, restarted when it dies."""
@@ -51,6 +52,7 @@ def up(
             "public_url": public_url,
             "flush_s": flush_s,
             "flush_events": flush_events,
+            "egress_allow": egress_allow,
         }
     )
     return commands.up(settings, roles.split(","))
@@ -136,6 +138,37 @@ def source_create(
 def source_list(*, data: Data = None, json: Json = False) -> int:
     """The sources, with their write keys."""
     show(commands.list_sources(_settings(data)), as_json=json)
+    return OK
+
+
+@sources.command(name="webhooks-in")
+def source_webhooks_in(
+    source: str,
+    /,
+    *,
+    secret: Annotated[str, Parameter(help="The client secret that LiveLike signs with.")],
+    api: Annotated[str | None, Parameter(help="LiveLike's API, where what webhooks lack is looked up.")] = None,
+    token: Annotated[str | None, Parameter(help="A producer token for that API.")] = None,
+    signed: Annotated[Literal["bytes", "compact"], Parameter(help="What the signature is over.")] = "bytes",
+    data: Data = None,
+    json: Json = False,
+) -> int:
+    """Let the source (its slug or id) take LiveLike's webhooks. Prints the path to give to LiveLike."""
+    show(webhooks.take(_settings(data), source, secret=secret, api=api, token=token, signed=signed), as_json=json)
+    return OK
+
+
+@sources.command(name="webhooks")
+def source_webhooks(source: str, /, *, data: Data = None, json: Json = False) -> int:
+    """What became of the source's webhooks: counts, and each one that is held back or set aside, with the reason."""
+    show(webhooks.status(_settings(data), source), as_json=json)
+    return OK
+
+
+@sources.command(name="webhooks-retry")
+def source_webhooks_retry(source: str, /, *, data: Data = None, json: Json = False) -> int:
+    """Try the webhooks again that are held back or set aside."""
+    show(webhooks.retry(_settings(data), source), as_json=json)
     return OK
 
 

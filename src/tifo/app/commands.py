@@ -14,6 +14,7 @@ from tifo.app.local import check_port, free_port
 from tifo.app.output import show, show_table, talk
 from tifo.app.settings import Settings
 from tifo.app.supervisor import Supervisor
+from tifo.egress.rules import read_allowed
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import ClientId, uuid7
@@ -30,6 +31,7 @@ def up(settings: Settings, wanted: Sequence[str]) -> int:
     unknown = [role for role in wanted if role not in roles.RUN]
     if unknown or not wanted:
         raise Rejected(f"--roles has {unknown[0]!r}: known roles are {', '.join(ROLES)}.", field="roles")
+    read_allowed(settings.egress_allow)  # refused here rather than by a role that then restarts for ever
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     if settings.port == 0:
         settings = dataclasses.replace(settings, port=free_port())

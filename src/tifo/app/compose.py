@@ -1,13 +1,19 @@
 """The parts, put together by the settings: the only place that knows which implementation stands behind a contract."""
 
+import aiohttp
+
 from tifo.app.settings import Settings
+from tifo.egress.guard import guarded_connector
+from tifo.egress.rules import read_allowed
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import uuid7
+from tifo.source.endpoint import open_session
 from tifo.store.catalog import SqlCatalog
 from tifo.store.database import Database, open_sqlite
 from tifo.store.facts import SqlFactFeed
 from tifo.store.sqlite_log import SqliteEventLog
+from tifo.store.webhooks_in import SqlWebhookInbox
 from tifo.warehouses.duckdb import DuckdbWarehouse
 
 
@@ -23,6 +29,10 @@ def facts_of(database: Database) -> SqlFactFeed:
     return SqlFactFeed(database)
 
 
+def inbox_of(database: Database) -> SqlWebhookInbox:
+    return SqlWebhookInbox(database)
+
+
 def open_log(settings: Settings) -> SqliteEventLog:
     """To append; only one process at a time may."""
     return SqliteEventLog(settings.log)
@@ -34,6 +44,11 @@ def open_log_reader(settings: Settings) -> SqliteEventLog:
 
 def open_warehouse(settings: Settings) -> DuckdbWarehouse:
     return DuckdbWarehouse(settings.warehouse)
+
+
+def outside_session(settings: Settings) -> aiohttp.ClientSession:
+    """For every address that someone configured; open it in the event loop."""
+    return open_session(guarded_connector(read_allowed(settings.egress_allow)))
 
 
 def own_address(settings: Settings) -> str:

@@ -12,6 +12,8 @@ import structlog
 import uvloop
 
 from tifo.api.tracking import TrackingApi
+from tifo.api.webhooks import ROOT as WEBHOOKS
+from tifo.api.webhooks import Intakes, WebhookApi
 from tifo.app import compose
 from tifo.app.metrics import metrics_page
 from tifo.app.settings import Settings
@@ -25,6 +27,8 @@ from tifo.kernel.errors import Transient
 from tifo.kernel.ids import uuid7
 from tifo.livelike.app import livelike_app
 from tifo.source.endpoint import open_session
+from tifo.source.inbox import Arrived
+from tifo.source.intake import WebhookIntake
 from tifo.source.relay import Relay
 from tifo.store.answers import KEPT, forget_answers
 from tifo.store.catalog import WriteKeys
@@ -43,6 +47,8 @@ _SWITCH_S = 0.0005
 _FORGET_EVERY_S, _BETWEEN_STEPS_S = 60.0, 0.1
 _BATCH_EVENTS, _WAITING_EVENTS = 10_000, 100_000
 """Of the event log: at most so many events in one commit, and so many waiting for theirs."""
+_BATCH_WEBHOOKS, _WAITING_WEBHOOKS = 500, 10_000
+"""Of LiveLike's webhooks, likewise."""
 
 
 def run(role: str, settings: Settings, *, supervised: bool) -> int:
@@ -87,12 +93,19 @@ def _api(settings: Settings) -> Role:
         write_keys = WriteKeys(compose.catalog_of(database))
         tracking = TrackingApi(appends, write_keys.source_of, system_clock, uuid7)
         livelike = livelike_app(engine, SqlQueries(database), public_url=settings.public_url or None)
+        inbox = compose.inbox_of(database)
+        arrivals = GroupCommit[Arrived, bool](
+            inbox.add, max_batch=_BATCH_WEBHOOKS, max_waiting=_WAITING_WEBHOOKS, name="webhooks"
+        )
+        webhooks = WebhookApi(arrivals, Intakes(inbox, compose.catalog_of(database)), system_clock)
+        app = dispatch({"/v1/": tracking, WEBHOOKS: webhooks, "/metrics": metrics_page()}, livelike)
         jobs = [
             asyncio.create_task(job) for job in (_keep_log_short(settings, log, database), keep_answers_few(database))
         ]
-        await serve(dispatch(tracking, metrics_page(), livelike), host=settings.host, port=settings.port, stop=stop)
+        await serve(app, host=settings.host, port=settings.port, stop=stop)
         for job in jobs:
             job.cancel()
+        await arrivals.close()
         await engine.close()
         await appends.close()
         log.close()
@@ -139,8 +152,11 @@ def _relay(settings: Settings) -> Role:
     async def relay(stop: asyncio.Event) -> None:
         database = compose.open_state(settings)
         feed, catalog = compose.facts_of(database), compose.catalog_of(database)
-        async with open_session() as session:
-            await Relay(feed, catalog, session, compose.own_address(settings)).run(stop)
+        async with open_session() as session, compose.outside_session(settings) as outside:
+            own = compose.own_address(settings)
+            relaying = Relay(feed, catalog, session, own, outside=outside)
+            intake = WebhookIntake(compose.inbox_of(database), catalog, session, own, outside=outside)
+            await asyncio.gather(relaying.run(stop), intake.run(stop))
         database.dispose()
 
     return relay

@@ -29,6 +29,7 @@ class Settings:
     public_url: str = _setting("", "address that clients reach Tifo at, where it is not the one they ask for")
     flush_s: float = _setting(2.0, "longest time that events wait for the warehouse, in seconds")
     flush_events: int = _setting(50_000, "number of waiting events that starts a load at once")
+    egress_allow: str = _setting("", "networks that configured addresses may reach though they are not public (CIDRs)")
     log_retention_days: float = _setting(7.0, "how long the event log keeps what is loaded, in days")
 
     def as_flags(self) -> list[str]:

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import threading
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from granian.constants import Interfaces
@@ -19,16 +19,21 @@ _BACKLOG = 1024
 _BUFFER_BYTES = 1024 * 1024
 
 
-def dispatch(tracking: AsgiApp, metrics: AsgiApp, rest: Any) -> AsgiApp:
-    """`/v1/…` goes to the Tracking API without passing a router (design.md, decision 14)."""
+def dispatch(by_prefix: Mapping[str, AsgiApp], rest: Any) -> AsgiApp:
+    """The quick ones go straight to their application, without passing a router (design.md, decision 14).
+
+    Prefixes are tried in their order: the most used one goes first.
+    """
+    quick = tuple(by_prefix.items())
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith("/v1/"):
-            await tracking(scope, receive, send)
-        elif scope["type"] == "http" and scope["path"] == "/metrics":
-            await metrics(scope, receive, send)
-        else:
-            await rest(scope, receive, send)
+        if scope["type"] == "http":
+            path = scope["path"]
+            for prefix, application in quick:
+                if path.startswith(prefix):
+                    await application(scope, receive, send)
+                    return
+        await rest(scope, receive, send)
 
     return app
 

@@ -56,10 +56,13 @@ class QuestTaskCompleted(Fact, frozen=True, kw_only=True, tag="quest_task_comple
 
 
 class QuestRewardAwarded(Fact, frozen=True, kw_only=True, tag="quest_reward_awarded"):
-    """One reward item is paid for a completed quest; `reward_item_balance` is the balance right after."""
+    """One reward item is paid for a completed quest; `reward_item_balance` is the balance right after.
 
-    quest_id: QuestId
-    quest_name: str
+    The quest is always known here; a webhook of LiveLike's may not tell it.
+    """
+
+    quest_id: QuestId | None
+    quest_name: str | None
     reward_item_id: RewardItemId
     reward_item_name: str
     reward_item_amount: int

@@ -34,8 +34,8 @@ class Relay:
     again, with nothing more set aside.
 
     `session` (see `open_session`) goes to `own_endpoint`, where the connections without an endpoint lead. `outside`
-    goes to the endpoints that connections name: the seam where a guarded connector or resolver belongs (design.md,
-    decision 13); until there is one it is `session`.
+    goes to the endpoints that connections name, so its connector is a guarded one (`egress.guard`); where it is not
+    given, it is `session`.
     """
 
     def __init__(

@@ -204,6 +204,33 @@ sources = Table(
     Column("created_at", BigInteger, nullable=False),
 )
 
+webhook_intakes = Table(
+    "webhook_intakes",
+    METADATA,
+    Column("source_id", String, primary_key=True),
+    Column("client_secret", String, nullable=False),
+    Column("signed_form", String, nullable=False),
+    Column("api", String),
+    Column("token", String),
+)
+
+webhooks_in = Table(
+    "webhooks_in",
+    METADATA,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("source_id", String, nullable=False),
+    Column("webhook_id", String, nullable=False),
+    Column("event", String, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Column("state", String, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("reason", Text),
+    Column("next_at", BigInteger),
+    UniqueConstraint("source_id", "webhook_id"),
+    Index("webhooks_in_by_state", "source_id", "state", "number"),
+)
+
 connections = Table(
     "connections",
     METADATA,

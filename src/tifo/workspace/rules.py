@@ -118,3 +118,20 @@ def checked_endpoint(endpoint: str | None) -> str | None:
     if base.endswith(("/v1", "/v1/batch")):
         raise Rejected(f"Give the endpoint {endpoint!r} without /v1: Tifo adds /v1/batch itself.", field="endpoint")
     return base
+
+
+def checked_address(address: str, field: str) -> str:
+    """An http(s) address with any path and query. Raises `Rejected` naming the field for anything else."""
+    try:
+        parts = urlsplit(address)
+        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        (parts.hostname or "").encode("idna")
+    except ValueError:
+        sound = False
+    if not sound or re.search(r"[\s\x00-\x20\\]", address) or parts.username is not None or parts.fragment:
+        raise Rejected(
+            f"{field} {address!r:.200} is no http(s) address. Give one such as https://example.com/hook, without user,"
+            " password and fragment.",
+            field=field,
+        )
+    return address

@@ -1,0 +1,77 @@
+"""The inbox of LiveLike's webhooks, on SQL."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tifo.kernel.ids import SourceId
+from tifo.source.inbox import Arrived, Intake, Outcome, WebhookState
+from tifo.source.webhooks_in import SignedForm
+from tifo.store.database import open_sqlite
+from tifo.store.webhooks_in import SqlWebhookInbox
+
+NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
+A, B = SourceId("a"), SourceId("b")
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Iterator[SqlWebhookInbox]:
+    database = open_sqlite(tmp_path / "tifo.db")
+    yield SqlWebhookInbox(database)
+    database.dispose()
+
+
+def arrived(webhook_id: str, source_id: SourceId = A) -> Arrived:
+    return Arrived(source_id, webhook_id, "badge-awarded", webhook_id.encode(), NOW)
+
+
+def test_an_id_is_taken_once_for_a_source_in_one_batch_or_in_several(inbox: SqlWebhookInbox) -> None:
+    assert inbox.add([arrived("1"), arrived("1"), arrived("1", B)]) == [True, False, True]
+    assert inbox.add([arrived("1"), arrived("2")]) == [False, True]
+    assert [each.webhook_id for each in inbox.due(A, NOW, 10)] == ["1", "2"]
+    assert [each.webhook_id for each in inbox.due(B, NOW, 10)] == ["1"]
+
+
+def test_a_sent_one_is_still_known_by_its_id_until_it_is_forgotten(inbox: SqlWebhookInbox) -> None:
+    inbox.add([arrived("1"), arrived("2")])
+    inbox.settle([Outcome(inbox.due(A, NOW, 1)[0].number, WebhookState.SENT)])
+    assert inbox.add([arrived("1")]) == [False]
+    assert inbox.forget(NOW) == 0
+    assert inbox.forget(NOW + timedelta(seconds=1)) == 1, "what waits is never forgotten"
+    assert inbox.add([arrived("1"), arrived("2")]) == [True, False]
+
+
+def test_what_is_held_back_is_due_again_when_its_time_has_come(inbox: SqlWebhookInbox) -> None:
+    inbox.add([arrived("1"), arrived("2")])
+    first, second = inbox.due(A, NOW, 10)
+    later = NOW + timedelta(seconds=5)
+    inbox.settle([Outcome(first.number, WebhookState.WAITING, "the API is down", later)])
+    assert inbox.due(A, NOW, 10) == [second]
+    assert inbox.due(A, later, 10) == [first._replace(attempts=1), second]
+    [held] = inbox.held(A, 10)
+    assert (held.webhook_id, held.state, held.attempts) == ("1", WebhookState.WAITING, 1)
+    assert (held.reason, held.next_at) == ("the API is down", later)
+
+
+def test_what_is_set_aside_keeps_its_body_and_comes_back_only_when_asked_for(inbox: SqlWebhookInbox) -> None:
+    inbox.add([arrived("1"), arrived("2")])
+    number = inbox.due(A, NOW, 1)[0].number
+    inbox.settle([Outcome(number, WebhookState.ASIDE, "it lacks a field")])
+    assert [each.webhook_id for each in inbox.due(A, NOW + timedelta(days=1), 10)] == ["2"]
+    assert inbox.counts(A) == {
+        WebhookState.WAITING: 1,
+        WebhookState.SENT: 0,
+        WebhookState.IGNORED: 0,
+        WebhookState.ASIDE: 1,
+    }
+    assert inbox.retry(A, NOW) == 2
+    again = inbox.due(A, NOW, 10)[0]
+    assert (again.body, again.attempts) == (b"1", 0)
+
+
+def test_a_source_is_configured_anew_without_losing_what_is_not_named(inbox: SqlWebhookInbox) -> None:
+    inbox.configure(Intake(A, "secret", SignedForm.BYTES, "https://api.example.com/", "token"))
+    inbox.configure(Intake(A, "other", SignedForm.COMPACT))
+    assert inbox.intakes() == [Intake(A, "other", SignedForm.COMPACT, "https://api.example.com/", "token")]
