@@ -1,16 +1,17 @@
 """Roles die by SIGKILL at random moments under load; nothing acknowledged is lost, and nothing comes twice."""
 
 import asyncio
+import contextlib
 import os
 import random
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
+import psutil
 import pytest
 
 from tifo.app.local import LocalTifo
@@ -85,11 +86,10 @@ async def _kill(supervisor: int, kills: int, load: _Load) -> None:
 
 def _pid_of(supervisor: int, role: str) -> int | None:
     """None while the role is being started again."""
-    listing = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
-    for line in listing.stdout.splitlines():
-        pid, parent, arguments = line.split(maxsplit=2)
-        if int(parent) == supervisor and f"--roles {role}" in arguments:
-            return int(pid)
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(supervisor).children():
+            if f"--roles {role}" in " ".join(child.cmdline()):
+                return child.pid
     return None
 
 

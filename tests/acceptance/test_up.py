@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from tifo.app.local import LocalTifo
@@ -50,17 +51,14 @@ def test_roles_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
 
 
 def _roles(parent: int) -> set[int]:
-    listing = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-    return {int(pid) for pid, of in map(str.split, listing.splitlines()) if int(of) == parent}
+    return {child.pid for child in psutil.Process(parent).children()}
 
 
 def _is_alive(pid: int) -> bool:
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return False
-    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
-    return not state.startswith("Z")  # a zombie has ended; its new parent has not looked yet
 
 
 def _until(condition: object) -> None:
