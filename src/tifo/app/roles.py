@@ -42,8 +42,6 @@ Role = Callable[[asyncio.Event], Awaitable[None]]
 
 _log = structlog.get_logger("tifo")
 _TRIM_EVERY_S = 60.0
-_GC_THRESHOLD = 200_000
-"""A load makes a dictionary for each event and drops them all together: looking for cycles among them costs a tenth."""
 _SWITCH_S = 0.0005
 """How long the event loop may keep a commit's thread from its turn: Python's own 5 ms are as long as a commit."""
 _FORGET_EVERY_S, _BETWEEN_STEPS_S = 60.0, 0.1
