@@ -15,6 +15,7 @@ from tifo.engagement.model import (
     Badge,
     EarnedBadge,
     InvokedAction,
+    Leaderboard,
     Profile,
     Program,
     Quest,
@@ -27,6 +28,7 @@ from tifo.engagement.model import (
 from tifo.kernel.ids import (
     BadgeId,
     ClientId,
+    LeaderboardId,
     ProfileId,
     ProgramId,
     QuestId,
@@ -146,6 +148,32 @@ class AddQuestRewards(Command[Quest], frozen=True, kw_only=True):
     rewards: tuple[NewQuestReward, ...]
 
 
+class CreateLeaderboard(Command[Leaderboard], frozen=True, kw_only=True):
+    """Linked to the given programs, or to the default one where none is given. 409 where the custom id is taken."""
+
+    name: str
+    reward_item_id: RewardItemId
+    custom_id: str | None = None
+    program_ids: tuple[ProgramId, ...] = ()
+    is_locked: bool = False
+    attributes: Attributes = ()
+
+
+class UpdateLeaderboard(Command[Leaderboard], frozen=True, kw_only=True):
+    """None leaves a field as it is. Locking keeps the standings of this moment; unlocking shows the present ones."""
+
+    leaderboard_id: LeaderboardId
+    name: str | None = None
+    custom_id: str | None = None
+    program_ids: tuple[ProgramId, ...] | None = None
+    is_locked: bool | None = None
+    attributes: Attributes | None = None
+
+
+class DeleteLeaderboard(Command[Leaderboard], frozen=True, kw_only=True):
+    leaderboard_id: LeaderboardId
+
+
 DefinitionCommand = (
     UpdateApplication
     | CreateProgram
@@ -159,6 +187,9 @@ DefinitionCommand = (
     | CreateQuest
     | AddQuestTask
     | AddQuestRewards
+    | CreateLeaderboard
+    | UpdateLeaderboard
+    | DeleteLeaderboard
 )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from tifo.engagement import leaderboards
 from tifo.engagement.commands import (
     AddQuestRewards,
     AddQuestTask,
@@ -214,6 +215,10 @@ def _(command: AddQuestRewards, game: Game, _now: datetime, new_id: NewId) -> Qu
     quest: Quest = _known(game.quests, command.quest_id, "quest", field="quest_id")
     rewards = (*quest.rewards, *map(reward, command.rewards))
     return msgspec.structs.replace(quest, rewards=_some(rewards, "quest_rewards", lambda part: part))
+
+
+for _rule in (leaderboards.create, leaderboards.change, leaderboards.delete):
+    _define.register(_rule)
 
 
 def _entry(game: Game, new: NewEntry, new_id: NewId) -> RewardTableEntry:

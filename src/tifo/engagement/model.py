@@ -11,6 +11,7 @@ from tifo.kernel.ids import (
     ClientId,
     EarnedBadgeId,
     InvokedActionId,
+    LeaderboardId,
     ProfileId,
     ProgramId,
     QuestId,
@@ -137,7 +138,25 @@ class Quest(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="qu
     attributes: Attributes = ()
 
 
-Definition = Application | Program | RewardItem | RewardAction | RewardTable | Badge | Quest
+class Leaderboard(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="leaderboard"):
+    """Fans by their balance of one reward item; shown with the programs that it is linked to.
+
+    A locked one shows what it held when it was locked. A deleted one stays as a document and is none of the game's.
+    """
+
+    id: LeaderboardId
+    name: str
+    reward_item_id: RewardItemId
+    created_at: datetime
+    custom_id: str | None = None
+    """Unique among the application's leaderboards."""
+    program_ids: tuple[ProgramId, ...] = ()
+    is_locked: bool = False
+    deleted_at: datetime | None = None
+    attributes: Attributes = ()
+
+
+Definition = Application | Program | RewardItem | RewardAction | RewardTable | Badge | Quest | Leaderboard
 """What the store keeps as one document each. The whole of a table or quest is one definition."""
 
 
@@ -157,6 +176,9 @@ class Game:
         self.reward_tables = {d.id: d for d in definitions if isinstance(d, RewardTable)}
         self.badges = {d.id: d for d in definitions if isinstance(d, Badge)}
         self.quests = {d.id: d for d in definitions if isinstance(d, Quest)}
+        self.leaderboards = {d.id: d for d in definitions if isinstance(d, Leaderboard) and d.deleted_at is None}
+        self.ranked_items = frozenset(b.reward_item_id for b in self.leaderboards.values() if not b.is_locked)
+        """Those whose balances move a leaderboard."""
         self.quest_of_task = {t.id: q.id for q in self.quests.values() for t in q.tasks}
         self.entries: dict[tuple[ProgramId, str], list[tuple[RewardTable, RewardTableEntry]]] = {}
         """What an action pays in a program."""

@@ -9,12 +9,14 @@ import msgspec
 
 from tifo.engagement.commands import Command
 from tifo.engagement.facts import AnyFact
+from tifo.engagement.leaderboards import Standing
 from tifo.engagement.model import (
     Application,
     EarnedBadge,
     Fan,
     Game,
     InvokedAction,
+    Leaderboard,
     Profile,
     Transaction,
     UserQuest,
@@ -22,6 +24,7 @@ from tifo.engagement.model import (
 from tifo.kernel.ids import (
     BadgeId,
     ClientId,
+    LeaderboardId,
     ProfileId,
     ProgramId,
     QuestId,
@@ -101,7 +104,24 @@ class TransactionFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Rewards of tables and quests only, which is what LiveLike's reward-transactions list."""
 
 
-class Queries(Protocol):
+class Standings(Protocol):
+    """Where fans stand: exact, and of the same commit as their balances. Methods block.
+
+    On a leaderboard are all fans who ever had some of its item, also those who have 0 left. The order is by score,
+    the highest first, then by profile id.
+    """
+
+    def client_of_leaderboard(self, leaderboard_id: LeaderboardId) -> ClientId:
+        """`NotFound` for an id of none, also for a deleted one."""
+
+    def standings(self, leaderboard: Leaderboard, *, page: int = 1, size: int = 20) -> Page[Standing]: ...
+    def standings_of(self, leaderboard: Leaderboard, profile_ids: Sequence[ProfileId]) -> Sequence[Standing]:
+        """In their order. Fans who are not on it are not in the answer."""
+
+    def standings_count(self, leaderboard: Leaderboard) -> int: ...
+
+
+class Queries(Standings, Protocol):
     """Reads, for routes. Methods block; call them off the event loop. Lists are newest first and stable.
 
     `NotFound` where the client id is unknown; a profile of another application is not found either.

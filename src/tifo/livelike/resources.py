@@ -31,6 +31,7 @@ from tifo.engagement.rules import quest_status
 from tifo.kernel.clock import to_iso
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import ClientId, ProfileId, QuestTaskId, RewardItemId
+from tifo.livelike.leaderboards import leaderboard
 from tifo.livelike.links import Links
 
 Resource = dict[str, Any]
@@ -63,7 +64,11 @@ class Resources:
             "title": program.name,
             "created_at": to_iso(program.created_at),
             "is_default": program.id == self._game.application.default_program_id,
-            "leaderboards": [],
+            "leaderboards": [
+                leaderboard(board, self, self._links)
+                for board in self._game.leaderboards.values()
+                if program.id in board.program_ids
+            ],
         }
 
     def reward_item(self, item: RewardItem) -> Resource:
@@ -431,6 +436,9 @@ def application(app: Application, links: Links) -> Resource:
         "user_quests_url_template": f"{links.to('user-quests')}?profile_id={{profile_id}}",
         "user_quest_detail_url_template": links.to("user-quests", "{user_quest_id}"),
         "user_quest_rewards_url": links.to("user-quest-rewards"),
+        "leaderboard_detail_url_template": links.to("leaderboards", "{leaderboard_id}"),
+        "profile_leaderboards_url_template": links.to("profiles", "{profile_id}", "leaderboards"),
+        "profile_leaderboard_views_url_template": links.to("profiles", "{profile_id}", "leaderboard-views"),
         "user_quest_task_progress_url": links.to("user-quest-task-progress"),
     }
 

@@ -16,12 +16,14 @@ from litestar.testing import AsyncTestClient
 from tifo.engagement.batch import Working
 from tifo.engagement.commands import Command, DefinitionCommand
 from tifo.engagement.definitions import define
+from tifo.engagement.leaderboards import Standing, ranked
 from tifo.engagement.model import (
     Application,
     EarnedBadge,
     Fan,
     Game,
     InvokedAction,
+    Leaderboard,
     Profile,
     Program,
     Transaction,
@@ -30,7 +32,7 @@ from tifo.engagement.model import (
 )
 from tifo.engagement.ports import Idempotency, Page, TransactionFilter
 from tifo.kernel.errors import Conflict, NotFound
-from tifo.kernel.ids import BadgeId, ClientId, ProfileId, ProgramId, QuestId, UserQuestId
+from tifo.kernel.ids import BadgeId, ClientId, LeaderboardId, ProfileId, ProgramId, QuestId, UserQuestId
 from tifo.livelike.app import livelike_app
 from tifo.livelike.call import Desk
 from tifo.livelike.nicknames import Nicknames
@@ -206,6 +208,28 @@ class Twin:
             if profile_id in {None, earned.profile_id} and badge_id in {None, earned.badge_id}
         ]
         return cut(rows, page, size)
+
+    # Standings, of open leaderboards
+
+    def client_of_leaderboard(self, leaderboard_id: LeaderboardId) -> ClientId:
+        games = {app: working.game for app, working in self.applications.items()}
+        return found(
+            {board: ClientId(app) for app, game in games.items() for board in game.leaderboards}, leaderboard_id
+        )
+
+    def standings(self, leaderboard: Leaderboard, *, page: int = 1, size: int = 20) -> Page[Standing]:
+        return cut(self._standings(leaderboard), page, size)
+
+    def standings_of(self, leaderboard: Leaderboard, profile_ids: Sequence[ProfileId]) -> list[Standing]:
+        return [each for each in self._standings(leaderboard) if each.profile_id in profile_ids]
+
+    def standings_count(self, leaderboard: Leaderboard) -> int:
+        return len(self._standings(leaderboard))
+
+    def _standings(self, leaderboard: Leaderboard) -> list[Standing]:
+        fans = self._working(self.client_of_leaderboard(leaderboard.id)).fans.values()
+        item = leaderboard.reward_item_id
+        return ranked({fan.profile.id: fan.balances[item] for fan in fans if item in fan.balances})
 
 
 def found(things: Mapping[Any, T], key: Any) -> T:
