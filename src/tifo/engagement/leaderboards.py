@@ -9,8 +9,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from tifo.engagement.commands import CreateLeaderboard, DeleteLeaderboard, UpdateLeaderboard
+from tifo.engagement.commands import CreateLeaderboard, UpdateLeaderboard
 from tifo.engagement.model import Game, Leaderboard
+from tifo.engagement.references import chosen_id
+from tifo.engagement.references import known as known_live
 from tifo.engagement.values import check_text
 from tifo.kernel.errors import Conflict, NotFound, Rejected
 from tifo.kernel.ids import LeaderboardId, NewId, ProfileId, ProgramId
@@ -19,13 +21,11 @@ MAX_PROGRAMS = 1_000
 
 
 def create(command: CreateLeaderboard, game: Game, now: datetime, new_id: NewId) -> Leaderboard:
-    if command.reward_item_id not in game.reward_items:
-        raise NotFound(
-            f"There is no reward item {command.reward_item_id!r:.100} in this application.", field="reward_item_id"
-        )
+    known_live(game.reward_items, command.reward_item_id, "reward item", "reward_item_id")
     return Leaderboard(
-        id=LeaderboardId(new_id()),
-        name=check_text(command.name, "name"),
+        id=LeaderboardId(chosen_id(command.id, game, new_id)),
+        name=command.name,
+        key=command.key,
         reward_item_id=command.reward_item_id,
         created_at=now,
         custom_id=_custom_id(game, command.custom_id, None),
@@ -39,16 +39,12 @@ def change(command: UpdateLeaderboard, game: Game, _now: datetime, _new_id: NewI
     board = known(game, command.leaderboard_id)
     return msgspec.structs.replace(
         board,
-        name=board.name if command.name is None else check_text(command.name, "name"),
+        name=board.name if command.name is None else command.name,
         custom_id=board.custom_id if command.custom_id is None else _custom_id(game, command.custom_id, board),
         program_ids=board.program_ids if command.program_ids is None else _programs(game, command.program_ids),
         is_locked=board.is_locked if command.is_locked is None else command.is_locked,
         attributes=board.attributes if command.attributes is None else command.attributes,
     )
-
-
-def delete(command: DeleteLeaderboard, game: Game, now: datetime, _new_id: NewId) -> Leaderboard:
-    return msgspec.structs.replace(known(game, command.leaderboard_id), deleted_at=now)
 
 
 def known(game: Game, leaderboard_id: LeaderboardId) -> Leaderboard:
@@ -98,6 +94,5 @@ def _programs(game: Game, program_ids: Iterable[ProgramId]) -> tuple[ProgramId, 
     if len(once) > MAX_PROGRAMS:
         raise Rejected(f"program_ids has {len(once):,} parts; at most {MAX_PROGRAMS:,} are taken.", field="program_ids")
     for program_id in once:
-        if program_id not in game.programs:
-            raise NotFound(f"There is no program {program_id!r:.100} in this application.", field="program_ids")
+        known_live(game.programs, program_id, "program", "program_ids")
     return once

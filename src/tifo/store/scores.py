@@ -15,7 +15,7 @@ from sqlalchemy import BigInteger, Connection, Table, and_, bindparam, cast, fun
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tifo.engagement.leaderboards import Standing
-from tifo.engagement.model import Definition, Fan, Game, Leaderboard
+from tifo.engagement.model import Definition, Fan, Game, Leaderboard, is_live
 from tifo.engagement.ports import Decision, Page
 from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import ClientId, LeaderboardId, ProfileId, RewardItemId
@@ -192,7 +192,7 @@ class SqlStandings:
         with self._database.reading() as connection:
             row = connection.execute(_OWNER, {"id": leaderboard_id}).first()
         found = None if row is None else r.decode_definition(row.body)
-        if row is None or not isinstance(found, Leaderboard) or found.deleted_at is not None:
+        if row is None or not isinstance(found, Leaderboard) or not is_live(found):
             raise NotFound(f"There is no leaderboard {leaderboard_id!r:.100}.", field="leaderboard_id")
         return ClientId(row.client_id)
 

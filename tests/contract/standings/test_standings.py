@@ -145,7 +145,7 @@ async def test_a_locked_leaderboard_shows_what_it_held_and_an_unlocked_one_what_
     await club.move(club.fans[0], 100)
     assert club.all(locked, 5) == then
     club.check(other)
-    await club.do(c.DeleteLeaderboard, leaderboard_id=other.id)
+    await club.do(c.Archive, kind="leaderboard", id=other.id)
     await club.move(club.fans[1], 50)
     assert club.all(locked, 5) == then
     club.check(await club.do(c.UpdateLeaderboard, leaderboard_id=board.id, is_locked=False))
@@ -154,12 +154,12 @@ async def test_a_locked_leaderboard_shows_what_it_held_and_an_unlocked_one_what_
 async def test_a_deleted_leaderboard_leaves_nothing_behind(club: Club) -> None:
     board = await club.leaderboard()
     await club.move(club.fans[0], 5)
-    await club.do(c.DeleteLeaderboard, leaderboard_id=board.id)
+    await club.do(c.Archive, kind="leaderboard", id=board.id)
     assert club.queries.standings_count(board) == 0
     with pytest.raises(NotFound, match="no leaderboard"):
         club.queries.client_of_leaderboard(board.id)
     with pytest.raises(NotFound, match="no leaderboard"):
-        await club.do(c.DeleteLeaderboard, leaderboard_id=board.id)
+        await club.do(c.Archive, kind="leaderboard", id=board.id)
 
 
 async def test_the_audit_tells_scores_and_counts_that_are_wrong(club: Club) -> None:

@@ -6,7 +6,7 @@ import msgspec
 from litestar import delete, get, patch, post
 from litestar.response.base import ASGIResponse
 
-from tifo.engagement.commands import CreateLeaderboard, DeleteLeaderboard, UpdateLeaderboard
+from tifo.engagement.commands import Archive, CreateLeaderboard, UpdateLeaderboard
 from tifo.engagement.leaderboards import Standing, known
 from tifo.engagement.model import Leaderboard
 from tifo.engagement.ports import Page, Queries
@@ -78,7 +78,7 @@ async def change_leaderboard(request: Call) -> ASGIResponse:
 async def delete_leaderboard(request: Call) -> None:
     caller = await request.producer()
     leaderboard_id = LeaderboardId(request.part("leaderboard_id"))
-    await request.handle(caller, DeleteLeaderboard(client_id=caller.client_id, leaderboard_id=leaderboard_id))
+    await request.handle(caller, Archive(client_id=caller.client_id, kind="leaderboard", id=leaderboard_id))
 
 
 @get("/leaderboards/{leaderboard_id:str}/entries/")
