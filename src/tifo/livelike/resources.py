@@ -173,11 +173,11 @@ class Resources:
             "badge": self.badge(_known(self._game.badges, earned.badge_id)),
         }
 
-    def badge_profile(self, earned: EarnedBadge, profile: Profile) -> Resource:
+    def badge_profile(self, earned: EarnedBadge, profile: Profile, *, in_full: bool) -> Resource:
         return {
             "badge_id": earned.badge_id,
             "awarded_at": to_iso(earned.awarded_at),
-            "profile": self.profile(profile),
+            "profile": self.profile(profile) if in_full else self.profile_seen_by_others(profile),
             "earned_badge_url": self._earned_badge_url(earned),
         }
 
@@ -304,19 +304,26 @@ class Resources:
             "attributes": transaction.attributes,
         }
 
-    def transfer(self, sent: Transaction, profiles: Mapping[ProfileId, Profile]) -> Resource:
-        recipient = sent.counterpart_profile_id
+    def transfer(self, row: Transaction, profiles: Mapping[ProfileId, Profile]) -> Resource:
+        """Of either side's row."""
+        sender, recipient = row.profile_id, row.counterpart_profile_id
+        if row.kind is TransactionKind.TRANSFER_RECEIVED and recipient is not None:
+            sender, recipient = recipient, sender
         return {
-            "id": sent.transfer_id,
-            "created_at": to_iso(sent.created_at),
-            "reward_item_id": sent.reward_item_id,
-            "reward_item_name": self._item_name(sent.reward_item_id),
-            "reward_item_amount": abs(sent.amount),
-            "sender_profile_id": sent.profile_id,
-            "sender_profile_name": _nickname(profiles, sent.profile_id),
+            "id": row.transfer_id,
+            "created_at": to_iso(row.created_at),
+            "reward_item_id": row.reward_item_id,
+            "reward_item_name": self._item_name(row.reward_item_id),
+            "reward_item_amount": abs(row.amount),
+            "sender_profile_id": sender,
+            "sender_profile_name": _nickname(profiles, sender),
             "recipient_profile_id": recipient,
             "recipient_profile_name": _nickname(profiles, recipient) if recipient else None,
         }
+
+    def profile_seen_by_others(self, profile: Profile) -> Resource:
+        """What a fan may know of another: not the integrator's id and data."""
+        return {**self.profile(profile), "custom_id": None, "custom_data": None, "attributes": []}
 
     def profile(self, profile: Profile) -> Resource:
         return profile_resource(profile, self._links)

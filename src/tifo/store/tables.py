@@ -124,6 +124,7 @@ invoked_actions = Table(
     Column("profile_id", String, nullable=False),
     Column("reward_action_key", String, nullable=False),
     Column("code", String),
+    Column("created_at", BigInteger, nullable=False),
     Column("body", Text, nullable=False),
     UniqueConstraint("profile_id", "reward_action_key", "code"),
     Index("invoked_actions_by_client", "client_id", "position"),
