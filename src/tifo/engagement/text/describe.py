@@ -1,0 +1,105 @@
+"""A game as a document: what a file would say of the rules as they are."""
+
+from typing import Any
+
+from tifo.engagement.model import Attributes, Badge, Game, Quest, QuestTask, RewardTable
+from tifo.engagement.text.document import (
+    SECTIONS,
+    ActionText,
+    ApplicationText,
+    AttributeText,
+    BadgeText,
+    Document,
+    EntryText,
+    ItemText,
+    ProgramText,
+    ProgressionText,
+    QuestText,
+    RewardText,
+    TableText,
+    TaskText,
+)
+from tifo.engagement.text.keys import Keys
+
+
+def describe(game: Game) -> Document:
+    """Every definition, in the order of making."""
+    keys = Keys(game)
+    tell = _Teller(keys)
+    sections = {
+        section: {key: getattr(tell, section)(each) for key, each in keys.named[section].items()}
+        for section in SECTIONS
+    }
+    application = ApplicationText(
+        name=game.application.name,
+        automatic_quest_processing=game.application.automatic_quest_processing,
+        auto_claim_quest_rewards=game.application.auto_claim_quest_rewards,
+    )
+    return Document(application=application, **sections)
+
+
+class _Teller:
+    """One method a section, named after it."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._key = keys.of
+
+    def programs(self, program: Any) -> ProgramText:
+        return ProgramText(name=program.name)
+
+    def reward_items(self, item: Any) -> ItemText:
+        return ItemText(name=item.name, attributes=_attributes(item.attributes))
+
+    def reward_actions(self, action: Any) -> ActionText:
+        return ActionText(name=action.name, description=action.description)
+
+    def reward_tables(self, table: RewardTable) -> TableText:
+        entries = (
+            EntryText(action=each.action_key, item=self._key[each.reward_item_id], amount=each.reward_item_amount)
+            for each in table.entries
+        )
+        programs = tuple(self._key[each] for each in table.program_ids)
+        return TableText(name=table.name, programs=programs, entries=tuple(entries))
+
+    def badges(self, badge: Badge) -> BadgeText:
+        progressions = (
+            ProgressionText(item=self._key[each.reward_item_id], threshold=each.reward_item_threshold)
+            for each in badge.progressions
+        )
+        return BadgeText(
+            name=badge.name,
+            description=badge.description,
+            image_url=badge.image_url,
+            progressions=tuple(progressions),
+            attributes=_attributes(badge.attributes),
+        )
+
+    def quests(self, quest: Quest) -> QuestText:
+        rewards = (
+            RewardText(item=self._key[each.reward_item_id], amount=each.reward_item_amount) for each in quest.rewards
+        )
+        return QuestText(
+            name=quest.name,
+            description=quest.description,
+            started_at=quest.started_at,
+            stopped_at=quest.stopped_at,
+            timeout=quest.timeout,
+            tasks=tuple(map(_task, quest.tasks)),
+            rewards=tuple(rewards),
+            attributes=_attributes(quest.attributes),
+        )
+
+
+def _task(task: QuestTask) -> TaskText:
+    return TaskText(
+        name=task.name,
+        description=task.description,
+        action=task.reward_action_key,
+        target=task.target_value,
+        increment=task.default_progress_increment,
+        attributes=_attributes(task.attributes),
+    )
+
+
+def _attributes(attributes: Attributes) -> tuple[AttributeText, ...]:
+    return tuple(AttributeText(key=each.key, value=each.value) for each in attributes)

@@ -1,0 +1,62 @@
+"""The key that text calls each definition by: its own, or one made of its name where it was made without."""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+from tifo.engagement.model import Definition, Game
+from tifo.engagement.text.document import SECTIONS
+from tifo.engagement.values import MAX_TEXT
+
+DEFAULT_PROGRAM = "default"
+"""Every application has it, so files may link tables to it without naming it."""
+
+
+class Keys:
+    """`of` gives a definition's key by its id, `named` the definitions of a section by key, in the order of making."""
+
+    def __init__(self, game: Game) -> None:
+        self.of: dict[str, str] = {}
+        self.named: dict[str, dict[str, Definition]] = {section: {} for section in SECTIONS}
+        for section, definitions in _sections(game).items():
+            self._name(section, list(definitions), game)
+
+    def _name(self, section: str, definitions: list[Definition], game: Game) -> None:
+        own = {each.id: key for each in definitions if (key := _own_key(each, game)) is not None}
+        taken = set(own.values())
+        for each in definitions:
+            key = own.get(each.id) or _free(_slug(each.name) or SECTIONS[section].replace(" ", "-"), taken)
+            taken.add(key)
+            self.of[each.id] = key
+            self.named[section][key] = each
+
+
+def _sections(game: Game) -> dict[str, Iterable[Definition]]:
+    return {
+        "programs": game.programs.values(),
+        "reward_items": game.reward_items.values(),
+        "reward_actions": game.reward_actions.values(),
+        "reward_tables": game.reward_tables.values(),
+        "badges": game.badges.values(),
+        "quests": game.quests.values(),
+    }
+
+
+def _own_key(definition: Definition, game: Game) -> str | None:
+    if definition.id == game.application.default_program_id:
+        return DEFAULT_PROGRAM
+    key: str | None = getattr(definition, "key", None)
+    return key
+
+
+def _slug(name: str) -> str:
+    """Letters of any script, digits and hyphens."""
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    return re.sub(r"[\W_]+", "-", folded).strip("-")[: MAX_TEXT - 10]
+
+
+def _free(wanted: str, taken: set[str]) -> str:
+    key, number = wanted, 2
+    while key in taken:
+        key, number = f"{wanted}-{number}", number + 1
+    return key
