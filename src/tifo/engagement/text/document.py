@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -48,6 +48,10 @@ BadgeKey = Annotated[str, Refers("badges")]
 class Text(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One mapping of the file."""
 
+    def clash(self) -> tuple[str, str] | None:
+        """The field that doesn't go with the others, and what is wrong with it."""
+        return None
+
 
 class AttributeText(Text, frozen=True, kw_only=True):
     key: str
@@ -60,6 +64,9 @@ class ApplicationText(Text, frozen=True, kw_only=True):
     name: Name | None = None
     automatic_quest_processing: bool | None = None
     auto_claim_quest_rewards: bool | None = None
+
+    def said(self) -> dict[str, Any]:
+        return {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not None}
 
 
 class ProgramText(Text, frozen=True, kw_only=True):
@@ -124,6 +131,11 @@ class QuestText(Text, frozen=True, kw_only=True):
     tasks: tuple[TaskText, ...] = ()
     rewards: tuple[RewardText, ...] = ()
     attributes: tuple[AttributeText, ...] = ()
+
+    def clash(self) -> tuple[str, str] | None:
+        if self.started_at and self.stopped_at and self.stopped_at <= self.started_at:
+            return "stopped_at", "stopped_at is not after started_at. Write a later time, or leave it out."
+        return None
 
 
 class Document(Text, frozen=True, kw_only=True):

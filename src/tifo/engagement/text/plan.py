@@ -68,8 +68,7 @@ def changes(now: Document, wanted: Document, *, prune: bool) -> tuple[Change, ..
 
 
 def _application(now: Document, wanted: Document) -> Iterator[Change]:
-    said = {name: v for name in wanted.application.__struct_fields__ if (v := getattr(wanted.application, name)) is not None}
-    merged = msgspec.structs.replace(now.application, **said)
+    merged = msgspec.structs.replace(now.application, **wanted.application.said())
     if fields := tuple(_differences(now.application, merged, "")):
         yield Change(Verb.CHANGE, "application", "", fields)
 
@@ -131,4 +130,5 @@ def _list_differences(old: tuple[Any, ...], new: tuple[Any, ...], path: str) -> 
         if place not in kept:
             yield FieldChange(f"{path}[{place}]", each, None)
     if kept != sorted(kept):
-        yield FieldChange(f"{path} (order)", tuple(old[place] for place in sorted(kept)), tuple(old[place] for place in kept))
+        before, after = ([old[place] for place in order] for order in (sorted(kept), kept))
+        yield FieldChange(f"{path} (order)", tuple(before), tuple(after))

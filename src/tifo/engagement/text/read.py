@@ -121,7 +121,12 @@ class _Reader:
             elif field.required:
                 self._note(below, node.line, f"{field.name} is missing. Write it.")
         required = {field.name for field in msgspec.structs.fields(kind) if field.required}
-        return kind(**values) if required <= values.keys() else None
+        if not required <= values.keys():
+            return None
+        made = kind(**values)
+        if clash := made.clash():
+            self._note(_below(path, clash[0]), node.items[clash[0]].line, clash[1])
+        return made
 
     def value(self, node: Node, kind: Any, path: str, field: str) -> Any:
         if get_origin(kind) in {Union, UnionType}:
@@ -160,6 +165,10 @@ class _Reader:
         if len(node.items) > MAX_PARTS:
             self._note(path, node.line, f"{field} has {len(node.items):,} parts; at most {MAX_PARTS:,} are taken.")
             return ()
+        texts = [each.text for each in node.items if isinstance(each, Scalar)]
+        for n, text in enumerate(texts):
+            if text in texts[:n]:
+                self._note(f"{path}[{n}]", node.line, f"{text!r:.100} is here twice. Keep one.")
         return tuple(self.value(each, kind, f"{path}[{n}]", field) for n, each in enumerate(node.items))
 
     def _by_key(self, node: Node, kind: Any, path: str) -> dict[str, Any]:
@@ -176,29 +185,29 @@ class _Reader:
                 self._note(_below(path, key), value.line, error.message)
         return {key: self.value(value, kind, _below(path, key), key) for key, value in node.items.items()}
 
-    def _str(self, node: Scalar, path: str) -> str | None:
+    def _str(self, node: Scalar, path: str) -> Any:
         if not node.is_quoted and not is_text(node.text):
             return self._wrong(node, path, f'a text. Put it in quotes: "{node.text}"')
         if any("\ud800" <= letter <= "\udfff" or letter == "\0" for letter in node.text):
             return self._wrong(node, path, "a text that can be stored. Take the control letters away")
         return node.text
 
-    def _int(self, node: Scalar, path: str) -> int | None:
+    def _int(self, node: Scalar, path: str) -> Any:
         if node.is_quoted or not WHOLE.fullmatch(node.text):
             return self._wrong(node, path, f"a whole number from 1 to {MAX_AMOUNT}, without quotes")
         return int(node.text)
 
-    def _Decimal(self, node: Scalar, path: str) -> Decimal | None:  # noqa: N802 (named after the type that it reads)
+    def _Decimal(self, node: Scalar, path: str) -> Any:  # noqa: N802 (named after the type that it reads)
         if node.is_quoted or not NUMBER.fullmatch(node.text):
             return self._wrong(node, path, "a number such as 3 or 0.5, without quotes")
         return Decimal(node.text)
 
-    def _bool(self, node: Scalar, path: str) -> bool | None:
+    def _bool(self, node: Scalar, path: str) -> Any:
         if node.is_quoted or node.text not in TRUE | FALSE:
             return self._wrong(node, path, "true or false")
         return node.text in TRUE
 
-    def _datetime(self, node: Scalar, path: str) -> datetime | None:
+    def _datetime(self, node: Scalar, path: str) -> Any:
         try:
             moment = msgspec.convert(node.text, datetime)
         except msgspec.ValidationError:
@@ -207,17 +216,19 @@ class _Reader:
             return self._wrong(node, path, "a time with its zone, such as 2026-11-24T20:00:00Z")
         return moment
 
-    def _timedelta(self, node: Scalar, path: str) -> timedelta | None:
+    def _timedelta(self, node: Scalar, path: str) -> Any:
         try:
             duration = msgspec.convert(node.text, timedelta)
         except msgspec.ValidationError:
             return self._wrong(node, path, "a duration, such as PT90M or P7D")
         if not timedelta(0) < duration <= MAX_TIMEOUT:
-            return self._wrong(node, path, f"longer than nothing and at most {MAX_TIMEOUT.days} days (P{MAX_TIMEOUT.days}D)")
+            wanted = f"longer than nothing and at most {MAX_TIMEOUT.days} days (P{MAX_TIMEOUT.days}D)"
+            return self._wrong(node, path, wanted)
         return duration
 
-    def _wrong(self, node: Node, path: str, wanted: str) -> None:
-        shown = repr(node.text[:80]) if isinstance(node, Scalar) else "a list" if isinstance(node, Listed) else "a mapping"
+    def _wrong(self, node: Node, path: str, wanted: str) -> Any:
+        """Always None, which is what its callers then give."""
+        shown = {Listed: "a list", Mapped: "a mapping"}.get(type(node)) or repr(getattr(node, "text", "")[:80])
         self._note(path, node.line, f"{shown} is not {wanted}.")
 
     def _note(self, path: str, line: int, message: str) -> None:

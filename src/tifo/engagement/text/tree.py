@@ -33,7 +33,7 @@ class Problem(NamedTuple):
         return f"{where}{self.path}: {self.message}" if self.path else f"{where}{self.message}"
 
 
-class Unreadable(Exception):  # noqa: N818 (caught inside this package: it carries the one problem)
+class Unreadable(Exception):
     """The text can't be read any further."""
 
     def __init__(self, problem: Problem) -> None:
@@ -98,16 +98,14 @@ class _Grower:
         for event in self._events:
             if isinstance(event, yaml.NodeEvent):
                 if root is not None:
-                    raise Unreadable(
-                        Problem("", event.start_mark.line + 1, "A second document begins. Keep one in a file.")
-                    )
+                    raise Unreadable(Problem("", _line(event), "A second document begins. Keep one in a file."))
                 root = self._node(event, "", 1)
         if root is None or (isinstance(root, Scalar) and root.is_null):
             raise Unreadable(Problem("", None, "The file holds nothing."))
         return root, self._problems
 
     def _node(self, event: Any, path: str, depth: int) -> Node:
-        line = event.start_mark.line + 1
+        line = _line(event)
         if depth > MAX_DEPTH:
             raise Unreadable(Problem(path, line, f"This is nested more than {MAX_DEPTH} deep."))
         self._check_plain(event, path, line)
@@ -147,3 +145,8 @@ class _Grower:
         while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
             listed.items.append(self._node(event, f"{path}[{len(listed.items)}]", depth + 1))
         return listed
+
+
+def _line(event: Any) -> int:
+    line: int = event.start_mark.line + 1
+    return line

@@ -1,7 +1,7 @@
 """A document to text: the same document gives the same text, and reading it gives the document again."""
 
 import sys
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +11,6 @@ import yaml
 from tifo.engagement.text.document import Document
 from tifo.engagement.text.tree import is_text
 from tifo.engagement.values import decimal_text
-from tifo.kernel.clock import to_iso
 
 _FLOW_ITEMS = 5
 """A mapping of so many plain values stands on one line, inside a list."""
@@ -35,18 +34,33 @@ def plain(value: Any) -> Any:
             return {key: plain(each) for key, each in value.items()}
         case tuple():
             return [plain(each) for each in value]
+        case Decimal() | datetime() | timedelta():
+            return _Unquoted(value_text(value))
+    return value
+
+
+def value_text(value: Decimal | datetime | timedelta) -> str:
+    match value:
         case Decimal():
-            return _Number(decimal_text(value))
+            return decimal_text(value)
         case datetime():
-            return to_iso(value) if value.microsecond % 1000 == 0 else msgspec.to_builtins(value)
+            text: str = msgspec.to_builtins(value.astimezone(UTC))
+            return text
         case timedelta():
-            return msgspec.to_builtins(value)
-        case _:
-            return value
+            return duration_text(value)
 
 
-class _Number(str):
-    """Written without quotes, digit for digit."""
+def duration_text(duration: timedelta) -> str:
+    """`PT1H30M`, `P7D`: what ISO 8601 says in the fewest letters, without weeks."""
+    days, seconds = duration.days, duration.seconds
+    parts = [(seconds // 3600, "H"), (seconds // 60 % 60, "M")]
+    exact = Decimal(seconds % 60) + Decimal(duration.microseconds) / 1_000_000
+    time = "".join(f"{number}{unit}" for number, unit in parts if number) + (f"{decimal_text(exact)}S" if exact else "")
+    return f"P{f'{days}D' if days else ''}{f'T{time}' if time else ''}"
+
+
+class _Unquoted(str):
+    """A number or a time: written digit for digit."""
 
     __slots__ = ()
 
@@ -58,9 +72,9 @@ class _Dumper(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 (nothing is written as an alias)
         return True
 
-    def represent_list(self, data: list[Any]) -> yaml.Node:
+    def represent_parts(self, data: list[Any]) -> yaml.Node:
         """Short elements of a list stand on a line each, and a list of texts on one."""
-        node = super().represent_list(data)
+        node = self.represent_list(data)
         for each in node.value:
             if isinstance(each, yaml.MappingNode) and _is_short(each):
                 each.flow_style = True
@@ -71,6 +85,10 @@ class _Dumper(yaml.SafeDumper):
         style = "|" if "\n" in data else None if is_text(data) else '"'
         return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
 
+    def represent_unquoted(self, data: "_Unquoted") -> yaml.Node:
+        tag: str = self.resolve(yaml.ScalarNode, str(data), (True, False))  # type: ignore[no-untyped-call]
+        return self.represent_scalar(tag, str(data))
+
 
 def _is_short(node: yaml.MappingNode) -> bool:
     return len(node.value) <= _FLOW_ITEMS and all(
@@ -78,14 +96,9 @@ def _is_short(node: yaml.MappingNode) -> bool:
     )
 
 
-_Dumper.add_representer(list, _Dumper.represent_list)
+_Dumper.add_representer(list, _Dumper.represent_parts)
 _Dumper.add_representer(str, _Dumper.represent_text)
-_Dumper.add_representer(
-    _Number,
-    lambda dumper, value: dumper.represent_scalar(
-        f"tag:yaml.org,2002:{'float' if '.' in value else 'int'}", str(value)
-    ),
-)
+_Dumper.add_representer(_Unquoted, _Dumper.represent_unquoted)
 
 
 def _dump(data: object) -> str:
