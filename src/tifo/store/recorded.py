@@ -88,3 +88,10 @@ class SqlRecorded:
         for item, fans, total in connection.execute(items):
             tally.item_fans[RewardItemId(item)] = fans
             tally.item_totals[RewardItemId(item)] = int(total)
+
+
+def client_ids(database: Database) -> list[ClientId]:
+    """Of every application, in the order of making (their ids sort so)."""
+    with database.reading() as connection:
+        found = connection.execute(select(t.applications.c.id).order_by(t.applications.c.id)).scalars()
+        return [ClientId(each) for each in found]

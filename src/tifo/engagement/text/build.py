@@ -49,6 +49,13 @@ def build(game: Game, wanted: Document, made: Iterable[Change], now: datetime, n
     return tuple(builder.definition(each) for each in made if each.verb is not Verb.ARCHIVE)
 
 
+def rewritten(game: Game, wanted: Document, made: Sequence[Change], now: datetime, new_id: NewId) -> Game:
+    """The game as it is after `made`."""
+    for definition in build(game, wanted, made, now, new_id):
+        game = game.with_(definition)
+    return game
+
+
 class _Builder:
     """One method a section, named after it."""
 

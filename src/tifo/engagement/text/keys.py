@@ -21,6 +21,15 @@ class Keys:
         for section, definitions in _sections(game).items():
             self._name(section, list(definitions), game)
 
+    def ids(self, section: str) -> list[str]:
+        return [each.id for each in self.named[section].values()]
+
+    def known(self, *, prune: bool) -> dict[str, set[str]]:
+        """What a file may refer to without naming it: nothing that its pruning takes away."""
+        if prune:
+            return {"programs": {DEFAULT_PROGRAM}}
+        return {section: set(named) for section, named in self.named.items()}
+
     def _name(self, section: str, definitions: list[Definition], game: Game) -> None:
         own = {each.id: key for each in definitions if (key := _own_key(each, game)) is not None}
         taken = set(own.values())

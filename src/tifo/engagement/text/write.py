@@ -39,6 +39,16 @@ def plain(value: Any) -> Any:
     return value
 
 
+def inline(value: Any) -> str:
+    """One value of a document on one line."""
+    if value is None:
+        return "(none)"
+    text: str = yaml.dump(
+        plain(value), Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=True, width=sys.maxsize
+    )
+    return " ".join(text.removesuffix("\n").removesuffix("\n...").split("\n"))
+
+
 def value_text(value: Decimal | datetime | timedelta) -> str:
     match value:
         case Decimal():
