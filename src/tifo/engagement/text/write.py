@@ -40,13 +40,11 @@ def plain(value: Any) -> Any:
 
 
 def inline(value: Any) -> str:
-    """One value of a document on one line."""
+    """One value of a document on one line, for people."""
     if value is None:
         return "(none)"
-    text: str = yaml.dump(
-        plain(value), Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=True, width=sys.maxsize
-    )
-    return " ".join(text.removesuffix("\n").removesuffix("\n...").split("\n"))
+    said = plain(value)
+    return str(said) if isinstance(said, _Unquoted) else msgspec.json.encode(said).decode()
 
 
 def value_text(value: Decimal | datetime | timedelta) -> str:
