@@ -1,5 +1,6 @@
 """Rules as text: what `tifo game` does, on the parts that `compose.py` makes. Works whether or not `tifo up` runs."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,9 +9,12 @@ import msgspec
 
 from tifo.app import compose
 from tifo.app.settings import Settings
+from tifo.engagement import definitions
+from tifo.engagement.commands import ApplyDefinitions
+from tifo.engagement.definitions import digest
 from tifo.engagement.model import Game
 from tifo.engagement.replay import Replay, Tally
-from tifo.engagement.text.build import rewritten
+from tifo.engagement.text.build import build
 from tifo.engagement.text.describe import describe
 from tifo.engagement.text.document import Document
 from tifo.engagement.text.keys import Keys
@@ -22,6 +26,7 @@ from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import ClientId, uuid7
 from tifo.store.database import Database
+from tifo.store.engine import SqlEngine
 from tifo.store.queries import SqlQueries
 from tifo.store.recorded import SqlRecorded, client_ids
 
@@ -29,16 +34,16 @@ _SIGNS = {Verb.CREATE: "+", Verb.CHANGE: "~", Verb.ARCHIVE: "-"}
 
 
 class Planned(NamedTuple):
-    """What applying the file would do to the game as it was read."""
+    """What applying a file does, and the game before and after."""
 
-    game: Game
-    wanted: Document
-    prune: bool
+    before: Game
+    after: Game
     changes: tuple[Change, ...]
+    command: ApplyDefinitions
 
     def as_data(self) -> dict[str, Any]:
         return {
-            "client_id": self.game.application.id,
+            "client_id": self.before.application.id,
             "changes": [
                 {
                     "verb": each.verb.value,
@@ -64,10 +69,28 @@ class Planned(NamedTuple):
 
 
 def plan(settings: Settings, file: Path, app: str | None, *, prune: bool) -> Planned:
-    """Raises `Rejected` with everything that is wrong with the file."""
+    """Raises `Rejected` with everything that is wrong with the file, or what the rules of definitions refuse of it."""
     game = _game(compose.open_state(settings), app)
     wanted = _load(file, game, prune=prune)
-    return Planned(game, wanted, prune, changes(describe(game), wanted, prune=prune))
+    made = changes(describe(game), wanted, prune=prune)
+    command = ApplyDefinitions(
+        client_id=game.application.id, commands=build(game, wanted, made, uuid7), expected=digest(game)
+    )
+    after, _ = definitions.apply(game, command, system_clock(), uuid7)
+    return Planned(game, after, made, command)
+
+
+def apply(settings: Settings, planned: Planned) -> None:
+    """All of it, or nothing: raises `Conflict` where the game is no longer the one that was planned for."""
+
+    async def handle() -> None:
+        engine = SqlEngine(compose.open_state(settings), system_clock, uuid7)
+        try:
+            await engine.handle(planned.command)
+        finally:
+            await engine.close()
+
+    asyncio.run(handle())
 
 
 def export(settings: Settings, app: str | None) -> str:
@@ -79,19 +102,19 @@ def preview(
 ) -> dict[str, Any]:
     """`advance` is told how many of how many recorded actions are played. Nothing is written."""
     planned = plan(settings, file, app, prune=prune)
-    game = rewritten(planned.game, planned.wanted, planned.changes, system_clock(), uuid7)
-    recorded = SqlRecorded(compose.open_state(settings), game.application.id)
-    replay = Replay(game, new_quests=frozenset(game.quests.keys() - planned.game.quests.keys()))
+    before, after = planned.before, planned.after
+    recorded = SqlRecorded(compose.open_state(settings), before.application.id)
+    replay = Replay(after, new_quests=frozenset(after.quests.keys() - before.quests.keys()))
     total, played = recorded.count_actions(), 0
     for group in recorded.groups():
         replay.play(group)
         played += sum(len(each.actions) for each in group)
         advance(played, total)
     return {
-        "client_id": game.application.id,
+        "client_id": before.application.id,
         "fans": replay.tally.fans,
         "actions": played,
-        **_compared(planned.game, game, recorded.earned(), replay.tally),
+        **_compared(before, after, recorded.earned(), replay.tally),
         "left_out": [{"what": what, "count": count} for what, count in replay.tally.left_out.most_common()],
     }
 

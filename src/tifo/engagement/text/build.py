@@ -1,28 +1,10 @@
-"""A document's definitions made, or put in the place of those that they change: ids are kept, so fans' state holds."""
+"""From a plan to commands: what is there keeps its id, so what fans have of it holds."""
 
-from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from msgspec.structs import replace
-
-from tifo.engagement.model import (
-    Application,
-    Attribute,
-    Attributes,
-    Badge,
-    BadgeProgression,
-    Definition,
-    Game,
-    Program,
-    Quest,
-    QuestReward,
-    QuestTask,
-    RewardAction,
-    RewardItem,
-    RewardTable,
-    RewardTableEntry,
-)
+from tifo.engagement import commands as c
+from tifo.engagement.model import Attribute, Attributes, Game, Quest, RateLimit, RewardLimit, RewardTable, is_live
 from tifo.engagement.text.describe import describe
 from tifo.engagement.text.document import (
     ActionText,
@@ -31,8 +13,8 @@ from tifo.engagement.text.document import (
     Document,
     EntryText,
     ItemText,
+    ProgramText,
     QuestText,
-    RewardText,
     TableText,
     TaskText,
 )
@@ -40,66 +22,118 @@ from tifo.engagement.text.keys import Keys
 from tifo.engagement.text.plan import Change, Verb, pairs
 from tifo.kernel.ids import NewId
 
-Make = Callable[[Any, Any], Any]
 
-
-def build(game: Game, wanted: Document, made: Iterable[Change], now: datetime, new_id: NewId) -> tuple[Definition, ...]:
-    """The definitions that `made` creates or changes, as they are afterwards. `made` comes from these two documents."""
-    builder = _Builder(game, wanted, now, new_id)
-    return tuple(builder.definition(each) for each in made if each.verb is not Verb.ARCHIVE)
-
-
-def rewritten(game: Game, wanted: Document, made: Sequence[Change], now: datetime, new_id: NewId) -> Game:
-    """The game as it is after `made`."""
-    for definition in build(game, wanted, made, now, new_id):
-        game = game.with_(definition)
-    return game
+def build(game: Game, wanted: Document, made: Iterable[Change], new_id: NewId) -> tuple[c.DefinitionCommand, ...]:
+    """What brings `made` about, which comes from these two. Each command names earlier ones' definitions only."""
+    builder = _Builder(game, wanted, new_id)
+    return tuple(command for change in made for command in builder.commands(change))
 
 
 class _Builder:
-    """One method a section, named after it."""
+    """Two methods a section, named after it. `common` are the fields that every kind has."""
 
-    def __init__(self, game: Game, wanted: Document, now: datetime, new_id: NewId) -> None:
-        self._game, self._wanted = game, wanted
-        self._now, self._new_id = now, new_id
+    def __init__(self, game: Game, wanted: Document, new_id: NewId) -> None:
+        self._client: dict[str, Any] = {"client_id": game.application.id}
+        self._wanted = wanted
+        self._new_id = new_id
         self._there = describe(game)
-        self._old = Keys(game).named
+        self._old: dict[str, dict[str, Any]] = Keys(game).named
         self._ids: dict[tuple[str, str], Any] = {
             (section, key): each.id for section, named in self._old.items() for key, each in named.items()
         }
 
-    def definition(self, change: Change) -> Definition:
+    def commands(self, change: Change) -> Iterable[Any]:
         section, key = change.section, change.key
         if section == "application":
-            return self._application()
-        old = self._old[section].get(key)
+            return [c.UpdateApplication(**self._client, **self._wanted.application.said())]
+        if change.verb is Verb.ARCHIVE:
+            kind: Any = section.removesuffix("s")
+            return [c.Archive(**self._client, kind=kind, id=self._ids[section, key])]
         text = getattr(self._wanted, section)[key]
-        fields = getattr(self, section)(text, old, getattr(self._there, section).get(key))
-        if old is None:
-            kind = _KINDS[section]
-            fields = {"id": self._id(section, key), "created_at": self._now, **fields}
-            fields |= {"key": key} if "key" in kind.__struct_fields__ else {}
-        definition: Definition = _put(old, _KINDS[section], name=text.name, **fields)
-        return definition
+        common = {**self._client, "name": text.name}
+        if change.verb is Verb.CREATE:
+            made = {**common, "key": key, "id": self._id(section, key)}
+            return list(getattr(self, f"_create_{section}")(text, made))
+        old, said = self._old[section][key], getattr(self._there, section)[key]
+        return list(getattr(self, f"_change_{section}")(text, common, old, said))
 
-    def programs(self, _text: Any, _old: Any, _said: Any) -> dict[str, Any]:
-        return {}
+    def _create_programs(self, _text: ProgramText, made: Any) -> Iterator[Any]:
+        yield c.CreateProgram(**made)
 
-    def reward_items(self, text: ItemText, _old: Any, _said: Any) -> dict[str, Any]:
-        return {"attributes": _attributes(text.attributes)}
+    def _change_programs(self, _text: ProgramText, common: Any, old: Any, _said: Any) -> Iterator[Any]:
+        yield c.UpdateProgram(**common, program_id=old.id)
 
-    def reward_actions(self, text: ActionText, _old: Any, _said: Any) -> dict[str, Any]:
-        return {"description": text.description}
+    def _create_reward_items(self, text: ItemText, made: Any) -> Iterator[Any]:
+        yield c.CreateRewardItem(**made, attributes=_attributes(text.attributes))
 
-    def reward_tables(self, text: TableText, old: RewardTable | None, said: TableText | None) -> dict[str, Any]:
-        return {
-            "program_ids": tuple(self._id("programs", key) for key in dict.fromkeys(text.programs)),
-            "entries": self._parts(text.entries, said.entries if said else (), old.entries if old else (), self._entry),
-        }
+    def _change_reward_items(self, text: ItemText, common: Any, old: Any, _said: Any) -> Iterator[Any]:
+        yield c.UpdateRewardItem(**common, reward_item_id=old.id, attributes=_attributes(text.attributes))
 
-    def badges(self, text: BadgeText, _old: Any, _said: Any) -> dict[str, Any]:
+    def _create_reward_actions(self, text: ActionText, made: Any) -> Iterator[Any]:
+        yield c.CreateRewardAction(**made, description=text.description)
+
+    def _change_reward_actions(self, text: ActionText, common: Any, old: Any, _said: Any) -> Iterator[Any]:
+        yield c.UpdateRewardAction(**common, reward_action_id=old.id, description=text.description)
+
+    def _create_reward_tables(self, text: TableText, made: Any) -> Iterator[Any]:
+        entries = tuple(self._entry(each, None) for each in text.entries)
+        yield c.CreateRewardTable(**made, entries=entries, program_ids=self._programs(text))
+        if not text.programs:  # made without one, it is linked to the default one
+            yield c.UpdateRewardTable(**self._client, reward_table_id=made["id"], program_ids=())
+
+    def _change_reward_tables(self, text: TableText, common: Any, old: RewardTable, said: TableText) -> Iterator[Any]:
+        entries = tuple(
+            self._entry(each, None if place is None else old.entries[place].id)
+            for each, place in zip(text.entries, pairs(said.entries, text.entries), strict=True)
+        )
+        yield c.UpdateRewardTable(**common, reward_table_id=old.id, entries=entries, program_ids=self._programs(text))
+
+    def _create_badges(self, text: BadgeText, made: Any) -> Iterator[Any]:
+        yield c.CreateBadge(**made, **self._badge(text))
+
+    def _change_badges(self, text: BadgeText, common: Any, old: Any, _said: Any) -> Iterator[Any]:
+        yield c.UpdateBadge(**common, badge_id=old.id, **self._badge(text))
+
+    def _create_quests(self, text: QuestText, made: Any) -> Iterator[Any]:
+        yield c.CreateQuest(**made, **self._quest(text))
+        yield from (self._new_task(made["id"], task) for task in text.tasks)
+        if text.rewards:
+            yield c.AddQuestRewards(**self._client, quest_id=made["id"], rewards=self._rewards(text))
+
+    def _change_quests(self, text: QuestText, common: Any, old: Quest, said: QuestText) -> Iterator[Any]:
+        rewards: dict[str, Any] = {} if said.rewards == text.rewards else {"rewards": self._rewards(text)}
+        yield c.UpdateQuest(**common, quest_id=old.id, **self._quest(text), **rewards)
+        tasks = [task for task in old.tasks if is_live(task)]
+        continued = pairs(said.tasks, text.tasks)
+        for place, task in enumerate(tasks):
+            if place not in continued:
+                yield c.RemoveQuestTask(**self._client, quest_task_id=task.id)
+        for at, task_text in zip(continued, text.tasks, strict=True):
+            if at is None:
+                yield self._new_task(old.id, task_text)
+            elif said.tasks[at] != task_text:
+                yield c.UpdateQuestTask(**self._client, quest_task_id=tasks[at].id, **_task(task_text))
+
+    def _entry(self, text: EntryText, entry_id: Any) -> c.NewEntry:
+        rate, reward = text.rate_limit, text.reward_limit
+        unit, duration = (None if limit is None else limit.per for limit in (rate, reward))
+        return c.NewEntry(
+            reward_item_id=self._item(text.item),
+            reward_item_amount=text.amount,
+            action_key=text.action,
+            rate_limit=None if rate is None else RateLimit(frequency=rate.times, unit=unit),  # type: ignore[arg-type]
+            reward_limit=None
+            if reward is None
+            else RewardLimit(action_limit_count=reward.times, duration=duration, timezone=reward.timezone),  # type: ignore[arg-type]
+            id=entry_id,
+        )
+
+    def _programs(self, text: TableText) -> tuple[Any, ...]:
+        return tuple(self._id("programs", key) for key in text.programs)
+
+    def _badge(self, text: BadgeText) -> dict[str, Any]:
         progressions = (
-            BadgeProgression(reward_item_id=self._item(each.item), reward_item_threshold=each.threshold)
+            c.NewProgression(reward_item_id=self._item(each.item), reward_item_threshold=each.threshold)
             for each in text.progressions
         )
         return {
@@ -109,57 +143,24 @@ class _Builder:
             "attributes": _attributes(text.attributes),
         }
 
-    def quests(self, text: QuestText, old: Quest | None, said: QuestText | None) -> dict[str, Any]:
+    def _quest(self, text: QuestText) -> dict[str, Any]:
         return {
             "description": text.description,
             "started_at": text.started_at,
             "stopped_at": text.stopped_at,
             "timeout": text.timeout,
-            "tasks": self._parts(text.tasks, said.tasks if said else (), old.tasks if old else (), self._task),
-            "rewards": self._parts(
-                text.rewards, said.rewards if said else (), old.rewards if old else (), self._reward
-            ),
+            "badge_ids": tuple(self._id("badges", key) for key in text.badges),
             "attributes": _attributes(text.attributes),
         }
 
-    def _parts(self, texts: Sequence[Any], said: Sequence[Any], old: Sequence[Any], make: Make) -> tuple[Any, ...]:
-        """Each new part, in the place of the old one that it continues. `said` is how the old ones read as text."""
+    def _new_task(self, quest_id: Any, text: TaskText) -> c.AddQuestTask:
+        return c.AddQuestTask(**self._client, quest_id=quest_id, id=self._new_id(), **_task(text))
+
+    def _rewards(self, text: QuestText) -> tuple[c.NewQuestReward, ...]:
         return tuple(
-            make(text, None if place is None else old[place])
-            for text, place in zip(texts, pairs(said, texts), strict=True)
+            c.NewQuestReward(reward_item_id=self._item(each.item), reward_item_amount=each.amount)
+            for each in text.rewards
         )
-
-    def _entry(self, text: EntryText, old: RewardTableEntry | None) -> Any:
-        fields = {
-            "reward_item_id": self._item(text.item),
-            "reward_item_amount": text.amount,
-            "action_key": text.action,
-        }
-        return self._part(old, RewardTableEntry, fields)
-
-    def _task(self, text: TaskText, old: QuestTask | None) -> Any:
-        fields: dict[str, Any] = {
-            "name": text.name,
-            "description": text.description,
-            "target_value": text.target,
-            "default_progress_increment": text.increment,
-            "reward_action_key": text.action,
-            "attributes": _attributes(text.attributes),
-        }
-        if old is None:
-            fields["created_at"] = self._now
-        return self._part(old, QuestTask, fields)
-
-    def _reward(self, text: RewardText, old: QuestReward | None) -> Any:
-        return self._part(
-            old, QuestReward, {"reward_item_id": self._item(text.item), "reward_item_amount": text.amount}
-        )
-
-    def _part(self, old: Any, kind: Any, fields: dict[str, Any]) -> Any:
-        return _put(old, kind, **({"id": self._new_id()} if old is None else {}), **fields)
-
-    def _application(self) -> Application:
-        return replace(self._game.application, **self._wanted.application.said())
 
     def _id(self, section: str, key: str) -> Any:
         """An existing definition's, or the one that its making gives it."""
@@ -171,20 +172,17 @@ class _Builder:
         return self._id("reward_items", key)
 
 
-def _put(old: Any, kind: Any, **fields: Any) -> Any:
-    """What the format does not say of an old one stays."""
-    return kind(**fields) if old is None else replace(old, **fields)
+def _task(text: TaskText) -> dict[str, Any]:
+    return {
+        "name": text.name,
+        "key": text.key,
+        "description": text.description,
+        "target_value": text.target,
+        "default_progress_increment": text.increment,
+        "reward_action_key": text.action,
+        "attributes": _attributes(text.attributes),
+    }
 
 
 def _attributes(texts: Iterable[AttributeText]) -> Attributes:
     return tuple(Attribute(each.key, each.value) for each in texts)
-
-
-_KINDS: dict[str, Any] = {
-    "programs": Program,
-    "reward_items": RewardItem,
-    "reward_actions": RewardAction,
-    "reward_tables": RewardTable,
-    "badges": Badge,
-    "quests": Quest,
-}

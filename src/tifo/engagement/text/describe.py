@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tifo.engagement.model import Attributes, Badge, Game, Quest, QuestTask, RewardTable
+from tifo.engagement.model import Attributes, Badge, Game, Quest, QuestTask, RewardTable, RewardTableEntry, is_live
 from tifo.engagement.text.document import (
     SECTIONS,
     ActionText,
@@ -15,6 +15,8 @@ from tifo.engagement.text.document import (
     ProgramText,
     ProgressionText,
     QuestText,
+    RateLimitText,
+    RewardLimitText,
     RewardText,
     TableText,
     TaskText,
@@ -23,7 +25,7 @@ from tifo.engagement.text.keys import Keys
 
 
 def describe(game: Game) -> Document:
-    """Every definition, in the order of making."""
+    """Every live definition, in the order of making."""
     keys = Keys(game)
     tell = _Teller(keys)
     sections = {
@@ -54,12 +56,20 @@ class _Teller:
         return ActionText(name=action.name, description=action.description)
 
     def reward_tables(self, table: RewardTable) -> TableText:
-        entries = (
-            EntryText(action=each.action_key, item=self._key[each.reward_item_id], amount=each.reward_item_amount)
-            for each in table.entries
-        )
         programs = tuple(self._key[each] for each in table.program_ids)
-        return TableText(name=table.name, programs=programs, entries=tuple(entries))
+        return TableText(name=table.name, programs=programs, entries=tuple(map(self._entry, table.entries)))
+
+    def _entry(self, entry: RewardTableEntry) -> EntryText:
+        rate, reward = entry.rate_limit, entry.reward_limit
+        return EntryText(
+            action=entry.action_key,
+            item=self._key[entry.reward_item_id],
+            amount=entry.reward_item_amount,
+            rate_limit=None if rate is None else RateLimitText(times=rate.frequency, per=rate.unit),
+            reward_limit=None
+            if reward is None
+            else RewardLimitText(times=reward.action_limit_count, per=reward.duration, timezone=reward.timezone),
+        )
 
     def badges(self, badge: Badge) -> BadgeText:
         progressions = (
@@ -84,14 +94,16 @@ class _Teller:
             started_at=quest.started_at,
             stopped_at=quest.stopped_at,
             timeout=quest.timeout,
-            tasks=tuple(map(_task, quest.tasks)),
+            tasks=tuple(_task(task) for task in quest.tasks if is_live(task)),
             rewards=tuple(rewards),
+            badges=tuple(self._key[each] for each in quest.badge_ids),
             attributes=_attributes(quest.attributes),
         )
 
 
 def _task(task: QuestTask) -> TaskText:
     return TaskText(
+        key=task.key,
         name=task.name,
         description=task.description,
         action=task.reward_action_key,

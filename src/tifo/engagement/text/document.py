@@ -7,10 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args, get_type_hints
+from zoneinfo import ZoneInfo
 
 import msgspec
 
+from tifo.engagement.definitions import MAX_LIMIT, MAX_QUEST_BADGES
+from tifo.engagement.model import RateLimit, RewardLimit
 from tifo.engagement.values import check_amount, check_decimal, check_text, decimal_text
 from tifo.kernel.errors import Rejected
 
@@ -34,6 +37,29 @@ def positive(value: Decimal, field: str) -> Decimal:
     if number <= 0:
         raise Rejected(f"{field} is {decimal_text(number)}. Write a number above 0.", field=field)
     return number
+
+
+def limit(value: int, field: str) -> int:
+    if not 1 <= value <= MAX_LIMIT:
+        raise Rejected(f"{field} is {value}. Write a whole number from 1 to {MAX_LIMIT:,}.", field=field)
+    return value
+
+
+def zone(value: str, field: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError) as error:
+        raise Rejected(f"{value!r:.100} is no time zone. Write one such as Europe/Madrid.", field=field) from error
+    return value
+
+
+def one_of(*words: str) -> Checked:
+    def check(value: str, field: str) -> str:
+        if value not in words:
+            raise Rejected(f"{field} is {value!r:.100}. Write one of {', '.join(words)}.", field=field)
+        return value
+
+    return Checked(check)
 
 
 Name = Annotated[str, Checked(check_text)]
@@ -83,10 +109,23 @@ class ActionText(Text, frozen=True, kw_only=True):
     description: str | None = None
 
 
+class RateLimitText(Text, frozen=True, kw_only=True):
+    times: Annotated[int, Checked(limit)]
+    per: Annotated[str, one_of(*get_args(get_type_hints(RateLimit)["unit"]))]
+
+
+class RewardLimitText(Text, frozen=True, kw_only=True):
+    times: Annotated[int, Checked(limit)]
+    per: Annotated[str, one_of(*get_args(get_type_hints(RewardLimit)["duration"]))]
+    timezone: Annotated[str, Checked(zone)] = "UTC"
+
+
 class EntryText(Text, frozen=True, kw_only=True):
     action: ActionKey
     item: ItemKey
     amount: Amount
+    rate_limit: RateLimitText | None = None
+    reward_limit: RewardLimitText | None = None
 
 
 class TableText(Text, frozen=True, kw_only=True):
@@ -109,6 +148,7 @@ class BadgeText(Text, frozen=True, kw_only=True):
 
 
 class TaskText(Text, frozen=True, kw_only=True):
+    key: Name | None = None
     name: Name
     description: str | None = None
     action: ActionKey | None = None
@@ -130,9 +170,15 @@ class QuestText(Text, frozen=True, kw_only=True):
     timeout: timedelta | None = None
     tasks: tuple[TaskText, ...] = ()
     rewards: tuple[RewardText, ...] = ()
+    badges: tuple[BadgeKey, ...] = ()
     attributes: tuple[AttributeText, ...] = ()
 
     def clash(self) -> tuple[str, str] | None:
+        keys = [task.key for task in self.tasks if task.key is not None]
+        if len(set(keys)) < len(keys):
+            return "tasks", "Two tasks have the same key. Give each its own."
+        if len(self.badges) > MAX_QUEST_BADGES:
+            return "badges", f"{len(self.badges)} badges are too many. Name at most {MAX_QUEST_BADGES}."
         if self.started_at and self.stopped_at and self.stopped_at <= self.started_at:
             return "stopped_at", "stopped_at is not after started_at. Write a later time, or leave it out."
         return None

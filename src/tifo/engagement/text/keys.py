@@ -3,8 +3,9 @@
 import re
 import unicodedata
 from collections.abc import Iterable
+from typing import Any
 
-from tifo.engagement.model import Definition, Game
+from tifo.engagement.model import Game, Program, is_live
 from tifo.engagement.text.document import SECTIONS
 from tifo.engagement.values import MAX_TEXT
 
@@ -17,9 +18,9 @@ class Keys:
 
     def __init__(self, game: Game) -> None:
         self.of: dict[str, str] = {}
-        self.named: dict[str, dict[str, Definition]] = {section: {} for section in SECTIONS}
+        self.named: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
         for section, definitions in _sections(game).items():
-            self._name(section, list(definitions), game)
+            self._name(section, [each for each in definitions if is_live(each)], game)
 
     def ids(self, section: str) -> list[str]:
         return [each.id for each in self.named[section].values()]
@@ -30,7 +31,7 @@ class Keys:
             return {"programs": {DEFAULT_PROGRAM}}
         return {section: set(named) for section, named in self.named.items()}
 
-    def _name(self, section: str, definitions: list[Definition], game: Game) -> None:
+    def _name(self, section: str, definitions: list[Any], game: Game) -> None:
         own = {each.id: key for each in definitions if (key := _own_key(each, game)) is not None}
         taken = set(own.values())
         for each in definitions:
@@ -40,22 +41,22 @@ class Keys:
             self.named[section][key] = each
 
 
-def _sections(game: Game) -> dict[str, Iterable[Definition]]:
+def _sections(game: Game) -> dict[str, Iterable[Any]]:
     return {
         "programs": game.programs.values(),
         "reward_items": game.reward_items.values(),
-        "reward_actions": game.reward_actions.values(),
+        "reward_actions": game.actions_by_id.values(),
         "reward_tables": game.reward_tables.values(),
         "badges": game.badges.values(),
         "quests": game.quests.values(),
     }
 
 
-def _own_key(definition: Definition, game: Game) -> str | None:
+def _own_key(definition: Any, game: Game) -> str | None:
     if definition.id == game.application.default_program_id:
         return DEFAULT_PROGRAM
-    key: str | None = getattr(definition, "key", None)
-    return key
+    key: str | None = definition.key
+    return None if isinstance(definition, Program) and key == DEFAULT_PROGRAM else key
 
 
 def _slug(name: str) -> str:

@@ -17,13 +17,16 @@ from tifo.engagement.text.document import (
     Text,
 )
 
-_IDENTITY: dict[type, tuple[str, ...]] = {
-    AttributeText: ("key",),
-    EntryText: ("action", "item"),
-    ProgressionText: ("item",),
-    RewardText: ("item",),
-    TaskText: ("name",),
+_IDENTITIES: dict[type, tuple[tuple[str, ...], ...]] = {
+    AttributeText: (("key",),),
+    EntryText: (("action", "item"),),
+    ProgressionText: (("item",),),
+    RewardText: (("item",),),
+    TaskText: (("key",), ("name",)),
 }
+"""Fields that make two elements of a list the same one: those of the first group that some two agree in, if they say
+anything there.
+"""
 
 
 class Verb(StrEnum):
@@ -86,26 +89,31 @@ def _pruned(now: Document, wanted: Document) -> list[Change]:
 def pairs(old: Sequence[Any], new: Sequence[Any]) -> list[int | None]:
     """For each new element of a list the place of the old one that it continues.
 
-    That is the first free one with its identity (a task's name, an entry's action and item); else the one in the same
-    place, where that is not continued by another: so a task that is renamed stays the same task.
+    That is the first free one with its identity (a task's key or else its name, an entry's action and item); else the
+    one in the same place, where that is not continued by another: so a task that is renamed stays the same task.
     """
     free = dict(enumerate(old))
-    found: list[int | None] = []
-    for each in new:
-        same = next((place for place, other in free.items() if _identity(other) == _identity(each)), None)
-        found.append(same)
-        if same is not None:
-            del free[same]
-    for place, continued in enumerate(found):
-        if continued is None and place in free:
-            del free[place]
-            found[place] = place
+    found: list[int | None] = [None] * len(new)
+
+    def pair(place: int, continued: int | None) -> None:
+        if found[place] is None and continued in free:
+            del free[continued]
+            found[place] = continued
+
+    kind = type(next(iter([*new, *old]), None))
+    for fields in _IDENTITIES.get(kind, ((),)):
+        for place, each in enumerate(new):
+            if found[place] is None and (mine := _identity(each, fields)) is not None:
+                pair(place, next((at for at, other in free.items() if _identity(other, fields) == mine), None))
+    for place in range(len(new)):
+        pair(place, place)
     return found
 
 
-def _identity(element: Any) -> object:
-    names = _IDENTITY.get(type(element))
-    return element if names is None else tuple(getattr(element, name) for name in names)
+def _identity(element: Any, fields: tuple[str, ...]) -> object:
+    """None where it says nothing there."""
+    said = tuple(getattr(element, name) for name in fields)
+    return element if not fields else None if None in said else said
 
 
 def _differences(old: Any, new: Any, path: str) -> Iterator[FieldChange]:
@@ -129,6 +137,6 @@ def _list_differences(old: tuple[Any, ...], new: tuple[Any, ...], path: str) -> 
     for place, each in enumerate(old):
         if place not in kept:
             yield FieldChange(f"{path}[{place}]", each, None)
-    if kept != sorted(kept):
+    if kept != sorted(kept) and not isinstance(new[0], TaskText):  # tasks are in the order of making
         before, after = ([old[place] for place in order] for order in (sorted(kept), kept))
         yield FieldChange(f"{path} (order)", tuple(before), tuple(after))

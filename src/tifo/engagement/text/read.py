@@ -107,6 +107,7 @@ class _Reader:
     def struct(self, node: Node, kind: Any, path: str) -> Any:
         if not isinstance(node, Mapped):
             return self._wrong(node, path, "a mapping with fields such as " + ", ".join(kind.__struct_fields__[:3]))
+        problems_before = len(self.problems)
         fields = get_type_hints(kind, include_extras=True)
         for name, value in node.items.items():
             if name not in fields:
@@ -124,7 +125,7 @@ class _Reader:
         if not required <= values.keys():
             return None
         made = kind(**values)
-        if clash := made.clash():
+        if len(self.problems) == problems_before and (clash := made.clash()):
             self._note(_below(path, clash[0]), node.items[clash[0]].line, clash[1])
         return made
 

@@ -8,10 +8,11 @@ from typing import Any
 import msgspec
 import yaml
 
-from tifo.engagement.text.document import Document
+from tifo.engagement.text.document import Document, RateLimitText, RewardLimitText
 from tifo.engagement.text.tree import is_text
 from tifo.engagement.values import decimal_text
 
+_BREAKS = set("\r\x85\u2028\u2029\ufeff")
 _FLOW_ITEMS = 5
 """A mapping of so many plain values stands on one line, inside a list."""
 
@@ -26,10 +27,10 @@ def write(document: Document) -> str:
 def plain(value: Any) -> Any:
     """What YAML can say: mappings, lists, texts, numbers and booleans."""
     match value:
+        case RateLimitText() | RewardLimitText():
+            return _OneLine(_said(value))
         case msgspec.Struct():
-            fields = msgspec.structs.fields(value)
-            said = {f.name: getattr(value, f.name) for f in fields}
-            return {f.name: plain(said[f.name]) for f in fields if f.required or said[f.name] != f.default}
+            return _said(value)
         case dict():
             return {key: plain(each) for key, each in value.items()}
         case tuple():
@@ -37,6 +38,16 @@ def plain(value: Any) -> Any:
         case Decimal() | datetime() | timedelta():
             return _Unquoted(value_text(value))
     return value
+
+
+def _said(text: Any) -> dict[str, Any]:
+    fields = msgspec.structs.fields(text)
+    values = {field.name: getattr(text, field.name) for field in fields}
+    return {
+        field.name: plain(values[field.name])
+        for field in fields
+        if field.required or values[field.name] != field.default
+    }
 
 
 def inline(value: Any) -> str:
@@ -67,6 +78,10 @@ def duration_text(duration: timedelta) -> str:
     return f"P{f'{days}D' if days else ''}{f'T{time}' if time else ''}"
 
 
+class _OneLine(dict[str, Any]):
+    """A mapping between braces."""
+
+
 class _Unquoted(str):
     """A number or a time: written digit for digit."""
 
@@ -90,7 +105,9 @@ class _Dumper(yaml.SafeDumper):
         return node
 
     def represent_text(self, data: str) -> yaml.Node:
-        style = "|" if "\n" in data else None if is_text(data) else '"'
+        """What a YAML reader takes for a break, but is none for us, is escaped."""
+        is_simple = is_text(data) and not _BREAKS & set(data)
+        style = '"' if not is_simple else "|" if "\n" in data else None
         return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
 
     def represent_unquoted(self, data: "_Unquoted") -> yaml.Node:
@@ -105,6 +122,9 @@ def _is_short(node: yaml.MappingNode) -> bool:
 
 
 _Dumper.add_representer(list, _Dumper.represent_parts)
+_Dumper.add_representer(
+    _OneLine, lambda dumper, data: dumper.represent_mapping("tag:yaml.org,2002:map", data, flow_style=True)
+)
 _Dumper.add_representer(str, _Dumper.represent_text)
 _Dumper.add_representer(_Unquoted, _Dumper.represent_unquoted)
 

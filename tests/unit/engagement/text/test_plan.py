@@ -1,20 +1,21 @@
 """The plan says what differs, field by field, and nothing else."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
-from itertools import count
 
 import pytest
 
-from tifo.engagement.model import Application, Game, Program
-from tifo.engagement.text.build import rewritten
+from tifo.engagement.commands import ApplyDefinitions
+from tifo.engagement.definitions import apply
+from tifo.engagement.model import Application, Game, Program, RateLimit, RewardLimit
+from tifo.engagement.text.build import build
 from tifo.engagement.text.describe import describe
 from tifo.engagement.text.keys import Keys
 from tifo.engagement.text.plan import Change, FieldChange, Verb, changes
 from tifo.engagement.text.read import load
-from tifo.kernel.ids import ClientId, ProgramId
+from tifo.kernel.ids import ClientId, ProgramId, uuid7
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
+CLIENT = ClientId("club")
 RULES = """
 reward_items:
   coins: {name: Coins}
@@ -40,16 +41,14 @@ quests:
       - {name: Leave}
     rewards: [{item: coins, amount: 1}]
 """
-Apply = Callable[..., tuple[Change, ...]]
 
 
 class Club:
     """A game that files are applied to."""
 
     def __init__(self) -> None:
-        self._ids = count()
         program = Program(id=ProgramId("p"), name="Anything", created_at=NOW)
-        application = Application(id=ClientId("club"), name="Club", default_program_id=program.id, created_at=NOW)
+        application = Application(id=CLIENT, name="Club", default_program_id=program.id, created_at=NOW)
         self.game = Game(application, (program,))
 
     def plan(self, text: str, *, prune: bool = False) -> tuple[Change, ...]:
@@ -59,7 +58,8 @@ class Club:
     def apply(self, text: str, *, prune: bool = False) -> None:
         wanted = load(text, "rules.yaml", Keys(self.game).known(prune=prune))
         made = changes(describe(self.game), wanted, prune=prune)
-        self.game = rewritten(self.game, wanted, made, NOW, lambda: f"id-{next(self._ids)}")
+        commands = build(self.game, wanted, made, uuid7)
+        self.game, _ = apply(self.game, ApplyDefinitions(client_id=CLIENT, commands=commands), NOW, uuid7)
 
 
 @pytest.fixture
@@ -146,17 +146,85 @@ def test_ids_outlive_changes_of_any_field_so_fans_keep_what_they_have(club: Club
     assert [task.name for task in new.tasks] == ["Come", "Vote", "Leave"]
 
 
-def test_a_task_that_moves_stays_the_same_task(club: Club) -> None:
+def test_tasks_stay_in_the_order_of_their_making_so_moving_one_in_the_file_changes_nothing(club: Club) -> None:
     club.apply(RULES)
-    (old,) = club.game.quests.values()
     moved = RULES.replace("- {name: Arrive}\n      ", "").replace(
-        "- {name: Leave}", "- {name: Leave}\n      - {name: Arrive}"
+        "{name: Leave}", "{name: Leave}\n      - {name: Arrive}"
     )
+    assert moved != RULES
+    assert club.plan(moved) == ()
+
+
+def test_entries_that_move_keep_their_ids(club: Club) -> None:
+    club.apply(RULES)
+    (old,) = club.game.reward_tables.values()
+    first, second = (
+        "      - {action: vote, item: coins, amount: 5}\n",
+        "      - {action: vote, item: points, amount: 7}\n",
+    )
+    moved = RULES.replace(first + second, second + first)
     ((_, _, _, fields),) = club.plan(moved)
-    assert [field.path for field in fields] == ["tasks (order)"]
+    assert [field.path for field in fields] == ["entries (order)"]
     club.apply(moved)
+    (new,) = club.game.reward_tables.values()
+    assert [entry.id for entry in new.entries] == [entry.id for entry in reversed(old.entries)]
+
+
+def test_a_task_with_a_key_may_be_renamed_and_moved_at_once(club: Club) -> None:
+    club.apply("quests: {q: {name: Q, tasks: [{key: a, name: One}, {key: b, name: Two}]}}")
+    (old,) = club.game.quests.values()
+    club.apply("quests: {q: {name: Q, tasks: [{key: b, name: One}, {key: a, name: Two}]}}")
     (new,) = club.game.quests.values()
-    assert [task.id for task in new.tasks] == [old.tasks[1].id, old.tasks[2].id, old.tasks[0].id]
+    assert [(task.id, task.name) for task in new.tasks] == [(old.tasks[0].id, "Two"), (old.tasks[1].id, "One")]
+
+
+def test_a_task_that_goes_is_archived_for_those_who_run_it(club: Club) -> None:
+    club.apply(RULES)
+    club.apply(RULES.replace("      - {name: Arrive}\n", ""))
+    (quest,) = club.game.quests.values()
+    assert [(task.name, task.archived_at) for task in quest.tasks] == [("Arrive", NOW), ("Vote", None), ("Leave", None)]
+    assert club.plan(RULES.replace("      - {name: Arrive}\n", "")) == ()
+
+
+def test_archived_definitions_free_their_keys(club: Club) -> None:
+    club.apply(RULES)
+    club.apply("reward_items: {coins: {name: Coins}}", prune=True)
+    assert [each.key for each in club.plan(RULES)] == ["points", "vote", "match", "fan", "derby"]
+    club.apply(RULES)
+    assert club.plan(RULES, prune=True) == ()
+
+
+def test_a_table_without_programs_is_linked_to_none(club: Club) -> None:
+    text = "reward_tables: {t: {name: T, programs: []}}"
+    club.apply(text)
+    (table,) = club.game.reward_tables.values()
+    assert table.program_ids == ()
+    assert club.plan(text) == ()
+
+
+def test_limits_and_badges_of_quests_are_applied(club: Club) -> None:
+    text = """
+reward_items: {coins: {name: Coins}}
+reward_actions: {vote: {name: Vote}}
+badges: {fan: {name: Fan}}
+reward_tables:
+  t:
+    name: T
+    entries:
+      - action: vote
+        item: coins
+        amount: 1
+        rate_limit: {times: 2, per: minute}
+        reward_limit: {times: 5, per: week, timezone: Europe/Madrid}
+quests:
+  q: {name: Q, badges: [fan]}
+"""
+    club.apply(text)
+    assert club.plan(text) == ()
+    ((entry,),) = (table.entries for table in club.game.reward_tables.values())
+    assert entry.rate_limit == RateLimit(frequency=2, unit="minute")
+    assert entry.reward_limit == RewardLimit(action_limit_count=5, duration="week", timezone="Europe/Madrid")
+    assert [quest.badge_ids for quest in club.game.quests.values()] == [tuple(club.game.badges)]
 
 
 def test_parts_that_come_and_go_are_told_one_by_one(club: Club) -> None:

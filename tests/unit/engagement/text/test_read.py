@@ -14,6 +14,10 @@ from tifo.kernel.errors import Rejected
 KNOWN = {"programs": {"default"}, "reward_items": {"coins"}, "reward_actions": {"check-in"}}
 
 
+def limited(limit: str) -> str:
+    return f"reward_tables: {{t: {{name: x, entries: [{{action: check-in, item: coins, amount: 1, {limit}}}]}}}}"
+
+
 def refused(text: str) -> str:
     with pytest.raises(Rejected) as error:
         load(text, "rules.yaml", KNOWN)
@@ -82,7 +86,7 @@ def test_every_type_of_value_is_read() -> None:
         ("badges: !!python/object:os.system {}", "python/object:os.system is a tag. Take it away."),
         ("application: {auto_claim_quest_rewards: yes}", "'yes' is not true or false."),
         ("quests: {q: {name: x, tasks: {}}}", "quests.q.tasks: a mapping is not a list."),
-        ("quests: {q: {name: x, tasks: [x]}}", "quests.q.tasks[0]: 'x' is not a mapping with fields such as name"),
+        ("quests: {q: {name: x, tasks: [x]}}", "quests.q.tasks[0]: 'x' is not a mapping with fields such as key, name"),
         ("quests: {q: {name: x, tasks: [{name: x, target: two}]}}", "quests.q.tasks[0].target: 'two' is not a number"),
         ("quests: {q: {name: x, tasks: [{name: x, target: 0}]}}", "tasks[0].target: target is 0. Write a number above"),
         ("quests: {q: {name: x, tasks: [{name: x, target: .inf}]}}", "tasks[0].target: '.inf' is not a number such as"),
@@ -103,6 +107,17 @@ def test_every_type_of_value_is_read() -> None:
             "quests: {derby: {name: x, tasks: [{name: x, action: chek-in}]}}",
             "quests.derby.tasks[0].action: There is no reward action 'chek-in'. Did you mean 'check-in'?",
         ),
+        (
+            "quests: {q: {name: x, tasks: [{key: a, name: x}, {key: a, name: y}]}}",
+            "q.tasks: Two tasks have the same key.",
+        ),
+        ("badges: {b: {name: x}}\nquests: {q: {name: x, badges: [b, b]}}", "q.badges[1]: 'b' is here twice. Keep one."),
+        (
+            limited("rate_limit: {times: 1, per: year}"),
+            "rate_limit.per: per is 'year'. Write one of second, minute, hour",
+        ),
+        (limited("rate_limit: {times: 0, per: day}"), "rate_limit.times: times is 0. Write a whole number from 1 to"),
+        (limited("reward_limit: {times: 1, per: day, timezone: Mars}"), "'Mars' is no time zone. Write one such as"),
         (
             "reward_tables: {t: {name: x, programs: [xyz]}}",
             "t.programs[0]: There is no program 'xyz'. Add it under programs, or name another.",

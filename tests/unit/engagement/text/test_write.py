@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -9,18 +10,21 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tifo.engagement import model as m
-from tifo.engagement.text.build import rewritten
+from tifo.engagement.commands import ApplyDefinitions
+from tifo.engagement.definitions import apply
+from tifo.engagement.text.build import build
 from tifo.engagement.text.describe import describe
 from tifo.engagement.text.document import RewardText
-from tifo.engagement.text.keys import Keys
 from tifo.engagement.text.plan import changes
 from tifo.engagement.text.read import load
 from tifo.engagement.text.write import duration_text, inline, write
-from tifo.kernel.ids import ClientId, ProgramId
+from tifo.kernel.ids import ClientId, ProgramId, uuid7
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
+CLIENT = ClientId("club")
 EXAMPLES = Path(__file__).parents[4] / "examples"
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20) | st.sampled_from(
     [
@@ -43,93 +47,98 @@ texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
     ]
 )
 names = texts.filter(str.strip)
-moments = st.none() | st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+moments = partial(st.datetimes, timezones=st.just(UTC))
 amounts = st.integers(1, 2**53 - 1)
 quantities = st.decimals("0.000000001", 10**9, places=9).map(lambda number: number.normalize() + 0)
 attributes = st.lists(st.builds(m.Attribute, texts, texts), max_size=2).map(tuple)
 maybe = st.none() | texts
 
 
+limits = st.none() | st.builds(m.RateLimit, frequency=st.integers(1, 10**6), unit=st.sampled_from(["second", "day"]))
+caps = st.none() | st.builds(
+    m.RewardLimit,
+    action_limit_count=st.integers(1, 10**6),
+    duration=st.sampled_from(["week", "all_time"]),
+    timezone=st.sampled_from(["UTC", "Europe/Madrid"]),
+)
+
+
 @st.composite
 def games(draw: st.DrawFn) -> m.Game:
+    """Any game that the rules of definitions let be."""
     numbers = count()
 
-    def made(kind: Any, size: int, **fields: st.SearchStrategy[Any]) -> list[Any]:
-        drawn = draw(st.lists(st.fixed_dictionaries(fields), max_size=size))
-        return [kind(id=f"id-{next(numbers)}", **each) for each in drawn]
+    def made(kind: Any, most: int, **fields: st.SearchStrategy[Any]) -> tuple[Any, ...]:
+        drawn = draw(st.lists(st.fixed_dictionaries(fields), max_size=most))
+        return tuple(kind(id=f"id-{next(numbers)}", **each) for each in drawn)
 
-    def parts(kind: Any, **fields: st.SearchStrategy[Any]) -> tuple[Any, ...]:
-        return tuple(made(kind, 3, **fields))
+    def defined(kind: Any, most: int, **fields: st.SearchStrategy[Any]) -> tuple[Any, ...]:
+        keys = iter(draw(st.lists(names, unique=True, min_size=most, max_size=most)))
+        own = {"name": names, "created_at": st.just(NOW), "archived_at": st.sampled_from([None, None, None, NOW])}
+        return tuple(
+            replace(each, key=next(keys)) if draw(st.booleans()) else each for each in made(kind, most, **own, **fields)
+        )
 
-    at = st.just(NOW)
-    programs = [
-        m.Program(id=ProgramId("p"), name="Season", created_at=NOW),
-        *made(m.Program, 2, name=names, created_at=at),
-    ]
-    items = made(m.RewardItem, 3, name=names, created_at=at, attributes=attributes)
+    def one_of(*definitions: Any) -> st.SearchStrategy[Any]:
+        return st.sampled_from([each for each in definitions if each.archived_at is None] or [None])
+
+    def some(parts: st.SearchStrategy[Any], of: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[Any, ...]]:
+        return st.lists(parts, max_size=2).map(tuple) if draw(of) is not None else st.just(())
+
+    default = m.Program(id=ProgramId("p"), name="Season", created_at=NOW)
+    programs = (default, *defined(m.Program, 2))
+    items = defined(m.RewardItem, 3, attributes=attributes)
     keys = draw(st.lists(names, unique=True, max_size=3))
-    actions = [
-        m.RewardAction(id=f"id-{next(numbers)}", key=key, name=draw(names), created_at=NOW, description=draw(maybe))  # type: ignore[arg-type]
-        for key in keys
-    ]
-    item_ids = st.sampled_from([item.id for item in items]) if items else st.nothing()
-    action_keys = st.sampled_from(keys) if keys else st.nothing()
-    tables = [
-        m.RewardTable(
-            id=f"id-{next(numbers)}",  # type: ignore[arg-type]
-            name=draw(names),
-            created_at=NOW,
-            program_ids=tuple(draw(st.lists(st.sampled_from([p.id for p in programs]), unique=True))),
-            entries=parts(
-                m.RewardTableEntry, reward_item_id=item_ids, reward_item_amount=amounts, action_key=action_keys
-            )
-            if items and keys
-            else (),
+    fields = {"name": names, "created_at": st.just(NOW), "description": maybe}
+    actions = tuple(each for key in keys for each in made(m.RewardAction, 1, key=st.just(key), **fields))
+    item, action = one_of(*items), one_of(*actions)
+    item_id = item.map(lambda each: each and each.id)
+    action_key = action.map(lambda each: each and each.key)
+    progression = st.builds(m.BadgeProgression, reward_item_id=item_id, reward_item_threshold=amounts)
+    badge = {
+        "description": maybe,
+        "image_url": maybe,
+        "attributes": attributes,
+        "progressions": some(progression, item),
+    }
+    badges = defined(m.Badge, 2, **badge)
+    entry = {"reward_item_id": item_id, "reward_item_amount": amounts, "action_key": action_key}
+    entry |= {"rate_limit": limits, "reward_limit": caps}
+    both = draw(item) is not None and draw(action) is not None
+    tables = tuple(
+        replace(
+            table,
+            program_ids=tuple(dict.fromkeys(draw(st.lists(one_of(*programs).map(lambda each: each.id), max_size=3)))),
+            entries=made(m.RewardTableEntry, 3, **entry) if both else (),
         )
-        for _ in range(draw(st.integers(0, 2)))
-    ]
-    badges = made(
-        m.Badge,
-        2,
-        name=names,
-        created_at=at,
-        description=maybe,
-        image_url=maybe,
-        attributes=attributes,
-        progressions=st.lists(
-            st.builds(m.BadgeProgression, reward_item_id=item_ids, reward_item_threshold=amounts), max_size=2
-        ).map(tuple)
-        if items
-        else st.just(()),
+        for table in defined(m.RewardTable, 2)
     )
-    quests = [
-        m.Quest(
-            id=f"id-{next(numbers)}",  # type: ignore[arg-type]
-            name=draw(names),
-            created_at=NOW,
-            description=draw(maybe),
-            started_at=draw(moments.filter(lambda moment: moment is None or moment < NOW)),
-            stopped_at=draw(moments.filter(lambda moment: moment is None or moment > NOW)),
-            timeout=draw(st.none() | st.timedeltas(timedelta(microseconds=1), timedelta(days=3660))),
-            attributes=draw(attributes),
-            tasks=parts(
-                m.QuestTask,
-                name=names,
-                created_at=at,
-                description=maybe,
-                target_value=quantities,
-                default_progress_increment=quantities,
-                reward_action_key=st.none() | action_keys,
-                attributes=attributes,
-            ),
-            rewards=parts(m.QuestReward, reward_item_id=item_ids, reward_item_amount=amounts) if items else (),
+    task: dict[str, st.SearchStrategy[Any]] = {
+        "description": maybe,
+        "target_value": quantities,
+        "default_progress_increment": quantities,
+    }
+    task |= {"reward_action_key": action_key, "attributes": attributes}
+    quest = {
+        "description": maybe,
+        "attributes": attributes,
+        "started_at": st.none() | moments(datetime(1990, 1, 1), datetime(2020, 1, 1)),  # noqa: DTZ001
+        "stopped_at": st.none() | moments(datetime(2020, 1, 2), datetime(2100, 1, 1)),  # noqa: DTZ001
+        "timeout": st.none() | st.timedeltas(timedelta(microseconds=1), timedelta(days=3660)),
+    }
+    quests = tuple(
+        replace(
+            each,
+            tasks=defined(m.QuestTask, 3, **task),
+            rewards=made(m.QuestReward, 2, reward_item_id=item_id, reward_item_amount=amounts) if draw(item) else (),
+            badge_ids=tuple({badge.id: 0 for badge in draw(st.lists(one_of(*badges), max_size=2)) if badge}),
         )
-        for _ in range(draw(st.integers(0, 2)))
-    ]
+        for each in defined(m.Quest, 2, **quest)
+    )
     application = m.Application(
-        id=ClientId("club"),
+        id=CLIENT,
         name=draw(names),
-        default_program_id=ProgramId("p"),
+        default_program_id=default.id,
         created_at=NOW,
         auto_claim_quest_rewards=draw(st.booleans()),
     )
@@ -148,11 +157,11 @@ def test_applying_what_was_exported_changes_nothing_and_exporting_is_stable(game
 
 @given(games())
 def test_what_was_exported_makes_the_same_rules_of_an_empty_application(game: m.Game) -> None:
-    numbers = count()
     program = m.Program(id=ProgramId("q"), name="Other", created_at=NOW)
-    empty = m.Game(m.Application(id=ClientId("x"), name="X", default_program_id=program.id, created_at=NOW), (program,))
+    empty = m.Game(m.Application(id=CLIENT, name="X", default_program_id=program.id, created_at=NOW), (program,))
     wanted = load(write(describe(game)), "rules.yaml", {})
-    copy = rewritten(empty, wanted, changes(describe(empty), wanted, prune=True), NOW, lambda: f"new-{next(numbers)}")
+    commands = build(empty, wanted, changes(describe(empty), wanted, prune=True), uuid7)
+    copy, _ = apply(empty, ApplyDefinitions(client_id=CLIENT, commands=commands), NOW, uuid7)
     assert changes(describe(copy), wanted, prune=True) == ()
 
 
