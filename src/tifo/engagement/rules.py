@@ -41,6 +41,7 @@ from tifo.engagement.model import (
     TransactionKind,
     UserQuest,
     UserQuestTask,
+    is_live,
 )
 from tifo.engagement.ports import Decision, State
 from tifo.engagement.turn import Turn, quest_status
@@ -142,9 +143,11 @@ def _update_profile(turn: Turn, command: UpdateProfile) -> Profile:
 def _invoke_action(turn: Turn, command: InvokeAction) -> InvokedAction:
     game, key = turn.game, command.reward_action_key
     profile_id = _invoker(turn, command)
-    if command.program_id not in game.programs:
+    program = game.programs.get(command.program_id)
+    if program is None or not is_live(program):
         raise NotFound(f"There is no program {command.program_id!r:.100} in this application.", field="program_id")
-    if key not in game.reward_actions:
+    action = game.reward_actions.get(key)
+    if action is None or not is_live(action):
         raise NotFound(f"There is no reward action with the key {key!r:.100}.", field="reward_action_key")
     if command.code is not None:
         check_text(command.code, "code")
@@ -217,7 +220,9 @@ def _progress_linked(turn: Turn, profile_id: ProfileId, quest: Quest, action_key
     """An action progresses the tasks that it is linked to, of a run that was started (or that it starts)."""
     user_quest = turn.fan(profile_id).user_quests.get(quest.id)
     if user_quest is None:
-        if not turn.game.application.automatic_quest_processing or quest_status(quest, turn.now) != "active":
+        is_linked = any(task.reward_action_key == action_key and is_live(task) for task in quest.tasks)
+        automatic = turn.game.application.automatic_quest_processing and is_linked
+        if not automatic or quest_status(quest, turn.now) != "active":
             return
         user_quest = turn.start(profile_id, quest)
     own_tasks = {own.quest_task_id: own for own in user_quest.tasks}
@@ -281,7 +286,7 @@ def _transfer(turn: Turn, command: Transfer) -> Transaction:
 
 def _award_badge(turn: Turn, command: AwardBadge) -> EarnedBadge:
     badge = turn.game.badges.get(command.badge_id)
-    if badge is None:
+    if badge is None or not is_live(badge):
         raise NotFound(f"There is no badge {command.badge_id!r:.100} in this application.", field="badge_id")
     return turn.give_badge(command.profile_id, badge, None)
 
@@ -295,7 +300,7 @@ def _start_quest(turn: Turn, command: StartQuest) -> UserQuest:
     status = quest_status(quest, turn.now)
     if status != "active":
         raise Rejected(f"The quest {quest.name!r} is {status}: it cannot be started now.", field="quest_id")
-    if not quest.tasks:
+    if not any(map(is_live, quest.tasks)):
         raise Rejected(f"The quest {quest.name!r} has no task yet: it cannot be started.", field="quest_id")
     return turn.start(command.profile_id, quest)
 

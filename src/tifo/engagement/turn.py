@@ -33,6 +33,7 @@ from tifo.engagement.model import (
     TransactionKind,
     UserQuest,
     UserQuestTask,
+    is_live,
 )
 from tifo.engagement.ports import Decision, State
 from tifo.engagement.values import MAX_AMOUNT, decimal_text
@@ -50,9 +51,10 @@ from tifo.kernel.ids import (
 
 
 def quest_status(quest: Quest, now: datetime) -> Literal["active", "not_started", "expired"]:
-    if quest.started_at is not None and now < quest.started_at:
+    """An archived quest has expired."""
+    if quest.started_at is not None and now < quest.started_at and is_live(quest):
         return "not_started"
-    if quest.stopped_at is not None and now >= quest.stopped_at:
+    if not is_live(quest) or (quest.stopped_at is not None and now >= quest.stopped_at):
         return "expired"
     return "active"
 
@@ -183,7 +185,9 @@ class Turn:
             created_at=self.now,
             active_until=None if quest.timeout is None else self.now + quest.timeout,
             tasks=tuple(
-                UserQuestTask(id=UserQuestTaskId(self.new_id()), quest_task_id=task.id) for task in quest.tasks
+                UserQuestTask(id=UserQuestTaskId(self.new_id()), quest_task_id=task.id)
+                for task in quest.tasks
+                if is_live(task)
             ),
         )
         self.put(replace(fan, user_quests={**fan.user_quests, quest.id: user_quest}))

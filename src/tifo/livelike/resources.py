@@ -26,6 +26,8 @@ from tifo.engagement.model import (
     TransactionKind,
     UserQuest,
     UserQuestTask,
+    is_live,
+    live,
 )
 from tifo.engagement.rules import quest_status
 from tifo.kernel.clock import to_iso
@@ -100,7 +102,7 @@ class Resources:
             "client_id": self.client_id,
             "program_ids": table.program_ids,
             "action_choices": [
-                {"action": action.key, "action_display": action.name} for action in self._game.reward_actions.values()
+                {"action": action.key, "action_display": action.name} for action in live(self._game.actions_by_id)
             ],
             "entries": [self.entry(entry) for entry in table.entries],
         }
@@ -187,7 +189,7 @@ class Resources:
             "timeout": quest.timeout,
             "status": self.quest_status(quest),
             "attributes": quest.attributes,
-            "quest_tasks": [self.quest_task(task, quest) for task in quest.tasks],
+            "quest_tasks": [self.quest_task(task, quest) for task in filter(is_live, quest.tasks)],
             "quest_rewards": [self.quest_reward(reward, quest) for reward in quest.rewards],
             # The SDK appends `?quest_id=` to it.
             "quest_rewards_url": self._links.to("quest-rewards"),

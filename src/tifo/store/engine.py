@@ -12,8 +12,8 @@ from sqlalchemy import Connection, bindparam, insert, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tifo.engagement.batch import Working
-from tifo.engagement.commands import Command, DefinitionCommand
-from tifo.engagement.definitions import define
+from tifo.engagement.commands import ApplyDefinitions, Command, DefinitionCommand
+from tifo.engagement.definitions import apply, define
 from tifo.engagement.model import Application, Definition, Fan, Game, Program
 from tifo.engagement.ports import Decision, Idempotency, NewApplication
 from tifo.engagement.rules import Needs, needs
@@ -27,7 +27,7 @@ from tifo.store import tables as t
 from tifo.store.database import Database, to_micros
 
 A = TypeVar("A")
-_DEFINES: tuple[type, ...] = get_args(DefinitionCommand)
+_DEFINES: tuple[type, ...] = (*get_args(DefinitionCommand), ApplyDefinitions)
 _BY_CUSTOM_ID = select(t.profiles.c.id).where(
     t.profiles.c.client_id == bindparam("client_id"), t.profiles.c.custom_id.in_(r.IDS)
 )
@@ -168,6 +168,10 @@ class _Batch:
         return result
 
     def _do(self, command: Any, working: Working, written: "_Written") -> object:
+        if isinstance(command, ApplyDefinitions):
+            working.game, made = apply(working.game, command, self.now, self.new_id)
+            written.definitions.update((definition.id, definition) for definition in made)
+            return made
         if isinstance(command, _DEFINES):
             definition = define(working.game, command, self.now, self.new_id)  # type: ignore[arg-type]
             working.game = working.game.with_(definition)

@@ -5,7 +5,7 @@ from litestar import get, post
 from litestar.response.base import ASGIResponse
 
 from tifo.engagement.commands import AwardBadge, CreateBadge, NewProgression
-from tifo.engagement.model import EarnedBadge
+from tifo.engagement.model import EarnedBadge, live
 from tifo.engagement.ports import Page
 from tifo.kernel.errors import NotFound, Rejected
 from tifo.kernel.ids import BadgeId, ProfileId
@@ -53,7 +53,7 @@ async def get_badge(request: Call) -> ASGIResponse:
 async def list_badges(request: Call) -> ASGIResponse:
     caller = await request.caller(request.part("client_id"))
     resources = await request.resources(caller.client_id)
-    return request.page(window(request.query).of([*resources.game.badges.values()]), resources.badge)
+    return request.page(window(request.query).of(live(resources.game.badges)), resources.badge)
 
 
 @get("/profiles/{profile_id:str}/badges/")
@@ -85,7 +85,7 @@ async def list_badge_progress(request: Call) -> ASGIResponse:
     fan = await request.ask(request.desk.queries.fan, caller.client_id, profile_id)
     resources = await request.resources(caller.client_id)
     wanted = set(request.query.all("badge_id"))
-    badges = [b for b in resources.game.badges.values() if b.progressions and (not wanted or b.id in wanted)]
+    badges = [b for b in live(resources.game.badges) if b.progressions and (not wanted or b.id in wanted)]
     return answer([resources.badge_progress(badge, fan) for badge in badges])
 
 

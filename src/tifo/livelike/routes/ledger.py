@@ -5,7 +5,7 @@ from litestar import get, post
 from litestar.response.base import ASGIResponse
 
 from tifo.engagement.commands import Credit, Debit, InvokeAction, Transfer
-from tifo.engagement.model import Transaction
+from tifo.engagement.model import Transaction, is_live
 from tifo.engagement.ports import Page, TransactionFilter
 from tifo.kernel.errors import NotFound, Rejected
 from tifo.kernel.ids import ProfileId, ProgramId, RewardItemId
@@ -93,7 +93,7 @@ async def transfer(request: Call) -> ASGIResponse:
 
 @get("/profiles/{profile_id:str}/reward-item-balances/")
 async def list_balances(request: Call) -> ASGIResponse:
-    """Every reward item of the application, also those of which the fan has none."""
+    """Every reward item of the application, also those of which the fan has none; archived ones where she had some."""
     query = request.query
     caller = await request.caller()
     profile_id = ProfileId(request.part("profile_id"))
@@ -101,7 +101,11 @@ async def list_balances(request: Call) -> ASGIResponse:
     fan = await request.ask(request.desk.queries.fan, caller.client_id, profile_id)
     resources = await request.resources(caller.client_id)
     wanted = set(query.all("reward_item_id"))
-    items = [item for item in resources.game.reward_items.values() if not wanted or item.id in wanted]
+    items = [
+        item
+        for item in resources.game.reward_items.values()
+        if (not wanted or item.id in wanted) and (is_live(item) or item.id in fan.balances)
+    ]
     return request.page(window(query).of(items), lambda item: resources.balance(item, fan))
 
 

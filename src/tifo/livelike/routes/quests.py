@@ -7,7 +7,7 @@ from litestar import get, post
 from litestar.response.base import ASGIResponse
 
 from tifo.engagement.commands import AddQuestRewards, AddQuestTask, CreateQuest, NewQuestReward
-from tifo.engagement.model import Game, Quest
+from tifo.engagement.model import Game, Quest, is_live, live
 from tifo.kernel.errors import NotFound, Rejected
 from tifo.kernel.ids import QuestId, QuestTaskId
 from tifo.livelike.call import Call, answer
@@ -30,7 +30,7 @@ async def list_quests(request: Call) -> ASGIResponse:
     resources = await request.resources(caller.client_id)
     quests = [
         quest
-        for quest in resources.game.quests.values()
+        for quest in (resources.game.quests.values() if ids else live(resources.game.quests))
         if (not ids or quest.id in ids)
         and (status is None or resources.quest_status(quest) == status)
         and query.matches_attributes(quest.attributes)
@@ -67,7 +67,11 @@ async def list_quest_tasks(request: Call) -> ASGIResponse:
     query = request.query
     caller = await request.caller(query.one("client_id"))
     resources = await request.resources(caller.client_id)
-    tasks = [(task, quest) for quest in _asked(resources.game, query.all("quest_id")) for task in quest.tasks]
+    tasks = [
+        (task, quest)
+        for quest in _asked(resources.game, query.all("quest_id"))
+        for task in filter(is_live, quest.tasks)
+    ]
     return request.page(window(query).of(tasks), lambda pair: resources.quest_task(*pair))
 
 
@@ -159,7 +163,7 @@ def _quest(game: Game, quest_id: str) -> Quest:
 
 def _asked(game: Game, quest_ids: list[str]) -> list[Quest]:
     """The named quests, or all."""
-    return [_quest(game, quest_id) for quest_id in dict.fromkeys(quest_ids)] or [*game.quests.values()]
+    return [_quest(game, quest_id) for quest_id in dict.fromkeys(quest_ids)] or live(game.quests)
 
 
 ROUTES = (

@@ -9,13 +9,13 @@ from tifo.engagement.commands import (
     CreateRewardAction,
     CreateRewardItem,
     CreateRewardTable,
-    LinkRewardTable,
     NewEntry,
     RemoveRewardTableEntry,
+    UpdateRewardTable,
 )
-from tifo.engagement.model import Game, RewardTable, RewardTableEntry
+from tifo.engagement.model import Game, RewardTable, RewardTableEntry, live
 from tifo.kernel.errors import NotFound
-from tifo.kernel.ids import RewardItemId, RewardTableEntryId, RewardTableId
+from tifo.kernel.ids import RewardActionId, RewardItemId, RewardTableEntryId, RewardTableId
 from tifo.livelike.call import Call, answer
 from tifo.livelike.documented import takes
 from tifo.livelike.paging import window
@@ -33,7 +33,7 @@ async def list_reward_items(request: Call) -> ASGIResponse:
     query = request.query
     caller = await request.caller(query.one("client_id"))
     resources = await request.resources(caller.client_id)
-    items = [item for item in resources.game.reward_items.values() if query.matches_attributes(item.attributes)]
+    items = [item for item in live(resources.game.reward_items) if query.matches_attributes(item.attributes)]
     return request.page(window(query).of(items), resources.reward_item)
 
 
@@ -61,7 +61,7 @@ async def list_reward_actions(request: Call) -> ASGIResponse:
     query = request.query
     caller = await request.caller(query.one("client_id"))
     resources = await request.resources(caller.client_id)
-    return request.page(window(query).of([*resources.game.reward_actions.values()]), resources.reward_action)
+    return request.page(window(query).of(live(resources.game.actions_by_id)), resources.reward_action)
 
 
 @post("/reward-actions/", operation_class=takes(RewardActionInput))
@@ -77,8 +77,7 @@ async def create_reward_action(request: Call) -> ASGIResponse:
 @get("/reward-actions/{reward_action_id:str}/")
 async def get_reward_action(request: Call) -> ASGIResponse:
     resources = await request.resources((await request.caller()).client_id)
-    wanted = request.part("reward_action_id")
-    action = next((a for a in resources.game.reward_actions.values() if a.id == wanted), None)
+    action = resources.game.actions_by_id.get(RewardActionId(request.part("reward_action_id")))
     if action is None:
         raise NotFound("There is no such reward action.")
     return answer(resources.reward_action(action))
@@ -89,7 +88,7 @@ async def list_reward_tables(request: Call) -> ASGIResponse:
     query = request.query
     caller = await request.caller(query.one("client_id"))
     resources = await request.resources(caller.client_id)
-    return request.page(window(query).of([*resources.game.reward_tables.values()]), resources.reward_table)
+    return request.page(window(query).of(live(resources.game.reward_tables)), resources.reward_table)
 
 
 @post("/reward-tables/", operation_class=takes(RewardTableInput))
@@ -118,7 +117,7 @@ async def link_reward_table(request: Call) -> ASGIResponse:
     """Replaces the programs that the table is linked to."""
     caller = await request.producer()
     body = await request.decoded(_LINKS)
-    command = LinkRewardTable(
+    command = UpdateRewardTable(
         client_id=caller.client_id,
         reward_table_id=RewardTableId(request.part("table_id")),
         program_ids=body.program_ids,
