@@ -94,6 +94,9 @@ class _FanReplay:
     def _commands(self) -> Iterable[tuple[str, datetime, PlayCommand]]:
         """With ids that sort by the time of making: of one batch's rows all have the same time."""
         client_id = self._recorded.profile.client_id
+        # A run as old as an action was started by it, and is again, where these rules let actions start quests.
+        is_automatic = self._working.game.application.automatic_quest_processing
+        by_actions = {each.created_at for each in self._recorded.actions} if is_automatic else set()
         for each in self._recorded.actions:
             invoke = InvokeAction(
                 client_id=client_id,
@@ -104,6 +107,8 @@ class _FanReplay:
             )
             yield each.id, each.created_at, invoke
         for run in self._recorded.starts:
+            if run.created_at in by_actions:
+                continue
             yield run.id, run.created_at, StartQuest(client_id=client_id, profile_id=self._id, quest_id=run.quest_id)
         for row in self._recorded.transfers:
             kind = Credit if row.amount > 0 else Debit
