@@ -41,7 +41,7 @@ def up(
     flush_s: float | None = None,
     flush_events: int | None = None,
     egress_allow: str | None = None,
-    roles: Annotated[str, Parameter(help="Comma-separated: api, relay, loader.")] = ",".join(commands.ROLES),
+    roles: Annotated[str, Parameter(help="Comma-separated: api, relay, loader. None named: all.")] = "",
 ) -> int:
     """Start Tifo: with several roles each in its own process, restarted when it dies."""
     log_to_stderr()
@@ -56,7 +56,7 @@ def up(
             "egress_allow": egress_allow,
         }
     )
-    return commands.up(settings, roles.split(","))
+    return commands.up(settings, [role for role in roles.split(",") if role])
 
 
 @app.command

@@ -1,19 +1,19 @@
-"""What each command does, on the parts that `compose.py` makes. Works whether or not `tifo up` runs."""
+"""What each command does, on the parts that `compose.py` makes. Works whether or not `tifo up` runs.
+
+What only some commands need is imported by them: a command starts three times as quickly without HTTP and the roles.
+"""
 
 import contextlib
 import dataclasses
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tifo.app import compose, metrics, roles
-from tifo.app.audit import run_audit
-from tifo.app.demo.run import Outcome, run_demo
+from tifo.app import compose
 from tifo.app.lines import show_line
 from tifo.app.local import check_port, free_port
 from tifo.app.output import show, show_table, talk
 from tifo.app.settings import Settings
-from tifo.app.supervisor import Supervisor
 from tifo.egress.rules import read_allowed
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Rejected
@@ -22,15 +22,19 @@ from tifo.store.engine import create_application as new_application
 from tifo.store.queries import SqlQueries
 from tifo.workspace.model import SourceType
 
-ROLES = tuple(roles.RUN)
-"""In the order of stopping: the api last but for the loader, which carries what the others accepted."""
+if TYPE_CHECKING:
+    from tifo.app.demo.run import Outcome
 
 
 def up(settings: Settings, wanted: Sequence[str]) -> int:
-    """Runs until SIGTERM or Ctrl-C. One role runs in this process; several under a supervisor."""
+    """Runs until SIGTERM or Ctrl-C. One role runs in this process; several (or none named: all) under a supervisor."""
+    from tifo.app import metrics, roles
+    from tifo.app.supervisor import Supervisor
+
+    wanted = wanted or list(roles.RUN)
     unknown = [role for role in wanted if role not in roles.RUN]
-    if unknown or not wanted:
-        raise Rejected(f"--roles has {unknown[0]!r}: known roles are {', '.join(ROLES)}.", field="roles")
+    if unknown:
+        raise Rejected(f"--roles has {unknown[0]!r}: known roles are {', '.join(roles.RUN)}.", field="roles")
     read_allowed(settings.egress_allow)  # refused here rather than by a role that then restarts for ever
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     if settings.port == 0:
@@ -41,7 +45,7 @@ def up(settings: Settings, wanted: Sequence[str]) -> int:
         check_port(settings.host, settings.port)
     if len(wanted) == 1:
         return roles.run(wanted[0], settings, supervised=supervised)
-    ordered = [role for role in ROLES if role in wanted]
+    ordered = [role for role in roles.RUN if role in wanted]
     if "api" in ordered:
         talk.print(f"Tifo is at http://{settings.host}:{settings.port}, its data in {settings.data}. Ctrl-C stops it.")
     counting = metrics.fresh_folder(settings.data)
@@ -52,6 +56,8 @@ def up(settings: Settings, wanted: Sequence[str]) -> int:
 
 def demo(*, fans: int, seed: int, as_json: bool) -> int:
     """1 where anything differs from what the script says."""
+    from tifo.app.demo.run import run_demo
+
     outcome = run_demo(fans=fans, seed=seed)
     if as_json:
         show(dataclasses.asdict(outcome), as_json=True)
@@ -60,7 +66,7 @@ def demo(*, fans: int, seed: int, as_json: bool) -> int:
     return 1 if outcome.differences else 0
 
 
-def _show_outcome(outcome: Outcome) -> None:
+def _show_outcome(outcome: "Outcome") -> None:
     show_table(
         [
             {"table": table, "rows": outcome.rows.get(table, 0), "expected": expected}
@@ -137,6 +143,8 @@ def query(settings: Settings, sql: str) -> list[dict[str, Any]]:
 
 
 def audit(settings: Settings) -> dict[str, Any]:
+    from tifo.app.audit import run_audit
+
     return run_audit(settings)
 
 

@@ -1,53 +1,74 @@
-"""The parts, put together by the settings: the only place that knows which implementation stands behind a contract."""
+"""The parts, put together by the settings: the only place that knows which implementation stands behind a contract.
 
-import aiohttp
+A part's module is imported when the part is made: HTTP, DuckDB and the log take most of a second, and few commands need
+all of them.
+"""
+
+from typing import TYPE_CHECKING
 
 from tifo.app.settings import Settings
-from tifo.egress.guard import guarded_connector
-from tifo.egress.rules import read_allowed
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import uuid7
-from tifo.source.endpoint import open_session
-from tifo.store.catalog import SqlCatalog
 from tifo.store.database import Database, open_sqlite
-from tifo.store.facts import SqlFactFeed
-from tifo.store.sqlite_log import SqliteEventLog
-from tifo.store.webhooks_in import SqlWebhookInbox
-from tifo.warehouses.duckdb import DuckdbWarehouse
+
+if TYPE_CHECKING:
+    import aiohttp
+
+    from tifo.store.catalog import SqlCatalog
+    from tifo.store.facts import SqlFactFeed
+    from tifo.store.sqlite_log import SqliteEventLog
+    from tifo.store.webhooks_in import SqlWebhookInbox
+    from tifo.warehouses.duckdb import DuckdbWarehouse
 
 
 def open_state(settings: Settings) -> Database:
     return open_sqlite(settings.database)
 
 
-def catalog_of(database: Database) -> SqlCatalog:
+def catalog_of(database: Database) -> "SqlCatalog":
+    from tifo.store.catalog import SqlCatalog
+
     return SqlCatalog(database, system_clock, uuid7)
 
 
-def facts_of(database: Database) -> SqlFactFeed:
+def facts_of(database: Database) -> "SqlFactFeed":
+    from tifo.store.facts import SqlFactFeed
+
     return SqlFactFeed(database)
 
 
-def inbox_of(database: Database) -> SqlWebhookInbox:
+def inbox_of(database: Database) -> "SqlWebhookInbox":
+    from tifo.store.webhooks_in import SqlWebhookInbox
+
     return SqlWebhookInbox(database)
 
 
-def open_log(settings: Settings) -> SqliteEventLog:
+def open_log(settings: Settings) -> "SqliteEventLog":
     """To append; only one process at a time may."""
+    from tifo.store.sqlite_log import SqliteEventLog
+
     return SqliteEventLog(settings.log)
 
 
-def open_log_reader(settings: Settings) -> SqliteEventLog:
+def open_log_reader(settings: Settings) -> "SqliteEventLog":
+    from tifo.store.sqlite_log import SqliteEventLog
+
     return SqliteEventLog(settings.log, read_only=True)
 
 
-def open_warehouse(settings: Settings) -> DuckdbWarehouse:
+def open_warehouse(settings: Settings) -> "DuckdbWarehouse":
+    from tifo.warehouses.duckdb import DuckdbWarehouse
+
     return DuckdbWarehouse(settings.warehouse)
 
 
-def outside_session(settings: Settings) -> aiohttp.ClientSession:
+def outside_session(settings: Settings) -> "aiohttp.ClientSession":
     """For every address that someone configured; open it in the event loop."""
+    from tifo.egress.guard import guarded_connector
+    from tifo.egress.rules import read_allowed
+    from tifo.source.endpoint import open_session
+
     return open_session(guarded_connector(read_allowed(settings.egress_allow)))
 
 

@@ -17,6 +17,7 @@ from tifo.engagement.model import (
     Definition,
     EarnedBadge,
     InvokedAction,
+    Leaderboard,
     Profile,
     Program,
     Quest,
@@ -31,6 +32,7 @@ from tifo.engagement.model import (
 from tifo.kernel.ids import (
     BadgeId,
     ClientId,
+    LeaderboardId,
     ProfileId,
     ProgramId,
     QuestId,
@@ -247,13 +249,34 @@ class AddQuestRewards(Command[Quest], frozen=True, kw_only=True):
     rewards: tuple[NewQuestReward, ...]
 
 
+class CreateLeaderboard(Create[Leaderboard], frozen=True, kw_only=True):
+    """Linked to the given programs, or to the default one where none is given. 409 where the custom id is taken."""
+
+    reward_item_id: RewardItemId
+    custom_id: str | None = None
+    program_ids: tuple[ProgramId, ...] = ()
+    is_locked: bool = False
+    attributes: Attributes = ()
+
+
+class UpdateLeaderboard(Command[Leaderboard], frozen=True, kw_only=True):
+    """None leaves a field as it is. Locking keeps the standings of this moment; unlocking shows the present ones."""
+
+    leaderboard_id: LeaderboardId
+    name: str | None = None
+    custom_id: str | None = None
+    program_ids: tuple[ProgramId, ...] | None = None
+    is_locked: bool | None = None
+    attributes: Attributes | None = None
+
+
 class RemoveQuestReward(Command[Quest], frozen=True, kw_only=True):
     """A claim from now on does not pay it."""
 
     quest_reward_id: QuestRewardId
 
 
-Archivable = Literal["program", "reward_item", "reward_action", "reward_table", "badge", "quest"]
+Archivable = Literal["program", "reward_item", "reward_action", "reward_table", "badge", "quest", "leaderboard"]
 
 
 class Archive(Command[Definition], frozen=True, kw_only=True):
@@ -288,6 +311,8 @@ DefinitionCommand = (
     | RemoveQuestTask
     | AddQuestRewards
     | RemoveQuestReward
+    | CreateLeaderboard
+    | UpdateLeaderboard
     | Archive
 )
 

@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import singledispatch
 from typing import Any, TypeVar
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import UNSET
 
+from tifo.engagement import leaderboards
 from tifo.engagement.commands import (
     AddQuestRewards,
     AddQuestTask,
@@ -51,6 +51,7 @@ from tifo.engagement.model import (
     Defined,
     Definition,
     Game,
+    Leaderboard,
     Program,
     Quest,
     QuestReward,
@@ -63,6 +64,7 @@ from tifo.engagement.model import (
     RewardTableEntry,
     is_live,
 )
+from tifo.engagement.references import chosen_id, known
 from tifo.engagement.values import check_amount, check_decimal, check_text, decimal_text
 from tifo.kernel.errors import Conflict, NotFound, Rejected
 from tifo.kernel.ids import (
@@ -132,7 +134,9 @@ def _(command: UpdateApplication, game: Game, _now: datetime, _new_id: NewId) ->
 
 @_define.register
 def _(command: CreateProgram, game: Game, now: datetime, new_id: NewId) -> Program:
-    return Program(id=ProgramId(_id(command.id, game, new_id)), name=command.name, key=command.key, created_at=now)
+    return Program(
+        id=ProgramId(chosen_id(command.id, game, new_id)), name=command.name, key=command.key, created_at=now
+    )
 
 
 @_define.register
@@ -143,7 +147,7 @@ def _(command: UpdateProgram, game: Game, _now: datetime, _new_id: NewId) -> Pro
 @_define.register
 def _(command: CreateRewardItem, game: Game, now: datetime, new_id: NewId) -> RewardItem:
     return RewardItem(
-        id=RewardItemId(_id(command.id, game, new_id)),
+        id=RewardItemId(chosen_id(command.id, game, new_id)),
         name=command.name,
         key=command.key,
         created_at=now,
@@ -159,7 +163,7 @@ def _(command: UpdateRewardItem, game: Game, _now: datetime, _new_id: NewId) -> 
 @_define.register
 def _(command: CreateRewardAction, game: Game, now: datetime, new_id: NewId) -> RewardAction:
     return RewardAction(
-        id=RewardActionId(_id(command.id, game, new_id)),
+        id=RewardActionId(chosen_id(command.id, game, new_id)),
         key=command.key,
         name=command.name,
         created_at=now,
@@ -169,14 +173,14 @@ def _(command: CreateRewardAction, game: Game, now: datetime, new_id: NewId) -> 
 
 @_define.register
 def _(command: UpdateRewardAction, game: Game, _now: datetime, _new_id: NewId) -> RewardAction:
-    action: RewardAction = _known(game.actions_by_id, command.reward_action_id, "reward action", "reward_action_id")
+    action: RewardAction = known(game.actions_by_id, command.reward_action_id, "reward action", "reward_action_id")
     return _changed(action, command, "name", "description")
 
 
 @_define.register
 def _(command: CreateRewardTable, game: Game, now: datetime, new_id: NewId) -> RewardTable:
     return RewardTable(
-        id=RewardTableId(_id(command.id, game, new_id)),
+        id=RewardTableId(chosen_id(command.id, game, new_id)),
         name=command.name,
         key=command.key,
         created_at=now,
@@ -224,7 +228,7 @@ def _(command: RemoveRewardTableEntry, game: Game, _now: datetime, _new_id: NewI
 @_define.register
 def _(command: CreateBadge, game: Game, now: datetime, new_id: NewId) -> Badge:
     return Badge(
-        id=BadgeId(_id(command.id, game, new_id)),
+        id=BadgeId(chosen_id(command.id, game, new_id)),
         name=command.name,
         key=command.key,
         created_at=now,
@@ -237,7 +241,7 @@ def _(command: CreateBadge, game: Game, now: datetime, new_id: NewId) -> Badge:
 
 @_define.register
 def _(command: UpdateBadge, game: Game, _now: datetime, _new_id: NewId) -> Badge:
-    badge: Badge = _known(game.badges, command.badge_id, "badge", "badge_id")
+    badge: Badge = known(game.badges, command.badge_id, "badge", "badge_id")
     badge = _changed(badge, command, "name", "key", "description", "image_url", "attributes")
     if command.progressions is not UNSET:
         badge = msgspec.structs.replace(badge, progressions=_progressions(command.progressions))
@@ -247,7 +251,7 @@ def _(command: UpdateBadge, game: Game, _now: datetime, _new_id: NewId) -> Badge
 @_define.register
 def _(command: CreateQuest, game: Game, now: datetime, new_id: NewId) -> Quest:
     return Quest(
-        id=QuestId(_id(command.id, game, new_id)),
+        id=QuestId(chosen_id(command.id, game, new_id)),
         name=command.name,
         key=command.key,
         created_at=now,
@@ -274,10 +278,8 @@ def _(command: UpdateQuest, game: Game, _now: datetime, new_id: NewId) -> Quest:
 @_define.register
 def _(command: AddQuestTask, game: Game, now: datetime, new_id: NewId) -> Quest:
     quest = _quest(game, command.quest_id)
-    if command.id is not None and command.id in game.quest_of_task:
-        raise Conflict(f"There is a quest task {command.id!r} already.", field="id")
     task = QuestTask(
-        id=QuestTaskId(_checked_id(command.id) or new_id()),
+        id=QuestTaskId(chosen_id(command.id, game, new_id)),
         name=command.name,
         key=command.key,
         created_at=now,
@@ -322,16 +324,18 @@ def _(command: RemoveQuestReward, game: Game, _now: datetime, _new_id: NewId) ->
     raise NotFound(f"There is no quest reward {command.quest_reward_id!r:.100} in this application.", field="id")
 
 
+for _rule in (leaderboards.create, leaderboards.change):
+    _define.register(_rule)
+
+
 @_define.register
 def _(command: Archive, game: Game, now: datetime, _new_id: NewId) -> Definition:
-    definition: Program | RewardItem | RewardAction | RewardTable | Badge | Quest | None = _of_kind(
-        game, command.kind
-    ).get(command.id)
+    definition: Any = _of_kind(game, command.kind).get(command.id)
     if definition is None:
         what = command.kind.replace("_", " ")
         raise NotFound(f"There is no {what} {command.id!r:.100} in this application.", field="id")
     if not is_live(definition):
-        return definition
+        return definition  # type: ignore[no-any-return]  # of the kind that was asked for
     users = list(_users(game, definition))
     if users:
         raise Conflict(
@@ -339,7 +343,7 @@ def _(command: Archive, game: Game, now: datetime, _new_id: NewId) -> Definition
             " Take it out there first.",
             code="in_use",
         )
-    return msgspec.structs.replace(definition, archived_at=now)
+    return msgspec.structs.replace(definition, archived_at=now)  # type: ignore[no-any-return]  # likewise
 
 
 def _of_kind(game: Game, kind: str) -> Mapping[Any, Any]:
@@ -350,6 +354,7 @@ def _of_kind(game: Game, kind: str) -> Mapping[Any, Any]:
         "reward_table": game.reward_tables,
         "badge": game.badges,
         "quest": game.quests,
+        "leaderboard": game.leaderboards,
     }
     return kinds[kind]
 
@@ -370,6 +375,9 @@ def _users(game: Game, used: Any) -> Iterator[str]:
         actions = {task.reward_action_key for task in quest.tasks if is_live(task)}
         if used.id in items | set(quest.badge_ids) or not actions.isdisjoint(_names(used)):
             yield f"the quest {quest.name!r}"
+    for board in game.leaderboards.values():
+        if used.id in {board.reward_item_id, *board.program_ids}:
+            yield f"the leaderboard {board.name!r}"
 
 
 def _names(used: Any) -> set[str]:
@@ -386,6 +394,11 @@ def _check(definition: Any, _game: Game) -> Any:
 def _(application: Application, _game: Game) -> Application:
     check_text(application.name, "name")
     return application
+
+
+@_check.register
+def _(board: Leaderboard, game: Game) -> Leaderboard:
+    return _named(board, game.leaderboards)
 
 
 @_check.register
@@ -413,10 +426,10 @@ def _(table: RewardTable, game: Game) -> RewardTable:
     _few(table.entries, "entries")
     _few(table.program_ids, "program_ids")
     for program_id in table.program_ids:
-        _known(game.programs, program_id, "program", "program_ids")
+        known(game.programs, program_id, "program", "program_ids")
     for entry in table.entries:
         _item(game, entry.reward_item_id)
-        _known(game.reward_actions, entry.action_key, "reward action", "action")
+        known(game.reward_actions, entry.action_key, "reward action", "action")
         check_amount(entry.reward_item_amount, "reward_item_amount")
         _check_limits(entry.rate_limit, entry.reward_limit)
     return _named(table, game.reward_tables)
@@ -439,14 +452,14 @@ def _(quest: Quest, game: Game) -> Quest:
     if len(quest.badge_ids) > MAX_QUEST_BADGES:
         raise Rejected(f"Quest can't have more than {MAX_QUEST_BADGES} Badges", field="badge_ids")
     for badge_id in quest.badge_ids:
-        _known(game.badges, badge_id, "badge", "badge_ids")
+        known(game.badges, badge_id, "badge", "badge_ids")
     for reward in quest.rewards:
         _item(game, reward.reward_item_id)
         check_amount(reward.reward_item_amount, "reward_item_amount")
     tasks = {task.id: task for task in quest.tasks}
     for task in filter(is_live, quest.tasks):
         if task.reward_action_key is not None:
-            _known(game.reward_actions, task.reward_action_key, "reward action", "reward_action_key")
+            known(game.reward_actions, task.reward_action_key, "reward action", "reward_action_key")
         _named(task, tasks)
     return _named(quest, game.quests)
 
@@ -499,21 +512,6 @@ def _changed(definition: S, command: Any, *names: str) -> S:
     return msgspec.structs.replace(definition, **given)
 
 
-def _id(chosen: str | None, game: Game, new_id: NewId) -> str:
-    if chosen is not None and any(definition.id == chosen for definition in game.definitions):
-        raise Conflict(f"There is a definition with the id {chosen!r} already.", field="id")
-    return _checked_id(chosen) or new_id()
-
-
-def _checked_id(chosen: str | None) -> str | None:
-    if chosen is None:
-        return None
-    try:
-        return str(UUID(chosen))
-    except ValueError as exc:
-        raise Rejected(f"{chosen!r:.100} is no UUID.", field="id") from exc
-
-
 def _entry(new: NewEntry, new_id: NewId) -> RewardTableEntry:
     return RewardTableEntry(
         id=new.id or RewardTableEntryId(new_id()),
@@ -541,17 +539,17 @@ def _rewards(new: Iterable[NewQuestReward], new_id: NewId) -> tuple[QuestReward,
 
 
 def _program(game: Game, program_id: ProgramId) -> Program:
-    program: Program = _known(game.programs, program_id, "program", "program_id")
+    program: Program = known(game.programs, program_id, "program", "program_id")
     return program
 
 
 def _item(game: Game, item_id: RewardItemId) -> RewardItem:
-    item: RewardItem = _known(game.reward_items, item_id, "reward item", "reward_item_id")
+    item: RewardItem = known(game.reward_items, item_id, "reward item", "reward_item_id")
     return item
 
 
 def _table(game: Game, table_id: RewardTableId) -> RewardTable:
-    table: RewardTable = _known(game.reward_tables, table_id, "reward table", "reward_table_id")
+    table: RewardTable = known(game.reward_tables, table_id, "reward table", "reward_table_id")
     return table
 
 
@@ -563,7 +561,7 @@ def _entry_of(table: RewardTable, entry_id: RewardTableEntryId) -> RewardTableEn
 
 
 def _quest(game: Game, quest_id: QuestId) -> Quest:
-    quest: Quest = _known(game.quests, quest_id, "quest", "quest_id")
+    quest: Quest = known(game.quests, quest_id, "quest", "quest_id")
     return quest
 
 
@@ -587,13 +585,6 @@ T = TypeVar("T")
 def _once(ids: Iterable[T]) -> tuple[T, ...]:
     """Each once: a table that is linked twice to a program would pay twice."""
     return tuple(dict.fromkeys(ids))
-
-
-def _known(things: Mapping[Any, Any], key: str, what: str, field: str) -> Any:
-    """The live one."""
-    if key not in things or not is_live(things[key]):
-        raise NotFound(f"There is no {what} {key!r:.100} in this application.", field=field)
-    return things[key]
 
 
 def _few(parts: tuple[Any, ...], field: str) -> None:

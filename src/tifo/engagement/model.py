@@ -13,6 +13,7 @@ from tifo.kernel.ids import (
     ClientId,
     EarnedBadgeId,
     InvokedActionId,
+    LeaderboardId,
     ProfileId,
     ProgramId,
     QuestId,
@@ -160,7 +161,22 @@ class Quest(Defined, frozen=True, kw_only=True, tag_field="kind", tag="quest"):
     attributes: Attributes = ()
 
 
-Definition = Application | Program | RewardItem | RewardAction | RewardTable | Badge | Quest
+class Leaderboard(Defined, frozen=True, kw_only=True, tag_field="kind", tag="leaderboard"):
+    """Fans by their balance of one reward item; shown with the programs that it is linked to.
+
+    A locked one shows what it held when it was locked. An archived one is in no list and at no address.
+    """
+
+    id: LeaderboardId
+    reward_item_id: RewardItemId
+    custom_id: str | None = None
+    """Unique among the application's leaderboards."""
+    program_ids: tuple[ProgramId, ...] = ()
+    is_locked: bool = False
+    attributes: Attributes = ()
+
+
+Definition = Application | Program | RewardItem | RewardAction | RewardTable | Badge | Quest | Leaderboard
 """What the store keeps as one document each. The whole of a table or quest is one definition."""
 
 
@@ -196,6 +212,9 @@ class Game:
         self.reward_tables = {d.id: d for d in definitions if isinstance(d, RewardTable)}
         self.badges = {d.id: d for d in definitions if isinstance(d, Badge)}
         self.quests = {d.id: d for d in definitions if isinstance(d, Quest)}
+        self.leaderboards = {d.id: d for d in definitions if isinstance(d, Leaderboard) and is_live(d)}
+        self.ranked_items = frozenset(b.reward_item_id for b in self.leaderboards.values() if not b.is_locked)
+        """Those whose balances move a leaderboard."""
         self.quest_of_task = {t.id: q.id for q in self.quests.values() for t in q.tasks}
         self.entries: dict[tuple[ProgramId, str], list[tuple[RewardTable, RewardTableEntry]]] = {}
         """What an action pays in a program."""

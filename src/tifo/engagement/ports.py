@@ -9,19 +9,24 @@ import msgspec
 
 from tifo.engagement.commands import Command
 from tifo.engagement.facts import AnyFact
+from tifo.engagement.leaderboards import Standing
 from tifo.engagement.model import (
     Application,
+    Attributes,
     EarnedBadge,
     Fan,
     Game,
     InvokedAction,
+    Leaderboard,
     Profile,
     Transaction,
+    TransactionKind,
     UserQuest,
 )
 from tifo.kernel.ids import (
     BadgeId,
     ClientId,
+    LeaderboardId,
     ProfileId,
     ProgramId,
     QuestId,
@@ -80,13 +85,52 @@ class Engine(Protocol):
         """
 
 
+COUNTED = 10_000
+"""Lists are counted so far: the cost of a page must not grow with its list."""
+
+
+class Anchor(NamedTuple):
+    """Where a page begins: behind one row of the list, so that rows added or removed since shift nothing."""
+
+    before: int | None = None
+    """The rows that follow, in the order of the list, the row at this position."""
+    after: int | None = None
+    """The page that ends right in front of the row at this position."""
+
+
+NOWHERE = Anchor()
+"""Then the page's number tells where it begins."""
+
+
 class Page(msgspec.Struct, Generic[T_co], frozen=True):
     """One page of a list; `number` counts from 1."""
 
     count: int
+    """At most `COUNTED` where the list is not in memory."""
     results: Sequence[T_co]
     number: int
     size: int
+    first: int | None = None
+    """The positions of the first and the last row, for anchors; None where the list has none."""
+    last: int | None = None
+    more: bool | None = None
+    """Whether rows follow; None where `count` tells."""
+
+
+class InvokedFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Every given field narrows; several values of one field widen, but all of `attributes` must be there."""
+
+    profile_ids: Sequence[ProfileId] = ()
+    program_id: ProgramId | None = None
+    reward_action_keys: Sequence[str] = ()
+    codes: Sequence[str] = ()
+    attributes: Attributes = ()
+    since: datetime | None = None
+    until: datetime | None = None
+    oldest_first: bool = False
+
+
+EARNED = (TransactionKind.REWARD_TABLE, TransactionKind.QUEST)
 
 
 class TransactionFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,11 +141,28 @@ class TransactionFilter(msgspec.Struct, frozen=True, kw_only=True):
     reward_action_keys: Sequence[str] = ()
     created_since: datetime | None = None
     created_until: datetime | None = None
-    earned_only: bool = True
-    """Rewards of tables and quests only, which is what LiveLike's reward-transactions list."""
+    kinds: Sequence[TransactionKind] = EARNED
+    """LiveLike's reward-transactions list what was earned. None given: all kinds."""
 
 
-class Queries(Protocol):
+class Standings(Protocol):
+    """Where fans stand: exact, and of the same commit as their balances. Methods block.
+
+    On a leaderboard are all fans who ever had some of its item, also those who have 0 left. The order is by score,
+    the highest first, then by profile id.
+    """
+
+    def client_of_leaderboard(self, leaderboard_id: LeaderboardId) -> ClientId:
+        """`NotFound` for an id of none, also for a deleted one."""
+
+    def standings(self, leaderboard: Leaderboard, *, page: int = 1, size: int = 20) -> Page[Standing]: ...
+    def standings_of(self, leaderboard: Leaderboard, profile_ids: Sequence[ProfileId]) -> Sequence[Standing]:
+        """In their order. Fans who are not on it are not in the answer."""
+
+    def standings_count(self, leaderboard: Leaderboard) -> int: ...
+
+
+class Queries(Standings, Protocol):
     """Reads, for routes. Methods block; call them off the event loop. Lists are newest first and stable.
 
     `NotFound` where the client id is unknown; a profile of another application is not found either.
@@ -128,17 +189,10 @@ class Queries(Protocol):
         size: int = 20,
     ) -> Page[UserQuest]: ...
     def transactions(
-        self, client_id: ClientId, where: TransactionFilter, *, page: int = 1, size: int = 20
+        self, client_id: ClientId, where: TransactionFilter, *, page: int = 1, size: int = 20, anchor: Anchor = NOWHERE
     ) -> Page[Transaction]: ...
     def invoked_actions(
-        self,
-        client_id: ClientId,
-        *,
-        profile_ids: Sequence[ProfileId] = (),
-        program_id: ProgramId | None = None,
-        reward_action_keys: Sequence[str] = (),
-        page: int = 1,
-        size: int = 20,
+        self, client_id: ClientId, where: InvokedFilter, *, page: int = 1, size: int = 20, anchor: Anchor = NOWHERE
     ) -> Page[InvokedAction]: ...
     def earned_badges(
         self,
@@ -148,6 +202,7 @@ class Queries(Protocol):
         badge_id: BadgeId | None = None,
         page: int = 1,
         size: int = 20,
+        anchor: Anchor = NOWHERE,
     ) -> Page[EarnedBadge]: ...
 
 

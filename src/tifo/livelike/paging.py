@@ -1,9 +1,13 @@
-"""LiveLike's list envelope: `count`, `next`, `previous`, `results`."""
+"""LiveLike's list envelope: `count`, `next`, `previous`, `results`.
+
+`?page=2` counts pages as they are now. The addresses in `next` and `previous` carry an anchor as well (`before` or
+`after`, with the row that they start from): whoever follows them sees each row once, whatever is added meanwhile.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from tifo.engagement.ports import Page
+from tifo.engagement.ports import Anchor, Page
 from tifo.kernel.errors import NotFound
 from tifo.livelike.links import Links
 from tifo.livelike.query import Query
@@ -11,6 +15,10 @@ from tifo.livelike.query import Query
 DEFAULT_SIZE = 20
 MAX_SIZE = 100
 MAX_PAGE = 10_000_000
+GREATEST_POSITION = 2**63 - 1
+"""Of a row in a database."""
+_GREATEST_ID = 2**128 - 1
+_PLACE = frozenset({"page", "offset", "before", "after"})
 
 T = TypeVar("T")
 
@@ -22,6 +30,7 @@ class Window(NamedTuple):
     size: int
 
     def of(self, items: Sequence[T]) -> Page[T]:
+        """Of a list that grows at its end only."""
         start = (self.page - 1) * self.size
         return Page(count=len(items), results=items[start : start + self.size], number=self.page, size=self.size)
 
@@ -37,18 +46,57 @@ def window(query: Query) -> Window:
     return Window(skipped // size + 1, size)
 
 
+def anchor(query: Query, *, at_most: int = GREATEST_POSITION) -> Anchor:
+    before, after = query.one("before"), query.one("after")
+    if before is not None and after is not None:
+        raise NotFound("Invalid page: give before or after, not both.")
+    return Anchor(_position(before, at_most), _position(after, at_most))
+
+
+def anchored(query: Query, newest_first: Sequence[T], position: Callable[[T], int]) -> Page[T]:
+    """A page of a list in memory that grows at its front; positions fall from row to row."""
+    page, size = window(query)
+    before, after = anchor(query, at_most=_GREATEST_ID)
+    if before is not None:
+        start = next((n for n, row in enumerate(newest_first) if position(row) < before), len(newest_first))
+    elif after is not None:
+        start = max(0, sum(position(row) > after for row in newest_first) - size)
+    else:
+        start = (page - 1) * size
+    rows = newest_first[start : start + size]
+    return Page(
+        count=len(newest_first),
+        results=rows,
+        number=page,
+        size=size,
+        first=position(rows[0]) if rows else None,
+        last=position(rows[-1]) if rows else None,
+        more=start + size < len(newest_first),
+    )
+
+
 def envelope(page: Page[T], shape: Callable[[T], Any], links: Links, path: str, query: Query) -> dict[str, Any]:
-    kept = [pair for pair in query.pairs if pair[0] not in {"page", "offset"}]
+    kept = [pair for pair in query.pairs if pair[0] not in _PLACE]
 
-    def address(number: int) -> str:
-        return links.page(path, [*kept, ("page", str(number))])
+    def address(number: int, **edge: int | None) -> str:
+        place = [(name, str(position)) for name, position in edge.items() if position is not None]
+        return links.page(path, [*kept, ("page", str(number)), *place])
 
+    more = page.number * page.size < page.count if page.more is None else page.more
     return {
         "count": page.count,
-        "next": address(page.number + 1) if page.number * page.size < page.count else None,
-        "previous": address(page.number - 1) if page.number > 1 else None,
+        "next": address(page.number + 1, before=page.last) if more else None,
+        "previous": address(page.number - 1, after=page.first) if page.number > 1 else None,
         "results": [shape(item) for item in page.results],
     }
+
+
+def _position(text: str | None, at_most: int) -> int | None:
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(at_most)) and int(text) <= at_most):
+        raise NotFound("Invalid page.")
+    return int(text)
 
 
 def _number(text: str, *, at_least: int = 1, at_most: int | None = None) -> int:

@@ -1,10 +1,10 @@
 """The query string: repeated names, stray `&`, times and attribute filters as LiveLike's SDK writes them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from urllib.parse import parse_qsl
 
-from tifo.engagement.model import Attributes
+from tifo.engagement.model import Attribute, Attributes
 from tifo.kernel.clock import from_iso
 from tifo.kernel.errors import Rejected
 
@@ -51,14 +51,11 @@ class Query:
         except (ValueError, OverflowError) as exc:
             raise Rejected(f"{value[:64]!r} is no ISO 8601 time.", field=name) from exc
 
+    def attributes(self) -> Attributes:
+        """Each `attributes=key:value`; the value may hold colons."""
+        pairs = (pair.partition(":") for pair in self.all("attributes"))
+        return tuple(Attribute(key=key, value=value) for key, _, value in pairs)
+
     def matches_attributes(self, attributes: Attributes) -> bool:
         """Whether every `attributes=key:value` is among them."""
-        have = {(a.key, a.value) for a in attributes}
-        wanted: Iterable[tuple[str, str, str]] = (pair.partition(":") for pair in self.all("attributes"))
-        return all((key, value) in have for key, _, value in wanted)
-
-    def refuse(self, *names: str) -> None:
-        """Filters of LiveLike that are not served: a wrong answer would be worse than none."""
-        for name in names:
-            if self.one(name) is not None:
-                raise Rejected("This filter is not supported; leave it out.", field=name)
+        return set(self.attributes()) <= set(attributes)

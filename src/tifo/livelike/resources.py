@@ -33,6 +33,7 @@ from tifo.engagement.rules import quest_status
 from tifo.kernel.clock import to_iso
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import ClientId, ProfileId, QuestTaskId, RewardItemId
+from tifo.livelike.leaderboards import leaderboard
 from tifo.livelike.links import Links
 
 Resource = dict[str, Any]
@@ -65,7 +66,11 @@ class Resources:
             "title": program.name,
             "created_at": to_iso(program.created_at),
             "is_default": program.id == self._game.application.default_program_id,
-            "leaderboards": [],
+            "leaderboards": [
+                leaderboard(board, self, self._links)
+                for board in self._game.leaderboards.values()
+                if program.id in board.program_ids
+            ],
         }
 
     def reward_item(self, item: RewardItem) -> Resource:
@@ -168,11 +173,11 @@ class Resources:
             "badge": self.badge(_known(self._game.badges, earned.badge_id)),
         }
 
-    def badge_profile(self, earned: EarnedBadge, profile: Profile) -> Resource:
+    def badge_profile(self, earned: EarnedBadge, profile: Profile, *, in_full: bool) -> Resource:
         return {
             "badge_id": earned.badge_id,
             "awarded_at": to_iso(earned.awarded_at),
-            "profile": self.profile(profile),
+            "profile": self.profile(profile) if in_full else self.profile_seen_by_others(profile),
             "earned_badge_url": self._earned_badge_url(earned),
         }
 
@@ -299,19 +304,26 @@ class Resources:
             "attributes": transaction.attributes,
         }
 
-    def transfer(self, sent: Transaction, profiles: Mapping[ProfileId, Profile]) -> Resource:
-        recipient = sent.counterpart_profile_id
+    def transfer(self, row: Transaction, profiles: Mapping[ProfileId, Profile]) -> Resource:
+        """Of either side's row."""
+        sender, recipient = row.profile_id, row.counterpart_profile_id
+        if row.kind is TransactionKind.TRANSFER_RECEIVED and recipient is not None:
+            sender, recipient = recipient, sender
         return {
-            "id": sent.transfer_id,
-            "created_at": to_iso(sent.created_at),
-            "reward_item_id": sent.reward_item_id,
-            "reward_item_name": self._item_name(sent.reward_item_id),
-            "reward_item_amount": abs(sent.amount),
-            "sender_profile_id": sent.profile_id,
-            "sender_profile_name": _nickname(profiles, sent.profile_id),
+            "id": row.transfer_id,
+            "created_at": to_iso(row.created_at),
+            "reward_item_id": row.reward_item_id,
+            "reward_item_name": self._item_name(row.reward_item_id),
+            "reward_item_amount": abs(row.amount),
+            "sender_profile_id": sender,
+            "sender_profile_name": _nickname(profiles, sender),
             "recipient_profile_id": recipient,
             "recipient_profile_name": _nickname(profiles, recipient) if recipient else None,
         }
+
+    def profile_seen_by_others(self, profile: Profile) -> Resource:
+        """What a fan may know of another: not the integrator's id and data."""
+        return {**self.profile(profile), "custom_id": None, "custom_data": None, "attributes": []}
 
     def profile(self, profile: Profile) -> Resource:
         return profile_resource(profile, self._links)
@@ -433,6 +445,9 @@ def application(app: Application, links: Links) -> Resource:
         "user_quests_url_template": f"{links.to('user-quests')}?profile_id={{profile_id}}",
         "user_quest_detail_url_template": links.to("user-quests", "{user_quest_id}"),
         "user_quest_rewards_url": links.to("user-quest-rewards"),
+        "leaderboard_detail_url_template": links.to("leaderboards", "{leaderboard_id}"),
+        "profile_leaderboards_url_template": links.to("profiles", "{profile_id}", "leaderboards"),
+        "profile_leaderboard_views_url_template": links.to("profiles", "{profile_id}", "leaderboard-views"),
         "user_quest_task_progress_url": links.to("user-quest-task-progress"),
     }
 

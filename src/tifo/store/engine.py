@@ -25,6 +25,7 @@ from tifo.kernel.ids import ClientId, NewId, ProfileId, ProgramId
 from tifo.store import rows as r
 from tifo.store import tables as t
 from tifo.store.database import Database, to_micros
+from tifo.store.scores import write_scores
 
 A = TypeVar("A")
 _DEFINES: tuple[type, ...] = (*get_args(DefinitionCommand), ApplyDefinitions)
@@ -139,6 +140,7 @@ class _Batch:
             except TifoError as error:
                 self.results[number] = error
         written.fans = {fan_id: fan for fan_id, fan in working.fans.items() if before.get(fan_id) is not fan}
+        write_scores(self.connection, working.game, written.definitions.values(), written.decisions, before)
         _write(self.connection, client_id, written, before)
 
     def _once(self, asked: _Asked, working: Working, written: "_Written") -> object:

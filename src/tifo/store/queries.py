@@ -1,25 +1,35 @@
-"""Reads for routes, on SQL. Lists are newest first, and stand still for what was there: rows are only ever added."""
+"""Reads for routes, on SQL. Lists are newest first. A page that is asked for by an anchor stands still, whatever is
+added or removed, and costs the same however deep it lies; a list is counted so far as `COUNTED` only.
+"""
 
 import hmac
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from datetime import datetime
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Select, func, select
 
 from tifo.engagement.model import EarnedBadge, Fan, Game, InvokedAction, Profile, Transaction, UserQuest
-from tifo.engagement.ports import Page, TransactionFilter
+from tifo.engagement.ports import COUNTED, NOWHERE, Anchor, InvokedFilter, Page, TransactionFilter
 from tifo.kernel.errors import NotFound
-from tifo.kernel.ids import BadgeId, ClientId, ProfileId, ProgramId, QuestId, UserQuestId
+from tifo.kernel.ids import BadgeId, ClientId, ProfileId, QuestId, UserQuestId
 from tifo.store import rows as r
 from tifo.store import tables as t
 from tifo.store.database import Database, to_micros
 from tifo.store.engine import Games, token_digest
+from tifo.store.scores import SqlStandings
 
 T = TypeVar("T")
-_EARNED = ("reward_table", "quest")
 
 
-class SqlQueries:
+class Window(NamedTuple):
+    page: int
+    size: int
+    anchor: Anchor
+    oldest_first: bool = False
+
+
+class SqlQueries(SqlStandings):
     """Implements `engagement.ports.Queries`."""
 
     def __init__(self, database: Database) -> None:
@@ -90,37 +100,31 @@ class SqlQueries:
         return Page(self._count(query), found, page, size)
 
     def transactions(
-        self, client_id: ClientId, where: TransactionFilter, *, page: int = 1, size: int = 20
+        self, client_id: ClientId, where: TransactionFilter, *, page: int = 1, size: int = 20, anchor: Anchor = NOWHERE
     ) -> Page[Transaction]:
         c = t.transactions.c
-        query = select(c.body).where(c.client_id == client_id)
+        query: Select[Any] = select(c.position, c.body).where(c.client_id == client_id)
         query = _any_of(query, c.profile_id, where.profile_ids)
         query = _any_of(query, c.reward_item_id, where.reward_item_ids)
         query = _any_of(query, c.reward_action_key, where.reward_action_keys)
-        if where.earned_only:
-            query = query.where(c.kind.in_(_EARNED))
-        if where.created_since is not None:
-            query = query.where(c.created_at >= to_micros(where.created_since))
-        if where.created_until is not None:
-            query = query.where(c.created_at <= to_micros(where.created_until))
-        return self._page(query, c.position, lambda row: r.decode_transaction(row.body), page, size)
+        query = _any_of(query, c.kind, [kind.value for kind in where.kinds])
+        query = _between(query, c.created_at, where.created_since, where.created_until)
+        return self._page(query, c.position, lambda row: r.decode_transaction(row.body), Window(page, size, anchor))
 
     def invoked_actions(
-        self,
-        client_id: ClientId,
-        *,
-        profile_ids: Sequence[ProfileId] = (),
-        program_id: ProgramId | None = None,
-        reward_action_keys: Sequence[str] = (),
-        page: int = 1,
-        size: int = 20,
+        self, client_id: ClientId, where: InvokedFilter, *, page: int = 1, size: int = 20, anchor: Anchor = NOWHERE
     ) -> Page[InvokedAction]:
         c = t.invoked_actions.c
-        query = select(c.body).where(c.client_id == client_id)
-        query = _any_of(query, c.profile_id, profile_ids)
-        query = _any_of(query, c.program_id, () if program_id is None else (program_id,))
-        query = _any_of(query, c.reward_action_key, reward_action_keys)
-        return self._page(query, c.position, lambda row: r.decode_invoked_action(row.body), page, size)
+        query: Select[Any] = select(c.position, c.body).where(c.client_id == client_id)
+        query = _any_of(query, c.profile_id, where.profile_ids)
+        query = _any_of(query, c.program_id, () if where.program_id is None else (where.program_id,))
+        query = _any_of(query, c.reward_action_key, where.reward_action_keys)
+        query = _any_of(query, c.code, where.codes)
+        query = _between(query, c.created_at, where.since, where.until)
+        for attribute in where.attributes:
+            query = query.where(_holds(c.body, r.body(attribute)))
+        window = Window(page, size, anchor, oldest_first=where.oldest_first)
+        return self._page(query, c.position, lambda row: r.decode_invoked_action(row.body), window)
 
     def earned_badges(
         self,
@@ -130,12 +134,13 @@ class SqlQueries:
         badge_id: BadgeId | None = None,
         page: int = 1,
         size: int = 20,
+        anchor: Anchor = NOWHERE,
     ) -> Page[EarnedBadge]:
         c = t.earned_badges.c
         query = select(t.earned_badges).where(c.client_id == client_id)
         query = _any_of(query, c.profile_id, () if profile_id is None else (profile_id,))
         query = _any_of(query, c.badge_id, () if badge_id is None else (badge_id,))
-        return self._page(query, c.position, r.read_earned_badge, page, size)
+        return self._page(query, c.position, r.read_earned_badge, Window(page, size, anchor))
 
     def _profile(self, client_id: ClientId, where: Any, what: str) -> Profile:
         with self._database.reading() as connection:
@@ -151,11 +156,32 @@ class SqlQueries:
             tasks = connection.execute(r.TASKS, owners).all() if quests else []
         return r.read_user_quests(quests, tasks)
 
-    def _page(self, query: Select[Any], order: Any, read: Callable[[Any], T], page: int, size: int) -> Page[T]:
-        newest = query.order_by(order.desc()).limit(size).offset((page - 1) * size)
+    def _page(self, query: Select[Any], position: Any, read: Callable[[Any], T], window: "Window") -> Page[T]:
+        """One row more than asked for tells whether there are more."""
+        backwards = window.anchor.after is not None
+        ascending = window.oldest_first != backwards
+        asked = query.order_by(position.asc() if ascending else position.desc()).limit(window.size + 1)
+        edge = window.anchor.after if backwards else window.anchor.before
+        if edge is None:
+            asked = asked.offset((window.page - 1) * window.size)
+        else:
+            asked = asked.where(position > edge if ascending else position < edge)
+        counted = select(func.count()).select_from(query.limit(COUNTED).subquery())
         with self._database.reading() as connection:
-            found = [read(row) for row in connection.execute(newest)]
-        return Page(self._count(query), found, page, size)
+            rows = connection.execute(asked).all()
+            count = connection.execute(counted).scalar_one()
+        found = rows[: window.size]
+        if backwards:
+            found = found[::-1]
+        return Page(
+            count,
+            [read(row) for row in found],
+            window.page,
+            window.size,
+            first=found[0].position if found else None,
+            last=found[-1].position if found else None,
+            more=backwards or len(rows) > window.size,
+        )
 
     def _count(self, query: Select[Any]) -> int:
         counted: int = self._scalar(select(func.count()).select_from(query.subquery()))
@@ -168,3 +194,17 @@ class SqlQueries:
 
 def _any_of(query: Select[Any], column: Any, values: Sequence[str]) -> Select[Any]:
     return query.where(column.in_(list(values))) if values else query
+
+
+def _between(query: Select[Any], column: Any, since: datetime | None, until: datetime | None) -> Select[Any]:
+    if since is not None:
+        query = query.where(column >= to_micros(since))
+    return query if until is None else query.where(column <= to_micros(until))
+
+
+def _holds(document: Any, part: str) -> Any:
+    """Whether a JSON document holds this object, as we write it: within its strings every quote is escaped.
+
+    By `replace`, because SQLite and PostgreSQL know it alike, and LIKE ignores case in one of them.
+    """
+    return func.replace(document, part, "") != document

@@ -200,6 +200,7 @@ def invoked_action_row(client_id: ClientId, invoked: InvokedAction) -> Row:
         "profile_id": invoked.profile_id,
         "reward_action_key": invoked.reward_action_key,
         "code": invoked.code,
+        "created_at": to_micros(invoked.created_at),
         "body": body(invoked),
     }
 

@@ -64,6 +64,39 @@ balances = Table(
     sqlite_with_rowid=False,
 )
 
+boards = Table(
+    "boards",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("client_id", String, nullable=False, index=True),
+    Column("reward_item_id", String, nullable=False),
+)
+"""What fans are ranked on: an item of open leaderboards (the board has the item's id), or one locked leaderboard."""
+
+scores = Table(
+    "scores",
+    METADATA,
+    Column("board_id", String, primary_key=True),
+    Column("profile_id", String, primary_key=True),
+    Column("score", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+Index("scores_in_order", scores.c.board_id, scores.c.score.desc(), scores.c.profile_id)
+
+score_counts = Table(
+    "score_counts",
+    METADATA,
+    Column("board_id", String, primary_key=True),
+    Column("level", Integer, primary_key=True),
+    Column("prefix", BigInteger, primary_key=True),
+    Column("shard", Integer, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""How many scores there are whose value without its last `level` digits, to the base 64, is `prefix`: the sum of the
+shards, of which each writer has one.
+"""
+
 transactions = Table(
     "transactions",
     METADATA,
@@ -91,6 +124,7 @@ invoked_actions = Table(
     Column("profile_id", String, nullable=False),
     Column("reward_action_key", String, nullable=False),
     Column("code", String),
+    Column("created_at", BigInteger, nullable=False),
     Column("body", Text, nullable=False),
     UniqueConstraint("profile_id", "reward_action_key", "code"),
     Index("invoked_actions_by_client", "client_id", "position"),

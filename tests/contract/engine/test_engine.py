@@ -56,7 +56,7 @@ class Sql:
         return SqlFactFeed(self.database).pending(client_id, 10_000)
 
     def amounts(self, client_id: ClientId, fan: ProfileId) -> Sequence[int]:
-        where = TransactionFilter(profile_ids=(fan,), earned_only=False)
+        where = TransactionFilter(profile_ids=(fan,), kinds=())
         return [each.amount for each in reversed(self.queries.transactions(client_id, where, size=10_000).results)]
 
     def problems(self) -> Sequence[str]:

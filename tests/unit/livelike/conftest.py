@@ -16,21 +16,22 @@ from litestar.testing import AsyncTestClient
 from tifo.engagement.batch import Working
 from tifo.engagement.commands import Command, DefinitionCommand
 from tifo.engagement.definitions import define
+from tifo.engagement.leaderboards import Standing, ranked
 from tifo.engagement.model import (
     Application,
     EarnedBadge,
     Fan,
     Game,
     InvokedAction,
+    Leaderboard,
     Profile,
     Program,
     Transaction,
-    TransactionKind,
     UserQuest,
 )
-from tifo.engagement.ports import Idempotency, Page, TransactionFilter
+from tifo.engagement.ports import NOWHERE, Anchor, Idempotency, InvokedFilter, Page, TransactionFilter
 from tifo.kernel.errors import Conflict, NotFound
-from tifo.kernel.ids import BadgeId, ClientId, ProfileId, ProgramId, QuestId, UserQuestId
+from tifo.kernel.ids import BadgeId, ClientId, LeaderboardId, ProfileId, ProgramId, QuestId, UserQuestId
 from tifo.livelike.app import livelike_app
 from tifo.livelike.call import Desk
 from tifo.livelike.nicknames import Nicknames
@@ -154,41 +155,38 @@ class Twin:
         )
 
     def transactions(
-        self, client_id: ClientId, where: TransactionFilter, *, page: int = 1, size: int = 20
+        self, client_id: ClientId, where: TransactionFilter, *, page: int = 1, size: int = 20, anchor: Anchor = NOWHERE
     ) -> Page[Transaction]:
-        kinds = {TransactionKind.REWARD_TABLE, TransactionKind.QUEST}
         rows = [
-            row
-            for owner, row in reversed(self.ledger)
+            (place, row)
+            for place, (owner, row) in reversed([*enumerate(self.ledger)])
             if owner == client_id
-            and (row.kind in kinds or not where.earned_only)
+            and row.kind in where.kinds
             and (not where.profile_ids or row.profile_id in where.profile_ids)
             and (not where.reward_item_ids or row.reward_item_id in where.reward_item_ids)
             and (not where.reward_action_keys or row.reward_action_key in where.reward_action_keys)
             and (where.created_since is None or row.created_at >= where.created_since)
             and (where.created_until is None or row.created_at <= where.created_until)
         ]
-        return cut(rows, page, size)
+        return cut_at(rows, page, size, anchor)
 
     def invoked_actions(
-        self,
-        client_id: ClientId,
-        *,
-        profile_ids: Sequence[ProfileId] = (),
-        program_id: ProgramId | None = None,
-        reward_action_keys: Sequence[str] = (),
-        page: int = 1,
-        size: int = 20,
+        self, client_id: ClientId, where: InvokedFilter, *, page: int = 1, size: int = 20, anchor: Anchor = NOWHERE
     ) -> Page[InvokedAction]:
+        placed = [*enumerate(self.invoked)]
         rows = [
-            row
-            for owner, row in reversed(self.invoked)
+            (place, row)
+            for place, (owner, row) in (placed if where.oldest_first else reversed(placed))
             if owner == client_id
-            and (not profile_ids or row.profile_id in profile_ids)
-            and program_id in {None, row.program_id}
-            and (not reward_action_keys or row.reward_action_key in reward_action_keys)
+            and (not where.profile_ids or row.profile_id in where.profile_ids)
+            and where.program_id in {None, row.program_id}
+            and (not where.reward_action_keys or row.reward_action_key in where.reward_action_keys)
+            and (not where.codes or row.code in where.codes)
+            and set(where.attributes) <= set(row.attributes)
+            and (where.since is None or row.created_at >= where.since)
+            and (where.until is None or row.created_at <= where.until)
         ]
-        return cut(rows, page, size)
+        return cut_at(rows, page, size, anchor)
 
     def earned_badges(
         self,
@@ -198,14 +196,37 @@ class Twin:
         badge_id: BadgeId | None = None,
         page: int = 1,
         size: int = 20,
+        anchor: Anchor = NOWHERE,
     ) -> Page[EarnedBadge]:
         rows = [
-            earned
+            (int(earned.id[-12:]), earned)
             for fan in self._working(client_id).fans.values()
             for earned in fan.badges.values()
             if profile_id in {None, earned.profile_id} and badge_id in {None, earned.badge_id}
         ]
-        return cut(rows, page, size)
+        return cut_at(sorted(rows, key=lambda placed: -placed[0]), page, size, anchor)
+
+    # Standings, of open leaderboards
+
+    def client_of_leaderboard(self, leaderboard_id: LeaderboardId) -> ClientId:
+        games = {app: working.game for app, working in self.applications.items()}
+        return found(
+            {board: ClientId(app) for app, game in games.items() for board in game.leaderboards}, leaderboard_id
+        )
+
+    def standings(self, leaderboard: Leaderboard, *, page: int = 1, size: int = 20) -> Page[Standing]:
+        return cut(self._standings(leaderboard), page, size)
+
+    def standings_of(self, leaderboard: Leaderboard, profile_ids: Sequence[ProfileId]) -> list[Standing]:
+        return [each for each in self._standings(leaderboard) if each.profile_id in profile_ids]
+
+    def standings_count(self, leaderboard: Leaderboard) -> int:
+        return len(self._standings(leaderboard))
+
+    def _standings(self, leaderboard: Leaderboard) -> list[Standing]:
+        fans = self._working(self.client_of_leaderboard(leaderboard.id)).fans.values()
+        item = leaderboard.reward_item_id
+        return ranked({fan.profile.id: fan.balances[item] for fan in fans if item in fan.balances})
 
 
 def found(things: Mapping[Any, T], key: Any) -> T:
@@ -216,6 +237,26 @@ def found(things: Mapping[Any, T], key: Any) -> T:
 
 def cut(rows: list[T], page: int, size: int) -> Page[T]:
     return Page(count=len(rows), results=rows[(page - 1) * size : page * size], number=page, size=size)
+
+
+def cut_at(rows: list[tuple[int, T]], page: int, size: int, anchor: Anchor) -> Page[T]:
+    """As `cut`, of rows with their positions."""
+    places = [place for place, _ in rows]
+    start = (page - 1) * size
+    if anchor.before is not None:
+        start = places.index(anchor.before) + 1
+    elif anchor.after is not None:
+        start = max(0, places.index(anchor.after) - size)
+    found = rows[start : start + size]
+    return Page(
+        count=len(rows),
+        results=[row for _, row in found],
+        number=page,
+        size=size,
+        first=found[0][0] if found else None,
+        last=found[-1][0] if found else None,
+        more=start + size < len(rows),
+    )
 
 
 def client_secret(client_id: str) -> str:

@@ -213,14 +213,20 @@ async def test_a_client_id_in_the_body_must_be_the_tokens(cast: Cast) -> None:
     assert (await cast.world.call("POST", "reward-items/", body)).status == 403
 
 
-async def test_who_has_a_badge_is_for_producers_and_a_fan_sees_herself(cast: Cast) -> None:
+async def test_a_fan_sees_who_has_a_badge_but_not_what_the_integrator_knows_of_them(cast: Cast) -> None:
     world, ids = cast.world, cast.ids
     for who in ("fan", "other"):
         await world.make(f"profiles/{ids[who]}/badges/", badge_id=ids["badge"])
+        known = {"custom_data": "secret"}
+        assert (await world.call("PATCH", f"profiles/{ids[who]}/", known)).status == 200
     path = f"badge-profiles/?badge_id={ids['badge']}"
-    assert (await world.get(path))["count"] == 2
-    [own] = (await world.get(path, token=cast.tokens["fan"]))["results"]
-    assert own["profile"]["id"] == ids["fan"]
+    assert {row["profile"]["custom_data"] for row in (await world.get(path))["results"]} == {"secret"}
+    seen = {
+        row["profile"]["id"]: row["profile"] for row in (await world.get(path, token=cast.tokens["fan"]))["results"]
+    }
+    assert seen.keys() == {ids["fan"], ids["other"]}
+    assert (seen[ids["fan"]]["custom_data"], seen[ids["fan"]]["custom_id"]) == ("secret", "fan-1")
+    assert (seen[ids["other"]]["custom_data"], seen[ids["other"]]["custom_id"]) == (None, None)
 
 
 async def test_a_producer_has_no_profile_of_its_own(world: Any) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -106,3 +107,66 @@ async def test_tokens_are_believed_by_what_the_store_holds(match: Match) -> None
     fan = await match.make(f"applications/{match.client_id}/profile/", token="")
     assert (await match.call("GET", "quests/", token=fan["access_token"])).status_code == 200
     assert (await match.call("GET", "quests/", token=fan["access_token"][:-4] + "AAAA")).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["invoked-actions", "reward-transactions"])
+async def test_following_next_shows_each_row_once_while_rows_are_added(match: Match, path: str) -> None:
+    points = await match.make("reward-items/", name="Points")
+    await match.make("reward-actions/", name="Vote", key="vote")
+    entry = {"reward_item_id": points["id"], "reward_item_amount": 5, "action": "vote"}
+    await match.make("reward-tables/", name="Match", entries=[entry])
+    fan = await match.make(f"applications/{match.client_id}/profile/", token="")
+    body = {"program_id": match.made.application.default_program_id, "profile_id": fan["id"]}
+
+    async def act() -> None:
+        await match.make("invoked-actions/", **body, reward_action_key="vote")
+
+    for _ in range(7):
+        await act()
+    there = [row["id"] for row in (await match.get(f"{path}/"))["results"]]
+    seen, pages, address = [], [], f"{path}/?page_size=3"
+    while address:
+        page = await match.get(address)
+        pages.append(page)
+        seen += [row["id"] for row in page["results"]]
+        await act()
+        await act()
+        address = (page["next"] or "").partition("/api/v1/")[2]
+    assert seen == there
+    assert [len(page["results"]) for page in pages] == [3, 3, 1]
+    back = await match.get(pages[2]["previous"].partition("/api/v1/")[2])
+    assert back["results"] == pages[1]["results"]
+    assert back["next"] == pages[1]["next"]
+    by_number = await match.get(f"{path}/?page_size=3&page=2")
+    assert by_number["count"] == 13
+    assert by_number["results"][0]["id"] not in there
+    other_way = (await match.call("GET", f"{path}/?before=1&after=2")).status_code
+    assert other_way == 404
+
+
+async def test_invoked_actions_are_filtered_by_what_the_store_holds(match: Match) -> None:
+    await match.make("reward-actions/", name="Vote", key="vote")
+    fan = await match.make(f"applications/{match.client_id}/profile/", token="")
+    body = {"program_id": match.made.application.default_program_id, "profile_id": fan["id"]}
+    tricky = {"key": 'a"b', "value": "Ünï:c%_'"}
+    for code, attributes in (("one", [tricky]), ("two", [{"key": "k", "value": "V"}])):
+        await match.make(
+            "invoked-actions/",
+            **body,
+            reward_action_key="vote",
+            code=code,
+            attributes=attributes,
+            description=str(tricky),
+        )
+
+    async def codes(**query: str) -> list[str]:
+        found = await match.get(f"invoked-actions/?{urlencode(query)}")
+        return [action["code"] for action in found["results"]]
+
+    assert await codes(ordering="created_at") == ["one", "two"]
+    assert await codes(attributes=f"{tricky['key']}:{tricky['value']}") == ["one"]
+    assert await codes(attributes="k:V") == ["two"]
+    assert await codes(attributes="k:v") == []
+    assert await codes(code="two") == ["two"]
+    assert await codes(since="2100-01-01T00:00:00Z") == []
+    assert await codes(until="2100-01-01T00:00:00Z", ordering="created_at") == ["one", "two"]

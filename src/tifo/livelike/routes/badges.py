@@ -12,7 +12,8 @@ from tifo.kernel.ids import BadgeId, ProfileId
 from tifo.livelike.call import Call, answer
 from tifo.livelike.documented import takes
 from tifo.livelike.listing import profiles_of, reachable
-from tifo.livelike.paging import window
+from tifo.livelike.paging import anchor, window
+from tifo.livelike.resources import Resource
 from tifo.livelike.shapes import AwardInput, BadgeInput
 from tifo.livelike.tokens import Caller
 
@@ -91,13 +92,17 @@ async def list_badge_progress(request: Call) -> ASGIResponse:
 
 @get("/badge-profiles/")
 async def list_badge_profiles(request: Call) -> ASGIResponse:
-    """Who has a badge: by a producer token every fan, by a fan's token herself."""
+    """Who has a badge. A fan sees all who have it too, but of the others neither custom id nor data."""
     caller = await request.caller()
-    badge_id = BadgeId(request.query.required("badge_id"))
-    found = await _earned(request, caller, None if caller.is_producer else caller.own_profile(), badge_id)
+    found = await _earned(request, caller, None, BadgeId(request.query.required("badge_id")))
     profiles = await profiles_of(request, caller, [earned.profile_id for earned in found.results])
     resources = await request.resources(caller.client_id)
-    return request.page(found, lambda earned: resources.badge_profile(earned, profiles[earned.profile_id]))
+
+    def shape(earned: EarnedBadge) -> Resource:
+        in_full = caller.is_producer or earned.profile_id == caller.profile_id
+        return resources.badge_profile(earned, profiles[earned.profile_id], in_full=in_full)
+
+    return request.page(found, shape)
 
 
 @get("/earned-badges/")
@@ -119,8 +124,15 @@ async def _earned(
     request: Call, caller: Caller, profile_id: ProfileId | None, badge_id: BadgeId | None
 ) -> Page[EarnedBadge]:
     page, size = window(request.query)
-    asked = request.desk.queries.earned_badges
-    return await request.ask(asked, caller.client_id, profile_id=profile_id, badge_id=badge_id, page=page, size=size)
+    return await request.ask(
+        request.desk.queries.earned_badges,
+        caller.client_id,
+        profile_id=profile_id,
+        badge_id=badge_id,
+        page=page,
+        size=size,
+        anchor=anchor(request.query),
+    )
 
 
 ROUTES = (

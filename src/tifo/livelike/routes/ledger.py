@@ -5,20 +5,21 @@ from litestar import get, post
 from litestar.response.base import ASGIResponse
 
 from tifo.engagement.commands import Credit, Debit, InvokeAction, Transfer
-from tifo.engagement.model import Transaction, is_live
-from tifo.engagement.ports import Page, TransactionFilter
-from tifo.kernel.errors import NotFound, Rejected
+from tifo.engagement.model import Transaction, TransactionKind, is_live
+from tifo.engagement.ports import InvokedFilter, Page, TransactionFilter
+from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import ProfileId, ProgramId, RewardItemId
 from tifo.livelike.call import Call, answer
 from tifo.livelike.documented import takes
 from tifo.livelike.listing import profiles_of, reachable
-from tifo.livelike.paging import window
+from tifo.livelike.paging import anchor, window
 from tifo.livelike.resources import Resource, invoked_action, ledger_answer
 from tifo.livelike.shapes import InvokedActionInput, LedgerInput, TransferInput
 
 _INVOKED = msgspec.json.Decoder(InvokedActionInput)
 _LEDGER = msgspec.json.Decoder(LedgerInput)
 _TRANSFER = msgspec.json.Decoder(TransferInput)
+_SIDES = {"sent": TransactionKind.TRANSFER_SENT, "received": TransactionKind.TRANSFER_RECEIVED}
 
 
 @post("/invoked-actions/", operation_class=takes(InvokedActionInput))
@@ -45,20 +46,20 @@ async def invoke_action(request: Call) -> ASGIResponse:
 async def list_invoked_actions(request: Call) -> ASGIResponse:
     query = request.query
     caller = await request.caller(query.one("client_id"))
-    query.refuse("attributes", "code", "since", "until")
-    if query.choice("ordering", ("-created_at", "created_at")) == "created_at":
-        raise Rejected("Only -created_at, the newest first, is supported.", field="ordering")
     program_id = query.one("program_id")
-    page, size = window(query)
-    found = await request.ask(
-        request.desk.queries.invoked_actions,
-        caller.client_id,
+    where = InvokedFilter(
         profile_ids=reachable(caller, query),
         program_id=None if program_id is None else ProgramId(program_id),
         reward_action_keys=query.all("reward_action_key"),
-        page=page,
-        size=size,
+        codes=query.all("code"),
+        attributes=query.attributes(),
+        since=query.moment("since"),
+        until=query.moment("until"),
+        oldest_first=query.choice("ordering", ("-created_at", "created_at")) == "created_at",
     )
+    page, size = window(query)
+    asked = request.desk.queries.invoked_actions
+    found = await request.ask(asked, caller.client_id, where, page=page, size=size, anchor=anchor(query))
     profiles = await profiles_of(request, caller, [invoked.profile_id for invoked in found.results])
     return request.page(found, lambda i: invoked_action(i, caller.client_id, profiles[i.profile_id].nickname))
 
@@ -89,6 +90,29 @@ async def transfer(request: Call) -> ASGIResponse:
     sent = await request.handle(caller, command)
     profiles = await profiles_of(request, caller, [sender, body.recipient_profile_id])
     return answer((await request.resources(caller.client_id)).transfer(sent, profiles), 201)
+
+
+@get("/profiles/{profile_id:str}/reward-item-transfers/")
+async def list_transfers(request: Call) -> ASGIResponse:
+    """Sent and received, the newest first."""
+    query = request.query
+    caller = await request.caller()
+    profile_id = ProfileId(request.part("profile_id"))
+    caller.must_reach(profile_id)
+    await request.ask(request.desk.queries.profile, caller.client_id, profile_id)
+    side = query.choice("transfer_type", [*_SIDES])
+    where = TransactionFilter(
+        profile_ids=[profile_id],
+        reward_item_ids=[RewardItemId(i) for i in query.all("reward_item_id")],
+        kinds=[_SIDES[side]] if side else [*_SIDES.values()],
+    )
+    page, size = window(query)
+    asked = request.desk.queries.transactions
+    found = await request.ask(asked, caller.client_id, where, page=page, size=size, anchor=anchor(query))
+    sides = [profile for row in found.results for profile in (row.profile_id, row.counterpart_profile_id) if profile]
+    profiles = await profiles_of(request, caller, sides)
+    resources = await request.resources(caller.client_id)
+    return request.page(found, lambda row: resources.transfer(row, profiles))
 
 
 @get("/profiles/{profile_id:str}/reward-item-balances/")
@@ -140,7 +164,7 @@ async def list_reward_transactions(request: Call) -> ASGIResponse:
         found: Page[Transaction] = Page(count=0, results=(), number=page, size=size)
     else:
         asked = request.desk.queries.transactions
-        found = await request.ask(asked, caller.client_id, where, page=page, size=size)
+        found = await request.ask(asked, caller.client_id, where, page=page, size=size, anchor=anchor(query))
     profiles = await profiles_of(request, caller, [transaction.profile_id for transaction in found.results])
     resources = await request.resources(caller.client_id)
 
@@ -172,6 +196,7 @@ ROUTES = (
     credit,
     debit,
     transfer,
+    list_transfers,
     list_balances,
     get_balance,
     list_reward_transactions,

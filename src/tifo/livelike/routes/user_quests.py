@@ -1,6 +1,6 @@
 """Fans' runs of quests: start, progress, claim."""
 
-from uuid import NAMESPACE_URL, uuid5
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 import msgspec
 from litestar import get, patch, post
@@ -12,7 +12,7 @@ from tifo.kernel.errors import NotFound, Rejected
 from tifo.kernel.ids import ProfileId, UserQuestId
 from tifo.livelike.call import Call, answer
 from tifo.livelike.documented import takes
-from tifo.livelike.paging import window
+from tifo.livelike.paging import anchored, window
 from tifo.livelike.resources import (
     CLAIMED,
     COMPLETED,
@@ -45,13 +45,13 @@ async def list_user_quests(request: Call) -> ASGIResponse:
     fan = await request.ask(request.desk.queries.fan, caller.client_id, profile_id)
     runs = [
         run
-        for run in sorted(fan.user_quests.values(), key=lambda run: (run.created_at, run.id), reverse=True)
+        for run in sorted(fan.user_quests.values(), key=_place, reverse=True)
         if (not ids or run.id in ids)
         and (not quest_ids or run.quest_id in quest_ids)
         and (status is None or user_quest_status(run) == status)
         and (claim is None or rewards_status(run) == claim)
     ]
-    return request.page(window(query).of(runs), (await request.resources(caller.client_id)).user_quest)
+    return request.page(anchored(query, runs, _place), (await request.resources(caller.client_id)).user_quest)
 
 
 @post("/user-quests/", operation_class=takes(UserQuestInput))
@@ -132,6 +132,11 @@ async def list_user_quest_rewards(request: Call) -> ASGIResponse:
         for reward in resources.user_quest_rewards(run)
     ]
     return request.page(window(query).of(rewards), lambda reward: reward)
+
+
+def _place(run: UserQuest) -> int:
+    """Ids are made in the order of time."""
+    return UUID(run.id).int
 
 
 def _own(caller: Caller, asked: str | None) -> ProfileId:
