@@ -4,7 +4,17 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tifo.engagement import commands as c
-from tifo.engagement.model import Attribute, Attributes, Game, Quest, RateLimit, RewardLimit, RewardTable, is_live
+from tifo.engagement.model import (
+    Attribute,
+    Attributes,
+    Game,
+    Leaderboard,
+    Quest,
+    RateLimit,
+    RewardLimit,
+    RewardTable,
+    is_live,
+)
 from tifo.engagement.text.describe import describe
 from tifo.engagement.text.document import (
     ActionText,
@@ -13,6 +23,7 @@ from tifo.engagement.text.document import (
     Document,
     EntryText,
     ItemText,
+    LeaderboardText,
     ProgramText,
     QuestText,
     TableText,
@@ -20,6 +31,7 @@ from tifo.engagement.text.document import (
 )
 from tifo.engagement.text.keys import Keys
 from tifo.engagement.text.plan import Change, Verb, pairs
+from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import NewId
 
 
@@ -114,6 +126,31 @@ class _Builder:
             elif said.tasks[at] != task_text:
                 yield c.UpdateQuestTask(**self._client, quest_task_id=tasks[at].id, **_task(task_text))
 
+    def _create_leaderboards(self, text: LeaderboardText, made: Any) -> Iterator[Any]:
+        yield c.CreateLeaderboard(**made, reward_item_id=self._item(text.item), **self._board(text))
+        if not text.programs:  # made without one, it is linked to the default one
+            yield c.UpdateLeaderboard(**self._client, leaderboard_id=made["id"], program_ids=())
+
+    def _change_leaderboards(
+        self, text: LeaderboardText, common: Any, old: Leaderboard, said: LeaderboardText
+    ) -> Iterator[Any]:
+        if text.item != said.item or (text.custom_id is None and said.custom_id is not None):
+            field = "item" if text.item != said.item else "custom_id"
+            raise Rejected(
+                f"The leaderboard {text.name!r} has the {field} {getattr(said, field)!r} for good."
+                " Keep it, or give the leaderboard another key: then it is a new one.",
+                field=field,
+            )
+        yield c.UpdateLeaderboard(**common, leaderboard_id=old.id, **self._board(text))
+
+    def _board(self, text: LeaderboardText) -> dict[str, Any]:
+        return {
+            "custom_id": text.custom_id,
+            "program_ids": self._programs(text),
+            "is_locked": text.locked,
+            "attributes": _attributes(text.attributes),
+        }
+
     def _entry(self, text: EntryText, entry_id: Any) -> c.NewEntry:
         rate, reward = text.rate_limit, text.reward_limit
         unit, duration = (None if limit is None else limit.per for limit in (rate, reward))
@@ -128,7 +165,7 @@ class _Builder:
             id=entry_id,
         )
 
-    def _programs(self, text: TableText) -> tuple[Any, ...]:
+    def _programs(self, text: TableText | LeaderboardText) -> tuple[Any, ...]:
         return tuple(self._id("programs", key) for key in text.programs)
 
     def _badge(self, text: BadgeText) -> dict[str, Any]:

@@ -2,7 +2,17 @@
 
 from typing import Any
 
-from tifo.engagement.model import Attributes, Badge, Game, Quest, QuestTask, RewardTable, RewardTableEntry, is_live
+from tifo.engagement.model import (
+    Attributes,
+    Badge,
+    Game,
+    Leaderboard,
+    Quest,
+    QuestTask,
+    RewardTable,
+    RewardTableEntry,
+    is_live,
+)
 from tifo.engagement.text.document import (
     SECTIONS,
     ActionText,
@@ -12,6 +22,7 @@ from tifo.engagement.text.document import (
     Document,
     EntryText,
     ItemText,
+    LeaderboardText,
     ProgramText,
     ProgressionText,
     QuestText,
@@ -98,6 +109,16 @@ class _Teller:
             rewards=tuple(rewards),
             badges=tuple(self._key[each] for each in quest.badge_ids),
             attributes=_attributes(quest.attributes),
+        )
+
+    def leaderboards(self, board: Leaderboard) -> LeaderboardText:
+        return LeaderboardText(
+            name=board.name,
+            item=self._key[board.reward_item_id],
+            custom_id=board.custom_id,
+            programs=tuple(self._key[each] for each in board.program_ids),
+            locked=board.is_locked,
+            attributes=_attributes(board.attributes),
         )
 
 

@@ -184,6 +184,15 @@ class QuestText(Text, frozen=True, kw_only=True):
         return None
 
 
+class LeaderboardText(Text, frozen=True, kw_only=True):
+    name: Name
+    item: ItemKey
+    custom_id: Name | None = None
+    programs: tuple[ProgramKey, ...] = ("default",)
+    locked: bool = False
+    attributes: tuple[AttributeText, ...] = ()
+
+
 class Document(Text, frozen=True, kw_only=True):
     application: ApplicationText = ApplicationText()
     programs: dict[str, ProgramText] = {}
@@ -192,6 +201,7 @@ class Document(Text, frozen=True, kw_only=True):
     reward_tables: dict[str, TableText] = {}
     badges: dict[str, BadgeText] = {}
     quests: dict[str, QuestText] = {}
+    leaderboards: dict[str, LeaderboardText] = {}
 
 
 SECTIONS = {
@@ -201,5 +211,6 @@ SECTIONS = {
     "reward_tables": "reward table",
     "badges": "badge",
     "quests": "quest",
+    "leaderboards": "leaderboard",
 }
 """Those that hold definitions by key, in an order in which each refers to earlier ones only; with the field's word."""

@@ -49,6 +49,7 @@ def _sections(game: Game) -> dict[str, Iterable[Any]]:
         "reward_tables": game.reward_tables.values(),
         "badges": game.badges.values(),
         "quests": game.quests.values(),
+        "leaderboards": game.leaderboards.values(),
     }
 
 

@@ -12,6 +12,7 @@ from tifo.engagement.text.describe import describe
 from tifo.engagement.text.keys import Keys
 from tifo.engagement.text.plan import Change, FieldChange, Verb, changes
 from tifo.engagement.text.read import load
+from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import ClientId, ProgramId, uuid7
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -200,6 +201,35 @@ def test_a_table_without_programs_is_linked_to_none(club: Club) -> None:
     (table,) = club.game.reward_tables.values()
     assert table.program_ids == ()
     assert club.plan(text) == ()
+
+
+BOARD = """
+reward_items: {coins: {name: Coins}, points: {name: Points}}
+leaderboards:
+  season: {name: Season, item: coins, custom_id: season-26, programs: []}
+"""
+
+
+def test_a_leaderboard_is_made_changed_and_locked(club: Club) -> None:
+    club.apply(BOARD)
+    assert club.plan(BOARD) == ()
+    changed = BOARD.replace("programs: []", "locked: true").replace("name: Season", "name: Table")
+    ((verb, section, key, fields),) = club.plan(changed)
+    assert (verb, section, key) == (Verb.CHANGE, "leaderboards", "season")
+    assert [(field.path, field.old, field.new) for field in fields] == [
+        ("name", "Season", "Table"),
+        ("programs[0]", None, "default"),
+        ("locked", False, True),
+    ]
+    club.apply(changed)
+    assert club.plan(changed, prune=True) == ()
+
+
+@pytest.mark.parametrize("changed", [("item: coins", "item: points"), ("custom_id: season-26,", "")])
+def test_what_a_leaderboard_has_for_good_can_not_be_changed(club: Club, changed: tuple[str, str]) -> None:
+    club.apply(BOARD)
+    with pytest.raises(Rejected, match="for good. Keep it, or give"):
+        club.apply(BOARD.replace(*changed))
 
 
 def test_limits_and_badges_of_quests_are_applied(club: Club) -> None:

@@ -135,6 +135,14 @@ def games(draw: st.DrawFn) -> m.Game:
         )
         for each in defined(m.Quest, 2, **quest)
     )
+    boards = tuple(
+        replace(board, program_ids=tables[0].program_ids if tables else ())
+        for board in (
+            defined(m.Leaderboard, 2, reward_item_id=item_id, is_locked=st.booleans(), attributes=attributes)
+            if draw(item)
+            else ()
+        )
+    )
     application = m.Application(
         id=CLIENT,
         name=draw(names),
@@ -142,7 +150,7 @@ def games(draw: st.DrawFn) -> m.Game:
         created_at=NOW,
         auto_claim_quest_rewards=draw(st.booleans()),
     )
-    return m.Game(application, (*programs, *items, *actions, *tables, *badges, *quests))
+    return m.Game(application, (*programs, *items, *actions, *tables, *badges, *quests, *boards))
 
 
 @given(games())
