@@ -22,6 +22,7 @@ from tifo.engagement.text.tree import (
     Problem,
     Scalar,
     Unreadable,
+    below,
     grow,
     is_text,
 )
@@ -112,21 +113,21 @@ class _Reader:
         for name, value in node.items.items():
             if name not in fields:
                 remedy = _nearest(name, fields) or f"Known are {', '.join(fields)}."
-                self._note(_below(path, name), value.line, f"There is no field {name!r:.100} here. {remedy}")
+                self._note(below(path, name), value.line, f"There is no field {name!r:.100} here. {remedy}")
         values = {}
         for field in msgspec.structs.fields(kind):
-            below = _below(path, field.name)
+            under = below(path, field.name)
             given = node.items.get(field.name)
             if given is not None and not (isinstance(given, Scalar) and given.is_null):
-                values[field.name] = self.value(given, fields[field.name], below, field.name)
+                values[field.name] = self.value(given, fields[field.name], under, field.name)
             elif field.required:
-                self._note(below, node.line, f"{field.name} is missing. Write it.")
+                self._note(under, node.line, f"{field.name} is missing. Write it.")
         required = {field.name for field in msgspec.structs.fields(kind) if field.required}
         if not required <= values.keys():
             return None
         made = kind(**values)
         if len(self.problems) == problems_before and (clash := made.clash()):
-            self._note(_below(path, clash[0]), node.items[clash[0]].line, clash[1])
+            self._note(below(path, clash[0]), node.items[clash[0]].line, clash[1])
         return made
 
     def value(self, node: Node, kind: Any, path: str, field: str) -> Any:
@@ -183,8 +184,8 @@ class _Reader:
             try:
                 check_text(key, "key")
             except Rejected as error:
-                self._note(_below(path, key), value.line, error.message)
-        return {key: self.value(value, kind, _below(path, key), key) for key, value in node.items.items()}
+                self._note(below(path, key), value.line, error.message)
+        return {key: self.value(value, kind, below(path, key), key) for key, value in node.items.items()}
 
     def _str(self, node: Scalar, path: str) -> Any:
         if not node.is_quoted and not is_text(node.text):
@@ -234,10 +235,6 @@ class _Reader:
 
     def _note(self, path: str, line: int, message: str) -> None:
         self.problems.append(Problem(path, line, message))
-
-
-def _below(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
 
 
 _WORDS: dict[Any, str] = {

@@ -67,6 +67,12 @@ class Mapped:
 Node = Scalar | Listed | Mapped
 
 
+def below(path: str, name: str) -> str:
+    """Letters that would steer a terminal are escaped, for a path is printed."""
+    shown = name[:100] if name.isprintable() else repr(name[:100])
+    return f"{path}.{shown}" if path else shown
+
+
 def is_text(plain: str) -> bool:
     """Whether letters without quotes are a text: not null, a truth value or a number."""
     return plain not in NULLS | TRUE | FALSE and not NUMBER.fullmatch(plain)
@@ -123,20 +129,20 @@ class _Grower:
         elif event.anchor is not None:
             self._problems.append(Problem(path, line, f"&{event.anchor} is an anchor. Take it away."))
         if getattr(event, "tag", None) is not None:
-            self._problems.append(Problem(path, line, f"{event.tag} is a tag. Take it away."))
+            self._problems.append(Problem(path, line, f"{event.tag!r:.100} is a tag. Take it away."))
 
     def _mapping(self, path: str, line: int, depth: int) -> Mapped:
         mapped = Mapped(line)
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             key = self._node(event, path, depth + 1)
             name = key.text if isinstance(key, Scalar) else f"line {key.line}"
-            below = f"{path}.{name}" if path else name
+            under = below(path, name)
             if not isinstance(key, Scalar):
                 self._problems.append(Problem(path, key.line, "A key is no text. Write `key: value`."))
             elif name in mapped.items:
                 first = mapped.items[name].line
-                self._problems.append(Problem(below, key.line, f"The key is here twice (line {first}). Keep one."))
-            value = self._node(next(self._events), below, depth + 1)
+                self._problems.append(Problem(under, key.line, f"The key is here twice (line {first}). Keep one."))
+            value = self._node(next(self._events), under, depth + 1)
             mapped.items.setdefault(name, value)
         return mapped
 
