@@ -32,6 +32,7 @@ from tifo.engagement.model import (
 from tifo.kernel.ids import (
     BadgeId,
     ClientId,
+    EarnedBadgeId,
     LeaderboardId,
     ProfileId,
     ProgramId,
@@ -392,10 +393,18 @@ class Transfer(Command[Transaction], frozen=True, kw_only=True):
 
 
 class AwardBadge(Command[EarnedBadge], frozen=True, kw_only=True):
-    """Awarding a badge that the fan has already answers with the earlier award; nothing changes."""
+    """Awarding a badge that the fan has already answers with the earlier award; nothing changes. One that was revoked
+    is given back as it was, without another event.
+    """
 
     profile_id: ProfileId
     badge_id: BadgeId
+
+
+class RevokeBadge(Command[EarnedBadge], frozen=True, kw_only=True):
+    """No threshold earns the badge again; an award gives it back. Revoking again changes nothing."""
+
+    earned_badge_id: EarnedBadgeId
 
 
 class StartQuest(Command[UserQuest], frozen=True, kw_only=True):
@@ -426,6 +435,36 @@ class ClaimQuestRewards(Command[UserQuest], frozen=True, kw_only=True):
     """When given (a fan's own token), the user quest must be this fan's: otherwise 404."""
 
 
+class ClaimQuestBadges(Command[tuple[EarnedBadge, ...]], frozen=True, kw_only=True):
+    """Gives the quest's badges, or those of them that are named. 400 before completion."""
+
+    user_quest_id: UserQuestId
+    badge_ids: tuple[BadgeId, ...] | None = None
+    """Ids of no badge of the quest are passed over, as LiveLike does."""
+    profile_id: ProfileId | None = None
+    """As for `ClaimQuestRewards`."""
+
+
+class ChangeUserQuest(Command[UserQuest], frozen=True, kw_only=True):
+    """Set tasks to completed or to incomplete (without progress), then claim where asked: all of it, or nothing.
+
+    409 for a task to incomplete once the quest is completed.
+    """
+
+    user_quest_id: UserQuestId
+    completed: tuple[UserQuestTaskId, ...] = ()
+    incomplete: tuple[UserQuestTaskId, ...] = ()
+    claim: bool = False
+    profile_id: ProfileId | None = None
+    """As for `ClaimQuestRewards`."""
+
+
+class RemoveUserQuest(Command[UserQuest], frozen=True, kw_only=True):
+    """The fan may start the quest anew. 409 for a completed one, of which the ledger and events tell."""
+
+    user_quest_id: UserQuestId
+
+
 PlayCommand = (
     CreateProfile
     | UpdateProfile
@@ -434,7 +473,11 @@ PlayCommand = (
     | Debit
     | Transfer
     | AwardBadge
+    | RevokeBadge
     | StartQuest
     | ProgressTask
     | ClaimQuestRewards
+    | ClaimQuestBadges
+    | ChangeUserQuest
+    | RemoveUserQuest
 )

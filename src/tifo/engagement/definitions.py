@@ -486,7 +486,7 @@ def _check_limits(rate: RateLimit | None, reward: RewardLimit | None) -> None:
     if reward is not None:
         try:
             ZoneInfo(reward.timezone)
-        except (ValueError, OSError) as exc:
+        except (ValueError, KeyError, OSError) as exc:
             raise Rejected(
                 f"{reward.timezone!r:.100} is no time zone. Send one such as Europe/Madrid.", field="reward_limit"
             ) from exc

@@ -222,6 +222,9 @@ class Game:
             for program_id in table.program_ids:
                 for entry in table.entries:
                     self.entries.setdefault((program_id, entry.action_key), []).append((table, entry))
+        self.has_limits = any(
+            entry.rate_limit or entry.reward_limit for paying in self.entries.values() for _, entry in paying
+        )
         self.badges_by_item: dict[RewardItemId, list[tuple[Badge, BadgeProgression]]] = {}
         for badge in filter(is_live, self.badges.values()):
             for progression in badge.progressions:
@@ -273,12 +276,22 @@ class UserQuest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EarnedBadge(msgspec.Struct, frozen=True, kw_only=True):
-    """Unique for a profile and badge, for ever."""
+    """Unique for a profile and badge, for ever: a revoked one is kept, and awarding the badge again gives it back."""
 
     id: EarnedBadgeId
     profile_id: ProfileId
     badge_id: BadgeId
     awarded_at: datetime
+    revoked_at: datetime | None = None
+
+
+class Payments(msgspec.Struct, frozen=True, kw_only=True):
+    """How often an entry with limits has paid one fan, in the last window of each limit."""
+
+    rate_window: int = 0
+    rate_count: int = 0
+    limit_window: int = 0
+    limit_count: int = 0
 
 
 class Fan(msgspec.Struct, frozen=True, kw_only=True):
@@ -288,6 +301,8 @@ class Fan(msgspec.Struct, frozen=True, kw_only=True):
     balances: dict[RewardItemId, int] = {}
     badges: dict[BadgeId, EarnedBadge] = {}
     user_quests: dict[QuestId, UserQuest] = {}
+    payments: dict[RewardTableEntryId, Payments] = {}
+    """Of entries with limits; loaded where the game has any."""
 
 
 class TransactionKind(StrEnum):

@@ -26,6 +26,7 @@ from tifo.engagement.model import (
 from tifo.kernel.ids import (
     BadgeId,
     ClientId,
+    EarnedBadgeId,
     LeaderboardId,
     ProfileId,
     ProgramId,
@@ -49,6 +50,7 @@ class State(NamedTuple):
     by_custom_id: Mapping[str, ProfileId]
     by_user_quest: Mapping[UserQuestId, ProfileId]
     by_user_quest_task: Mapping[UserQuestTaskId, ProfileId]
+    by_earned_badge: Mapping[EarnedBadgeId, ProfileId]
     used_codes: AbstractSet[tuple[ProfileId, str, str]] = frozenset()
     """(profile, action key, code) of those among the batch's codes that were used before."""
 
@@ -204,6 +206,8 @@ class Queries(Standings, Protocol):
         size: int = 20,
         anchor: Anchor = NOWHERE,
     ) -> Page[EarnedBadge]: ...
+    def earned_badge(self, client_id: ClientId, earned_badge_id: EarnedBadgeId) -> EarnedBadge:
+        """Revoked ones are neither listed nor found."""
 
 
 class NewApplication(msgspec.Struct, frozen=True, kw_only=True):

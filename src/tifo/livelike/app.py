@@ -15,7 +15,17 @@ from tifo.livelike.call import Call, Desk, answer
 from tifo.livelike.errors import on_crash, on_http_exception, on_tifo_error
 from tifo.livelike.links import ROOT
 from tifo.livelike.nicknames import Nicknames
-from tifo.livelike.routes import applications, badges, leaderboards, ledger, profiles, quests, rewards, user_quests
+from tifo.livelike.routes import (
+    applications,
+    badges,
+    changes,
+    leaderboards,
+    ledger,
+    profiles,
+    quests,
+    rewards,
+    user_quests,
+)
 from tifo.livelike.tokens import Tokens
 
 MAX_BODY_BYTES = 1 << 20
@@ -29,7 +39,7 @@ def livelike_app(
     `/docs/openapi.json` describes the routes; there is no page for it, as Litestar's need a CDN.
     """
     tokens, nicknames = Tokens(queries, clock), Nicknames(queries)
-    families = (applications, profiles, rewards, ledger, badges, quests, user_quests, leaderboards)
+    families = (changes, applications, profiles, rewards, ledger, badges, quests, user_quests, leaderboards)
     routes = [handler for family in families for handler in family.ROUTES]
     return Litestar(
         [Router(ROOT, route_handlers=routes), health],

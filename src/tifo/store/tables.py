@@ -139,8 +139,10 @@ earned_badges = Table(
     Column("profile_id", String, nullable=False),
     Column("badge_id", String, nullable=False),
     Column("awarded_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
     UniqueConstraint("profile_id", "badge_id"),
     Index("earned_badges_by_badge", "badge_id", "position"),
+    Index("earned_badges_by_id", "id"),
 )
 
 user_quests = Table(
@@ -167,6 +169,18 @@ user_quest_tasks = Table(
     Column("ordinal", Integer, nullable=False),
     Column("progress", String, nullable=False),
     Column("completed_at", BigInteger),
+)
+
+entry_payments = Table(
+    "entry_payments",
+    METADATA,
+    Column("profile_id", String, primary_key=True),
+    Column("entry_id", String, primary_key=True),
+    Column("rate_window", BigInteger, nullable=False),
+    Column("rate_count", Integer, nullable=False),
+    Column("limit_window", BigInteger, nullable=False),
+    Column("limit_count", Integer, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 facts = Table(

@@ -31,7 +31,7 @@ from tifo.engagement.model import (
 )
 from tifo.engagement.ports import NOWHERE, Anchor, Idempotency, InvokedFilter, Page, TransactionFilter
 from tifo.kernel.errors import Conflict, NotFound
-from tifo.kernel.ids import BadgeId, ClientId, LeaderboardId, ProfileId, ProgramId, QuestId, UserQuestId
+from tifo.kernel.ids import BadgeId, ClientId, EarnedBadgeId, LeaderboardId, ProfileId, ProgramId, QuestId, UserQuestId
 from tifo.livelike.app import livelike_app
 from tifo.livelike.call import Desk
 from tifo.livelike.nicknames import Nicknames
@@ -205,6 +205,11 @@ class Twin:
             if profile_id in {None, earned.profile_id} and badge_id in {None, earned.badge_id}
         ]
         return cut_at(sorted(rows, key=lambda placed: -placed[0]), page, size, anchor)
+
+    def earned_badge(self, client_id: ClientId, earned_badge_id: EarnedBadgeId) -> EarnedBadge:
+        working = self._working(client_id)
+        fan = working.fans[found(working.by_earned_badge, earned_badge_id)]
+        return next(earned for earned in fan.badges.values() if earned.id == earned_badge_id)
 
     # Standings, of open leaderboards
 

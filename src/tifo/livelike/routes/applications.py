@@ -53,7 +53,7 @@ async def create_program(request: Call) -> ASGIResponse:
     name = body.name or body.title
     if name is None:
         raise Rejected("This field is required.", field="name")
-    program = await request.handle(caller, CreateProgram(client_id=caller.client_id, name=name))
+    program = await request.handle(caller, CreateProgram(client_id=caller.client_id, key=body.key, name=name))
     return answer((await request.resources(caller.client_id)).program(program), 201)
 
 

@@ -1,14 +1,14 @@
 """Badges, who earned them, and how far fans are."""
 
 import msgspec
-from litestar import get, post
+from litestar import delete, get, post
 from litestar.response.base import ASGIResponse
 
-from tifo.engagement.commands import AwardBadge, CreateBadge, NewProgression
+from tifo.engagement.commands import AwardBadge, CreateBadge, NewProgression, RevokeBadge
 from tifo.engagement.model import EarnedBadge, live
 from tifo.engagement.ports import Page
 from tifo.kernel.errors import NotFound, Rejected
-from tifo.kernel.ids import BadgeId, ProfileId
+from tifo.kernel.ids import BadgeId, EarnedBadgeId, ProfileId
 from tifo.livelike.call import Call, answer
 from tifo.livelike.documented import takes
 from tifo.livelike.listing import profiles_of, reachable
@@ -28,6 +28,7 @@ async def create_badge(request: Call) -> ASGIResponse:
     caller.must_be_of(body.client_id)
     command = CreateBadge(
         client_id=caller.client_id,
+        key=body.key,
         name=body.name,
         description=body.description,
         image_url=body.image_url,
@@ -120,6 +121,25 @@ async def list_earned_badges(request: Call) -> ASGIResponse:
     return request.page(found, lambda earned: resources.earned_badge(earned, profiles[earned.profile_id]))
 
 
+@get("/earned-badges/{earned_badge_id:str}/")
+async def get_earned_badge(request: Call) -> ASGIResponse:
+    caller = await request.caller()
+    earned_badge_id = EarnedBadgeId(request.part("earned_badge_id"))
+    earned = await request.ask(request.desk.queries.earned_badge, caller.client_id, earned_badge_id)
+    if not caller.is_producer and earned.profile_id != caller.profile_id:
+        raise NotFound("There is no such earned badge.")
+    profile = await request.ask(request.desk.queries.profile, caller.client_id, earned.profile_id)
+    return answer((await request.resources(caller.client_id)).earned_badge(earned, profile))
+
+
+@delete("/earned-badges/{earned_badge_id:str}/")
+async def revoke_badge(request: Call) -> None:
+    """No threshold earns it again; an award gives it back."""
+    caller = await request.producer()
+    earned_badge_id = EarnedBadgeId(request.part("earned_badge_id"))
+    await request.handle(caller, RevokeBadge(client_id=caller.client_id, earned_badge_id=earned_badge_id))
+
+
 async def _earned(
     request: Call, caller: Caller, profile_id: ProfileId | None, badge_id: BadgeId | None
 ) -> Page[EarnedBadge]:
@@ -144,4 +164,6 @@ ROUTES = (
     list_badge_progress,
     list_badge_profiles,
     list_earned_badges,
+    get_earned_badge,
+    revoke_badge,
 )

@@ -1,7 +1,7 @@
 """What can be rewarded, and for what: reward items, reward actions, reward tables and their entries."""
 
 import msgspec
-from litestar import delete, get, patch, post
+from litestar import delete, get, post
 from litestar.response.base import ASGIResponse
 
 from tifo.engagement.commands import (
@@ -11,7 +11,6 @@ from tifo.engagement.commands import (
     CreateRewardTable,
     NewEntry,
     RemoveRewardTableEntry,
-    UpdateRewardTable,
 )
 from tifo.engagement.model import Game, RewardTable, RewardTableEntry, live
 from tifo.kernel.errors import NotFound
@@ -19,13 +18,12 @@ from tifo.kernel.ids import RewardActionId, RewardItemId, RewardTableEntryId, Re
 from tifo.livelike.call import Call, answer
 from tifo.livelike.documented import takes
 from tifo.livelike.paging import window
-from tifo.livelike.shapes import EntryInput, RewardActionInput, RewardItemInput, RewardTableInput, RewardTableLinks
+from tifo.livelike.shapes import EntryInput, RewardActionInput, RewardItemInput, RewardTableInput
 
 _ITEM = msgspec.json.Decoder(RewardItemInput)
 _ACTION = msgspec.json.Decoder(RewardActionInput)
 _TABLE = msgspec.json.Decoder(RewardTableInput)
 _ENTRY = msgspec.json.Decoder(EntryInput)
-_LINKS = msgspec.json.Decoder(RewardTableLinks)
 
 
 @get("/reward-items/")
@@ -42,7 +40,7 @@ async def create_reward_item(request: Call) -> ASGIResponse:
     caller = await request.producer()
     body = await request.decoded(_ITEM)
     caller.must_be_of(body.client_id)
-    command = CreateRewardItem(client_id=caller.client_id, name=body.name, attributes=body.attributes)
+    command = CreateRewardItem(client_id=caller.client_id, key=body.key, name=body.name, attributes=body.attributes)
     item = await request.handle(caller, command)
     return answer((await request.resources(caller.client_id)).reward_item(item), 201)
 
@@ -98,8 +96,9 @@ async def create_reward_table(request: Call) -> ASGIResponse:
     caller.must_be_of(body.client_id)
     command = CreateRewardTable(
         client_id=caller.client_id,
+        key=body.key,
         name=body.name,
-        entries=tuple(_new_entry(entry) for entry in body.entries),
+        entries=tuple(new_entry(entry) for entry in body.entries),
         program_ids=body.program_ids,
     )
     table = await request.handle(caller, command)
@@ -112,20 +111,6 @@ async def get_reward_table(request: Call) -> ASGIResponse:
     return answer(resources.reward_table(_table(resources.game, request)))
 
 
-@patch("/reward-tables/{table_id:str}/", operation_class=takes(RewardTableLinks))
-async def link_reward_table(request: Call) -> ASGIResponse:
-    """Replaces the programs that the table is linked to."""
-    caller = await request.producer()
-    body = await request.decoded(_LINKS)
-    command = UpdateRewardTable(
-        client_id=caller.client_id,
-        reward_table_id=RewardTableId(request.part("table_id")),
-        program_ids=body.program_ids,
-    )
-    table = await request.handle(caller, command)
-    return answer((await request.resources(caller.client_id)).reward_table(table))
-
-
 @get("/reward-tables/{table_id:str}/entries/")
 async def list_entries(request: Call) -> ASGIResponse:
     resources = await request.resources((await request.caller()).client_id)
@@ -135,7 +120,7 @@ async def list_entries(request: Call) -> ASGIResponse:
 @post("/reward-tables/{table_id:str}/entries/", operation_class=takes(EntryInput))
 async def add_entry(request: Call) -> ASGIResponse:
     caller = await request.producer()
-    entry = _new_entry(await request.decoded(_ENTRY))
+    entry = new_entry(await request.decoded(_ENTRY))
     table_id = RewardTableId(request.part("table_id"))
     command = AddRewardTableEntry(client_id=caller.client_id, reward_table_id=table_id, entry=entry)
     table = await request.handle(caller, command)
@@ -159,9 +144,13 @@ async def remove_entry(request: Call) -> None:
     await request.handle(caller, command)
 
 
-def _new_entry(entry: EntryInput) -> NewEntry:
+def new_entry(entry: EntryInput) -> NewEntry:
     return NewEntry(
-        reward_item_id=entry.reward_item_id, reward_item_amount=entry.reward_item_amount, action_key=entry.action
+        reward_item_id=entry.reward_item_id,
+        reward_item_amount=entry.reward_item_amount,
+        action_key=entry.action,
+        rate_limit=None if entry.rate_limit is None else entry.rate_limit.value(),
+        reward_limit=None if entry.reward_limit is None else entry.reward_limit.value(),
     )
 
 
@@ -190,7 +179,6 @@ ROUTES = (
     list_reward_tables,
     create_reward_table,
     get_reward_table,
-    link_reward_table,
     list_entries,
     add_entry,
     get_entry,
