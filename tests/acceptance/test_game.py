@@ -168,6 +168,7 @@ def test_a_preview_counts_what_fans_would_have_earned(club: Club, call: Call, tm
     assert same["points"] == {"fans_now": 3, "fans_would": 3, "total_now": 330, "total_would": 355}, "25 to be claimed"
     assert same["coins"] == {"fans_now": 3, "fans_would": 3, "total_now": 30, "total_would": 32}
     assert same["first-whistle"] == {"fans_now": 3, "fans_would": 3}
+    assert same["ninety-minutes"] == {"fans_now": 0, "fans_would": 1}, "likewise"
     assert same["full-match"] == {"started_now": 1, "started_would": 1, "completed_now": 1, "completed_would": 1}
 
     changed = FOOTBALL.read_text().replace("amount: 50", "amount: 130")

@@ -63,4 +63,9 @@ async def test_every_fan_is_read_once_and_replays_to_what_they_have_earned(tmp_p
     assert (have.item_fans, have.item_totals) == (would.item_fans, would.item_totals)
     assert (have.badges, have.started, have.completed) == (would.badges, would.started, would.completed)
     assert (would.fans, would.left_out) == (GROUP + 1, {})
+    revoked = next(iter(SqlQueries(database).fan(club.id, fans[2]).badges.values()))
+    engine = SqlEngine(database, system_clock, uuid7)
+    await engine.handle(c.RevokeBadge(client_id=club.id, earned_badge_id=revoked.id))
+    await engine.close()
+    assert recorded.earned().badges[revoked.badge_id] == would.badges[revoked.badge_id] - 1
     database.dispose()
