@@ -14,7 +14,7 @@ import pytest
 from tifo.app import commands, game
 from tifo.app.local import LocalTifo
 from tifo.app.settings import Settings
-from tifo.kernel.errors import Conflict
+from tifo.kernel.errors import Conflict, Rejected
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FOOTBALL, STREAMING = EXAMPLES / "football-match.yaml", EXAMPLES / "streaming-season.yaml"
@@ -124,6 +124,13 @@ def test_a_plan_for_a_game_that_has_changed_since_is_refused(club: Club, tmp_pat
         game.apply(club.settings, early)
     assert club.export() == before
     assert "coins" in before
+
+
+def test_more_changes_than_can_be_made_at_once_are_refused(club: Club, tmp_path: Path) -> None:
+    file = tmp_path / "large.yaml"
+    file.write_text("reward_items:\n" + "".join(f"  i{n}: {{name: Item}}\n" for n in range(game.MAX_CHANGES + 1)))
+    with pytest.raises(Rejected, match="2,001 changes; at most 2,000"):
+        game.plan(club.settings, file, None, prune=False)
 
 
 @pytest.mark.parametrize("words", [("apply", "nowhere.yaml"), ("export", "--app", "unknown")])
