@@ -77,8 +77,8 @@ def plan(settings: Settings, file: Path, app: str | None, *, prune: bool) -> Pla
     made = changes(describe(game), wanted, prune=prune)
     if len(made) > MAX_CHANGES:
         raise Rejected(
-            f"{file} makes {len(made):,} changes; at most {MAX_CHANGES:,} are made at once, for nobody can play meanwhile."
-            " Split it: a file may refer to what an earlier one made.",
+            f"{file} makes {len(made):,} changes; at most {MAX_CHANGES:,} are made at once."
+            " Nobody can play meanwhile. Split it: a file may refer to what an earlier one made.",
             field="file",
         )
     command = ApplyDefinitions(
