@@ -4,8 +4,6 @@ from litestar import Litestar, Router, get
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.response.base import ASGIResponse
 
 from tifo.engagement.ports import Engine, Queries
@@ -15,6 +13,7 @@ from tifo.livelike.call import Call, Desk, answer
 from tifo.livelike.errors import on_crash, on_http_exception, on_tifo_error
 from tifo.livelike.links import ROOT
 from tifo.livelike.nicknames import Nicknames
+from tifo.livelike.openapi import docs_routes, document
 from tifo.livelike.routes import applications, badges, ledger, profiles, quests, rewards, user_quests
 from tifo.livelike.tokens import Tokens
 
@@ -26,19 +25,19 @@ def livelike_app(
 ) -> Litestar:
     """Addresses in answers start with `public_url`, or with the request's own scheme and host where there is none.
 
-    `/docs/openapi.json` describes the routes; there is no page for it, as Litestar's need a CDN.
+    `/docs` describes the routes, from `/docs/openapi.json`.
     """
     tokens, nicknames = Tokens(queries, clock), Nicknames(queries)
     families = (applications, profiles, rewards, ledger, badges, quests, user_quests)
     routes = [handler for family in families for handler in family.ROUTES]
     return Litestar(
-        [Router(ROOT, route_handlers=routes), health],
+        [Router(ROOT, route_handlers=routes), health, *docs_routes(document(routes))],
         request_class=Call,
         request_max_body_size=MAX_BODY_BYTES,
         exception_handlers={TifoError: on_tifo_error, HTTPException: on_http_exception, Exception: on_crash},
         state=State({"desk": Desk(engine, queries, tokens, nicknames, public_url, clock)}),
         cors_config=_CORS,
-        openapi_config=OpenAPIConfig("Tifo", "1", path="/docs", render_plugins=[JsonRenderPlugin()]),
+        openapi_config=None,
         logging_config=None,
     )
 

@@ -217,7 +217,7 @@ async def test_a_fan_sees_who_has_a_badge_but_not_what_the_integrator_knows_of_t
     world, ids = cast.world, cast.ids
     for who in ("fan", "other"):
         await world.make(f"profiles/{ids[who]}/badges/", badge_id=ids["badge"])
-        known = {"custom_id": f"id of {who}", "custom_data": "secret"}
+        known = {"custom_data": "secret"}
         assert (await world.call("PATCH", f"profiles/{ids[who]}/", known)).status == 200
     path = f"badge-profiles/?badge_id={ids['badge']}"
     assert {row["profile"]["custom_data"] for row in (await world.get(path))["results"]} == {"secret"}
@@ -225,6 +225,7 @@ async def test_a_fan_sees_who_has_a_badge_but_not_what_the_integrator_knows_of_t
         row["profile"]["id"]: row["profile"] for row in (await world.get(path, token=cast.tokens["fan"]))["results"]
     }
     assert seen.keys() == {ids["fan"], ids["other"]}
+    assert (seen[ids["fan"]]["custom_id"], seen[ids["other"]]["custom_id"]) == ("fan-1", None)
     assert (seen[ids["fan"]]["custom_data"], seen[ids["other"]]["custom_data"]) == ("secret", None)
 
 
