@@ -28,6 +28,7 @@ class World:
     def __init__(self, tifo: LocalTifo, call: Call) -> None:
         made = tifo.command("app", "create", "Described")
         self.address, self.token = tifo.address, made["producer_token"]
+        self.organisation = tifo.command("org", "token", "create", "--name", "Tried")["token"]
         self.ids = {"client_id": made["client_id"], "program_id": made["program_id"], "custom_id": "fan-1"}
 
         def make(path: str, token: str | None = None, **body: object) -> str:
@@ -105,11 +106,11 @@ def test_the_document_is_sound_and_the_page_needs_nobody_else(tifo: LocalTifo, c
     assert call("GET", f"{tifo.address}/docs/rapidoc.js").status == 200
 
 
-@pytest.mark.parametrize("who", ["producer", "fan", "nobody"])
+@pytest.mark.parametrize("who", ["producer", "organisation", "fan", "nobody"])
 def test_no_answer_is_outside_the_document(world: World, call: Call, who: str) -> None:
     client_id = world.ids["client_id"]
     fan = call("POST", f"{world.address}/api/v1/applications/{client_id}/profile/", {"nickname": "F"}, token="").body
-    token = {"producer": world.token, "fan": fan["access_token"], "nobody": ""}[who]
+    token = {"producer": world.token, "fan": fan["access_token"], "nobody": "", "organisation": world.organisation}[who]
     schema = schemathesis.openapi.from_dict(world.naming_what_is_there())
     statuses: dict[str, set[int]] = defaultdict(set)
     for operation in _operations(schema):

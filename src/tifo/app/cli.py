@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
-from tifo.app import commands, webhooks
+from tifo.app import commands, tokens, webhooks
 from tifo.app.lines import in_words
 from tifo.app.output import log_to_stderr, show, show_table, talk
 from tifo.app.settings import Settings, load_settings
@@ -28,6 +28,9 @@ sources = App(name="source", help="Sources of the pipeline.")
 delivery = App(name="delivery", help="What arrived, what did not, and why.")
 for group in (applications, sources, delivery):
     app.command(group)
+applications.command(tokens.application_tokens)
+applications.command(tokens.application_secret)
+app.command(tokens.organisation)
 
 
 @app.command

@@ -15,6 +15,7 @@ from tifo.store.database import Database, open_sqlite
 if TYPE_CHECKING:
     import aiohttp
 
+    from tifo.store.access import SqlAccess
     from tifo.store.catalog import SqlCatalog
     from tifo.store.facts import SqlFactFeed
     from tifo.store.sqlite_log import SqliteEventLog
@@ -30,6 +31,12 @@ def catalog_of(database: Database) -> "SqlCatalog":
     from tifo.store.catalog import SqlCatalog
 
     return SqlCatalog(database, system_clock, uuid7)
+
+
+def access_of(database: Database) -> "SqlAccess":
+    from tifo.store.access import SqlAccess
+
+    return SqlAccess(database, system_clock, uuid7)
 
 
 def facts_of(database: Database) -> "SqlFactFeed":

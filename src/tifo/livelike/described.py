@@ -75,6 +75,13 @@ SHAPES: Mapping[str, Schema] = {
         quests_url=URL,
         badges_url=URL,
     ),
+    "NewApplication": {
+        "description": "The only answer with its secret and its first token.",
+        "allOf": [ref("Application"), thing(client_secret=STR, producer_token=STR)],
+    },
+    "ClientSecret": thing(client_id=ID, client_secret=STR),
+    "Token": thing(id=ID, name=STR, created_at=TIME),
+    "NewToken": {"description": "The only answer with the token.", "allOf": [ref("Token"), thing(token=STR)]},
     "Program": thing(id=ID, url=URL, client_id=ID, name=STR, created_at=TIME, is_default=BOOL),
     "Profile": thing(
         id=ID,
@@ -227,7 +234,13 @@ def _lists(name: str, *filters: str, who: Who = FAN) -> Route:
 
 ROUTES: Mapping[str, Route] = {
     "discover": _gives("Application", ANYONE),
-    "change_settings": _gives("Application", PRODUCER),
+    "change_settings": _gives("Application", [*PRODUCER, *ORGANISATION]),
+    "list_applications": _lists("Application", who=ORGANISATION),
+    "create_application": _gives("NewApplication", ORGANISATION),
+    "rotate_client_secret": _gives("ClientSecret", ORGANISATION),
+    "list_tokens": _lists("Token", who=ORGANISATION),
+    "create_token": _gives("NewToken", ORGANISATION),
+    "revoke_token": Route(None, ORGANISATION),
     "list_programs": _lists("Program", "client_id"),
     "create_program": _gives("Program", PRODUCER),
     "get_program": _gives("Program", (*ANYONE, *FAN), "client_id"),

@@ -39,7 +39,10 @@ tokens = Table(
     "tokens",
     METADATA,
     Column("digest", LargeBinary, primary_key=True),
-    Column("client_id", String, nullable=False),
+    Column("client_id", String, index=True),  # None: the organisation's own
+    Column("id", String, nullable=False, unique=True),
+    Column("name", String, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
 )
 
 profiles = Table(
