@@ -93,7 +93,11 @@ def _api(settings: Settings) -> Role:
         write_keys = WriteKeys(compose.catalog_of(database))
         tracking = TrackingApi(appends, write_keys.source_of, system_clock, uuid7)
         livelike = livelike_app(
-            engine, SqlQueries(database), access=compose.access_of(database), public_url=settings.public_url or None
+            engine,
+            SqlQueries(database),
+            access=compose.access_of(database),
+            images=compose.images_of(database),
+            public_url=settings.public_url or None,
         )
         inbox = compose.inbox_of(database)
         arrivals = GroupCommit[Arrived, bool](

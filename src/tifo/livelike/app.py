@@ -7,11 +7,13 @@ from litestar.exceptions import HTTPException
 from litestar.response.base import ASGIResponse
 
 from tifo.engagement.access import Access
+from tifo.engagement.images import Images
 from tifo.engagement.ports import Engine, Queries
 from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import TifoError
 from tifo.livelike.call import Call, Desk, answer
 from tifo.livelike.errors import on_crash, on_http_exception, on_tifo_error
+from tifo.livelike.images import serve_image
 from tifo.livelike.links import ROOT
 from tifo.livelike.nicknames import Nicknames
 from tifo.livelike.openapi import docs_routes, document
@@ -26,6 +28,7 @@ def livelike_app(
     queries: Queries,
     *,
     access: Access | None = None,
+    images: Images | None = None,
     public_url: str | None = None,
     clock: Clock = system_clock,
 ) -> Litestar:
@@ -39,11 +42,11 @@ def livelike_app(
     if access is not None:
         routes += organisation.ROUTES
     return Litestar(
-        [Router(ROOT, route_handlers=routes), health, *docs_routes(document(routes))],
+        [Router(ROOT, route_handlers=routes), health, serve_image, *docs_routes(document(routes))],
         request_class=Call,
         request_max_body_size=MAX_BODY_BYTES,
         exception_handlers={TifoError: on_tifo_error, HTTPException: on_http_exception, Exception: on_crash},
-        state=State({"desk": Desk(engine, queries, tokens, nicknames, public_url, clock, access)}),
+        state=State({"desk": Desk(engine, queries, tokens, nicknames, public_url, clock, access, images)}),
         cors_config=_CORS,
         openapi_config=None,
         logging_config=None,

@@ -16,6 +16,7 @@ from litestar.response.base import ASGIResponse
 
 from tifo.engagement.access import Access
 from tifo.engagement.commands import Command
+from tifo.engagement.images import Images
 from tifo.engagement.ports import Engine, Idempotency, Page, Queries
 from tifo.kernel.clock import Clock
 from tifo.kernel.errors import NotFound, Rejected, Unauthorized
@@ -46,6 +47,7 @@ class Desk(NamedTuple):
     public_url: str | None
     clock: Clock
     access: Access | None = None
+    images: Images | None = None
 
 
 class Call(Request[Any, Any, State]):

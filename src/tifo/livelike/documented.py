@@ -19,11 +19,15 @@ class Documented(Operation):
 
     takes: ClassVar[dict[str, Any]] = {}
     required: ClassVar[bool] = True
+    image: ClassVar[bool] = False
+    """Whether it may come as a form with an uploaded picture."""
 
 
-def takes(body: type[msgspec.Struct], *, required: bool = True) -> type[Operation]:
+def takes(body: type[msgspec.Struct], *, required: bool = True, image: bool = False) -> type[Operation]:
     """An operation class for routes that decode `body`."""
-    return type(f"Takes{body.__name__}", (Documented,), {"takes": json_schema(body), "required": required})
+    return type(
+        f"Takes{body.__name__}", (Documented,), {"takes": json_schema(body), "required": required, "image": image}
+    )
 
 
 def json_schema(body: type[msgspec.Struct]) -> dict[str, Any]:

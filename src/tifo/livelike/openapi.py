@@ -110,11 +110,21 @@ def _operation(handler: HTTPRouteHandler, method: str, address: str) -> dict[str
     }
     kind = handler.operation_class
     if issubclass(kind, Documented):
-        operation["requestBody"] = {
-            "required": kind.required,
-            "content": {"application/json": {"schema": kind.takes}},
-        }
+        operation["requestBody"] = {"required": kind.required, "content": _content(kind)}
     return operation
+
+
+def _content(kind: type[Documented]) -> dict[str, Any]:
+    content: dict[str, Any] = {"application/json": {"schema": kind.takes}}
+    if kind.image:
+        file = {
+            "type": "string",
+            "contentMediaType": "application/octet-stream",
+            "description": "PNG, JPEG, GIF or WebP, 1 MiB at most.",
+        }
+        form = {**kind.takes, "properties": {**kind.takes["properties"], "file": file}}
+        content["multipart/form-data"] = {"schema": form}
+    return content
 
 
 def _parameters(route: Route, method: str, address: str) -> list[dict[str, Any]]:

@@ -45,6 +45,14 @@ tokens = Table(
     Column("created_at", BigInteger, nullable=False),
 )
 
+images = Table(
+    "images",
+    METADATA,
+    Column("digest", String, primary_key=True),
+    Column("media_type", String, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+)
+
 profiles = Table(
     "profiles",
     METADATA,

@@ -17,6 +17,7 @@ from tifo.livelike.app import livelike_app
 from tifo.store.access import SqlAccess
 from tifo.store.database import open_sqlite
 from tifo.store.engine import SqlEngine, create_application
+from tifo.store.images import SqlImages
 from tifo.store.queries import SqlQueries
 
 
@@ -48,7 +49,9 @@ async def match(tmp_path: Path) -> AsyncIterator[Match]:
     made = create_application(database, "Club", system_clock, uuid7)
     engine = SqlEngine(database, system_clock, uuid7)
     access = SqlAccess(database, system_clock, uuid7)
-    app = livelike_app(engine, SqlQueries(database), access=access, public_url="https://x.example")
+    app = livelike_app(
+        engine, SqlQueries(database), access=access, images=SqlImages(database), public_url="https://x.example"
+    )
     # On this event loop, which the engine lives in: Litestar's own client runs the app in another one.
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://tifo") as http:  # type: ignore[arg-type]
         yield Match(http, made, access)
@@ -260,3 +263,77 @@ async def test_the_organisations_writes_are_done_once_for_an_idempotency_key(mat
             assert other.is_success
             assert other.text != first.text
     assert [app.name for app in match.access.applications()] == ["Club", "Second", "Second"]
+
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"the rest of a picture"
+
+
+async def _upload(match: Match, content: bytes, **fields: str) -> Any:
+    headers = {"Authorization": f"Bearer {match.made.producer_token}"}
+    return await match.http.post(
+        "/api/v1/badges/",
+        data={"name": "Voter", **fields},
+        files={"file": ("x.svg", content, "text/html")},
+        headers=headers,
+    )
+
+
+async def test_an_uploaded_picture_is_served_from_here_as_what_it_is(match: Match) -> None:
+    points = await match.make("reward-items/", name="Points")
+    threshold = {"reward_item_id": points["id"], "reward_item_threshold": "10", "client_id": match.client_id}
+    made = await _upload(match, PNG, **threshold, attributes='[{"key": "a", "value": "b"}]')
+    assert made.status_code == 201, made.text
+    badge = made.json()
+    assert (badge["reward_item_threshold"], badge["attributes"]) == (10, [{"key": "a", "value": "b"}])
+    assert badge["file"] == badge["badge_icon_url"]
+    assert badge["file"].startswith("https://x.example/media/")
+    assert badge["file"].endswith(".png")
+    served = await match.http.get(badge["file"].removeprefix("https://x.example"))
+    assert (served.status_code, served.content, served.headers["content-type"]) == (200, PNG, "image/png")
+    assert served.headers["x-content-type-options"] == "nosniff"
+    assert "immutable" in served.headers["cache-control"]
+    other = await match.http.get(badge["file"].removeprefix("https://x.example").replace(".png", ".gif"))
+    assert other.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        (b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>", 400),
+        (b"", 400),
+        (PNG + bytes(1 << 20), 413),
+        (PNG + bytes(3 << 20), 413),
+    ],
+    ids=["svg", "empty", "over 1 MiB", "over what a request may hold"],
+)
+async def test_what_is_no_picture_or_too_large_is_refused(match: Match, content: bytes, status: int) -> None:
+    refused = await _upload(match, content)
+    assert (refused.status_code, list(refused.json())) == (status, ["detail"] if status == 413 else ["file"])
+    assert (await match.get(f"applications/{match.client_id}/badges/"))["count"] == 0
+
+
+async def test_a_form_that_is_none_is_refused(match: Match) -> None:
+    headers = {
+        "Authorization": f"Bearer {match.made.producer_token}",
+        "Content-Type": "multipart/form-data; boundary=x",
+    }
+    for content in (b"", b"no form", b'--x\r\nContent-Disposition: form-data; name="name"\r\n\r\nV'):
+        answer = await match.http.post("/api/v1/badges/", content=content, headers=headers)
+        assert answer.status_code == 400, answer.text
+    del headers["Content-Type"]
+    lost = {**headers, "Content-Type": "multipart/form-data"}
+    assert (await match.http.post("/api/v1/badges/", content=b"x", headers=lost)).status_code == 400
+
+
+async def test_a_repeated_upload_makes_one_badge(match: Match) -> None:
+    headers = {
+        "Authorization": f"Bearer {match.made.producer_token}",
+        "Content-Type": "multipart/form-data; boundary=x",
+        "Idempotency-Key": "k",
+    }
+    part = b'--x\r\nContent-Disposition: form-data; name="%s"%s\r\n\r\n%s\r\n'
+    content = part % (b"name", b"", b"Voter") + part % (b"file", b'; filename="f"', PNG) + b"--x--\r\n"
+    first = await match.http.post("/api/v1/badges/", content=content, headers=headers)
+    again = await match.http.post("/api/v1/badges/", content=content, headers=headers)
+    assert (first.status_code, first.text) == (201, again.text)
+    assert (await match.get(f"applications/{match.client_id}/badges/"))["count"] == 1
