@@ -132,7 +132,7 @@ def test_no_answer_is_outside_the_document(world: World, call: Call, who: str) -
         answers_as_described()
     assert len(statuses) > 50
     if who == "producer":
-        unanswered = [label for label, seen in statuses.items() if min(seen) >= 300]
+        unanswered = [label for label, seen in statuses.items() if min(seen) >= 300 and seen != {403}]
         assert len(unanswered) < len(statuses) / 4, f"too little was tried in earnest: {unanswered}"
 
 
