@@ -5,7 +5,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 import structlog
@@ -25,6 +25,12 @@ def show(data: object, *, as_json: bool) -> None:
         _show_thing(data)
     elif isinstance(data, Sequence):
         show_table(list(data))
+    sys.stdout.flush()
+
+
+def show_lines(lines: Iterable[str]) -> None:
+    for line in lines:
+        sys.stdout.write(f"{_plain(line)}\n")
     sys.stdout.flush()
 
 

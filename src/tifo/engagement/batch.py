@@ -7,7 +7,7 @@ from tifo.engagement.commands import PlayCommand
 from tifo.engagement.model import Fan, Game
 from tifo.engagement.ports import Decision, State
 from tifo.engagement.rules import decide
-from tifo.kernel.ids import NewId, ProfileId, UserQuestId, UserQuestTaskId
+from tifo.kernel.ids import EarnedBadgeId, NewId, ProfileId, UserQuestId, UserQuestTaskId
 
 
 class Working:
@@ -28,6 +28,7 @@ class Working:
         self.by_custom_id: dict[str, ProfileId] = {}
         self.by_user_quest: dict[UserQuestId, ProfileId] = {}
         self.by_user_quest_task: dict[UserQuestTaskId, ProfileId] = {}
+        self.by_earned_badge: dict[EarnedBadgeId, ProfileId] = {}
         self.used_codes = used_codes if used_codes is not None else set()
         for fan in (fans or {}).values():
             if fan.profile.client_id == game.application.id:
@@ -35,7 +36,14 @@ class Working:
 
     def play(self, command: PlayCommand, now: datetime, new_id: NewId) -> Decision:
         """Raises what the rules raise; then nothing has changed."""
-        state = State(self.fans, self.by_custom_id, self.by_user_quest, self.by_user_quest_task, self.used_codes)
+        state = State(
+            self.fans,
+            self.by_custom_id,
+            self.by_user_quest,
+            self.by_user_quest_task,
+            self.by_earned_badge,
+            self.used_codes,
+        )
         decision = decide(self.game, state, command, now, new_id)
         for fan in decision.fans:
             self._take(fan)
@@ -50,6 +58,8 @@ class Working:
         self.fans[profile.id] = fan
         if profile.custom_id is not None:
             self.by_custom_id[profile.custom_id] = profile.id
+        if before is None or len(before.badges) != len(fan.badges):
+            self.by_earned_badge.update((earned.id, profile.id) for earned in fan.badges.values())
         if before is not None and len(before.user_quests) == len(fan.user_quests):
             return
         for user_quest in fan.user_quests.values():

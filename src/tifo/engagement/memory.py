@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from typing import Any, TypeVar, get_args
 
 from tifo.engagement.batch import Working
-from tifo.engagement.commands import Command, DefinitionCommand
-from tifo.engagement.definitions import define
+from tifo.engagement.commands import ApplyDefinitions, Command, DefinitionCommand
+from tifo.engagement.definitions import apply, define
 from tifo.engagement.facts import AnyFact
 from tifo.engagement.model import Game, InvokedAction, Transaction
 from tifo.engagement.ports import Idempotency
@@ -53,6 +53,9 @@ class InMemoryEngine:
         if working is None:
             raise NotFound(f"There is no application {command.client_id!r:.100}.", field="client_id")
         now = self._clock()
+        if isinstance(command, ApplyDefinitions):
+            working.game, made = apply(working.game, command, now, self._new_id)
+            return made
         if isinstance(command, _DEFINES):
             definition = define(working.game, command, now, self._new_id)  # type: ignore[arg-type]
             working.game = working.game.with_(definition)

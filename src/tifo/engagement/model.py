@@ -1,8 +1,10 @@
 """The values of the game: an application's definitions, one fan's state, and the ledger's rows."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -11,6 +13,7 @@ from tifo.kernel.ids import (
     ClientId,
     EarnedBadgeId,
     InvokedActionId,
+    LeaderboardId,
     ProfileId,
     ProgramId,
     QuestId,
@@ -34,6 +37,17 @@ class Attribute(msgspec.Struct, frozen=True):
 Attributes = tuple[Attribute, ...]
 
 
+class Defined(msgspec.Struct, frozen=True, kw_only=True):
+    """What the definitions of a game have in common, beside their ids."""
+
+    name: str
+    created_at: datetime
+    key: str | None = None
+    """The integrator's own name for it, unique among the application's live ones of its kind (tasks: of its quest)."""
+    archived_at: datetime | None = None
+    """Since then it is in no list and has no part in play; what fans have of it stays readable."""
+
+
 class Application(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="application"):
     id: ClientId
     name: str
@@ -45,44 +59,58 @@ class Application(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", t
     """A completed quest pays its rewards at once; otherwise the fan claims them."""
 
 
-class Program(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="program"):
+class Program(Defined, frozen=True, kw_only=True, tag_field="kind", tag="program"):
     id: ProgramId
-    name: str
-    created_at: datetime
 
 
-class RewardItem(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="reward_item"):
+class RewardItem(Defined, frozen=True, kw_only=True, tag_field="kind", tag="reward_item"):
     id: RewardItemId
-    name: str
-    created_at: datetime
     attributes: Attributes = ()
 
 
 class RewardAction(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="reward_action"):
     id: RewardActionId
     key: str
-    """Unique in the application; this is what callers name."""
+    """Unique among the application's live ones; this is what callers name."""
     name: str
     created_at: datetime
     description: str | None = None
     type: str = "custom"
+    archived_at: datetime | None = None
+
+
+class RateLimit(msgspec.Struct, frozen=True, kw_only=True):
+    """At most `frequency` payments a fan in each `unit` of the clock, UTC."""
+
+    frequency: int
+    unit: Literal["second", "minute", "hour", "day"]
+
+
+class RewardLimit(msgspec.Struct, frozen=True, kw_only=True):
+    """At most `action_limit_count` payments a fan in each calendar day, week (from Monday) or month of the time zone,
+    or in all.
+    """
+
+    action_limit_count: int
+    duration: Literal["day", "week", "month", "all_time"]
+    timezone: str = "UTC"
 
 
 class RewardTableEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """Whoever performs the action `action_key` is paid `reward_item_amount` (≥ 1) of the item."""
+    """Whoever performs the action `action_key` is paid `reward_item_amount` (≥ 1) of the item, within the limits."""
 
     id: RewardTableEntryId
     reward_item_id: RewardItemId
     reward_item_amount: int
     action_key: str
+    rate_limit: RateLimit | None = None
+    reward_limit: RewardLimit | None = None
 
 
-class RewardTable(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="reward_table"):
+class RewardTable(Defined, frozen=True, kw_only=True, tag_field="kind", tag="reward_table"):
     """Consulted for actions in the programs that it is linked to; every matching entry pays."""
 
     id: RewardTableId
-    name: str
-    created_at: datetime
     entries: tuple[RewardTableEntry, ...] = ()
     program_ids: tuple[ProgramId, ...] = ()
 
@@ -92,22 +120,18 @@ class BadgeProgression(msgspec.Struct, frozen=True, kw_only=True):
     reward_item_threshold: int
 
 
-class Badge(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="badge"):
+class Badge(Defined, frozen=True, kw_only=True, tag_field="kind", tag="badge"):
     """Reaching any one progression's threshold (balance right after a credit ≥ threshold) earns the badge."""
 
     id: BadgeId
-    name: str
-    created_at: datetime
     description: str | None = None
     image_url: str | None = None
     progressions: tuple[BadgeProgression, ...] = ()
     attributes: Attributes = ()
 
 
-class QuestTask(msgspec.Struct, frozen=True, kw_only=True):
+class QuestTask(Defined, frozen=True, kw_only=True):
     id: QuestTaskId
-    name: str
-    created_at: datetime
     description: str | None = None
     target_value: Decimal = Decimal(1)
     default_progress_increment: Decimal = Decimal(1)
@@ -122,29 +146,57 @@ class QuestReward(msgspec.Struct, frozen=True, kw_only=True):
     reward_item_amount: int
 
 
-class Quest(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="quest"):
+class Quest(Defined, frozen=True, kw_only=True, tag_field="kind", tag="quest"):
     """Can be started from `started_at` until `stopped_at` (None: no bound); `timeout` limits each fan's run."""
 
     id: QuestId
-    name: str
-    created_at: datetime
     description: str | None = None
     started_at: datetime | None = None
     stopped_at: datetime | None = None
     timeout: timedelta | None = None
     tasks: tuple[QuestTask, ...] = ()
     rewards: tuple[QuestReward, ...] = ()
+    badge_ids: tuple[BadgeId, ...] = ()
+    """Badges that completing the quest gives, when they are claimed."""
     attributes: Attributes = ()
 
 
-Definition = Application | Program | RewardItem | RewardAction | RewardTable | Badge | Quest
+class Leaderboard(Defined, frozen=True, kw_only=True, tag_field="kind", tag="leaderboard"):
+    """Fans by their balance of one reward item; shown with the programs that it is linked to.
+
+    A locked one shows what it held when it was locked. An archived one is in no list and at no address.
+    """
+
+    id: LeaderboardId
+    reward_item_id: RewardItemId
+    custom_id: str | None = None
+    """Unique among the application's leaderboards."""
+    program_ids: tuple[ProgramId, ...] = ()
+    is_locked: bool = False
+    attributes: Attributes = ()
+
+
+Definition = Application | Program | RewardItem | RewardAction | RewardTable | Badge | Quest | Leaderboard
 """What the store keeps as one document each. The whole of a table or quest is one definition."""
+
+
+D = TypeVar("D", bound="Defined | RewardAction")
+
+
+def is_live(definition: Defined | RewardAction) -> bool:
+    return definition.archived_at is None
+
+
+def live(definitions: Mapping[Any, D]) -> list[D]:
+    """In the order of making."""
+    return [definition for definition in definitions.values() if is_live(definition)]
 
 
 class Game:
     """All definitions of one application, indexed for the rules. Immutable: `with_` returns another one.
 
-    Dictionaries keep the order of making.
+    Dictionaries keep the order of making. Those by id hold what is archived too, so that what fans have of it can be
+    read; play looks at live ones only.
     """
 
     def __init__(self, application: Application, definitions: tuple[Definition, ...] = ()) -> None:
@@ -152,25 +204,34 @@ class Game:
         self.definitions = definitions
         self.programs = {d.id: d for d in definitions if isinstance(d, Program)}
         self.reward_items = {d.id: d for d in definitions if isinstance(d, RewardItem)}
-        self.reward_actions = {d.key: d for d in definitions if isinstance(d, RewardAction)}
+        self.actions_by_id = {d.id: d for d in definitions if isinstance(d, RewardAction)}
+        # A key that was used again belongs to its live action.
+        by_life = sorted(self.actions_by_id.values(), key=is_live)
+        self.reward_actions = {action.key: action for action in by_life}
         """By key."""
         self.reward_tables = {d.id: d for d in definitions if isinstance(d, RewardTable)}
         self.badges = {d.id: d for d in definitions if isinstance(d, Badge)}
         self.quests = {d.id: d for d in definitions if isinstance(d, Quest)}
+        self.leaderboards = {d.id: d for d in definitions if isinstance(d, Leaderboard) and is_live(d)}
+        self.ranked_items = frozenset(b.reward_item_id for b in self.leaderboards.values() if not b.is_locked)
+        """Those whose balances move a leaderboard."""
         self.quest_of_task = {t.id: q.id for q in self.quests.values() for t in q.tasks}
         self.entries: dict[tuple[ProgramId, str], list[tuple[RewardTable, RewardTableEntry]]] = {}
         """What an action pays in a program."""
-        for table in self.reward_tables.values():
+        for table in filter(is_live, self.reward_tables.values()):
             for program_id in table.program_ids:
                 for entry in table.entries:
                     self.entries.setdefault((program_id, entry.action_key), []).append((table, entry))
+        self.has_limits = any(
+            entry.rate_limit or entry.reward_limit for paying in self.entries.values() for _, entry in paying
+        )
         self.badges_by_item: dict[RewardItemId, list[tuple[Badge, BadgeProgression]]] = {}
-        for badge in self.badges.values():
+        for badge in filter(is_live, self.badges.values()):
             for progression in badge.progressions:
                 self.badges_by_item.setdefault(progression.reward_item_id, []).append((badge, progression))
         self.quests_by_action: dict[str, list[Quest]] = {}
-        """Quests with a task that the action progresses, each once."""
-        for quest in self.quests.values():
+        """Live quests with a task that the action progresses, each once; a run keeps a task that was archived since."""
+        for quest in filter(is_live, self.quests.values()):
             for key in dict.fromkeys(t.reward_action_key for t in quest.tasks if t.reward_action_key):
                 self.quests_by_action.setdefault(key, []).append(quest)
 
@@ -215,12 +276,22 @@ class UserQuest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EarnedBadge(msgspec.Struct, frozen=True, kw_only=True):
-    """Unique for a profile and badge, for ever."""
+    """Unique for a profile and badge, for ever: a revoked one is kept, and awarding the badge again gives it back."""
 
     id: EarnedBadgeId
     profile_id: ProfileId
     badge_id: BadgeId
     awarded_at: datetime
+    revoked_at: datetime | None = None
+
+
+class Payments(msgspec.Struct, frozen=True, kw_only=True):
+    """How often an entry with limits has paid one fan, in the last window of each limit."""
+
+    rate_window: int = 0
+    rate_count: int = 0
+    limit_window: int = 0
+    limit_count: int = 0
 
 
 class Fan(msgspec.Struct, frozen=True, kw_only=True):
@@ -230,6 +301,8 @@ class Fan(msgspec.Struct, frozen=True, kw_only=True):
     balances: dict[RewardItemId, int] = {}
     badges: dict[BadgeId, EarnedBadge] = {}
     user_quests: dict[QuestId, UserQuest] = {}
+    payments: dict[RewardTableEntryId, Payments] = {}
+    """Of entries with limits; loaded where the game has any."""
 
 
 class TransactionKind(StrEnum):

@@ -9,6 +9,7 @@ import msgspec
 
 from tifo.engagement.commands import Command
 from tifo.engagement.facts import AnyFact
+from tifo.engagement.leaderboards import Standing
 from tifo.engagement.model import (
     Application,
     Attributes,
@@ -16,6 +17,7 @@ from tifo.engagement.model import (
     Fan,
     Game,
     InvokedAction,
+    Leaderboard,
     Profile,
     Transaction,
     TransactionKind,
@@ -24,6 +26,8 @@ from tifo.engagement.model import (
 from tifo.kernel.ids import (
     BadgeId,
     ClientId,
+    EarnedBadgeId,
+    LeaderboardId,
     ProfileId,
     ProgramId,
     QuestId,
@@ -46,6 +50,7 @@ class State(NamedTuple):
     by_custom_id: Mapping[str, ProfileId]
     by_user_quest: Mapping[UserQuestId, ProfileId]
     by_user_quest_task: Mapping[UserQuestTaskId, ProfileId]
+    by_earned_badge: Mapping[EarnedBadgeId, ProfileId]
     used_codes: AbstractSet[tuple[ProfileId, str, str]] = frozenset()
     """(profile, action key, code) of those among the batch's codes that were used before."""
 
@@ -142,7 +147,24 @@ class TransactionFilter(msgspec.Struct, frozen=True, kw_only=True):
     """LiveLike's reward-transactions list what was earned. None given: all kinds."""
 
 
-class Queries(Protocol):
+class Standings(Protocol):
+    """Where fans stand: exact, and of the same commit as their balances. Methods block.
+
+    On a leaderboard are all fans who ever had some of its item, also those who have 0 left. The order is by score,
+    the highest first, then by profile id.
+    """
+
+    def client_of_leaderboard(self, leaderboard_id: LeaderboardId) -> ClientId:
+        """`NotFound` for an id of none, also for a deleted one."""
+
+    def standings(self, leaderboard: Leaderboard, *, page: int = 1, size: int = 20) -> Page[Standing]: ...
+    def standings_of(self, leaderboard: Leaderboard, profile_ids: Sequence[ProfileId]) -> Sequence[Standing]:
+        """In their order. Fans who are not on it are not in the answer."""
+
+    def standings_count(self, leaderboard: Leaderboard) -> int: ...
+
+
+class Queries(Standings, Protocol):
     """Reads, for routes. Methods block; call them off the event loop. Lists are newest first and stable.
 
     `NotFound` where the client id is unknown; a profile of another application is not found either.
@@ -184,6 +206,8 @@ class Queries(Protocol):
         size: int = 20,
         anchor: Anchor = NOWHERE,
     ) -> Page[EarnedBadge]: ...
+    def earned_badge(self, client_id: ClientId, earned_badge_id: EarnedBadgeId) -> EarnedBadge:
+        """Revoked ones are neither listed nor found."""
 
 
 class NewApplication(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,8 +12,11 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
+from tifo.engagement import limits
 from tifo.engagement.commands import (
     AwardBadge,
+    ChangeUserQuest,
+    ClaimQuestBadges,
     ClaimQuestRewards,
     CreateProfile,
     Credit,
@@ -21,6 +24,8 @@ from tifo.engagement.commands import (
     InvokeAction,
     PlayCommand,
     ProgressTask,
+    RemoveUserQuest,
+    RevokeBadge,
     StartQuest,
     Transfer,
     UpdateProfile,
@@ -34,19 +39,23 @@ from tifo.engagement.model import (
     Game,
     InvokedAction,
     InvokedReward,
+    Payments,
     Profile,
     Quest,
     QuestTask,
+    RewardTableEntry,
     Transaction,
     TransactionKind,
     UserQuest,
     UserQuestTask,
+    is_live,
 )
 from tifo.engagement.ports import Decision, State
 from tifo.engagement.turn import Turn, quest_status
 from tifo.engagement.values import check_amount, check_decimal, check_text, decimal_text
 from tifo.kernel.errors import Conflict, NotFound, Rejected
 from tifo.kernel.ids import (
+    EarnedBadgeId,
     InvokedActionId,
     NewId,
     ProfileId,
@@ -64,6 +73,7 @@ class Needs(NamedTuple):
     custom_ids: tuple[str, ...] = ()
     user_quest_ids: tuple[UserQuestId, ...] = ()
     user_quest_task_ids: tuple[UserQuestTaskId, ...] = ()
+    earned_badge_ids: tuple[EarnedBadgeId, ...] = ()
     code: tuple[str, str] | None = None
     """(action key, code): whether it was used is to be known for the command's profile."""
 
@@ -84,8 +94,10 @@ def needs(command: PlayCommand) -> Needs:  # noqa: PLR0911 (one answer a kind of
             return Needs((sender, recipient))
         case ProgressTask(user_quest_task_id=task_id):
             return Needs(user_quest_task_ids=(task_id,))
-        case ClaimQuestRewards(user_quest_id=user_quest_id):
-            return Needs(user_quest_ids=(user_quest_id,))
+        case ClaimQuestRewards() | ClaimQuestBadges() | ChangeUserQuest() | RemoveUserQuest():
+            return Needs(user_quest_ids=(command.user_quest_id,))
+        case RevokeBadge(earned_badge_id=earned_badge_id):
+            return Needs(earned_badge_ids=(earned_badge_id,))
         case Credit() | Debit() | AwardBadge() | StartQuest():
             return Needs((command.profile_id,))
 
@@ -144,9 +156,11 @@ def _update_profile(turn: Turn, command: UpdateProfile) -> Profile:
 def _invoke_action(turn: Turn, command: InvokeAction) -> InvokedAction:
     game, key = turn.game, command.reward_action_key
     profile_id = _invoker(turn, command)
-    if command.program_id not in game.programs:
+    program = game.programs.get(command.program_id)
+    if program is None or not is_live(program):
         raise NotFound(f"There is no program {command.program_id!r:.100} in this application.", field="program_id")
-    if key not in game.reward_actions:
+    action = game.reward_actions.get(key)
+    if action is None or not is_live(action):
         raise NotFound(f"There is no reward action with the key {key!r:.100}.", field="reward_action_key")
     if command.code is not None:
         check_text(command.code, "code")
@@ -187,6 +201,8 @@ def _pay_entries(
     """Every matching entry of every table of the program pays, in the order of tables and entries."""
     rewards: list[InvokedReward] = []
     for _, entry in turn.game.entries.get((command.program_id, command.reward_action_key), ()):
+        if (entry.rate_limit or entry.reward_limit) and not _within_limits(turn, profile_id, entry):
+            continue
         name = turn.item(entry.reward_item_id).name
         paid = turn.move(
             profile_id,
@@ -215,11 +231,23 @@ def _pay_entries(
     return rewards
 
 
+def _within_limits(turn: Turn, profile_id: ProfileId, entry: RewardTableEntry) -> bool:
+    """Whether the entry may pay now; then the payment is counted."""
+    fan = turn.fan(profile_id)
+    payments = limits.counted(entry, fan.payments.get(entry.id, Payments()), turn.now)
+    if payments is None:
+        return False
+    turn.put(replace(fan, payments={**fan.payments, entry.id: payments}))
+    return True
+
+
 def _progress_linked(turn: Turn, profile_id: ProfileId, quest: Quest, action_key: str) -> None:
     """An action progresses the tasks that it is linked to, of a run that was started (or that it starts)."""
     user_quest = turn.fan(profile_id).user_quests.get(quest.id)
     if user_quest is None:
-        if not turn.game.application.automatic_quest_processing or quest_status(quest, turn.now) != "active":
+        is_linked = any(task.reward_action_key == action_key and is_live(task) for task in quest.tasks)
+        automatic = turn.game.application.automatic_quest_processing and is_linked
+        if not automatic or quest_status(quest, turn.now) != "active":
             return
         user_quest = turn.start(profile_id, quest)
     own_tasks = {own.quest_task_id: own for own in user_quest.tasks}
@@ -283,9 +311,18 @@ def _transfer(turn: Turn, command: Transfer) -> Transaction:
 
 def _award_badge(turn: Turn, command: AwardBadge) -> EarnedBadge:
     badge = turn.game.badges.get(command.badge_id)
-    if badge is None:
+    if badge is None or not is_live(badge):
         raise NotFound(f"There is no badge {command.badge_id!r:.100} in this application.", field="badge_id")
-    return turn.give_badge(command.profile_id, badge, None)
+    earned = turn.give_badge(command.profile_id, badge, None)
+    return earned if earned.revoked_at is None else turn.put_badge(replace(earned, revoked_at=None))
+
+
+def _revoke_badge(turn: Turn, command: RevokeBadge) -> EarnedBadge:
+    owner = turn.state.by_earned_badge.get(command.earned_badge_id)
+    if owner is None:
+        raise NotFound(f"There is no earned badge {command.earned_badge_id!r:.100}.", field="earned_badge_id")
+    earned = next(each for each in turn.fan(owner).badges.values() if each.id == command.earned_badge_id)
+    return earned if earned.revoked_at is not None else turn.put_badge(replace(earned, revoked_at=turn.now))
 
 
 def _start_quest(turn: Turn, command: StartQuest) -> UserQuest:
@@ -297,7 +334,7 @@ def _start_quest(turn: Turn, command: StartQuest) -> UserQuest:
     status = quest_status(quest, turn.now)
     if status != "active":
         raise Rejected(f"The quest {quest.name!r} is {status}: it cannot be started now.", field="quest_id")
-    if not quest.tasks:
+    if not any(map(is_live, quest.tasks)):
         raise Rejected(f"The quest {quest.name!r} has no task yet: it cannot be started.", field="quest_id")
     return turn.start(command.profile_id, quest)
 
@@ -308,19 +345,24 @@ def _progress_task(turn: Turn, command: ProgressTask) -> UserQuest:
     owner = turn.state.by_user_quest_task.get(command.user_quest_task_id)
     if owner is None or command.profile_id not in {None, owner}:
         raise NotFound(f"There is no user quest task {command.user_quest_task_id!r:.100}.", field="user_quest_task_id")
-    user_quest, own = next(
-        (user_quest, own)
-        for user_quest in turn.fan(owner).user_quests.values()
-        for own in user_quest.tasks
-        if own.id == command.user_quest_task_id
+    found = next(
+        (
+            (user_quest, own)
+            for user_quest in turn.fan(owner).user_quests.values()
+            for own in user_quest.tasks
+            if own.id == command.user_quest_task_id
+        ),
+        None,
     )
+    if found is None:  # the run was removed in this batch
+        raise NotFound(f"There is no user quest task {command.user_quest_task_id!r:.100}.", field="user_quest_task_id")
+    user_quest, own = found
     quest = turn.game.quests[user_quest.quest_id]
     task = next(task for task in quest.tasks if task.id == own.quest_task_id)
     progress = _wanted_progress(command, own, task)
     if own.completed_at is not None or user_quest.completed_at is not None:
         return user_quest
-    if not turn.is_running(quest, user_quest):
-        raise Rejected(f"The quest {quest.name!r} is over: its tasks progress no more.", field="user_quest_task_id")
+    _must_be_running(turn, quest, user_quest, "user_quest_task_id")
     return turn.progress(user_quest, quest, task, progress)
 
 
@@ -339,15 +381,76 @@ def _step(value: Decimal, field: str) -> Decimal:
 
 
 def _claim_quest_rewards(turn: Turn, command: ClaimQuestRewards) -> UserQuest:
-    owner = turn.state.by_user_quest.get(command.user_quest_id)
-    if owner is None or command.profile_id not in {None, owner}:
-        raise NotFound(f"There is no user quest {command.user_quest_id!r:.100}.", field="user_quest_id")
-    user_quest = next(each for each in turn.fan(owner).user_quests.values() if each.id == command.user_quest_id)
-    if user_quest.completed_at is None:
-        raise Rejected("The user quest is not completed yet: there is nothing to claim.", field="rewards_status")
+    return _claimed(turn, _own_user_quest(turn, command.user_quest_id, command.profile_id))
+
+
+def _claimed(turn: Turn, user_quest: UserQuest) -> UserQuest:
+    _must_be_completed(user_quest, "rewards_status")
     if user_quest.rewards_claimed_at is not None:
         return user_quest
     return turn.pay_rewards(user_quest, turn.game.quests[user_quest.quest_id])
+
+
+def _claim_quest_badges(turn: Turn, command: ClaimQuestBadges) -> tuple[EarnedBadge, ...]:
+    user_quest = _own_user_quest(turn, command.user_quest_id, command.profile_id)
+    _must_be_completed(user_quest, "claim_badges")
+    badge_ids = turn.game.quests[user_quest.quest_id].badge_ids
+    asked = badge_ids if command.badge_ids is None else command.badge_ids
+    return turn.give_quest_badges(user_quest, (badge_id for badge_id in badge_ids if badge_id in asked))
+
+
+def _change_user_quest(turn: Turn, command: ChangeUserQuest) -> UserQuest:
+    user_quest = _own_user_quest(turn, command.user_quest_id, command.profile_id)
+    quest = turn.game.quests[user_quest.quest_id]
+    tasks = {task.id: task for task in quest.tasks}
+    for task_id in command.completed:
+        own = _own_task(user_quest, task_id)
+        if own.completed_at is None:
+            _must_be_running(turn, quest, user_quest, "user_quest_tasks")
+            task = tasks[own.quest_task_id]
+            user_quest = turn.progress(user_quest, quest, task, task.target_value)
+    for task_id in command.incomplete:
+        own = _own_task(user_quest, task_id)
+        if user_quest.completed_at is not None:
+            raise Conflict("The user quest is completed: its tasks stay completed.", field="user_quest_tasks")
+        _must_be_running(turn, quest, user_quest, "user_quest_tasks")
+        user_quest = turn.reset(user_quest, own)
+    return _claimed(turn, user_quest) if command.claim else user_quest
+
+
+def _remove_user_quest(turn: Turn, command: RemoveUserQuest) -> UserQuest:
+    user_quest = _own_user_quest(turn, command.user_quest_id, None)
+    if user_quest.completed_at is not None:
+        raise Conflict("The user quest is completed: ledger and events tell of it, so it stays.", field="user_quest_id")
+    turn.remove(user_quest)
+    return user_quest
+
+
+def _own_user_quest(turn: Turn, user_quest_id: UserQuestId, profile_id: ProfileId | None) -> UserQuest:
+    """Another fan's than `profile_id`'s is as good as none."""
+    owner = turn.state.by_user_quest.get(user_quest_id)
+    if owner is not None and profile_id in {None, owner}:
+        for user_quest in turn.fan(owner).user_quests.values():
+            if user_quest.id == user_quest_id:
+                return user_quest
+    raise NotFound(f"There is no user quest {user_quest_id!r:.100}.", field="user_quest_id")
+
+
+def _own_task(user_quest: UserQuest, task_id: UserQuestTaskId) -> UserQuestTask:
+    for own in user_quest.tasks:
+        if own.id == task_id:
+            return own
+    raise Rejected(f"{task_id!r:.100} is no task of this user quest.", field="user_quest_tasks")
+
+
+def _must_be_completed(user_quest: UserQuest, field: str) -> None:
+    if user_quest.completed_at is None:
+        raise Rejected("The user quest is not completed yet: there is nothing to claim.", field=field)
+
+
+def _must_be_running(turn: Turn, quest: Quest, user_quest: UserQuest, field: str) -> None:
+    if not turn.is_running(quest, user_quest):
+        raise Rejected(f"The quest {quest.name!r} is over: its tasks progress no more.", field=field)
 
 
 _HANDLERS: dict[type, Callable[[Turn, Any], object]] = {
@@ -361,4 +464,8 @@ _HANDLERS: dict[type, Callable[[Turn, Any], object]] = {
     StartQuest: _start_quest,
     ProgressTask: _progress_task,
     ClaimQuestRewards: _claim_quest_rewards,
+    ClaimQuestBadges: _claim_quest_badges,
+    ChangeUserQuest: _change_user_quest,
+    RemoveUserQuest: _remove_user_quest,
+    RevokeBadge: _revoke_badge,
 }

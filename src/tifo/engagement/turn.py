@@ -3,7 +3,7 @@
 A rejection throws the turn away, so nothing of it remains.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
@@ -33,11 +33,13 @@ from tifo.engagement.model import (
     TransactionKind,
     UserQuest,
     UserQuestTask,
+    is_live,
 )
 from tifo.engagement.ports import Decision, State
 from tifo.engagement.values import MAX_AMOUNT, decimal_text
 from tifo.kernel.errors import NotFound, Rejected
 from tifo.kernel.ids import (
+    BadgeId,
     EarnedBadgeId,
     FactId,
     NewId,
@@ -50,9 +52,10 @@ from tifo.kernel.ids import (
 
 
 def quest_status(quest: Quest, now: datetime) -> Literal["active", "not_started", "expired"]:
-    if quest.started_at is not None and now < quest.started_at:
+    """An archived quest has expired."""
+    if quest.started_at is not None and now < quest.started_at and is_live(quest):
         return "not_started"
-    if quest.stopped_at is not None and now >= quest.stopped_at:
+    if not is_live(quest) or (quest.stopped_at is not None and now >= quest.stopped_at):
         return "expired"
     return "active"
 
@@ -152,7 +155,7 @@ class Turn:
                 self.give_badge(credit.profile_id, badge, progression)
 
     def give_badge(self, profile_id: ProfileId, badge: Badge, by: BadgeProgression | None) -> EarnedBadge:
-        """Once for ever: a badge that the fan has is answered with as it is."""
+        """Once for ever: a badge that the fan has, or had, is answered with as it is."""
         fan = self.fan(profile_id)
         if badge.id in fan.badges:
             return fan.badges[badge.id]
@@ -174,6 +177,11 @@ class Turn:
         )
         return earned
 
+    def put_badge(self, earned: EarnedBadge) -> EarnedBadge:
+        fan = self.fan(earned.profile_id)
+        self.put(replace(fan, badges={**fan.badges, earned.badge_id: earned}))
+        return earned
+
     def start(self, profile_id: ProfileId, quest: Quest) -> UserQuest:
         fan = self.fan(profile_id)
         user_quest = UserQuest(
@@ -183,7 +191,9 @@ class Turn:
             created_at=self.now,
             active_until=None if quest.timeout is None else self.now + quest.timeout,
             tasks=tuple(
-                UserQuestTask(id=UserQuestTaskId(self.new_id()), quest_task_id=task.id) for task in quest.tasks
+                UserQuestTask(id=UserQuestTaskId(self.new_id()), quest_task_id=task.id)
+                for task in quest.tasks
+                if is_live(task)
             ),
         )
         self.put(replace(fan, user_quests={**fan.user_quests, quest.id: user_quest}))
@@ -210,6 +220,19 @@ class Turn:
         if is_complete and all(each.completed_at is not None for each in user_quest.tasks):
             user_quest = self._complete(user_quest, quest)
         return user_quest
+
+    def reset(self, user_quest: UserQuest, own: UserQuestTask) -> UserQuest:
+        """No progress: it is no move toward the target, and gives no fact."""
+        return self._put_task(user_quest, replace(own, progress=Decimal(0), completed_at=None))
+
+    def give_quest_badges(self, user_quest: UserQuest, badge_ids: Iterable[BadgeId]) -> tuple[EarnedBadge, ...]:
+        badges = (self.game.badges[badge_id] for badge_id in badge_ids)
+        return tuple(self.give_badge(user_quest.profile_id, badge, None) for badge in badges)
+
+    def remove(self, user_quest: UserQuest) -> None:
+        fan = self.fan(user_quest.profile_id)
+        left = {quest_id: each for quest_id, each in fan.user_quests.items() if each.id != user_quest.id}
+        self.put(replace(fan, user_quests=left))
 
     def pay_rewards(self, user_quest: UserQuest, quest: Quest) -> UserQuest:
         claimed = replace(user_quest, rewards_claimed_at=self.now)
@@ -275,5 +298,6 @@ class Turn:
             user_quest_id=user_quest.id,
         )
         if self.game.application.auto_claim_quest_rewards:
-            return self.pay_rewards(user_quest, quest)
+            user_quest = self.pay_rewards(user_quest, quest)
+            self.give_quest_badges(user_quest, quest.badge_ids)
         return user_quest

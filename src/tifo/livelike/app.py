@@ -17,7 +17,18 @@ from tifo.livelike.images import serve_image
 from tifo.livelike.links import ROOT
 from tifo.livelike.nicknames import Nicknames
 from tifo.livelike.openapi import docs_routes, document
-from tifo.livelike.routes import applications, badges, ledger, organisation, profiles, quests, rewards, user_quests
+from tifo.livelike.routes import (
+    applications,
+    badges,
+    changes,
+    leaderboards,
+    ledger,
+    organisation,
+    profiles,
+    quests,
+    rewards,
+    user_quests,
+)
 from tifo.livelike.tokens import Tokens
 
 MAX_BODY_BYTES = 1 << 20
@@ -37,7 +48,7 @@ def livelike_app(
     `/docs` describes the routes, from `/docs/openapi.json`.
     """
     tokens, nicknames = Tokens(queries, clock, access), Nicknames(queries)
-    families = (applications, profiles, rewards, ledger, badges, quests, user_quests)
+    families = (changes, applications, profiles, rewards, ledger, badges, quests, user_quests, leaderboards)
     routes = [handler for family in families for handler in family.ROUTES]
     if access is not None:
         routes += organisation.ROUTES

@@ -8,6 +8,7 @@ import re
 import secrets
 from collections.abc import Callable
 from typing import Any, NamedTuple, ParamSpec, TypeVar
+from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
 from litestar import Request
@@ -20,7 +21,7 @@ from tifo.engagement.images import Images
 from tifo.engagement.ports import Engine, Idempotency, Page, Queries
 from tifo.kernel.clock import Clock
 from tifo.kernel.errors import NotFound, Rejected, Unauthorized
-from tifo.kernel.ids import ClientId
+from tifo.kernel.ids import ClientId, uuid7
 from tifo.livelike.errors import invalid_field
 from tifo.livelike.links import Links
 from tifo.livelike.nicknames import Nicknames
@@ -125,6 +126,13 @@ class Call(Request[Any, Any, State]):
             return secrets.token_urlsafe(32)
         derived = hmac.digest(self.token.encode(), f"{purpose}\0{self.scope['path']}\0{key}".encode(), "sha256")
         return base64.urlsafe_b64encode(derived).decode().rstrip("=")
+
+    def new_id(self, caller: Caller) -> str:
+        """Of what is made for an answer only: the same again where the request is repeated by its Idempotency-Key."""
+        key = self.header(b"idempotency-key")
+        if key is None:
+            return uuid7()
+        return str(uuid5(NAMESPACE_URL, f"{caller.client_id}/{caller.subject}/{self.scope['path']}/{key}"))
 
     async def decoded(self, decoder: msgspec.json.Decoder[T], *, empty_is: bytes = b"") -> T:
         body = await self.body() or empty_is

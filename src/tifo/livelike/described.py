@@ -51,6 +51,8 @@ _ATTRIBUTES = array(ref("Attribute"))
 _EARNED = {"earned_badge_url": URL, "awarded_at": TIME}
 _LEDGER = {"new_balance": INT, "created_at": TIME, "reason": maybe(STR), "description": maybe(STR)}
 
+_STANDING = {"percentile_rank": STR, "rank": INT, "score": NUM}
+
 SHAPES: Mapping[str, Schema] = {
     "Attribute": thing(key=STR, value=STR),
     "Detail": thing(detail=STR),
@@ -199,6 +201,37 @@ SHAPES: Mapping[str, Schema] = {
         reward_action_key=maybe(STR),
         source=maybe(STR),
     ),
+    "Leaderboard": thing(
+        id=ID,
+        url=URL,
+        client_id=ID,
+        custom_id=maybe(STR),
+        name=STR,
+        reward_item=ref("RewardItem"),
+        reward_item_id=ID,
+        is_locked=BOOL,
+        attributes=_ATTRIBUTES,
+        entries_url=URL,
+        entry_detail_url_template=URL,
+    ),
+    "LeaderboardEntry": thing(profile_id=ID, profile_nickname=STR, **_STANDING),
+    "ProfileLeaderboard": thing(
+        client_id=ID,
+        profile_id=ID,
+        profile_nickname=STR,
+        entry=ref("LeaderboardEntry"),
+        leaderboard=ref("Leaderboard"),
+    ),
+    "Batch": thing(
+        request_id=STR,
+        program_id=ID,
+        updates=array(
+            thing(
+                profile_id=maybe(ID),
+                reward_actions=array(thing(reward_action_key=STR, invoked_action_id=maybe(ID), reason=maybe(STR))),
+            )
+        ),
+    ),
     "InvokedAction": thing(
         id=ID,
         created_at=TIME,
@@ -222,6 +255,8 @@ class Route(NamedTuple):
     who: Who = FAN
     filters: Sequence[str] = ()
     paged: bool = False
+    status: int | None = None
+    """Of its answer, where the handler alone does not tell."""
 
 
 def _gives(name: str, who: Who = FAN, *filters: str) -> Route:
@@ -232,6 +267,7 @@ def _lists(name: str, *filters: str, who: Who = FAN) -> Route:
     return Route(listed(ref(name)), who, filters, paged=True)
 
 
+_CLAIMED = thing(user_quest_id=ID, claimed_badges=array(ref("ProfileBadge")))
 ROUTES: Mapping[str, Route] = {
     "discover": _gives("Application", ANYONE),
     "change_settings": _gives("Application", [*PRODUCER, *ORGANISATION]),
@@ -273,6 +309,47 @@ ROUTES: Mapping[str, Route] = {
     "list_badge_progress": Route(array(ref("BadgeProgress")), FAN, ("badge_id",)),
     "list_badge_profiles": _lists("BadgeProfile", "badge_id!"),
     "list_earned_badges": _lists("EarnedBadge", "profile_id", "badge_id"),
+    "get_earned_badge": _gives("EarnedBadge"),
+    "revoke_badge": Route(None, PRODUCER),
+    "list_quest_badges": _lists("Badge"),
+    "set_quest_badges": Route(thing(quest_id=ID, badge_ids=array(ID), badges=array(ref("Badge"))), PRODUCER),
+    "claim_badges": Route(_CLAIMED, status=201),
+    "claim_quest_badges": Route(_CLAIMED, status=201),
+    "remove_user_quest": Route(None, PRODUCER),
+    "invoke_actions": _gives("Batch", PRODUCER),
+    "change_program": _gives("Program", PRODUCER),
+    "change_reward_item": _gives("RewardItem", PRODUCER),
+    "change_reward_action": _gives("RewardAction", PRODUCER),
+    "change_reward_table": _gives("RewardTable", PRODUCER),
+    "change_entry": _gives("RewardTableEntry", PRODUCER),
+    "change_badge": _gives("Badge", PRODUCER),
+    "change_quest": _gives("Quest", PRODUCER),
+    "change_quest_task": _gives("QuestTask", PRODUCER),
+    "list_linked_programs": _lists("Program"),
+    "link_programs": _gives("RewardTable", PRODUCER),
+    **{
+        name: Route(None, PRODUCER)
+        for name in (
+            "archive_program",
+            "archive_reward_item",
+            "archive_reward_action",
+            "archive_reward_table",
+            "archive_badge",
+            "archive_quest",
+            "remove_quest_task",
+            "remove_quest_reward",
+            "unlink_program",
+            "delete_leaderboard",
+        )
+    },
+    "list_leaderboards": _lists("Leaderboard", "client_id"),
+    "create_leaderboard": _gives("Leaderboard", PRODUCER),
+    "change_leaderboard": _gives("Leaderboard", PRODUCER),
+    "get_leaderboard": _gives("Leaderboard", ANYONE),
+    "list_leaderboard_entries": _lists("LeaderboardEntry", "profile_id@board", who=ANYONE),
+    "get_leaderboard_entry": _gives("LeaderboardEntry", ANYONE),
+    "list_profile_leaderboards": _lists("ProfileLeaderboard"),
+    "list_profile_leaderboard_views": _lists("ProfileLeaderboard"),
     "list_quests": _lists("Quest", "client_id", "id", "status", "attributes"),
     "create_quest": _gives("Quest", PRODUCER),
     "get_quest": _gives("Quest"),
@@ -331,6 +408,7 @@ FILTERS: Mapping[str, tuple[Schema, str]] = {
     "badge_id!": (STR, "The badge."),
     "quest_id": (array(STR), _SEVERAL),
     "profile_id": (array(STR), _SEVERAL + " A fan's token reaches the fan's own only."),
+    "profile_id@board": (array(STR), "May be repeated: these fans' entries only."),
     "program_id": (STR, "Actions in this program."),
     "reward_item_id": (array(STR), _SEVERAL),
     "reward_action_key": (array(STR), _SEVERAL),

@@ -106,7 +106,7 @@ def _operation(handler: HTTPRouteHandler, method: str, address: str) -> dict[str
         "tags": [address.removeprefix(ROOT).split("/")[0]],
         "security": [*route.who],
         "parameters": _parameters(route, method, address),
-        "responses": _responses(route, method, handler.status_code),
+        "responses": _responses(route, method, route.status or handler.status_code),
     }
     kind = handler.operation_class
     if issubclass(kind, Documented):

@@ -1,6 +1,6 @@
 """LiveLike's shapes: what answers hold. Field names and nesting are LiveLike's; times are UTC with milliseconds."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 from uuid import NAMESPACE_URL, uuid5
@@ -18,20 +18,26 @@ from tifo.engagement.model import (
     Quest,
     QuestReward,
     QuestTask,
+    RateLimit,
     RewardAction,
     RewardItem,
+    RewardLimit,
     RewardTable,
     RewardTableEntry,
     Transaction,
     TransactionKind,
     UserQuest,
     UserQuestTask,
+    is_live,
+    live,
 )
 from tifo.engagement.rules import quest_status
 from tifo.kernel.clock import to_iso
-from tifo.kernel.errors import Transient
+from tifo.kernel.errors import TifoError, Transient
 from tifo.kernel.ids import ClientId, ProfileId, QuestTaskId, RewardItemId
+from tifo.livelike.leaderboards import leaderboard
 from tifo.livelike.links import Links
+from tifo.livelike.shapes import BatchedAction, BatchInput, BatchUpdate
 
 Resource = dict[str, Any]
 K = TypeVar("K")
@@ -57,18 +63,24 @@ class Resources:
     def program(self, program: Program) -> Resource:
         return {
             "id": program.id,
+            "key": program.key,
             "url": self._links.query(f"programs/{program.id}", client_id=self.client_id),
             "client_id": self.client_id,
             "name": program.name,
             "title": program.name,
             "created_at": to_iso(program.created_at),
             "is_default": program.id == self._game.application.default_program_id,
-            "leaderboards": [],
+            "leaderboards": [
+                leaderboard(board, self, self._links)
+                for board in self._game.leaderboards.values()
+                if program.id in board.program_ids
+            ],
         }
 
     def reward_item(self, item: RewardItem) -> Resource:
         return {
             "id": item.id,
+            "key": item.key,
             "url": self._links.to("reward-items", item.id),
             "client_id": self.client_id,
             "name": item.name,
@@ -95,12 +107,13 @@ class Resources:
     def reward_table(self, table: RewardTable) -> Resource:
         return {
             "id": table.id,
+            "key": table.key,
             "url": self._links.to("reward-tables", table.id),
             "name": table.name,
             "client_id": self.client_id,
             "program_ids": table.program_ids,
             "action_choices": [
-                {"action": action.key, "action_display": action.name} for action in self._game.reward_actions.values()
+                {"action": action.key, "action_display": action.name} for action in live(self._game.actions_by_id)
             ],
             "entries": [self.entry(entry) for entry in table.entries],
         }
@@ -114,14 +127,15 @@ class Resources:
             "action": entry.action_key,
             "action_display": action.name if action else entry.action_key,
             "reward_item_amount": entry.reward_item_amount,
-            "rate_limit": {"is_enabled": False, "frequency": None, "unit": None},
-            "reward_limit": {"is_enabled": False, "action_limit_count": None, "duration": None, "timezone": None},
+            "rate_limit": _limit(entry.rate_limit, "frequency", "unit"),
+            "reward_limit": _limit(entry.reward_limit, "action_limit_count", "duration", "timezone"),
         }
 
     def badge(self, badge: Badge) -> Resource:
         first = badge.progressions[0] if badge.progressions else None
         return {
             "id": badge.id,
+            "key": badge.key,
             "url": self._links.to("badges", badge.id),
             "client_id": self.client_id,
             "name": badge.name,
@@ -177,6 +191,7 @@ class Resources:
     def quest(self, quest: Quest) -> Resource:
         return {
             "id": quest.id,
+            "key": quest.key,
             "url": self._links.to("quests", quest.id),
             "client_id": self.client_id,
             "name": quest.name,
@@ -187,7 +202,7 @@ class Resources:
             "timeout": quest.timeout,
             "status": self.quest_status(quest),
             "attributes": quest.attributes,
-            "quest_tasks": [self.quest_task(task, quest) for task in quest.tasks],
+            "quest_tasks": [self.quest_task(task, quest) for task in filter(is_live, quest.tasks)],
             "quest_rewards": [self.quest_reward(reward, quest) for reward in quest.rewards],
             # The SDK appends `?quest_id=` to it.
             "quest_rewards_url": self._links.to("quest-rewards"),
@@ -199,6 +214,7 @@ class Resources:
     def quest_task(self, task: QuestTask, quest: Quest) -> Resource:
         return {
             "id": task.id,
+            "key": task.key,
             "url": self._links.to("quest-tasks", task.id),
             "quest_id": quest.id,
             "name": task.name,
@@ -344,6 +360,10 @@ class Resources:
         return next(task for task in quest.tasks if task.id == task_id), quest
 
 
+def _limit(limit: RateLimit | RewardLimit | None, *names: str) -> Resource:
+    return {"is_enabled": limit is not None, **{name: getattr(limit, name, None) for name in names}}
+
+
 def invoked_action(invoked: InvokedAction, client_id: ClientId, nickname: str | None) -> Resource:
     return {
         "id": invoked.id,
@@ -358,6 +378,49 @@ def invoked_action(invoked: InvokedAction, client_id: ClientId, nickname: str | 
         "attributes": invoked.attributes,
         "description": invoked.description,
     }
+
+
+def batch_answer(body: BatchInput, outcomes: Sequence[InvokedAction | TifoError], request_id: str) -> Resource:
+    """LiveLike's names for it, which differ from those of a single action."""
+    left = iter(outcomes)
+    return {
+        "request_id": request_id,
+        "program_id": body.program_id,
+        "updates": [_updated(update, [next(left) for _ in update.reward_actions]) for update in body.updates],
+    }
+
+
+def _updated(update: BatchUpdate, outcomes: Sequence[InvokedAction | TifoError]) -> Resource:
+    errors = [each for each in outcomes if isinstance(each, TifoError)]
+    known = next((each.profile_id for each in outcomes if isinstance(each, InvokedAction)), update.profile_id)
+    actions = [_batched(each, outcome) for each, outcome in zip(update.reward_actions, outcomes, strict=True)]
+    return {
+        "profile_id": known,
+        "custom_profile_id": update.custom_profile_id,
+        "status": _status(errors[0] if errors else None),
+        "reason": errors[0].message if errors else None,
+        "reward_actions": actions,
+    }
+
+
+def _batched(asked: BatchedAction | str, outcome: InvokedAction | TifoError) -> Resource:
+    error = outcome if isinstance(outcome, TifoError) else None
+    rewards = outcome.rewards if isinstance(outcome, InvokedAction) else ()
+    return {
+        "reward_action_key": asked if isinstance(asked, str) else asked.reward_action_key,
+        "code": None if isinstance(asked, str) else asked.code,
+        "invoked_action_id": outcome.id if isinstance(outcome, InvokedAction) else None,
+        "status": _status(error),
+        "reason": None if error is None else error.message,
+        "rewards": [
+            {"reward_name": r.reward_item_name, "reward_item_id": r.reward_item_id, "amount": r.reward_item_amount}
+            for r in rewards
+        ],
+    }
+
+
+def _status(error: TifoError | None) -> str:
+    return "success" if error is None else "failed"
 
 
 def profile_resource(profile: Profile, links: Links) -> Resource:
@@ -438,6 +501,9 @@ def application(app: Application, links: Links) -> Resource:
         "user_quests_url_template": f"{links.to('user-quests')}?profile_id={{profile_id}}",
         "user_quest_detail_url_template": links.to("user-quests", "{user_quest_id}"),
         "user_quest_rewards_url": links.to("user-quest-rewards"),
+        "leaderboard_detail_url_template": links.to("leaderboards", "{leaderboard_id}"),
+        "profile_leaderboards_url_template": links.to("profiles", "{profile_id}", "leaderboards"),
+        "profile_leaderboard_views_url_template": links.to("profiles", "{profile_id}", "leaderboard-views"),
         "user_quest_task_progress_url": links.to("user-quest-task-progress"),
     }
 

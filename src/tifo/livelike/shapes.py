@@ -7,8 +7,9 @@ from decimal import Decimal
 from typing import Annotated, Literal, TypeVar
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
-from tifo.engagement.model import Attribute
+from tifo.engagement.model import Attribute, RateLimit, RewardLimit
 from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import (
     BadgeId,
@@ -17,6 +18,8 @@ from tifo.kernel.ids import (
     ProgramId,
     QuestId,
     RewardItemId,
+    RewardTableEntryId,
+    UserQuestId,
     UserQuestTaskId,
 )
 
@@ -63,12 +66,25 @@ class ProgramInput(msgspec.Struct, frozen=True):
     client_id: ClientId | None = None
     name: Name | None = None
     title: Name | None = None
+    key: Name | None = None
+
+
+class ProgramChange(msgspec.Struct, frozen=True):
+    name: Name | UnsetType = UNSET
+    key: Name | UnsetType | None = UNSET
 
 
 class RewardItemInput(msgspec.Struct, frozen=True):
     name: Name
     client_id: ClientId | None = None
+    key: Name | None = None
     attributes: Attributes = ()
+
+
+class RewardItemChange(msgspec.Struct, frozen=True):
+    name: Name | UnsetType = UNSET
+    key: Name | UnsetType | None = UNSET
+    attributes: Attributes | UnsetType = UNSET
 
 
 class RewardActionInput(msgspec.Struct, frozen=True):
@@ -78,21 +94,77 @@ class RewardActionInput(msgspec.Struct, frozen=True):
     description: Text | None = None
 
 
+class RewardActionChange(msgspec.Struct, frozen=True):
+    name: Name | UnsetType = UNSET
+    description: Text | UnsetType | None = UNSET
+
+
+class RateLimitInput(msgspec.Struct, frozen=True):
+    """At most `frequency` payments a fan in each `unit` of the clock."""
+
+    is_enabled: bool = True
+    frequency: Amount | None = None
+    unit: Literal["second", "minute", "hour", "day"] | None = None
+
+    def value(self) -> RateLimit | None:
+        if not self.is_enabled:
+            return None
+        if self.frequency is None or self.unit is None:
+            raise Rejected("Give frequency and unit, or is_enabled: false.", field="rate_limit")
+        return RateLimit(frequency=self.frequency, unit=self.unit)
+
+
+class RewardLimitInput(msgspec.Struct, frozen=True):
+    """At most `action_limit_count` payments a fan in each calendar `duration` of the time zone."""
+
+    is_enabled: bool = True
+    action_limit_count: Amount | None = None
+    duration: Literal["day", "week", "month", "all_time"] | None = None
+    timezone: Name | None = None
+
+    def value(self) -> RewardLimit | None:
+        if not self.is_enabled:
+            return None
+        if self.action_limit_count is None or self.duration is None:
+            raise Rejected("Give action_limit_count and duration, or is_enabled: false.", field="reward_limit")
+        return RewardLimit(
+            action_limit_count=self.action_limit_count, duration=self.duration, timezone=self.timezone or "UTC"
+        )
+
+
 class EntryInput(msgspec.Struct, frozen=True):
+    """`id` names, in a table's change, the entry that this takes the place of."""
+
     reward_item_id: RewardItemId
     reward_item_amount: Amount
     action: Name
+    rate_limit: RateLimitInput | None = None
+    reward_limit: RewardLimitInput | None = None
+    id: RewardTableEntryId | None = None
 
 
 class RewardTableInput(msgspec.Struct, frozen=True):
     name: Name
     client_id: ClientId | None = None
+    key: Name | None = None
     entries: Several[EntryInput] = ()
     program_ids: Several[ProgramId] = ()
 
 
+class RewardTableChange(msgspec.Struct, frozen=True):
+    """`entries` and `program_ids` replace what is there."""
+
+    name: Name | UnsetType = UNSET
+    key: Name | UnsetType | None = UNSET
+    entries: Several[EntryInput] | UnsetType = UNSET
+    program_ids: Several[ProgramId] | UnsetType = UNSET
+
+
 class RewardTableLinks(msgspec.Struct, frozen=True):
-    program_ids: Several[ProgramId]
+    """`program_id`, or several."""
+
+    program_id: ProgramId | None = None
+    program_ids: Several[ProgramId] = ()
 
 
 class InvokedActionInput(msgspec.Struct, frozen=True):
@@ -103,6 +175,26 @@ class InvokedActionInput(msgspec.Struct, frozen=True):
     code: Name | None = None
     description: Text | None = None
     attributes: Attributes = ()
+
+
+class BatchedAction(msgspec.Struct, frozen=True):
+    reward_action_key: Name
+    code: Name | None = None
+    description: Text | None = None
+    attributes: Attributes = ()
+
+
+class BatchUpdate(msgspec.Struct, frozen=True):
+    """Actions of one fan: by key alone, or with a code."""
+
+    reward_actions: Annotated[tuple[BatchedAction | Name, ...], msgspec.Meta(min_length=1, max_length=100)]
+    profile_id: ProfileId | None = None
+    custom_profile_id: Name | None = None
+
+
+class BatchInput(msgspec.Struct, frozen=True):
+    program_id: ProgramId
+    updates: Annotated[tuple[BatchUpdate, ...], msgspec.Meta(min_length=1, max_length=1_000)]
 
 
 class LedgerInput(msgspec.Struct, frozen=True):
@@ -132,6 +224,7 @@ class BadgeInput(msgspec.Struct, frozen=True):
 
     name: Name
     client_id: ClientId | None = None
+    key: Name | None = None
     description: Text | None = None
     image_url: Address | None = None
     reward_item_id: RewardItemId | None = None
@@ -151,6 +244,17 @@ class BadgeInput(msgspec.Struct, frozen=True):
         return (ProgressionInput(self.reward_item_id, self.reward_item_threshold),)
 
 
+class BadgeChange(msgspec.Struct, frozen=True):
+    """`progressions` replaces what is there."""
+
+    name: Name | UnsetType = UNSET
+    key: Name | UnsetType | None = UNSET
+    description: Text | UnsetType | None = UNSET
+    image_url: Address | UnsetType | None = UNSET
+    progressions: Several[ProgressionInput] | UnsetType = UNSET
+    attributes: Attributes | UnsetType = UNSET
+
+
 class AwardInput(msgspec.Struct, frozen=True):
     badge_id: BadgeId
 
@@ -158,6 +262,7 @@ class AwardInput(msgspec.Struct, frozen=True):
 class QuestInput(msgspec.Struct, frozen=True):
     name: Name
     client_id: ClientId | None = None
+    key: Name | None = None
     description: Text | None = None
     started_at: datetime | None = None
     stopped_at: datetime | None = None
@@ -165,10 +270,49 @@ class QuestInput(msgspec.Struct, frozen=True):
     attributes: Attributes = ()
 
 
+class QuestChange(msgspec.Struct, frozen=True):
+    name: Name | UnsetType = UNSET
+    key: Name | UnsetType | None = UNSET
+    description: Text | UnsetType | None = UNSET
+    started_at: datetime | UnsetType | None = UNSET
+    stopped_at: datetime | UnsetType | None = UNSET
+    timeout: timedelta | UnsetType | None = UNSET
+    attributes: Attributes | UnsetType = UNSET
+
+
+class QuestBadgesInput(msgspec.Struct, frozen=True):
+    """Takes the place of the quest's badges."""
+
+    badge_ids: Several[BadgeId]
+
+
+class ClaimBadgesInput(msgspec.Struct, frozen=True):
+    """`claim_badges` left out: all of the quest's. `user_quest_id` only where the address names the quest."""
+
+    claim_badges: Several[BadgeId] | None = None
+    user_quest_id: UserQuestId | None = None
+
+
+class QuestTaskChange(msgspec.Struct, frozen=True):
+    name: Name | UnsetType = UNSET
+    key: Name | UnsetType | None = UNSET
+    description: Text | UnsetType | None = UNSET
+    target_value: Decimal | UnsetType = UNSET
+    default_progress_increment: Decimal | UnsetType = UNSET
+    reward_action_key: Name | UnsetType | None = UNSET
+    attributes: Attributes | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        for name in ("target_value", "default_progress_increment"):
+            value = getattr(self, name)
+            _check_quantity(name, None if value is UNSET else value)
+
+
 class QuestTaskInput(msgspec.Struct, frozen=True):
     quest_id: QuestId
     name: Name
     client_id: ClientId | None = None
+    key: Name | None = None
     description: Text | None = None
     target_value: Decimal = Decimal(1)
     default_progress_increment: Decimal = Decimal(1)
@@ -197,7 +341,7 @@ class UserQuestInput(msgspec.Struct, frozen=True):
 
 class UserQuestTaskChange(msgspec.Struct, frozen=True):
     id: UserQuestTaskId
-    status: Literal["completed"]
+    status: Literal["completed", "incomplete"]
 
 
 class UserQuestChange(msgspec.Struct, frozen=True):

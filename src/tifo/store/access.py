@@ -12,7 +12,7 @@ from tifo.engagement.model import Application
 from tifo.engagement.ports import Idempotency
 from tifo.engagement.values import check_text
 from tifo.kernel.clock import Clock
-from tifo.kernel.errors import Conflict, NotFound
+from tifo.kernel.errors import KeyReused, NotFound
 from tifo.kernel.ids import ClientId, NewId
 from tifo.store import rows as r
 from tifo.store import tables as t
@@ -104,7 +104,7 @@ class SqlAccess:
             earlier = connection.execute(select(t.idempotency).where(*where)).first()
             if earlier is not None:
                 if earlier.digest != once.digest:
-                    raise Conflict("This Idempotency-Key came with another request before. Use a new key.")
+                    raise KeyReused("This Idempotency-Key came with another request before. Use a new key.")
                 result: T = msgspec.json.decode(earlier.answer, type=answers)
                 return result
             result = work(connection)

@@ -6,6 +6,16 @@ from sqlalchemy import text
 
 from tifo.kernel.ids import ClientId, FactId
 from tifo.store.database import Database
+from tifo.store.scores import BITS, LEVELS
+
+
+def _counted(level: int) -> str:
+    return f"""
+        SELECT board_id || ' {level} ' || prefix FROM (
+            SELECT board_id, score >> {BITS * level} AS prefix, 1 AS held, 0 AS counted FROM scores
+            UNION ALL SELECT board_id, prefix, 0, count FROM score_counts WHERE level = {level}
+        ) AS both_sides_{level} GROUP BY board_id, prefix HAVING sum(held) <> sum(counted)"""
+
 
 _CHECKS = {
     "balances differ from the sum of their transactions": """
@@ -35,6 +45,14 @@ _CHECKS = {
             SELECT id, 1 AS done, 0 AS told FROM user_quests WHERE completed_at IS NOT NULL
             UNION ALL SELECT body ->> 'user_quest_id', 0, 1 FROM facts WHERE kind = 'user_quest_completed'
         ) AS both_sides GROUP BY id HAVING sum(done) <> 1 OR sum(told) <> 1""",
+    "scores on leaderboards differ from the balances": """
+        SELECT board_id || ' ' || profile_id FROM (
+            SELECT id AS board_id, profile_id, balance, 0 AS score FROM boards
+                JOIN balances USING (reward_item_id) WHERE id = reward_item_id
+            UNION ALL SELECT board_id, profile_id, 0, score FROM boards
+                JOIN scores ON board_id = id WHERE id = reward_item_id
+        ) AS both_sides GROUP BY board_id, profile_id HAVING sum(balance) <> sum(score) OR count(*) <> 2""",
+    "counts of scores differ from the scores": " UNION ALL ".join(_counted(level) for level in range(LEVELS)),
 }
 _SHOWN = 5
 _AT_ONCE = 5_000

@@ -8,32 +8,34 @@ from datetime import datetime
 from typing import Any, NamedTuple, TypeVar, get_args
 
 import msgspec
-from sqlalchemy import Connection, bindparam, insert, select, tuple_, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tifo.engagement.access import TokenInfo
 from tifo.engagement.batch import Working
-from tifo.engagement.commands import Command, DefinitionCommand
-from tifo.engagement.definitions import define
+from tifo.engagement.commands import ApplyDefinitions, Command, DefinitionCommand
+from tifo.engagement.definitions import apply, define
 from tifo.engagement.model import Application, Definition, Fan, Game, Program
 from tifo.engagement.ports import Decision, Idempotency, NewApplication
 from tifo.engagement.rules import Needs, needs
 from tifo.engagement.values import check_text
 from tifo.kernel.batching import GroupCommit
 from tifo.kernel.clock import Clock
-from tifo.kernel.errors import Conflict, NotFound, TifoError
+from tifo.kernel.errors import KeyReused, NotFound, TifoError
 from tifo.kernel.ids import ClientId, NewId, ProfileId, ProgramId
 from tifo.store import rows as r
 from tifo.store import tables as t
-from tifo.store.database import Database, to_micros
+from tifo.store.database import Database, maybe_micros, to_micros
+from tifo.store.scores import write_scores
 
 A = TypeVar("A")
-_DEFINES: tuple[type, ...] = get_args(DefinitionCommand)
+_DEFINES: tuple[type, ...] = (*get_args(DefinitionCommand), ApplyDefinitions)
 _BY_CUSTOM_ID = select(t.profiles.c.id).where(
     t.profiles.c.client_id == bindparam("client_id"), t.profiles.c.custom_id.in_(r.IDS)
 )
 _BY_USER_QUEST = select(t.user_quests.c.profile_id).where(t.user_quests.c.id.in_(r.IDS))
 _BY_USER_QUEST_TASK = select(t.user_quest_tasks.c.profile_id).where(t.user_quest_tasks.c.id.in_(r.IDS))
+_BY_EARNED_BADGE = select(t.earned_badges.c.profile_id).where(t.earned_badges.c.id.in_(r.IDS))
 _CODES = select(t.invoked_actions.c.profile_id, t.invoked_actions.c.reward_action_key, t.invoked_actions.c.code).where(
     t.invoked_actions.c.profile_id.in_(r.IDS), t.invoked_actions.c.code.in_(bindparam("codes", expanding=True))
 )
@@ -140,6 +142,7 @@ class _Batch:
             except TifoError as error:
                 self.results[number] = error
         written.fans = {fan_id: fan for fan_id, fan in working.fans.items() if before.get(fan_id) is not fan}
+        write_scores(self.connection, working.game, written.definitions.values(), written.decisions, before)
         _write(self.connection, client_id, written, before)
 
     def _once(self, asked: _Asked, working: Working, written: "_Written") -> object:
@@ -150,7 +153,7 @@ class _Batch:
         if key in self.answers:
             digest, answer = self.answers[key]
             if digest != idempotency.digest:
-                raise Conflict(
+                raise KeyReused(
                     f"Idempotency-Key {idempotency.key!r:.100} came with another request before. Use a new key."
                 )
             return msgspec.json.decode(answer, type=_answer_type(type(command)))
@@ -169,6 +172,10 @@ class _Batch:
         return result
 
     def _do(self, command: Any, working: Working, written: "_Written") -> object:
+        if isinstance(command, ApplyDefinitions):
+            working.game, made = apply(working.game, command, self.now, self.new_id)
+            written.definitions.update((definition.id, definition) for definition in made)
+            return made
         if isinstance(command, _DEFINES):
             definition = define(working.game, command, self.now, self.new_id)  # type: ignore[arg-type]
             working.game = working.game.with_(definition)
@@ -254,12 +261,14 @@ def _load(connection: Connection, game: Game, wanted: Sequence[Needs]) -> Workin
     add(_BY_CUSTOM_ID, {each for need in wanted for each in need.custom_ids}, client_id=game.application.id)
     add(_BY_USER_QUEST, {each for need in wanted for each in need.user_quest_ids})
     add(_BY_USER_QUEST_TASK, {each for need in wanted for each in need.user_quest_task_ids})
+    add(_BY_EARNED_BADGE, {each for need in wanted for each in need.earned_badge_ids})
     codes = {need.code[1] for need in wanted if need.code is not None}
     used: set[tuple[ProfileId, str, str]] = set()
     if codes and ids:
         found = connection.execute(_CODES, {"ids": sorted(ids), "codes": sorted(codes)})
         used = {(ProfileId(row[0]), row[1], row[2]) for row in found}
-    return Working(game, fans=r.load_fans(connection, map(ProfileId, ids)), used_codes=used)
+    fans = r.load_fans(connection, map(ProfileId, ids), with_payments=game.has_limits)
+    return Working(game, fans=fans, used_codes=used)
 
 
 def _write(connection: Connection, client_id: ClientId, written: _Written, before: dict[ProfileId, Fan]) -> None:
@@ -284,9 +293,24 @@ def _write(connection: Connection, client_id: ClientId, written: _Written, befor
         if old is None or badge_id not in old.badges
     ]
     _insert(connection, t.earned_badges, badges)
+    _write_revocations(connection, changed)
+    _upsert(connection, t.entry_payments, [row for old, fan in changed for row in r.payments_rows(old, fan)])
     _write_quests(connection, client_id, changed)
     _insert(connection, t.facts, [r.fact_row(fact) for d in decisions for fact in d.facts])
     _insert(connection, t.idempotency, written.answers)
+
+
+def _write_revocations(connection: Connection, changed: list[tuple[Fan | None, Fan]]) -> None:
+    """Badges that were taken away, or given back."""
+    moved = [
+        {"of": earned.id, "at": maybe_micros(earned.revoked_at)}
+        for old, fan in changed
+        if old is not None
+        for badge_id, earned in fan.badges.items()
+        if old.badges.get(badge_id, earned) is not earned
+    ]
+    if moved:
+        connection.execute(_REVOKE, moved)
 
 
 def _write_quests(connection: Connection, client_id: ClientId, changed: list[tuple[Fan | None, Fan]]) -> None:
@@ -307,6 +331,15 @@ def _write_quests(connection: Connection, client_id: ClientId, changed: list[tup
             ]
     _upsert(connection, t.user_quests, quests)
     _upsert(connection, t.user_quest_tasks, tasks)
+    _forget_quests(connection, changed)
+
+
+def _forget_quests(connection: Connection, changed: list[tuple[Fan | None, Fan]]) -> None:
+    left = {each.id for _, fan in changed for each in fan.user_quests.values()}
+    gone = [each.id for old, _ in changed if old for each in old.user_quests.values() if each.id not in left]
+    if gone:
+        connection.execute(delete(t.user_quest_tasks).where(t.user_quest_tasks.c.user_quest_id.in_(gone)))
+        connection.execute(delete(t.user_quests).where(t.user_quests.c.id.in_(gone)))
 
 
 def _without_tasks(user_quest: Any) -> Any:
@@ -333,6 +366,7 @@ def _insert(connection: Connection, table: Any, values: Sequence[r.Row]) -> None
 
 
 _INSERTS = {table.name: insert(table) for table in t.METADATA.sorted_tables}
+_REVOKE = update(t.earned_badges).where(t.earned_badges.c.id == bindparam("of")).values(revoked_at=bindparam("at"))
 _upserts: dict[tuple[str, str], Any] = {}
 
 

@@ -12,11 +12,12 @@ from sqlalchemy import Select, func, select
 from tifo.engagement.model import EarnedBadge, Fan, Game, InvokedAction, Profile, Transaction, UserQuest
 from tifo.engagement.ports import COUNTED, NOWHERE, Anchor, InvokedFilter, Page, TransactionFilter
 from tifo.kernel.errors import NotFound
-from tifo.kernel.ids import BadgeId, ClientId, ProfileId, QuestId, UserQuestId
+from tifo.kernel.ids import BadgeId, ClientId, EarnedBadgeId, ProfileId, QuestId, UserQuestId
 from tifo.store import rows as r
 from tifo.store import tables as t
 from tifo.store.database import Database, to_micros
 from tifo.store.engine import Games, token_digest
+from tifo.store.scores import SqlStandings
 
 T = TypeVar("T")
 
@@ -28,7 +29,7 @@ class Window(NamedTuple):
     oldest_first: bool = False
 
 
-class SqlQueries:
+class SqlQueries(SqlStandings):
     """Implements `engagement.ports.Queries`."""
 
     def __init__(self, database: Database) -> None:
@@ -138,10 +139,19 @@ class SqlQueries:
         anchor: Anchor = NOWHERE,
     ) -> Page[EarnedBadge]:
         c = t.earned_badges.c
-        query = select(t.earned_badges).where(c.client_id == client_id)
+        query = select(t.earned_badges).where(c.client_id == client_id, c.revoked_at.is_(None))
         query = _any_of(query, c.profile_id, () if profile_id is None else (profile_id,))
         query = _any_of(query, c.badge_id, () if badge_id is None else (badge_id,))
         return self._page(query, c.position, r.read_earned_badge, Window(page, size, anchor))
+
+    def earned_badge(self, client_id: ClientId, earned_badge_id: EarnedBadgeId) -> EarnedBadge:
+        c = t.earned_badges.c
+        query = select(t.earned_badges).where(c.client_id == client_id, c.id == earned_badge_id, c.revoked_at.is_(None))
+        with self._database.reading() as connection:
+            row = connection.execute(query).first()
+        if row is None:
+            raise NotFound(f"There is no earned badge {earned_badge_id!r:.100} in this application.")
+        return r.read_earned_badge(row)
 
     def _profile(self, client_id: ClientId, where: Any, what: str) -> Profile:
         with self._database.reading() as connection:

@@ -15,6 +15,7 @@ from tifo.engagement.model import (
     EarnedBadge,
     Fan,
     InvokedAction,
+    Payments,
     Profile,
     Transaction,
     UserQuest,
@@ -28,6 +29,7 @@ from tifo.kernel.ids import (
     ProfileId,
     QuestId,
     QuestTaskId,
+    RewardTableEntryId,
     UserQuestId,
     UserQuestTaskId,
 )
@@ -47,6 +49,7 @@ IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 _PROFILES = select(t.profiles).where(t.profiles.c.id.in_(IDS))
 _BALANCES = select(t.balances).where(t.balances.c.profile_id.in_(IDS))
 _BADGES = select(t.earned_badges).where(t.earned_badges.c.profile_id.in_(IDS))
+_PAYMENTS = select(t.entry_payments).where(t.entry_payments.c.profile_id.in_(IDS))
 _QUESTS = select(t.user_quests).where(t.user_quests.c.profile_id.in_(IDS))
 TASKS = (
     select(t.user_quest_tasks).where(t.user_quest_tasks.c.profile_id.in_(IDS)).order_by(t.user_quest_tasks.c.ordinal)
@@ -57,7 +60,9 @@ def body(value: object) -> str:
     return _encode(value).decode()
 
 
-def load_fans(connection: Connection, profile_ids: Iterable[ProfileId]) -> dict[ProfileId, Fan]:
+def load_fans(
+    connection: Connection, profile_ids: Iterable[ProfileId], *, with_payments: bool = False
+) -> dict[ProfileId, Fan]:
     """All that the rules need of these profiles, with one query a table. Unknown ids are not in the answer."""
     ids = {"ids": sorted(set(profile_ids))}
     if not ids["ids"]:
@@ -72,12 +77,21 @@ def load_fans(connection: Connection, profile_ids: Iterable[ProfileId]) -> dict[
     quests: dict[str, dict[QuestId, UserQuest]] = defaultdict(dict)
     for user_quest in read_user_quests(connection.execute(_QUESTS, ids).all(), connection.execute(TASKS, ids)):
         quests[user_quest.profile_id][user_quest.quest_id] = user_quest
+    payments: dict[str, dict[RewardTableEntryId, Payments]] = defaultdict(dict)
+    for row in connection.execute(_PAYMENTS, ids) if with_payments else ():
+        payments[row.profile_id][row.entry_id] = Payments(
+            rate_window=row.rate_window,
+            rate_count=row.rate_count,
+            limit_window=row.limit_window,
+            limit_count=row.limit_count,
+        )
     return {
         profile.id: Fan(
             profile=profile,
             balances=balances[profile.id],
             badges=badges[profile.id],
             user_quests=quests[profile.id],
+            payments=payments[profile.id],
         )
         for profile in profiles
     }
@@ -113,6 +127,7 @@ def read_earned_badge(row: Any) -> EarnedBadge:
         profile_id=ProfileId(row.profile_id),
         badge_id=BadgeId(row.badge_id),
         awarded_at=from_micros(row.awarded_at),
+        revoked_at=maybe_moment(row.revoked_at),
     )
 
 
@@ -123,7 +138,18 @@ def earned_badge_row(client_id: ClientId, earned: EarnedBadge) -> Row:
         "profile_id": earned.profile_id,
         "badge_id": earned.badge_id,
         "awarded_at": to_micros(earned.awarded_at),
+        "revoked_at": maybe_micros(earned.revoked_at),
     }
+
+
+def payments_rows(old: Fan | None, fan: Fan) -> list[Row]:
+    """Of the entries that have paid since."""
+    earlier = {} if old is None else old.payments
+    return [
+        {"profile_id": fan.profile.id, "entry_id": entry_id, **msgspec.structs.asdict(payments)}
+        for entry_id, payments in fan.payments.items()
+        if earlier.get(entry_id) is not payments
+    ]
 
 
 def read_user_quests(quest_rows: Iterable[Any], task_rows: Iterable[Any]) -> list[UserQuest]:

@@ -75,6 +75,39 @@ balances = Table(
     sqlite_with_rowid=False,
 )
 
+boards = Table(
+    "boards",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("client_id", String, nullable=False, index=True),
+    Column("reward_item_id", String, nullable=False),
+)
+"""What fans are ranked on: an item of open leaderboards (the board has the item's id), or one locked leaderboard."""
+
+scores = Table(
+    "scores",
+    METADATA,
+    Column("board_id", String, primary_key=True),
+    Column("profile_id", String, primary_key=True),
+    Column("score", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+Index("scores_in_order", scores.c.board_id, scores.c.score.desc(), scores.c.profile_id)
+
+score_counts = Table(
+    "score_counts",
+    METADATA,
+    Column("board_id", String, primary_key=True),
+    Column("level", Integer, primary_key=True),
+    Column("prefix", BigInteger, primary_key=True),
+    Column("shard", Integer, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""How many scores there are whose value without its last `level` digits, to the base 64, is `prefix`: the sum of the
+shards, of which each writer has one.
+"""
+
 transactions = Table(
     "transactions",
     METADATA,
@@ -117,8 +150,10 @@ earned_badges = Table(
     Column("profile_id", String, nullable=False),
     Column("badge_id", String, nullable=False),
     Column("awarded_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
     UniqueConstraint("profile_id", "badge_id"),
     Index("earned_badges_by_badge", "badge_id", "position"),
+    Index("earned_badges_by_id", "id"),
 )
 
 user_quests = Table(
@@ -145,6 +180,18 @@ user_quest_tasks = Table(
     Column("ordinal", Integer, nullable=False),
     Column("progress", String, nullable=False),
     Column("completed_at", BigInteger),
+)
+
+entry_payments = Table(
+    "entry_payments",
+    METADATA,
+    Column("profile_id", String, primary_key=True),
+    Column("entry_id", String, primary_key=True),
+    Column("rate_window", BigInteger, nullable=False),
+    Column("rate_count", Integer, nullable=False),
+    Column("limit_window", BigInteger, nullable=False),
+    Column("limit_count", Integer, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 facts = Table(

@@ -33,7 +33,7 @@ def test_other_applications_fans_mean_nothing_even_where_a_command_names_them(cl
 
 def test_the_rules_themselves_touch_no_other_applications_fan(club: Any) -> None:
     rival = Application(id=ClientId("rival"), name="R", default_program_id=ProgramId("cup"), created_at=club.now)
-    state = State(club.working.fans, {}, {}, {})
+    state = State(club.working.fans, {}, {}, {}, {})
     command = c.UpdateProfile(client_id=rival.id, profile_id=club.ada, nickname="Mine")
     with pytest.raises(NotFound):
         decide(Game(rival), state, command, club.now, club.new_id)

@@ -3,17 +3,21 @@
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from tifo.engagement import commands as c
-from tifo.engagement.definitions import MAX_PARTS
+from tifo.engagement.definitions import MAX_PARTS, apply, digest
 from tifo.kernel.errors import Conflict, NotFound, Rejected
+from tifo.kernel.ids import ClientId, RewardItemId
+
+CLIENT = ClientId("club")
 
 
-def refused(club: Any, kind: type[Rejected], command: type[Any], **fields: Any) -> Rejected:
+def refused(club: Any, error_type: type[Rejected], command: type[Any], **fields: Any) -> Rejected:
     before = club.working.game
-    with pytest.raises(kind) as error:
+    with pytest.raises(error_type) as error:
         club.define(command, **fields)
     assert club.working.game is before
     return error.value
@@ -64,8 +68,8 @@ def test_what_a_definition_names_must_exist(club: Any) -> None:
         (c.CreateRewardTable, {"name": "T", "entries": entry("x", "vote")}, "reward_item_id"),
         (c.CreateRewardTable, {"name": "T", "entries": entry(club.points, "x")}, "action"),
         (c.CreateRewardTable, {"name": "T", "program_ids": ("x",)}, "program_ids"),
-        (c.LinkRewardTable, {"reward_table_id": table.id, "program_ids": ("x",)}, "program_ids"),
-        (c.LinkRewardTable, {"reward_table_id": "x", "program_ids": ()}, "reward_table_id"),
+        (c.UpdateRewardTable, {"reward_table_id": table.id, "program_ids": ("x",)}, "program_ids"),
+        (c.UpdateRewardTable, {"reward_table_id": "x", "program_ids": ()}, "reward_table_id"),
         (c.AddRewardTableEntry, {"reward_table_id": "x", "entry": entry(club.points, "vote")[0]}, "reward_table_id"),
         (c.RemoveRewardTableEntry, {"reward_table_id": table.id, "entry_id": "x"}, "entry_id"),
         (c.CreateBadge, {"name": "B", "progressions": (progression,)}, "reward_item_id"),
@@ -111,3 +115,78 @@ def test_a_definition_has_no_more_parts_than_can_be_played_at_once(club: Any) ->
     table = club.define(c.CreateRewardTable, name="T", entries=many[1:])
     error = refused(club, Rejected, c.AddRewardTableEntry, reward_table_id=table.id, entry=many[0])
     assert error.field == "entries"
+
+
+def test_a_key_is_taken_by_one_live_definition_of_its_kind(club: Any) -> None:
+    first = club.define(c.CreateRewardItem, name="Gold", key="gold")
+    assert refused(club, Conflict, c.CreateRewardItem, name="Other", key="gold").field == "key"
+    assert club.define(c.CreateBadge, name="Gold", key="gold").key == "gold"
+    club.define(c.Archive, kind="reward_item", id=first.id)
+    assert club.define(c.CreateRewardItem, name="Other", key="gold").key == "gold"
+
+
+def test_an_update_changes_what_is_sent_only(club: Any) -> None:
+    quest = club.quest({}, name="Derby", description="Home", timeout=timedelta(hours=1))
+    changed = club.define(c.UpdateQuest, quest_id=quest.id, description=None)
+    assert (changed.name, changed.description, changed.timeout) == ("Derby", None, timedelta(hours=1))
+    assert refused(club, Rejected, c.UpdateQuest, quest_id=quest.id, name=" ").field == "name"
+
+
+def test_what_a_live_definition_uses_is_not_archived(club: Any) -> None:
+    table = club.pays("vote", (club.points, 5))
+    error = refused(club, Conflict, c.Archive, kind="reward_item", id=club.points)
+    assert "the reward table 'Table'" in error.message
+    action = club.working.game.reward_actions["vote"]
+    refused(club, Conflict, c.Archive, kind="reward_action", id=action.id)
+    club.define(c.Archive, kind="reward_table", id=table.id)
+    club.invoke()
+    assert club.balance() == 0
+    assert club.define(c.Archive, kind="reward_item", id=club.points).archived_at == club.now
+    club.define(c.Archive, kind="reward_action", id=action.id)
+    with pytest.raises(NotFound):
+        club.invoke()
+
+
+def test_an_archived_quest_goes_on_for_nobody_and_its_rewards_can_still_be_claimed(club: Any) -> None:
+    done = club.quest({}, rewards=((club.points, 7),))
+    run = club.step(club.start(done))
+    open_run = club.start(quest := club.quest({"target_value": Decimal(2)}))
+    for each in (done, quest):
+        club.define(c.Archive, kind="quest", id=each.id)
+    with pytest.raises(Rejected, match="over"):
+        club.step(open_run)
+    club.claim(run)
+    assert club.balance() == 7
+
+
+def test_a_task_that_is_removed_stays_with_the_runs_that_have_it(club: Any) -> None:
+    quest = club.quest({"reward_action_key": "vote"}, {"name": "Other"})
+    run = club.start(quest)
+    club.define(c.RemoveQuestTask, quest_task_id=quest.tasks[0].id)
+    bea = club.fan("bea")
+    later = club.play(c.StartQuest, profile_id=bea, quest_id=quest.id)
+    assert [task.quest_task_id for task in later.tasks] == [quest.tasks[1].id]
+    club.invoke()
+    assert club.run(quest.id).tasks[0].completed_at == club.now
+    assert [task.id for task in run.tasks] == [task.id for task in club.run(quest.id).tasks]
+
+
+def test_several_definitions_are_made_together_or_not_at_all(club: Any) -> None:
+    item_id = str(uuid4())
+    progression = c.NewProgression(reward_item_id=RewardItemId(item_id), reward_item_threshold=5)
+    good = (
+        c.CreateRewardItem(client_id=CLIENT, name="Gold", id=item_id),
+        c.CreateBadge(client_id=CLIENT, name="Rich", progressions=(progression,)),
+    )
+    bad = c.CreateRewardItem(client_id=CLIENT, name="")
+    game = club.working.game
+    before = digest(game)
+    with pytest.raises(Rejected) as error:
+        apply(game, c.ApplyDefinitions(client_id=CLIENT, commands=(*good, bad)), club.now, club.new_id)
+    assert "change 3" in error.value.message
+    command = c.ApplyDefinitions(client_id=CLIENT, commands=good, expected=before)
+    after, made = apply(game, command, club.now, club.new_id)
+    assert [each.name for each in made] == ["Gold", "Rich"]
+    assert digest(game) == before != digest(after)
+    with pytest.raises(Conflict, match="changed since"):
+        apply(after, command, club.now, club.new_id)

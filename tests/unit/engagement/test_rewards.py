@@ -39,7 +39,7 @@ def test_a_table_pays_in_the_programs_that_it_is_linked_to_only(club: Any) -> No
     table = club.pays("vote", (club.points, 5), programs=(cup,))
     assert club.invoke().rewards == ()
     assert len(club.invoke(program_id=cup).rewards) == 1
-    club.define(c.LinkRewardTable, reward_table_id=table.id, program_ids=(club.program_id,))
+    club.define(c.UpdateRewardTable, reward_table_id=table.id, program_ids=(club.program_id,))
     assert club.invoke(program_id=cup).rewards == ()
     assert len(club.invoke().rewards) == 1
 
@@ -51,7 +51,7 @@ def test_a_table_made_without_a_program_is_linked_to_the_default_one(club: Any) 
 def test_a_table_linked_twice_to_a_program_pays_once(club: Any) -> None:
     table = club.pays("vote", (club.points, 5), programs=(club.program_id, club.program_id))
     club.invoke()
-    club.define(c.LinkRewardTable, reward_table_id=table.id, program_ids=(club.program_id,) * 3)
+    club.define(c.UpdateRewardTable, reward_table_id=table.id, program_ids=(club.program_id,) * 3)
     club.invoke()
     assert club.balance() == 10
 

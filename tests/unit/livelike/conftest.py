@@ -16,20 +16,22 @@ from litestar.testing import AsyncTestClient
 from tifo.engagement.batch import Working
 from tifo.engagement.commands import Command, DefinitionCommand
 from tifo.engagement.definitions import define
+from tifo.engagement.leaderboards import Standing, ranked
 from tifo.engagement.model import (
     Application,
     EarnedBadge,
     Fan,
     Game,
     InvokedAction,
+    Leaderboard,
     Profile,
     Program,
     Transaction,
     UserQuest,
 )
 from tifo.engagement.ports import NOWHERE, Anchor, Idempotency, InvokedFilter, Page, TransactionFilter
-from tifo.kernel.errors import Conflict, NotFound
-from tifo.kernel.ids import BadgeId, ClientId, ProfileId, ProgramId, QuestId, UserQuestId
+from tifo.kernel.errors import KeyReused, NotFound
+from tifo.kernel.ids import BadgeId, ClientId, EarnedBadgeId, LeaderboardId, ProfileId, ProgramId, QuestId, UserQuestId
 from tifo.livelike.app import livelike_app
 from tifo.livelike.call import Desk
 from tifo.livelike.nicknames import Nicknames
@@ -88,7 +90,7 @@ class Twin:
             return answer
         digest, answer = self.answers[key]
         if digest != idempotency.digest:
-            raise Conflict("Idempotency-Key was used for another request.")
+            raise KeyReused("Idempotency-Key was used for another request.")
         return answer
 
     def _do(self, command: Any) -> Any:
@@ -203,6 +205,33 @@ class Twin:
             if profile_id in {None, earned.profile_id} and badge_id in {None, earned.badge_id}
         ]
         return cut_at(sorted(rows, key=lambda placed: -placed[0]), page, size, anchor)
+
+    def earned_badge(self, client_id: ClientId, earned_badge_id: EarnedBadgeId) -> EarnedBadge:
+        working = self._working(client_id)
+        fan = working.fans[found(working.by_earned_badge, earned_badge_id)]
+        return next(earned for earned in fan.badges.values() if earned.id == earned_badge_id)
+
+    # Standings, of open leaderboards
+
+    def client_of_leaderboard(self, leaderboard_id: LeaderboardId) -> ClientId:
+        games = {app: working.game for app, working in self.applications.items()}
+        return found(
+            {board: ClientId(app) for app, game in games.items() for board in game.leaderboards}, leaderboard_id
+        )
+
+    def standings(self, leaderboard: Leaderboard, *, page: int = 1, size: int = 20) -> Page[Standing]:
+        return cut(self._standings(leaderboard), page, size)
+
+    def standings_of(self, leaderboard: Leaderboard, profile_ids: Sequence[ProfileId]) -> list[Standing]:
+        return [each for each in self._standings(leaderboard) if each.profile_id in profile_ids]
+
+    def standings_count(self, leaderboard: Leaderboard) -> int:
+        return len(self._standings(leaderboard))
+
+    def _standings(self, leaderboard: Leaderboard) -> list[Standing]:
+        fans = self._working(self.client_of_leaderboard(leaderboard.id)).fans.values()
+        item = leaderboard.reward_item_id
+        return ranked({fan.profile.id: fan.balances[item] for fan in fans if item in fan.balances})
 
 
 def found(things: Mapping[Any, T], key: Any) -> T:

@@ -225,8 +225,8 @@ async def test_a_fan_sees_who_has_a_badge_but_not_what_the_integrator_knows_of_t
         row["profile"]["id"]: row["profile"] for row in (await world.get(path, token=cast.tokens["fan"]))["results"]
     }
     assert seen.keys() == {ids["fan"], ids["other"]}
-    assert (seen[ids["fan"]]["custom_id"], seen[ids["other"]]["custom_id"]) == ("fan-1", None)
-    assert (seen[ids["fan"]]["custom_data"], seen[ids["other"]]["custom_data"]) == ("secret", None)
+    assert (seen[ids["fan"]]["custom_data"], seen[ids["fan"]]["custom_id"]) == ("secret", "fan-1")
+    assert (seen[ids["other"]]["custom_data"], seen[ids["other"]]["custom_id"]) == (None, None)
 
 
 async def test_a_producer_has_no_profile_of_its_own(world: Any) -> None:

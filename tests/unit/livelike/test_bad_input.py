@@ -59,7 +59,7 @@ BAD: dict[str, tuple[str, bytes, str]] = {
     "tiny progress": (PROGRESS, _raw(user_quest_task_id="t", custom_increment="1e-999999"), "custom_increment"),
     "huge progress": (PROGRESS, b'{"user_quest_task_id":"t","custom_increment":1e999}', "custom_increment"),
     "no rewards": ("quest-rewards/", _raw(quest_id="q", quest_rewards=[]), "quest_rewards"),
-    "no program ids": ("reward-tables/t/", _raw(), "program_ids"),
+    "no program ids": ("reward-tables/", _raw(name="T", program_ids=7), "program_ids"),
 }
 
 

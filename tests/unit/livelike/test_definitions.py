@@ -14,6 +14,7 @@ async def test_a_reward_item_has_livelikes_shape(world: Any) -> None:
         "id": item["id"],
         "url": f"{ROOT}reward-items/{item['id']}/",
         "client_id": world.client_id,
+        "key": None,
         "created_at": "2026-11-24T10:00:00.000Z",
         **sent,
         "images": [],

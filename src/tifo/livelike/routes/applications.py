@@ -5,6 +5,7 @@ from litestar import get, patch, post
 from litestar.response.base import ASGIResponse
 
 from tifo.engagement.commands import CreateProgram, UpdateApplication
+from tifo.engagement.model import live
 from tifo.kernel.errors import NotFound, Rejected, Unauthorized
 from tifo.kernel.ids import ClientId, ProgramId
 from tifo.livelike.call import Call, answer
@@ -47,7 +48,7 @@ async def change_settings(request: Call) -> ASGIResponse:
 async def list_programs(request: Call) -> ASGIResponse:
     caller = await request.caller(request.query.one("client_id"))
     resources = await request.resources(caller.client_id)
-    return request.page(window(request.query).of([*resources.game.programs.values()]), resources.program)
+    return request.page(window(request.query).of(live(resources.game.programs)), resources.program)
 
 
 @post("/programs/", operation_class=takes(ProgramInput))
@@ -58,7 +59,7 @@ async def create_program(request: Call) -> ASGIResponse:
     name = body.name or body.title
     if name is None:
         raise Rejected("This field is required.", field="name")
-    program = await request.handle(caller, CreateProgram(client_id=caller.client_id, name=name))
+    program = await request.handle(caller, CreateProgram(client_id=caller.client_id, key=body.key, name=name))
     return answer((await request.resources(caller.client_id)).program(program), 201)
 
 

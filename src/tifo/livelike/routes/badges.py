@@ -1,14 +1,14 @@
 """Badges, who earned them, and how far fans are."""
 
 import msgspec
-from litestar import get, post
+from litestar import delete, get, post
 from litestar.response.base import ASGIResponse
 
-from tifo.engagement.commands import AwardBadge, CreateBadge, NewProgression
-from tifo.engagement.model import EarnedBadge
+from tifo.engagement.commands import AwardBadge, CreateBadge, NewProgression, RevokeBadge
+from tifo.engagement.model import EarnedBadge, live
 from tifo.engagement.ports import Page
 from tifo.kernel.errors import NotFound, Rejected
-from tifo.kernel.ids import BadgeId, ProfileId
+from tifo.kernel.ids import BadgeId, EarnedBadgeId, ProfileId
 from tifo.livelike.call import Call, answer
 from tifo.livelike.documented import takes
 from tifo.livelike.images import MAX_UPLOAD_BYTES, decoded_with_image
@@ -29,6 +29,7 @@ async def create_badge(request: Call) -> ASGIResponse:
     caller.must_be_of(body.client_id)
     command = CreateBadge(
         client_id=caller.client_id,
+        key=body.key,
         name=body.name,
         description=body.description,
         image_url=body.image_url,
@@ -55,7 +56,7 @@ async def get_badge(request: Call) -> ASGIResponse:
 async def list_badges(request: Call) -> ASGIResponse:
     caller = await request.caller(request.part("client_id"))
     resources = await request.resources(caller.client_id)
-    return request.page(window(request.query).of([*resources.game.badges.values()]), resources.badge)
+    return request.page(window(request.query).of(live(resources.game.badges)), resources.badge)
 
 
 @get("/profiles/{profile_id:str}/badges/")
@@ -87,7 +88,7 @@ async def list_badge_progress(request: Call) -> ASGIResponse:
     fan = await request.ask(request.desk.queries.fan, caller.client_id, profile_id)
     resources = await request.resources(caller.client_id)
     wanted = set(request.query.all("badge_id"))
-    badges = [b for b in resources.game.badges.values() if b.progressions and (not wanted or b.id in wanted)]
+    badges = [b for b in live(resources.game.badges) if b.progressions and (not wanted or b.id in wanted)]
     return answer([resources.badge_progress(badge, fan) for badge in badges])
 
 
@@ -121,6 +122,25 @@ async def list_earned_badges(request: Call) -> ASGIResponse:
     return request.page(found, lambda earned: resources.earned_badge(earned, profiles[earned.profile_id]))
 
 
+@get("/earned-badges/{earned_badge_id:str}/")
+async def get_earned_badge(request: Call) -> ASGIResponse:
+    caller = await request.caller()
+    earned_badge_id = EarnedBadgeId(request.part("earned_badge_id"))
+    earned = await request.ask(request.desk.queries.earned_badge, caller.client_id, earned_badge_id)
+    if not caller.is_producer and earned.profile_id != caller.profile_id:
+        raise NotFound("There is no such earned badge.")
+    profile = await request.ask(request.desk.queries.profile, caller.client_id, earned.profile_id)
+    return answer((await request.resources(caller.client_id)).earned_badge(earned, profile))
+
+
+@delete("/earned-badges/{earned_badge_id:str}/")
+async def revoke_badge(request: Call) -> None:
+    """No threshold earns it again; an award gives it back."""
+    caller = await request.producer()
+    earned_badge_id = EarnedBadgeId(request.part("earned_badge_id"))
+    await request.handle(caller, RevokeBadge(client_id=caller.client_id, earned_badge_id=earned_badge_id))
+
+
 async def _earned(
     request: Call, caller: Caller, profile_id: ProfileId | None, badge_id: BadgeId | None
 ) -> Page[EarnedBadge]:
@@ -145,4 +165,6 @@ ROUTES = (
     list_badge_progress,
     list_badge_profiles,
     list_earned_badges,
+    get_earned_badge,
+    revoke_badge,
 )

@@ -1,22 +1,30 @@
 """What is paid and spent: invoked actions, credits, debits, transfers, balances, reward transactions."""
 
+import asyncio
+
 import msgspec
 from litestar import get, post
 from litestar.response.base import ASGIResponse
 
 from tifo.engagement.commands import Credit, Debit, InvokeAction, Transfer
-from tifo.engagement.model import Transaction, TransactionKind
+from tifo.engagement.model import InvokedAction, Transaction, TransactionKind, is_live
 from tifo.engagement.ports import InvokedFilter, Page, TransactionFilter
-from tifo.kernel.errors import NotFound
+from tifo.kernel.errors import KeyReused, NotFound, Rejected, TifoError
 from tifo.kernel.ids import ProfileId, ProgramId, RewardItemId
 from tifo.livelike.call import Call, answer
 from tifo.livelike.documented import takes
 from tifo.livelike.listing import profiles_of, reachable
 from tifo.livelike.paging import anchor, window
-from tifo.livelike.resources import Resource, invoked_action, ledger_answer
-from tifo.livelike.shapes import InvokedActionInput, LedgerInput, TransferInput
+from tifo.livelike.resources import Resource, batch_answer, invoked_action, ledger_answer
+from tifo.livelike.shapes import BatchedAction, BatchInput, InvokedActionInput, LedgerInput, TransferInput
+from tifo.livelike.tokens import Caller
+
+MAX_BATCHED = 1_000
+"""Actions in one batch. Ours."""
+
 
 _INVOKED = msgspec.json.Decoder(InvokedActionInput)
+_BATCH = msgspec.json.Decoder(BatchInput)
 _LEDGER = msgspec.json.Decoder(LedgerInput)
 _TRANSFER = msgspec.json.Decoder(TransferInput)
 _SIDES = {"sent": TransactionKind.TRANSFER_SENT, "received": TransactionKind.TRANSFER_RECEIVED}
@@ -40,6 +48,55 @@ async def invoke_action(request: Call) -> ASGIResponse:
     invoked = await request.handle(caller, command)
     nickname = await request.desk.nicknames.of(caller.client_id, invoked.profile_id)
     return answer(invoked_action(invoked, caller.client_id, nickname), 201)
+
+
+@post("/batch-invoked-actions/", operation_class=takes(BatchInput))
+async def invoke_actions(request: Call) -> ASGIResponse:
+    """Each action answers for itself: what is wrong with one harms no other. Together at most 1,000."""
+    caller = await request.producer()
+    body = await request.decoded(_BATCH)
+    asked = [(update, _batched(each)) for update in body.updates for each in update.reward_actions]
+    if len(asked) > MAX_BATCHED:
+        raise Rejected(f"updates hold {len(asked):,} actions; at most {MAX_BATCHED:,} are taken.", field="updates")
+    commands = [
+        InvokeAction(
+            client_id=caller.client_id,
+            program_id=body.program_id,
+            reward_action_key=each.reward_action_key,
+            profile_id=update.profile_id,
+            custom_profile_id=update.custom_profile_id,
+            code=each.code,
+            description=each.description,
+            attributes=each.attributes,
+        )
+        for update, each in asked
+    ]
+    if request.header(b"idempotency-key") is not None and commands:
+        await _must_be_the_same(request, caller, commands[0])
+    done = await asyncio.gather(
+        *(request.handle(caller, command, part=part) for part, command in enumerate(commands)), return_exceptions=True
+    )
+    return answer(batch_answer(body, [_outcome(each) for each in done], request.new_id(caller)), 201)
+
+
+async def _must_be_the_same(request: Call, caller: Caller, first: InvokeAction) -> None:
+    """Raises `KeyReused` before anything of another batch is done under the same key."""
+    try:
+        await request.handle(caller, first)
+    except KeyReused:
+        raise
+    except TifoError:  # what is wrong with the action itself is told in its own place
+        return
+
+
+def _batched(action: BatchedAction | str) -> BatchedAction:
+    return BatchedAction(action) if isinstance(action, str) else action
+
+
+def _outcome(done: InvokedAction | BaseException) -> InvokedAction | TifoError:
+    if isinstance(done, InvokedAction | TifoError):
+        return done
+    raise done
 
 
 @get("/invoked-actions/")
@@ -117,7 +174,7 @@ async def list_transfers(request: Call) -> ASGIResponse:
 
 @get("/profiles/{profile_id:str}/reward-item-balances/")
 async def list_balances(request: Call) -> ASGIResponse:
-    """Every reward item of the application, also those of which the fan has none."""
+    """Every reward item of the application, also those of which the fan has none; archived ones where she had some."""
     query = request.query
     caller = await request.caller()
     profile_id = ProfileId(request.part("profile_id"))
@@ -125,7 +182,11 @@ async def list_balances(request: Call) -> ASGIResponse:
     fan = await request.ask(request.desk.queries.fan, caller.client_id, profile_id)
     resources = await request.resources(caller.client_id)
     wanted = set(query.all("reward_item_id"))
-    items = [item for item in resources.game.reward_items.values() if not wanted or item.id in wanted]
+    items = [
+        item
+        for item in resources.game.reward_items.values()
+        if (not wanted or item.id in wanted) and (is_live(item) or item.id in fan.balances)
+    ]
     return request.page(window(query).of(items), lambda item: resources.balance(item, fan))
 
 
@@ -188,6 +249,7 @@ async def _book(request: Call, kind: type[Credit | Debit]) -> ASGIResponse:
 
 ROUTES = (
     invoke_action,
+    invoke_actions,
     list_invoked_actions,
     credit,
     debit,

@@ -6,17 +6,18 @@ import msgspec
 from litestar import get, post
 from litestar.response.base import ASGIResponse
 
-from tifo.engagement.commands import AddQuestRewards, AddQuestTask, CreateQuest, NewQuestReward
-from tifo.engagement.model import Game, Quest
+from tifo.engagement.commands import AddQuestRewards, AddQuestTask, CreateQuest, NewQuestReward, UpdateQuest
+from tifo.engagement.model import Game, Quest, is_live, live
 from tifo.kernel.errors import NotFound, Rejected
 from tifo.kernel.ids import QuestId, QuestTaskId
 from tifo.livelike.call import Call, answer
 from tifo.livelike.documented import takes
 from tifo.livelike.paging import window
-from tifo.livelike.shapes import QuestInput, QuestRewardsInput, QuestTaskInput
+from tifo.livelike.shapes import QuestBadgesInput, QuestInput, QuestRewardsInput, QuestTaskInput
 
 _QUEST = msgspec.json.Decoder(QuestInput)
 _TASK = msgspec.json.Decoder(QuestTaskInput)
+_BADGES = msgspec.json.Decoder(QuestBadgesInput)
 _REWARDS = msgspec.json.Decoder(QuestRewardsInput)
 
 QUEST_STATUS = ("active", "not_started", "expired")
@@ -30,7 +31,7 @@ async def list_quests(request: Call) -> ASGIResponse:
     resources = await request.resources(caller.client_id)
     quests = [
         quest
-        for quest in resources.game.quests.values()
+        for quest in (resources.game.quests.values() if ids else live(resources.game.quests))
         if (not ids or quest.id in ids)
         and (status is None or resources.quest_status(quest) == status)
         and query.matches_attributes(quest.attributes)
@@ -45,10 +46,11 @@ async def create_quest(request: Call) -> ASGIResponse:
     caller.must_be_of(body.client_id)
     command = CreateQuest(
         client_id=caller.client_id,
+        key=body.key,
         name=body.name,
         description=body.description,
-        started_at=_utc("started_at", body.started_at),
-        stopped_at=_utc("stopped_at", body.stopped_at),
+        started_at=utc("started_at", body.started_at),
+        stopped_at=utc("stopped_at", body.stopped_at),
         timeout=body.timeout,
         attributes=body.attributes,
     )
@@ -67,7 +69,11 @@ async def list_quest_tasks(request: Call) -> ASGIResponse:
     query = request.query
     caller = await request.caller(query.one("client_id"))
     resources = await request.resources(caller.client_id)
-    tasks = [(task, quest) for quest in _asked(resources.game, query.all("quest_id")) for task in quest.tasks]
+    tasks = [
+        (task, quest)
+        for quest in _asked(resources.game, query.all("quest_id"))
+        for task in filter(is_live, quest.tasks)
+    ]
     return request.page(window(query).of(tasks), lambda pair: resources.quest_task(*pair))
 
 
@@ -78,6 +84,7 @@ async def add_quest_task(request: Call) -> ASGIResponse:
     caller.must_be_of(body.client_id)
     command = AddQuestTask(
         client_id=caller.client_id,
+        key=body.key,
         quest_id=body.quest_id,
         name=body.name,
         description=body.description,
@@ -140,7 +147,28 @@ async def get_quest_reward(request: Call) -> ASGIResponse:
     raise NotFound("There is no such quest reward.")
 
 
-def _utc(field: str, moment: datetime | None) -> datetime | None:
+@get("/quests/{quest_id:str}/badges/")
+async def list_quest_badges(request: Call) -> ASGIResponse:
+    resources = await request.resources((await request.caller()).client_id)
+    quest = _quest(resources.game, request.part("quest_id"))
+    badges = [resources.game.badges[badge_id] for badge_id in quest.badge_ids]
+    return request.page(window(request.query).of(badges), resources.badge)
+
+
+@post("/quests/{quest_id:str}/badges/", operation_class=takes(QuestBadgesInput))
+async def set_quest_badges(request: Call) -> ASGIResponse:
+    """The badges that completing the quest gives, at most five; they take the place of those it had."""
+    caller = await request.producer()
+    body = await request.decoded(_BADGES)
+    quest_id = QuestId(request.part("quest_id"))
+    command = UpdateQuest(client_id=caller.client_id, quest_id=quest_id, badge_ids=body.badge_ids)
+    quest = await request.handle(caller, command)
+    resources = await request.resources(caller.client_id)
+    badges = [resources.badge(resources.game.badges[badge_id]) for badge_id in quest.badge_ids]
+    return answer({"quest_id": quest.id, "badge_ids": quest.badge_ids, "badges": badges}, 201)
+
+
+def utc(field: str, moment: datetime | None) -> datetime | None:
     """A time without an offset is taken as UTC."""
     if moment is None or moment.tzinfo is None:
         return None if moment is None else moment.replace(tzinfo=UTC)
@@ -159,7 +187,7 @@ def _quest(game: Game, quest_id: str) -> Quest:
 
 def _asked(game: Game, quest_ids: list[str]) -> list[Quest]:
     """The named quests, or all."""
-    return [_quest(game, quest_id) for quest_id in dict.fromkeys(quest_ids)] or [*game.quests.values()]
+    return [_quest(game, quest_id) for quest_id in dict.fromkeys(quest_ids)] or live(game.quests)
 
 
 ROUTES = (
@@ -172,4 +200,6 @@ ROUTES = (
     list_quest_rewards,
     add_quest_rewards,
     get_quest_reward,
+    list_quest_badges,
+    set_quest_badges,
 )

@@ -1,7 +1,7 @@
 """What can be rewarded, and for what: reward items, reward actions, reward tables and their entries."""
 
 import msgspec
-from litestar import delete, get, patch, post
+from litestar import delete, get, post
 from litestar.response.base import ASGIResponse
 
 from tifo.engagement.commands import (
@@ -9,23 +9,21 @@ from tifo.engagement.commands import (
     CreateRewardAction,
     CreateRewardItem,
     CreateRewardTable,
-    LinkRewardTable,
     NewEntry,
     RemoveRewardTableEntry,
 )
-from tifo.engagement.model import Game, RewardTable, RewardTableEntry
+from tifo.engagement.model import Game, RewardTable, RewardTableEntry, live
 from tifo.kernel.errors import NotFound
-from tifo.kernel.ids import RewardItemId, RewardTableEntryId, RewardTableId
+from tifo.kernel.ids import RewardActionId, RewardItemId, RewardTableEntryId, RewardTableId
 from tifo.livelike.call import Call, answer
 from tifo.livelike.documented import takes
 from tifo.livelike.paging import window
-from tifo.livelike.shapes import EntryInput, RewardActionInput, RewardItemInput, RewardTableInput, RewardTableLinks
+from tifo.livelike.shapes import EntryInput, RewardActionInput, RewardItemInput, RewardTableInput
 
 _ITEM = msgspec.json.Decoder(RewardItemInput)
 _ACTION = msgspec.json.Decoder(RewardActionInput)
 _TABLE = msgspec.json.Decoder(RewardTableInput)
 _ENTRY = msgspec.json.Decoder(EntryInput)
-_LINKS = msgspec.json.Decoder(RewardTableLinks)
 
 
 @get("/reward-items/")
@@ -33,7 +31,7 @@ async def list_reward_items(request: Call) -> ASGIResponse:
     query = request.query
     caller = await request.caller(query.one("client_id"))
     resources = await request.resources(caller.client_id)
-    items = [item for item in resources.game.reward_items.values() if query.matches_attributes(item.attributes)]
+    items = [item for item in live(resources.game.reward_items) if query.matches_attributes(item.attributes)]
     return request.page(window(query).of(items), resources.reward_item)
 
 
@@ -42,7 +40,7 @@ async def create_reward_item(request: Call) -> ASGIResponse:
     caller = await request.producer()
     body = await request.decoded(_ITEM)
     caller.must_be_of(body.client_id)
-    command = CreateRewardItem(client_id=caller.client_id, name=body.name, attributes=body.attributes)
+    command = CreateRewardItem(client_id=caller.client_id, key=body.key, name=body.name, attributes=body.attributes)
     item = await request.handle(caller, command)
     return answer((await request.resources(caller.client_id)).reward_item(item), 201)
 
@@ -61,7 +59,7 @@ async def list_reward_actions(request: Call) -> ASGIResponse:
     query = request.query
     caller = await request.caller(query.one("client_id"))
     resources = await request.resources(caller.client_id)
-    return request.page(window(query).of([*resources.game.reward_actions.values()]), resources.reward_action)
+    return request.page(window(query).of(live(resources.game.actions_by_id)), resources.reward_action)
 
 
 @post("/reward-actions/", operation_class=takes(RewardActionInput))
@@ -77,8 +75,7 @@ async def create_reward_action(request: Call) -> ASGIResponse:
 @get("/reward-actions/{reward_action_id:str}/")
 async def get_reward_action(request: Call) -> ASGIResponse:
     resources = await request.resources((await request.caller()).client_id)
-    wanted = request.part("reward_action_id")
-    action = next((a for a in resources.game.reward_actions.values() if a.id == wanted), None)
+    action = resources.game.actions_by_id.get(RewardActionId(request.part("reward_action_id")))
     if action is None:
         raise NotFound("There is no such reward action.")
     return answer(resources.reward_action(action))
@@ -89,7 +86,7 @@ async def list_reward_tables(request: Call) -> ASGIResponse:
     query = request.query
     caller = await request.caller(query.one("client_id"))
     resources = await request.resources(caller.client_id)
-    return request.page(window(query).of([*resources.game.reward_tables.values()]), resources.reward_table)
+    return request.page(window(query).of(live(resources.game.reward_tables)), resources.reward_table)
 
 
 @post("/reward-tables/", operation_class=takes(RewardTableInput))
@@ -99,8 +96,9 @@ async def create_reward_table(request: Call) -> ASGIResponse:
     caller.must_be_of(body.client_id)
     command = CreateRewardTable(
         client_id=caller.client_id,
+        key=body.key,
         name=body.name,
-        entries=tuple(_new_entry(entry) for entry in body.entries),
+        entries=tuple(new_entry(entry) for entry in body.entries),
         program_ids=body.program_ids,
     )
     table = await request.handle(caller, command)
@@ -113,20 +111,6 @@ async def get_reward_table(request: Call) -> ASGIResponse:
     return answer(resources.reward_table(_table(resources.game, request)))
 
 
-@patch("/reward-tables/{table_id:str}/", operation_class=takes(RewardTableLinks))
-async def link_reward_table(request: Call) -> ASGIResponse:
-    """Replaces the programs that the table is linked to."""
-    caller = await request.producer()
-    body = await request.decoded(_LINKS)
-    command = LinkRewardTable(
-        client_id=caller.client_id,
-        reward_table_id=RewardTableId(request.part("table_id")),
-        program_ids=body.program_ids,
-    )
-    table = await request.handle(caller, command)
-    return answer((await request.resources(caller.client_id)).reward_table(table))
-
-
 @get("/reward-tables/{table_id:str}/entries/")
 async def list_entries(request: Call) -> ASGIResponse:
     resources = await request.resources((await request.caller()).client_id)
@@ -136,7 +120,7 @@ async def list_entries(request: Call) -> ASGIResponse:
 @post("/reward-tables/{table_id:str}/entries/", operation_class=takes(EntryInput))
 async def add_entry(request: Call) -> ASGIResponse:
     caller = await request.producer()
-    entry = _new_entry(await request.decoded(_ENTRY))
+    entry = new_entry(await request.decoded(_ENTRY))
     table_id = RewardTableId(request.part("table_id"))
     command = AddRewardTableEntry(client_id=caller.client_id, reward_table_id=table_id, entry=entry)
     table = await request.handle(caller, command)
@@ -160,9 +144,13 @@ async def remove_entry(request: Call) -> None:
     await request.handle(caller, command)
 
 
-def _new_entry(entry: EntryInput) -> NewEntry:
+def new_entry(entry: EntryInput) -> NewEntry:
     return NewEntry(
-        reward_item_id=entry.reward_item_id, reward_item_amount=entry.reward_item_amount, action_key=entry.action
+        reward_item_id=entry.reward_item_id,
+        reward_item_amount=entry.reward_item_amount,
+        action_key=entry.action,
+        rate_limit=None if entry.rate_limit is None else entry.rate_limit.value(),
+        reward_limit=None if entry.reward_limit is None else entry.reward_limit.value(),
     )
 
 
@@ -191,7 +179,6 @@ ROUTES = (
     list_reward_tables,
     create_reward_table,
     get_reward_table,
-    link_reward_table,
     list_entries,
     add_entry,
     get_entry,

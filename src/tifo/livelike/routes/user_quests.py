@@ -3,10 +3,10 @@
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import msgspec
-from litestar import get, patch, post
+from litestar import delete, get, patch, post
 from litestar.response.base import ASGIResponse
 
-from tifo.engagement.commands import ClaimQuestRewards, ProgressTask, StartQuest
+from tifo.engagement.commands import ChangeUserQuest, ClaimQuestBadges, ProgressTask, RemoveUserQuest, StartQuest
 from tifo.engagement.model import UserQuest
 from tifo.kernel.errors import NotFound, Rejected
 from tifo.kernel.ids import ProfileId, UserQuestId
@@ -21,13 +21,14 @@ from tifo.livelike.resources import (
     rewards_status,
     user_quest_status,
 )
-from tifo.livelike.shapes import ProgressInput, UserQuestChange, UserQuestInput
+from tifo.livelike.shapes import ClaimBadgesInput, ProgressInput, UserQuestChange, UserQuestInput
 from tifo.livelike.tokens import Caller
 
 MAX_USER_QUESTS = 100
 
 _START = msgspec.json.Decoder(UserQuestInput)
 _CHANGE = msgspec.json.Decoder(UserQuestChange)
+_CLAIM = msgspec.json.Decoder(ClaimBadgesInput)
 _PROGRESS = msgspec.json.Decoder(ProgressInput)
 
 
@@ -76,16 +77,58 @@ async def get_user_quest(request: Call) -> ASGIResponse:
 
 @patch("/user-quests/{user_quest_id:str}/", operation_class=takes(UserQuestChange))
 async def change_user_quest(request: Call) -> ASGIResponse:
-    """Completes tasks, then claims. Each is a command of its own: what was done before one is refused stays done."""
+    """Sets tasks to completed or incomplete, then claims: all of it, or nothing."""
     caller = await request.caller()
     body = await request.decoded(_CHANGE)
-    run = await _run(request, caller, UserQuestId(request.part("user_quest_id")))
-    for part, command in enumerate(await _completions(request, caller, run, body)):
-        run = await request.handle(caller, command, part=part)
-    if body.rewards_status is not None:
-        claim = ClaimQuestRewards(client_id=caller.client_id, user_quest_id=run.id, profile_id=_fan(caller))
-        run = await request.handle(caller, claim, part=len(body.user_quest_tasks))
+    command = ChangeUserQuest(
+        client_id=caller.client_id,
+        user_quest_id=UserQuestId(request.part("user_quest_id")),
+        completed=tuple(task.id for task in body.user_quest_tasks if task.status == COMPLETED),
+        incomplete=tuple(task.id for task in body.user_quest_tasks if task.status == INCOMPLETE),
+        claim=body.rewards_status is not None,
+        profile_id=_fan(caller),
+    )
+    run = await request.handle(caller, command)
     return answer((await request.resources(caller.client_id)).user_quest(run))
+
+
+@delete("/user-quests/{user_quest_id:str}/")
+async def remove_user_quest(request: Call) -> None:
+    """The fan may start the quest anew. A completed one stays."""
+    caller = await request.producer()
+    user_quest_id = UserQuestId(request.part("user_quest_id"))
+    await request.handle(caller, RemoveUserQuest(client_id=caller.client_id, user_quest_id=user_quest_id))
+
+
+@patch("/user-quests/{user_quest_id:str}/badges/", operation_class=takes(ClaimBadgesInput, required=False))
+async def claim_badges(request: Call) -> ASGIResponse:
+    """Gives the quest's badges, or those that `claim_badges` names."""
+    body = await request.decoded(_CLAIM, empty_is=b"{}")
+    return await _claim_badges(request, UserQuestId(request.part("user_quest_id")), body)
+
+
+@patch("/quests/{quest_id:str}/badges/", operation_class=takes(ClaimBadgesInput))
+async def claim_quest_badges(request: Call) -> ASGIResponse:
+    """LiveLike's other address for the same: the body names the user quest, which must be of this quest."""
+    caller = await request.caller()
+    body = await request.decoded(_CLAIM)
+    if body.user_quest_id is None:
+        raise Rejected("This field is required.", field="user_quest_id")
+    run = await _run(request, caller, body.user_quest_id)
+    if run.quest_id != request.part("quest_id"):
+        raise NotFound("There is no such user quest of this quest.")
+    return await _claim_badges(request, run.id, body)
+
+
+async def _claim_badges(request: Call, user_quest_id: UserQuestId, body: ClaimBadgesInput) -> ASGIResponse:
+    caller = await request.caller()
+    command = ClaimQuestBadges(
+        client_id=caller.client_id, user_quest_id=user_quest_id, badge_ids=body.claim_badges, profile_id=_fan(caller)
+    )
+    claimed = await request.handle(caller, command)
+    resources = await request.resources(caller.client_id)
+    badges = [resources.profile_badge(earned) for earned in claimed]
+    return answer({"user_quest_id": user_quest_id, "claimed_badges": badges}, 201)
 
 
 @post("/user-quest-task-progress/", operation_class=takes(ProgressInput))
@@ -158,32 +201,14 @@ async def _run(request: Call, caller: Caller, user_quest_id: UserQuestId) -> Use
     return run
 
 
-async def _completions(request: Call, caller: Caller, run: UserQuest, change: UserQuestChange) -> list[ProgressTask]:
-    """Completing a task is progress to its target."""
-    if not change.user_quest_tasks:
-        return []
-    game = await request.ask(request.desk.queries.game, caller.client_id)
-    targets = {task.id: task.target_value for task in game.quests[run.quest_id].tasks}
-    target_of = {task.id: targets[task.quest_task_id] for task in run.tasks}
-    unknown = next((task.id for task in change.user_quest_tasks if task.id not in target_of), None)
-    if unknown is not None:
-        raise Rejected(f"{unknown[:64]!r} is no task of this user quest.", field="user_quest_tasks")
-    return [
-        ProgressTask(
-            client_id=caller.client_id,
-            user_quest_task_id=task.id,
-            custom_progress=target_of[task.id],
-            profile_id=_fan(caller),
-        )
-        for task in change.user_quest_tasks
-    ]
-
-
 ROUTES = (
     list_user_quests,
     start_quest,
     get_user_quest,
     change_user_quest,
+    remove_user_quest,
+    claim_badges,
+    claim_quest_badges,
     progress_task,
     list_user_quest_rewards,
 )

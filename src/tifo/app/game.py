@@ -1,0 +1,172 @@
+"""Rules as text: what `tifo game` does, on the parts that `compose.py` makes. Works whether or not `tifo up` runs."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from tifo.app import compose
+from tifo.app.settings import Settings
+from tifo.engagement import definitions
+from tifo.engagement.commands import ApplyDefinitions
+from tifo.engagement.definitions import digest
+from tifo.engagement.model import Game
+from tifo.engagement.replay import Replay, Tally
+from tifo.engagement.text.build import build
+from tifo.engagement.text.describe import describe
+from tifo.engagement.text.document import Document
+from tifo.engagement.text.keys import Keys
+from tifo.engagement.text.plan import Change, Verb, changes
+from tifo.engagement.text.read import load
+from tifo.engagement.text.tree import MAX_BYTES
+from tifo.engagement.text.write import inline, plain, write
+from tifo.kernel.clock import system_clock
+from tifo.kernel.errors import Rejected
+from tifo.kernel.ids import ClientId, uuid7
+from tifo.store.database import Database
+from tifo.store.engine import SqlEngine
+from tifo.store.queries import SqlQueries
+from tifo.store.recorded import SqlRecorded, client_ids
+
+_SIGNS = {Verb.CREATE: "+", Verb.CHANGE: "~", Verb.ARCHIVE: "-"}
+
+
+class Planned(NamedTuple):
+    """What applying a file does, and the game before and after."""
+
+    before: Game
+    after: Game
+    changes: tuple[Change, ...]
+    command: ApplyDefinitions
+
+    def as_data(self) -> dict[str, Any]:
+        return {
+            "client_id": self.before.application.id,
+            "changes": [
+                {
+                    "verb": each.verb.value,
+                    "section": each.section,
+                    "key": each.key,
+                    "fields": [
+                        {"path": field.path, "old": _data(field.old), "new": _data(field.new)} for field in each.fields
+                    ],
+                }
+                for each in self.changes
+            ],
+        }
+
+    def as_lines(self) -> list[str]:
+        lines = []
+        for change in self.changes:
+            where = f"{change.section}.{change.key}" if change.key else change.section
+            lines.append(f"{_SIGNS[change.verb]} {where}")
+            lines += [f"    {each.path}: {inline(each.old)} → {inline(each.new)}" for each in change.fields]
+        counts = {verb: sum(each.verb is verb for each in self.changes) for verb in Verb}
+        summary = ", ".join(f"{number:,} to {verb.value}" for verb, number in counts.items())
+        return [*lines, f"{summary}." if self.changes else "No changes."]
+
+
+def plan(settings: Settings, file: Path, app: str | None, *, prune: bool) -> Planned:
+    """Raises `Rejected` with everything that is wrong with the file, or what the rules of definitions refuse of it."""
+    game = _game(compose.open_state(settings), app)
+    wanted = _load(file, game, prune=prune)
+    made = changes(describe(game), wanted, prune=prune)
+    command = ApplyDefinitions(
+        client_id=game.application.id, commands=build(game, wanted, made, uuid7), expected=digest(game)
+    )
+    after, _ = definitions.apply(game, command, system_clock(), uuid7)
+    return Planned(game, after, made, command)
+
+
+def apply(settings: Settings, planned: Planned) -> None:
+    """All of it, or nothing: raises `Conflict` where the game is no longer the one that was planned for."""
+
+    async def handle() -> None:
+        engine = SqlEngine(compose.open_state(settings), system_clock, uuid7)
+        try:
+            await engine.handle(planned.command)
+        finally:
+            await engine.close()
+
+    asyncio.run(handle())
+
+
+def export(settings: Settings, app: str | None) -> str:
+    return write(describe(_game(compose.open_state(settings), app)))
+
+
+def preview(
+    settings: Settings, file: Path, app: str | None, *, prune: bool, advance: Callable[[int, int], None]
+) -> dict[str, Any]:
+    """`advance` is told how many of how many recorded actions are played. Nothing is written."""
+    planned = plan(settings, file, app, prune=prune)
+    before, after = planned.before, planned.after
+    recorded = SqlRecorded(compose.open_state(settings), before.application.id)
+    replay = Replay(after, new_quests=frozenset(after.quests.keys() - before.quests.keys()))
+    total, played = recorded.count_actions(), 0
+    for group in recorded.groups():
+        replay.play(group)
+        played += sum(len(each.actions) for each in group)
+        advance(played, total)
+    return {
+        "client_id": before.application.id,
+        "fans": replay.tally.fans,
+        "actions": played,
+        **_compared(before, after, recorded.earned(), replay.tally),
+        "left_out": [{"what": what, "count": count} for what, count in replay.tally.left_out.most_common()],
+    }
+
+
+def _compared(old: Game, new: Game, now: Tally, would: Tally) -> dict[str, list[dict[str, Any]]]:
+    def rows(section: str, **measures: tuple[Mapping[Any, int], Mapping[Any, int]]) -> list[dict[str, Any]]:
+        keys = {**Keys(new).of, **Keys(old).of}
+        ids = dict.fromkeys([*Keys(old).ids(section), *Keys(new).ids(section)])
+        return [
+            {"key": keys[each]}
+            | {
+                f"{name}_{when}": count[each]
+                for name, pair in measures.items()
+                for when, count in zip(_WHEN, pair, strict=True)
+            }
+            for each in ids
+        ]
+
+    return {
+        "reward_items": rows(
+            "reward_items", fans=(now.item_fans, would.item_fans), total=(now.item_totals, would.item_totals)
+        ),
+        "badges": rows("badges", fans=(now.badges, would.badges)),
+        "quests": rows("quests", started=(now.started, would.started), completed=(now.completed, would.completed)),
+    }
+
+
+_WHEN = ("now", "would")
+
+
+def _game(database: Database, app: str | None) -> Game:
+    known = client_ids(database)
+    if app is None and len(known) != 1:
+        remedy = f"Name one of {len(known)} with --app." if known else "Make one with tifo app create NAME."
+        raise Rejected(f"There is not one application, but {len(known)}. {remedy}", field="app")
+    return SqlQueries(database).game(ClientId(app) if app is not None else known[0])
+
+
+def _load(file: Path, game: Game, *, prune: bool) -> Document:
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise Rejected(f"{file} cannot be read: {error.strerror}. Name a file of rules.", field="file") from error
+    if len(content) > MAX_BYTES:
+        raise Rejected(f"{file} is larger than {MAX_BYTES:,} bytes. Split it: files may refer to one another's keys.")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Rejected(f"{file}: byte {error.start:,} is no UTF-8. Save the file as UTF-8.", field="file") from error
+    return load(text, str(file), Keys(game).known(prune=prune))
+
+
+def _data(value: Any) -> Any:
+    return None if value is None else msgspec.json.decode(msgspec.json.encode(plain(value)))

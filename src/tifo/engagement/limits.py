@@ -1,0 +1,45 @@
+"""How often an entry of a reward table pays one fan: by the clock and by the calendar. Ours."""
+
+from datetime import datetime
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
+
+from tifo.engagement.model import Payments, RewardLimit, RewardTableEntry
+
+_UNIT_S = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
+
+
+def counted(entry: RewardTableEntry, payments: Payments, now: datetime) -> Payments | None:
+    """The counts with one payment more; None where a limit does not allow it."""
+    if entry.rate_limit is not None:
+        window = int(now.timestamp()) // _UNIT_S[entry.rate_limit.unit]
+        count = payments.rate_count + 1 if payments.rate_window == window else 1
+        if count > entry.rate_limit.frequency:
+            return None
+        payments = replace(payments, rate_window=window, rate_count=count)
+    if entry.reward_limit is not None:
+        window = calendar_window(entry.reward_limit, now)
+        count = payments.limit_count + 1 if payments.limit_window == window else 1
+        if count > entry.reward_limit.action_limit_count:
+            return None
+        payments = replace(payments, limit_window=window, limit_count=count)
+    return payments
+
+
+def calendar_window(limit: RewardLimit, now: datetime) -> int:
+    """A number for the day, week or month of `now` in the limit's time zone; the same one for ever for `all_time`."""
+    day = now.astimezone(_zone(limit.timezone)).date()
+    match limit.duration:
+        case "day":
+            return day.toordinal()
+        case "week":
+            return day.toordinal() - day.weekday()
+        case "month":
+            return day.year * 12 + day.month
+        case "all_time":
+            return 0
+
+
+_zone = lru_cache(maxsize=256)(ZoneInfo)

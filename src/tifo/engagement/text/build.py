@@ -1,0 +1,225 @@
+"""From a plan to commands: what is there keeps its id, so what fans have of it holds."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from tifo.engagement import commands as c
+from tifo.engagement.model import (
+    Attribute,
+    Attributes,
+    Game,
+    Leaderboard,
+    Quest,
+    RateLimit,
+    RewardLimit,
+    RewardTable,
+    is_live,
+)
+from tifo.engagement.text.describe import describe
+from tifo.engagement.text.document import (
+    ActionText,
+    AttributeText,
+    BadgeText,
+    Document,
+    EntryText,
+    ItemText,
+    LeaderboardText,
+    ProgramText,
+    QuestText,
+    TableText,
+    TaskText,
+)
+from tifo.engagement.text.keys import Keys
+from tifo.engagement.text.plan import Change, Verb, pairs
+from tifo.kernel.errors import Rejected
+from tifo.kernel.ids import NewId
+
+
+def build(game: Game, wanted: Document, made: Iterable[Change], new_id: NewId) -> tuple[c.DefinitionCommand, ...]:
+    """What brings `made` about, which comes from these two. Each command names earlier ones' definitions only."""
+    builder = _Builder(game, wanted, new_id)
+    return tuple(command for change in made for command in builder.commands(change))
+
+
+class _Builder:
+    """Two methods a section, named after it. `common` are the fields that every kind has."""
+
+    def __init__(self, game: Game, wanted: Document, new_id: NewId) -> None:
+        self._client: dict[str, Any] = {"client_id": game.application.id}
+        self._wanted = wanted
+        self._new_id = new_id
+        self._there = describe(game)
+        self._old: dict[str, dict[str, Any]] = Keys(game).named
+        self._ids: dict[tuple[str, str], Any] = {
+            (section, key): each.id for section, named in self._old.items() for key, each in named.items()
+        }
+
+    def commands(self, change: Change) -> Iterable[Any]:
+        section, key = change.section, change.key
+        if section == "application":
+            return [c.UpdateApplication(**self._client, **self._wanted.application.said())]
+        if change.verb is Verb.ARCHIVE:
+            kind: Any = section.removesuffix("s")
+            return [c.Archive(**self._client, kind=kind, id=self._ids[section, key])]
+        text = getattr(self._wanted, section)[key]
+        common = {**self._client, "name": text.name}
+        if change.verb is Verb.CREATE:
+            made = {**common, "key": key, "id": self._id(section, key)}
+            return list(getattr(self, f"_create_{section}")(text, made))
+        old, said = self._old[section][key], getattr(self._there, section)[key]
+        return list(getattr(self, f"_change_{section}")(text, common, old, said))
+
+    def _create_programs(self, _text: ProgramText, made: Any) -> Iterator[Any]:
+        yield c.CreateProgram(**made)
+
+    def _change_programs(self, _text: ProgramText, common: Any, old: Any, _said: Any) -> Iterator[Any]:
+        yield c.UpdateProgram(**common, program_id=old.id)
+
+    def _create_reward_items(self, text: ItemText, made: Any) -> Iterator[Any]:
+        yield c.CreateRewardItem(**made, attributes=_attributes(text.attributes))
+
+    def _change_reward_items(self, text: ItemText, common: Any, old: Any, _said: Any) -> Iterator[Any]:
+        yield c.UpdateRewardItem(**common, reward_item_id=old.id, attributes=_attributes(text.attributes))
+
+    def _create_reward_actions(self, text: ActionText, made: Any) -> Iterator[Any]:
+        yield c.CreateRewardAction(**made, description=text.description)
+
+    def _change_reward_actions(self, text: ActionText, common: Any, old: Any, _said: Any) -> Iterator[Any]:
+        yield c.UpdateRewardAction(**common, reward_action_id=old.id, description=text.description)
+
+    def _create_reward_tables(self, text: TableText, made: Any) -> Iterator[Any]:
+        entries = tuple(self._entry(each, None) for each in text.entries)
+        yield c.CreateRewardTable(**made, entries=entries, program_ids=self._programs(text))
+        if not text.programs:  # made without one, it is linked to the default one
+            yield c.UpdateRewardTable(**self._client, reward_table_id=made["id"], program_ids=())
+
+    def _change_reward_tables(self, text: TableText, common: Any, old: RewardTable, said: TableText) -> Iterator[Any]:
+        entries = tuple(
+            self._entry(each, None if place is None else old.entries[place].id)
+            for each, place in zip(text.entries, pairs(said.entries, text.entries), strict=True)
+        )
+        yield c.UpdateRewardTable(**common, reward_table_id=old.id, entries=entries, program_ids=self._programs(text))
+
+    def _create_badges(self, text: BadgeText, made: Any) -> Iterator[Any]:
+        yield c.CreateBadge(**made, **self._badge(text))
+
+    def _change_badges(self, text: BadgeText, common: Any, old: Any, _said: Any) -> Iterator[Any]:
+        yield c.UpdateBadge(**common, badge_id=old.id, **self._badge(text))
+
+    def _create_quests(self, text: QuestText, made: Any) -> Iterator[Any]:
+        yield c.CreateQuest(**made, **self._quest(text))
+        yield from (self._new_task(made["id"], task) for task in text.tasks)
+        if text.rewards:
+            yield c.AddQuestRewards(**self._client, quest_id=made["id"], rewards=self._rewards(text))
+
+    def _change_quests(self, text: QuestText, common: Any, old: Quest, said: QuestText) -> Iterator[Any]:
+        rewards: dict[str, Any] = {} if said.rewards == text.rewards else {"rewards": self._rewards(text)}
+        yield c.UpdateQuest(**common, quest_id=old.id, **self._quest(text), **rewards)
+        tasks = [task for task in old.tasks if is_live(task)]
+        continued = pairs(said.tasks, text.tasks)
+        for place, task in enumerate(tasks):
+            if place not in continued:
+                yield c.RemoveQuestTask(**self._client, quest_task_id=task.id)
+        for at, task_text in zip(continued, text.tasks, strict=True):
+            if at is None:
+                yield self._new_task(old.id, task_text)
+            elif said.tasks[at] != task_text:
+                yield c.UpdateQuestTask(**self._client, quest_task_id=tasks[at].id, **_task(task_text))
+
+    def _create_leaderboards(self, text: LeaderboardText, made: Any) -> Iterator[Any]:
+        yield c.CreateLeaderboard(**made, reward_item_id=self._item(text.item), **self._board(text))
+        if not text.programs:  # made without one, it is linked to the default one
+            yield c.UpdateLeaderboard(**self._client, leaderboard_id=made["id"], program_ids=())
+
+    def _change_leaderboards(
+        self, text: LeaderboardText, common: Any, old: Leaderboard, said: LeaderboardText
+    ) -> Iterator[Any]:
+        if text.item != said.item or (text.custom_id is None and said.custom_id is not None):
+            field = "item" if text.item != said.item else "custom_id"
+            raise Rejected(
+                f"The leaderboard {text.name!r} has the {field} {getattr(said, field)!r} for good."
+                " Keep it, or give the leaderboard another key: then it is a new one.",
+                field=field,
+            )
+        yield c.UpdateLeaderboard(**common, leaderboard_id=old.id, **self._board(text))
+
+    def _board(self, text: LeaderboardText) -> dict[str, Any]:
+        return {
+            "custom_id": text.custom_id,
+            "program_ids": self._programs(text),
+            "is_locked": text.locked,
+            "attributes": _attributes(text.attributes),
+        }
+
+    def _entry(self, text: EntryText, entry_id: Any) -> c.NewEntry:
+        rate, reward = text.rate_limit, text.reward_limit
+        unit, duration = (None if limit is None else limit.per for limit in (rate, reward))
+        return c.NewEntry(
+            reward_item_id=self._item(text.item),
+            reward_item_amount=text.amount,
+            action_key=text.action,
+            rate_limit=None if rate is None else RateLimit(frequency=rate.times, unit=unit),  # type: ignore[arg-type]
+            reward_limit=None
+            if reward is None
+            else RewardLimit(action_limit_count=reward.times, duration=duration, timezone=reward.timezone),  # type: ignore[arg-type]
+            id=entry_id,
+        )
+
+    def _programs(self, text: TableText | LeaderboardText) -> tuple[Any, ...]:
+        return tuple(self._id("programs", key) for key in text.programs)
+
+    def _badge(self, text: BadgeText) -> dict[str, Any]:
+        progressions = (
+            c.NewProgression(reward_item_id=self._item(each.item), reward_item_threshold=each.threshold)
+            for each in text.progressions
+        )
+        return {
+            "description": text.description,
+            "image_url": text.image_url,
+            "progressions": tuple(progressions),
+            "attributes": _attributes(text.attributes),
+        }
+
+    def _quest(self, text: QuestText) -> dict[str, Any]:
+        return {
+            "description": text.description,
+            "started_at": text.started_at,
+            "stopped_at": text.stopped_at,
+            "timeout": text.timeout,
+            "badge_ids": tuple(self._id("badges", key) for key in text.badges),
+            "attributes": _attributes(text.attributes),
+        }
+
+    def _new_task(self, quest_id: Any, text: TaskText) -> c.AddQuestTask:
+        return c.AddQuestTask(**self._client, quest_id=quest_id, id=self._new_id(), **_task(text))
+
+    def _rewards(self, text: QuestText) -> tuple[c.NewQuestReward, ...]:
+        return tuple(
+            c.NewQuestReward(reward_item_id=self._item(each.item), reward_item_amount=each.amount)
+            for each in text.rewards
+        )
+
+    def _id(self, section: str, key: str) -> Any:
+        """An existing definition's, or the one that its making gives it."""
+        if (section, key) not in self._ids:
+            self._ids[section, key] = self._new_id()
+        return self._ids[section, key]
+
+    def _item(self, key: str) -> Any:
+        return self._id("reward_items", key)
+
+
+def _task(text: TaskText) -> dict[str, Any]:
+    return {
+        "name": text.name,
+        "key": text.key,
+        "description": text.description,
+        "target_value": text.target,
+        "default_progress_increment": text.increment,
+        "reward_action_key": text.action,
+        "attributes": _attributes(text.attributes),
+    }
+
+
+def _attributes(texts: Iterable[AttributeText]) -> Attributes:
+    return tuple(Attribute(each.key, each.value) for each in texts)

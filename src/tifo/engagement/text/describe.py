@@ -1,0 +1,138 @@
+"""A game as a document: what a file would say of the rules as they are."""
+
+from typing import Any
+
+from tifo.engagement.model import (
+    Attributes,
+    Badge,
+    Game,
+    Leaderboard,
+    Quest,
+    QuestTask,
+    RewardTable,
+    RewardTableEntry,
+    is_live,
+)
+from tifo.engagement.text.document import (
+    SECTIONS,
+    ActionText,
+    ApplicationText,
+    AttributeText,
+    BadgeText,
+    Document,
+    EntryText,
+    ItemText,
+    LeaderboardText,
+    ProgramText,
+    ProgressionText,
+    QuestText,
+    RateLimitText,
+    RewardLimitText,
+    RewardText,
+    TableText,
+    TaskText,
+)
+from tifo.engagement.text.keys import Keys
+
+
+def describe(game: Game) -> Document:
+    """Every live definition, in the order of making."""
+    keys = Keys(game)
+    tell = _Teller(keys)
+    sections = {
+        section: {key: getattr(tell, section)(each) for key, each in keys.named[section].items()}
+        for section in SECTIONS
+    }
+    application = ApplicationText(
+        name=game.application.name,
+        automatic_quest_processing=game.application.automatic_quest_processing,
+        auto_claim_quest_rewards=game.application.auto_claim_quest_rewards,
+    )
+    return Document(application=application, **sections)
+
+
+class _Teller:
+    """One method a section, named after it."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._key = keys.of
+
+    def programs(self, program: Any) -> ProgramText:
+        return ProgramText(name=program.name)
+
+    def reward_items(self, item: Any) -> ItemText:
+        return ItemText(name=item.name, attributes=_attributes(item.attributes))
+
+    def reward_actions(self, action: Any) -> ActionText:
+        return ActionText(name=action.name, description=action.description)
+
+    def reward_tables(self, table: RewardTable) -> TableText:
+        programs = tuple(self._key[each] for each in table.program_ids)
+        return TableText(name=table.name, programs=programs, entries=tuple(map(self._entry, table.entries)))
+
+    def _entry(self, entry: RewardTableEntry) -> EntryText:
+        rate, reward = entry.rate_limit, entry.reward_limit
+        return EntryText(
+            action=entry.action_key,
+            item=self._key[entry.reward_item_id],
+            amount=entry.reward_item_amount,
+            rate_limit=None if rate is None else RateLimitText(times=rate.frequency, per=rate.unit),
+            reward_limit=None
+            if reward is None
+            else RewardLimitText(times=reward.action_limit_count, per=reward.duration, timezone=reward.timezone),
+        )
+
+    def badges(self, badge: Badge) -> BadgeText:
+        progressions = (
+            ProgressionText(item=self._key[each.reward_item_id], threshold=each.reward_item_threshold)
+            for each in badge.progressions
+        )
+        return BadgeText(
+            name=badge.name,
+            description=badge.description,
+            image_url=badge.image_url,
+            progressions=tuple(progressions),
+            attributes=_attributes(badge.attributes),
+        )
+
+    def quests(self, quest: Quest) -> QuestText:
+        rewards = (
+            RewardText(item=self._key[each.reward_item_id], amount=each.reward_item_amount) for each in quest.rewards
+        )
+        return QuestText(
+            name=quest.name,
+            description=quest.description,
+            started_at=quest.started_at,
+            stopped_at=quest.stopped_at,
+            timeout=quest.timeout,
+            tasks=tuple(_task(task) for task in quest.tasks if is_live(task)),
+            rewards=tuple(rewards),
+            badges=tuple(self._key[each] for each in quest.badge_ids),
+            attributes=_attributes(quest.attributes),
+        )
+
+    def leaderboards(self, board: Leaderboard) -> LeaderboardText:
+        return LeaderboardText(
+            name=board.name,
+            item=self._key[board.reward_item_id],
+            custom_id=board.custom_id,
+            programs=tuple(self._key[each] for each in board.program_ids),
+            locked=board.is_locked,
+            attributes=_attributes(board.attributes),
+        )
+
+
+def _task(task: QuestTask) -> TaskText:
+    return TaskText(
+        key=task.key,
+        name=task.name,
+        description=task.description,
+        action=task.reward_action_key,
+        target=task.target_value,
+        increment=task.default_progress_increment,
+        attributes=_attributes(task.attributes),
+    )
+
+
+def _attributes(attributes: Attributes) -> tuple[AttributeText, ...]:
+    return tuple(AttributeText(key=each.key, value=each.value) for each in attributes)

@@ -1,0 +1,216 @@
+"""What a file of rules may hold. The structs are the format: their fields are its fields, their types its types.
+
+A definition that the file names is all that the file says of it: a field that is not written has its default.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, Any, get_args, get_type_hints
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from tifo.engagement.definitions import MAX_LIMIT, MAX_QUEST_BADGES
+from tifo.engagement.model import RateLimit, RewardLimit
+from tifo.engagement.values import check_amount, check_decimal, check_text, decimal_text
+from tifo.kernel.errors import Rejected
+
+
+@dataclass(frozen=True)
+class Refers:
+    """The text is a key of this section."""
+
+    section: str
+
+
+@dataclass(frozen=True)
+class Checked:
+    """`by` takes value and field name, and gives the value back or raises `Rejected`."""
+
+    by: Callable[..., object]
+
+
+def positive(value: Decimal, field: str) -> Decimal:
+    number = check_decimal(value, field)
+    if number <= 0:
+        raise Rejected(f"{field} is {decimal_text(number)}. Write a number above 0.", field=field)
+    return number
+
+
+def limit(value: int, field: str) -> int:
+    if not 1 <= value <= MAX_LIMIT:
+        raise Rejected(f"{field} is {value}. Write a whole number from 1 to {MAX_LIMIT:,}.", field=field)
+    return value
+
+
+def zone(value: str, field: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError) as error:
+        raise Rejected(f"{value!r:.100} is no time zone. Write one such as Europe/Madrid.", field=field) from error
+    return value
+
+
+def one_of(*words: str) -> Checked:
+    def check(value: str, field: str) -> str:
+        if value not in words:
+            raise Rejected(f"{field} is {value!r:.100}. Write one of {', '.join(words)}.", field=field)
+        return value
+
+    return Checked(check)
+
+
+Name = Annotated[str, Checked(check_text)]
+Amount = Annotated[int, Checked(check_amount)]
+Quantity = Annotated[Decimal, Checked(positive)]
+ProgramKey = Annotated[str, Refers("programs")]
+ItemKey = Annotated[str, Refers("reward_items")]
+ActionKey = Annotated[str, Refers("reward_actions")]
+BadgeKey = Annotated[str, Refers("badges")]
+
+
+class Text(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One mapping of the file."""
+
+    def clash(self) -> tuple[str, str] | None:
+        """The field that doesn't go with the others, and what is wrong with it."""
+        return None
+
+
+class AttributeText(Text, frozen=True, kw_only=True):
+    key: str
+    value: str
+
+
+class ApplicationText(Text, frozen=True, kw_only=True):
+    """The application is there already: what is not written is left as it is."""
+
+    name: Name | None = None
+    automatic_quest_processing: bool | None = None
+    auto_claim_quest_rewards: bool | None = None
+
+    def said(self) -> dict[str, Any]:
+        return {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not None}
+
+
+class ProgramText(Text, frozen=True, kw_only=True):
+    name: Name
+
+
+class ItemText(Text, frozen=True, kw_only=True):
+    name: Name
+    attributes: tuple[AttributeText, ...] = ()
+
+
+class ActionText(Text, frozen=True, kw_only=True):
+    name: Name
+    description: str | None = None
+
+
+class RateLimitText(Text, frozen=True, kw_only=True):
+    times: Annotated[int, Checked(limit)]
+    per: Annotated[str, one_of(*get_args(get_type_hints(RateLimit)["unit"]))]
+
+
+class RewardLimitText(Text, frozen=True, kw_only=True):
+    times: Annotated[int, Checked(limit)]
+    per: Annotated[str, one_of(*get_args(get_type_hints(RewardLimit)["duration"]))]
+    timezone: Annotated[str, Checked(zone)] = "UTC"
+
+
+class EntryText(Text, frozen=True, kw_only=True):
+    action: ActionKey
+    item: ItemKey
+    amount: Amount
+    rate_limit: RateLimitText | None = None
+    reward_limit: RewardLimitText | None = None
+
+
+class TableText(Text, frozen=True, kw_only=True):
+    name: Name
+    programs: tuple[ProgramKey, ...] = ("default",)
+    entries: tuple[EntryText, ...] = ()
+
+
+class ProgressionText(Text, frozen=True, kw_only=True):
+    item: ItemKey
+    threshold: Amount
+
+
+class BadgeText(Text, frozen=True, kw_only=True):
+    name: Name
+    description: str | None = None
+    image_url: str | None = None
+    progressions: tuple[ProgressionText, ...] = ()
+    attributes: tuple[AttributeText, ...] = ()
+
+
+class TaskText(Text, frozen=True, kw_only=True):
+    key: Name | None = None
+    name: Name
+    description: str | None = None
+    action: ActionKey | None = None
+    target: Quantity = Decimal(1)
+    increment: Quantity = Decimal(1)
+    attributes: tuple[AttributeText, ...] = ()
+
+
+class RewardText(Text, frozen=True, kw_only=True):
+    item: ItemKey
+    amount: Amount
+
+
+class QuestText(Text, frozen=True, kw_only=True):
+    name: Name
+    description: str | None = None
+    started_at: datetime | None = None
+    stopped_at: datetime | None = None
+    timeout: timedelta | None = None
+    tasks: tuple[TaskText, ...] = ()
+    rewards: tuple[RewardText, ...] = ()
+    badges: tuple[BadgeKey, ...] = ()
+    attributes: tuple[AttributeText, ...] = ()
+
+    def clash(self) -> tuple[str, str] | None:
+        keys = [task.key for task in self.tasks if task.key is not None]
+        if len(set(keys)) < len(keys):
+            return "tasks", "Two tasks have the same key. Give each its own."
+        if len(self.badges) > MAX_QUEST_BADGES:
+            return "badges", f"{len(self.badges)} badges are too many. Name at most {MAX_QUEST_BADGES}."
+        if self.started_at and self.stopped_at and self.stopped_at <= self.started_at:
+            return "stopped_at", "stopped_at is not after started_at. Write a later time, or leave it out."
+        return None
+
+
+class LeaderboardText(Text, frozen=True, kw_only=True):
+    name: Name
+    item: ItemKey
+    custom_id: Name | None = None
+    programs: tuple[ProgramKey, ...] = ("default",)
+    locked: bool = False
+    attributes: tuple[AttributeText, ...] = ()
+
+
+class Document(Text, frozen=True, kw_only=True):
+    application: ApplicationText = ApplicationText()
+    programs: dict[str, ProgramText] = {}
+    reward_items: dict[str, ItemText] = {}
+    reward_actions: dict[str, ActionText] = {}
+    reward_tables: dict[str, TableText] = {}
+    badges: dict[str, BadgeText] = {}
+    quests: dict[str, QuestText] = {}
+    leaderboards: dict[str, LeaderboardText] = {}
+
+
+SECTIONS = {
+    "programs": "program",
+    "reward_items": "reward item",
+    "reward_actions": "reward action",
+    "reward_tables": "reward table",
+    "badges": "badge",
+    "quests": "quest",
+    "leaderboards": "leaderboard",
+}
+"""Those that hold definitions by key, in an order in which each refers to earlier ones only; with the field's word."""

@@ -1,0 +1,158 @@
+"""YAML to a tree that remembers its lines. Only plain YAML is taken: no tags, anchors, aliases or repeated keys.
+
+Nothing is made of a scalar here (`yes`, `1:30` and `2026-01-01` are what they are: text): its reader knows what it
+wants. Aliases are never followed, so a small file can't grow into a large tree.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import yaml
+
+MAX_BYTES = 1_000_000
+MAX_DEPTH = 12
+"""The document's own depth is 6."""
+NULLS = {"", "~", "null", "Null", "NULL"}
+TRUE, FALSE = {"true", "True", "TRUE"}, {"false", "False", "FALSE"}
+WHOLE = re.compile(r"[-+]?[0-9]{1,40}")
+NUMBER = re.compile(r"[-+]?([0-9]{1,40}(\.[0-9]{0,40})?|\.[0-9]{1,40})")
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the quick one, where libyaml came with the package
+
+
+class Problem(NamedTuple):
+    """`path` is like `quests.derby.tasks[0].action`; lines count from 1."""
+
+    path: str
+    line: int | None
+    message: str
+
+    def __str__(self) -> str:
+        where = "" if self.line is None else f"line {self.line}: "
+        return f"{where}{self.path}: {self.message}" if self.path else f"{where}{self.message}"
+
+
+class Unreadable(Exception):
+    """The text can't be read any further."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+
+@dataclass(frozen=True)
+class Scalar:
+    text: str
+    line: int
+    is_quoted: bool = False
+
+    @property
+    def is_null(self) -> bool:
+        return not self.is_quoted and self.text in NULLS
+
+
+@dataclass(frozen=True)
+class Listed:
+    line: int
+    items: list["Node"] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Mapped:
+    line: int
+    items: dict[str, "Node"] = field(default_factory=dict)
+
+
+Node = Scalar | Listed | Mapped
+
+
+def below(path: str, name: str) -> str:
+    """Letters that would steer a terminal are escaped, for a path is printed."""
+    shown = name[:100] if name.isprintable() else repr(name[:100])
+    return f"{path}.{shown}" if path else shown
+
+
+def is_text(plain: str) -> bool:
+    """Whether letters without quotes are a text: not null, a truth value or a number."""
+    return plain not in NULLS | TRUE | FALSE and not NUMBER.fullmatch(plain)
+
+
+def grow(text: str) -> tuple[Node, list[Problem]]:
+    """The tree, and what in it is not taken. Raises `Unreadable` where there is no going on."""
+    size = len(text.encode(errors="surrogatepass"))
+    if size > MAX_BYTES:
+        raise Unreadable(Problem("", None, f"The file has {size:,} bytes; at most {MAX_BYTES:,} are read."))
+    try:
+        return _Grower(text).root()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        said = ", ".join(filter(None, (error.context, error.problem)))
+        line = None if mark is None else mark.line + 1
+        raise Unreadable(Problem("", line, f"This is no YAML: {said}.")) from error
+    except (yaml.YAMLError, UnicodeError) as error:
+        raise Unreadable(Problem("", None, f"This is no YAML: {str(error).splitlines()[0]}.")) from error
+
+
+class _Grower:
+    def __init__(self, text: str) -> None:
+        self._events: Iterator[Any] = yaml.parse(text, Loader=_LOADER)
+        self._problems: list[Problem] = []
+
+    def root(self) -> tuple[Node, list[Problem]]:
+        root: Node | None = None
+        for event in self._events:
+            if isinstance(event, yaml.NodeEvent):
+                if root is not None:
+                    raise Unreadable(Problem("", _line(event), "A second document begins. Keep one in a file."))
+                root = self._node(event, "", 1)
+        if root is None or (isinstance(root, Scalar) and root.is_null):
+            raise Unreadable(Problem("", None, "The file holds nothing."))
+        return root, self._problems
+
+    def _node(self, event: Any, path: str, depth: int) -> Node:
+        line = _line(event)
+        if depth > MAX_DEPTH:
+            raise Unreadable(Problem(path, line, f"This is nested more than {MAX_DEPTH} deep."))
+        self._check_plain(event, path, line)
+        if isinstance(event, yaml.MappingStartEvent):
+            return self._mapping(path, line, depth)
+        if isinstance(event, yaml.SequenceStartEvent):
+            return self._listing(path, line, depth)
+        if isinstance(event, yaml.ScalarEvent):
+            return Scalar(event.value, line, is_quoted=not event.implicit[0])
+        return Scalar("", line)
+
+    def _check_plain(self, event: Any, path: str, line: int) -> None:
+        if isinstance(event, yaml.AliasEvent):
+            self._problems.append(Problem(path, line, f"*{event.anchor} is an alias. Write the value out."))
+        elif event.anchor is not None:
+            self._problems.append(Problem(path, line, f"&{event.anchor} is an anchor. Take it away."))
+        if getattr(event, "tag", None) is not None:
+            self._problems.append(Problem(path, line, f"{event.tag!r:.100} is a tag. Take it away."))
+
+    def _mapping(self, path: str, line: int, depth: int) -> Mapped:
+        mapped = Mapped(line)
+        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
+            key = self._node(event, path, depth + 1)
+            name = key.text if isinstance(key, Scalar) else f"line {key.line}"
+            under = below(path, name)
+            if not isinstance(key, Scalar):
+                self._problems.append(Problem(path, key.line, "A key is no text. Write `key: value`."))
+            elif name in mapped.items:
+                first = mapped.items[name].line
+                self._problems.append(Problem(under, key.line, f"The key is here twice (line {first}). Keep one."))
+            value = self._node(next(self._events), under, depth + 1)
+            mapped.items.setdefault(name, value)
+        return mapped
+
+    def _listing(self, path: str, line: int, depth: int) -> Listed:
+        listed = Listed(line)
+        while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
+            listed.items.append(self._node(event, f"{path}[{len(listed.items)}]", depth + 1))
+        return listed
+
+
+def _line(event: Any) -> int:
+    line: int = event.start_mark.line + 1
+    return line
