@@ -421,6 +421,30 @@ def test_reward_actions_and_invoked_actions_with_all_filters(game: Game, ann: Us
     assert refused.value.status == 403
 
 
+def test_leaderboards_of_a_reward_item(game: Game, ann: User, bob: User) -> None:
+    board = game.make("leaderboards/", name="Coins", reward_item_id=game.coins["id"], program_ids=[game.program_id])
+    for user, amount in ((ann, 9), (bob, 4)):
+        body = {"reward_item_id": game.coins["id"], "reward_item_amount": amount}
+        game.make(f"profiles/{user.profile['id']}/reward-item-credits/", **body)
+    assert board["id"] in {each["id"] for each in ann("getLeaderboards", programId=game.program_id)}
+    assert ann("getLeaderboard", leaderboardId=board["id"])["reward_item"]["name"] == "Coins"
+
+    def seen(rows: list[Any]) -> list[tuple[int, str, int]]:
+        mine = {ann.profile["id"], bob.profile["id"]}
+        return [(row["rank"], row["profile_nickname"], row["score"]) for row in rows if row["profile_id"] in mine]
+
+    first = seen(ann.all("getLeaderboardEntries", leaderboardId=board["id"]))
+    assert first == [(1, "Ann", 9), (2, "Bob", 4)]
+    assert seen(ann("getLeaderboardEntries", leaderboardId=board["id"], pageSize=1)["results"]) == first[:1]
+    theirs = ann("getLeaderboardEntries", leaderboardId=board["id"], profileIds=[bob.profile["id"]])["results"]
+    assert seen(theirs) == first[1:]
+    rank = bob("getLeaderboardProfileRank", leaderboardId=board["id"], profileId=bob.profile["id"])
+    assert seen([rank]) == first[1:]
+    for function in ("getProfileLeaderboards", "getProfileLeaderboardViews"):
+        [own] = [row for row in bob.all(function) if row["leaderboard"]["id"] == board["id"]]
+        assert seen([own["entry"]]) == first[1:]
+
+
 def test_pages_stand_still_while_rows_are_added(game: Game, ann: User) -> None:
     for n in range(25):
         game.act(ann, "watch", code=f"c{n}")

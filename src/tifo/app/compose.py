@@ -15,8 +15,10 @@ from tifo.store.database import Database, open_postgres, open_sqlite
 if TYPE_CHECKING:
     import aiohttp
 
+    from tifo.store.access import SqlAccess
     from tifo.store.catalog import SqlCatalog
     from tifo.store.facts import SqlFactFeed
+    from tifo.store.images import SqlImages
     from tifo.store.sqlite_log import SqliteEventLog
     from tifo.store.webhooks_in import SqlWebhookInbox
     from tifo.warehouses.duckdb import DuckdbWarehouse
@@ -32,6 +34,18 @@ def catalog_of(database: Database) -> "SqlCatalog":
     from tifo.store.catalog import SqlCatalog
 
     return SqlCatalog(database, system_clock, uuid7)
+
+
+def access_of(database: Database) -> "SqlAccess":
+    from tifo.store.access import SqlAccess
+
+    return SqlAccess(database, system_clock, uuid7)
+
+
+def images_of(database: Database) -> "SqlImages":
+    from tifo.store.images import SqlImages
+
+    return SqlImages(database)
 
 
 def facts_of(database: Database) -> "SqlFactFeed":

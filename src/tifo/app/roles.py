@@ -92,7 +92,13 @@ def _api(settings: Settings) -> Role:
         engine = SqlEngine(database, system_clock, uuid7)
         write_keys = WriteKeys(compose.catalog_of(database))
         tracking = TrackingApi(appends, write_keys.source_of, system_clock, uuid7)
-        livelike = livelike_app(engine, SqlQueries(database), public_url=settings.public_url or None)
+        livelike = livelike_app(
+            engine,
+            SqlQueries(database),
+            access=compose.access_of(database),
+            images=compose.images_of(database),
+            public_url=settings.public_url or None,
+        )
         inbox = compose.inbox_of(database)
         arrivals = GroupCommit[Arrived, bool](
             inbox.add, max_batch=_BATCH_WEBHOOKS, max_waiting=_WAITING_WEBHOOKS, name="webhooks"

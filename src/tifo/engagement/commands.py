@@ -347,6 +347,8 @@ class UpdateProfile(Command[Profile], frozen=True, kw_only=True):
     custom_data: str | None = None
     custom_id: str | None = None
     """Only where none is set yet; 409 where it is taken."""
+    attributes: Attributes | None = None
+    """In the place of all that there are."""
 
 
 class InvokeAction(Command[InvokedAction], frozen=True, kw_only=True):

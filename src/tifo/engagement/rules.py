@@ -147,6 +147,8 @@ def _update_profile(turn: Turn, command: UpdateProfile) -> Profile:
         profile = replace(profile, nickname=check_text(command.nickname, "nickname"))
     if command.custom_data is not None:
         profile = replace(profile, custom_data=command.custom_data)
+    if command.attributes is not None:
+        profile = replace(profile, attributes=command.attributes)
     turn.put(replace(fan, profile=profile))
     return profile
 

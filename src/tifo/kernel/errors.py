@@ -48,6 +48,10 @@ class Conflict(Rejected):
     code = "conflict"
 
 
+class KeyReused(Conflict):
+    """An Idempotency-Key came with another request before."""
+
+
 class TooLarge(Rejected):
     """Over a limit of size or number: answered with 400 (Segment's code for it) unless a route says otherwise."""
 

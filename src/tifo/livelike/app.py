@@ -4,23 +4,26 @@ from litestar import Litestar, Router, get
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.response.base import ASGIResponse
 
+from tifo.engagement.access import Access
+from tifo.engagement.images import Images
 from tifo.engagement.ports import Engine, Queries
 from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import TifoError
 from tifo.livelike.call import Call, Desk, answer
 from tifo.livelike.errors import on_crash, on_http_exception, on_tifo_error
+from tifo.livelike.images import serve_image
 from tifo.livelike.links import ROOT
 from tifo.livelike.nicknames import Nicknames
+from tifo.livelike.openapi import docs_routes, document
 from tifo.livelike.routes import (
     applications,
     badges,
     changes,
     leaderboards,
     ledger,
+    organisation,
     profiles,
     quests,
     rewards,
@@ -32,23 +35,31 @@ MAX_BODY_BYTES = 1 << 20
 
 
 def livelike_app(
-    engine: Engine, queries: Queries, *, public_url: str | None = None, clock: Clock = system_clock
+    engine: Engine,
+    queries: Queries,
+    *,
+    access: Access | None = None,
+    images: Images | None = None,
+    public_url: str | None = None,
+    clock: Clock = system_clock,
 ) -> Litestar:
     """Addresses in answers start with `public_url`, or with the request's own scheme and host where there is none.
 
-    `/docs/openapi.json` describes the routes; there is no page for it, as Litestar's need a CDN.
+    `/docs` describes the routes, from `/docs/openapi.json`.
     """
-    tokens, nicknames = Tokens(queries, clock), Nicknames(queries)
+    tokens, nicknames = Tokens(queries, clock, access), Nicknames(queries)
     families = (changes, applications, profiles, rewards, ledger, badges, quests, user_quests, leaderboards)
     routes = [handler for family in families for handler in family.ROUTES]
+    if access is not None:
+        routes += organisation.ROUTES
     return Litestar(
-        [Router(ROOT, route_handlers=routes), health],
+        [Router(ROOT, route_handlers=routes), health, serve_image, *docs_routes(document(routes))],
         request_class=Call,
         request_max_body_size=MAX_BODY_BYTES,
         exception_handlers={TifoError: on_tifo_error, HTTPException: on_http_exception, Exception: on_crash},
-        state=State({"desk": Desk(engine, queries, tokens, nicknames, public_url, clock)}),
+        state=State({"desk": Desk(engine, queries, tokens, nicknames, public_url, clock, access, images)}),
         cors_config=_CORS,
-        openapi_config=OpenAPIConfig("Tifo", "1", path="/docs", render_plugins=[JsonRenderPlugin()]),
+        openapi_config=None,
         logging_config=None,
     )
 

@@ -1,21 +1,27 @@
 """One request, as the routes see it: who calls, what the body holds, what to ask of the engine and the queries."""
 
 import asyncio
+import base64
 import hashlib
+import hmac
 import re
+import secrets
 from collections.abc import Callable
 from typing import Any, NamedTuple, ParamSpec, TypeVar
+from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
 from litestar import Request
 from litestar.datastructures import State
 from litestar.response.base import ASGIResponse
 
+from tifo.engagement.access import Access
 from tifo.engagement.commands import Command
+from tifo.engagement.images import Images
 from tifo.engagement.ports import Engine, Idempotency, Page, Queries
 from tifo.kernel.clock import Clock
 from tifo.kernel.errors import Interrupted, NotFound, Rejected, Unauthorized
-from tifo.kernel.ids import ClientId
+from tifo.kernel.ids import ClientId, uuid7
 from tifo.livelike.errors import invalid_field
 from tifo.livelike.links import Links
 from tifo.livelike.nicknames import Nicknames
@@ -42,6 +48,8 @@ class Desk(NamedTuple):
     nicknames: Nicknames
     public_url: str | None
     clock: Clock
+    access: Access | None = None
+    images: Images | None = None
 
 
 class Call(Request[Any, Any, State]):
@@ -70,10 +78,15 @@ class Call(Request[Any, Any, State]):
             raise NotFound("There is nothing at this address.")
         return value
 
+    @property
+    def token(self) -> str:
+        """Whatever the scheme is called: LiveLike's are `Bearer` and `Token`. Empty where there is none."""
+        return (self.header(b"authorization") or "").strip().partition(" ")[2].strip()
+
     async def caller_or_none(self) -> Caller | None:
         """None without a token; also for the empty `Bearer` that LiveLike's SDK signs up with."""
-        _, _, token = (self.header(b"authorization") or "").strip().partition(" ")
-        return await self.desk.tokens.caller(token.strip()) if token.strip() else None
+        token = self.token
+        return await self.desk.tokens.caller(token) if token else None
 
     async def caller(self, client_id: str | None = None) -> Caller:
         """The caller, who must be of the application `client_id` where the request names one."""
@@ -87,6 +100,40 @@ class Call(Request[Any, Any, State]):
         caller = await self.caller(client_id)
         caller.must_be_producer()
         return caller
+
+    async def organisation(self) -> Access:
+        """What the organisation's token opens."""
+        if self.desk.access is None:
+            raise NotFound("There is nothing at this address.")
+        if not self.token:
+            raise Unauthorized("Authentication credentials were not provided: send Authorization: Token <token>.")
+        await self.desk.tokens.must_be_organisation(self.token)
+        return self.desk.access
+
+    async def is_organisation(self) -> bool:
+        return bool(self.token) and await self.desk.tokens.is_organisation(self.token)
+
+    async def once(self) -> Idempotency | None:
+        """Of a write by the organisation."""
+        key = self.header(b"idempotency-key")
+        return None if key is None else await self.idempotency(f"organisation {self.token}", key)
+
+    def new_secret(self, purpose: str) -> str:
+        """A secret to hand out. With an Idempotency-Key it follows from the key and the caller's token, which is not
+        stored anywhere: a repeated request gets the first answer again, and nobody else can make it.
+        """
+        key = self.header(b"idempotency-key")
+        if key is None:
+            return secrets.token_urlsafe(32)
+        derived = hmac.digest(self.token.encode(), f"{purpose}\0{self.scope['path']}\0{key}".encode(), "sha256")
+        return base64.urlsafe_b64encode(derived).decode().rstrip("=")
+
+    def new_id(self, caller: Caller) -> str:
+        """Of what is made for an answer only: the same again where the request is repeated by its Idempotency-Key."""
+        key = self.header(b"idempotency-key")
+        if key is None:
+            return uuid7()
+        return str(uuid5(NAMESPACE_URL, f"{caller.client_id}/{caller.subject}/{self.scope['path']}/{key}"))
 
     async def decoded(self, decoder: msgspec.json.Decoder[T], *, empty_is: bytes = b"") -> T:
         body = await self.body() or empty_is

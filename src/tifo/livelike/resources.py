@@ -34,7 +34,7 @@ from tifo.engagement.model import (
 from tifo.engagement.rules import quest_status
 from tifo.kernel.clock import to_iso
 from tifo.kernel.errors import TifoError, Transient
-from tifo.kernel.ids import ClientId, ProfileId, QuestTaskId, RewardItemId, uuid7
+from tifo.kernel.ids import ClientId, ProfileId, QuestTaskId, RewardItemId
 from tifo.livelike.leaderboards import leaderboard
 from tifo.livelike.links import Links
 from tifo.livelike.shapes import BatchedAction, BatchInput, BatchUpdate
@@ -380,11 +380,11 @@ def invoked_action(invoked: InvokedAction, client_id: ClientId, nickname: str | 
     }
 
 
-def batch_answer(body: BatchInput, outcomes: Sequence[InvokedAction | TifoError]) -> Resource:
+def batch_answer(body: BatchInput, outcomes: Sequence[InvokedAction | TifoError], request_id: str) -> Resource:
     """LiveLike's names for it, which differ from those of a single action."""
     left = iter(outcomes)
     return {
-        "request_id": uuid7(),
+        "request_id": request_id,
         "program_id": body.program_id,
         "updates": [_updated(update, [next(left) for _ in update.reward_actions]) for update in body.updates],
     }

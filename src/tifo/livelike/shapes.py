@@ -43,11 +43,21 @@ class Settings(msgspec.Struct, frozen=True):
     auto_claim_quest_rewards: bool | None = None
 
 
+class ApplicationInput(msgspec.Struct, frozen=True):
+    name: Name
+
+
+class TokenInput(msgspec.Struct, frozen=True):
+    """`name` tells the owner which token is used where."""
+
+    name: Name
+
+
 class ProfileInput(msgspec.Struct, frozen=True):
     nickname: Name | None = None
     custom_id: Name | None = None
     custom_data: Text | None = None
-    attributes: Attributes = ()
+    attributes: Attributes | None = None
 
 
 class ProgramInput(msgspec.Struct, frozen=True):

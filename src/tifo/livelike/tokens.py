@@ -1,8 +1,8 @@
-"""Who is calling: a producer (all of its application) or a fan (her own things).
+"""Who is calling: a producer (all of its application), a fan (her own things), or the organisation (applications).
 
 A fan's token is a JWT, HS256, signed with the application's client secret: Tifo's own (`iss` client id, `id` profile
 id, `iat`), or one that the integrator makes (`iss`, `iat`, `custom_profile_id`, `exp` where wanted), as in LiveLike's
-docs. Everything else is taken for a producer token, which is opaque.
+docs. Everything else is taken for a producer's or the organisation's token, which are opaque.
 """
 
 import asyncio
@@ -15,14 +15,15 @@ from typing import Annotated, Generic, NamedTuple, TypeVar
 import jwt
 import msgspec
 
+from tifo.engagement.access import Access
 from tifo.engagement.model import Profile
 from tifo.engagement.ports import Queries
 from tifo.kernel.clock import Clock
 from tifo.kernel.errors import Forbidden, NotFound, Unauthorized
 from tifo.kernel.ids import ClientId, ProfileId
 
-RECHECK_AFTER = timedelta(seconds=30)
-"""How long a revoked producer token, or one signed with a replaced client secret, may still be believed."""
+RECHECK_AFTER = timedelta(seconds=5)
+"""How long a producer token revoked elsewhere, or one signed with a replaced client secret, may still be believed."""
 MAX_TOKEN_LENGTH = 4_096
 CACHED_TOKENS = 20_000
 
@@ -67,9 +68,13 @@ class Caller(NamedTuple):
 class Tokens:
     """Checks tokens, and makes Tifo's own. Used on one event loop; what blocks is handed to a thread."""
 
-    def __init__(self, queries: Queries, clock: Clock, *, capacity: int = CACHED_TOKENS) -> None:
+    def __init__(
+        self, queries: Queries, clock: Clock, access: Access | None = None, *, capacity: int = CACHED_TOKENS
+    ) -> None:
+        self._access = access
         self._queries = queries
         self._clock = clock
+        self._capacity = capacity
         self._callers: _Recent[bytes, Caller] = _Recent(capacity)
         self._secrets: _Recent[ClientId, str] = _Recent(capacity)
 
@@ -87,6 +92,24 @@ class Tokens:
             self._callers.put(digest, caller, valid_until)
         return caller
 
+    async def must_be_organisation(self, token: str) -> None:
+        """Asked of the store each time: such requests are few."""
+        if not await self.is_organisation(token):
+            await self.caller(token)
+            raise Forbidden("Only the organisation's token may do this.")
+
+    def forget(self) -> None:
+        """Believe nothing that was believed before: a token was revoked, or a secret replaced."""
+        self._callers = _Recent(self._capacity)
+        self._secrets = _Recent(self._capacity)
+
+    async def is_organisation(self, token: str) -> bool:
+        return (
+            self._access is not None
+            and len(token) <= MAX_TOKEN_LENGTH
+            and await asyncio.to_thread(self._access.is_organisation_token, token)
+        )
+
     async def mint(self, profile: Profile) -> str:
         """The same token each time, so that a repeated answer is the first answer."""
         claims = {"iss": profile.client_id, "id": profile.id, "iat": int(profile.created_at.timestamp())}
@@ -95,6 +118,8 @@ class Tokens:
     async def _producer(self, token: str, now: datetime) -> "tuple[Caller, datetime]":
         client_id = await asyncio.to_thread(self._queries.client_of_producer_token, token)
         if client_id is None:
+            if await self.is_organisation(token):
+                raise Forbidden("The organisation's token makes and changes applications only; use a producer token.")
             raise Unauthorized("The token is not valid.")
         return Caller(client_id, is_producer=True), now + RECHECK_AFTER
 

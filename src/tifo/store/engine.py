@@ -13,6 +13,7 @@ import msgspec
 from sqlalchemy import Connection, bindparam, delete, insert, select, text, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from tifo.engagement.access import TokenInfo
 from tifo.engagement.batch import Working
 from tifo.engagement.commands import ApplyDefinitions, Command, DefinitionCommand
 from tifo.engagement.definitions import apply, define
@@ -22,7 +23,7 @@ from tifo.engagement.rules import Needs, needs
 from tifo.engagement.values import check_text
 from tifo.kernel.batching import GroupCommit
 from tifo.kernel.clock import Clock
-from tifo.kernel.errors import Conflict, Interrupted, NotFound, TifoError
+from tifo.kernel.errors import Interrupted, KeyReused, NotFound, TifoError
 from tifo.kernel.ids import ClientId, NewId, ProfileId, ProgramId, uuid7
 from tifo.store import rows as r
 from tifo.store import tables as t
@@ -191,7 +192,7 @@ class _Batch:
         if key in self.answers:
             digest, answer = self.answers[key]
             if digest != idempotency.digest:
-                raise Conflict(
+                raise KeyReused(
                     f"Idempotency-Key {idempotency.key!r:.100} came with another request before. Use a new key."
                 )
             return msgspec.json.decode(answer, type=_answer_type(type(command)))
@@ -244,27 +245,41 @@ class _Written:
 def create_application(database: Database, name: str, clock: Clock, new_id: NewId) -> NewApplication:
     """With its default program. The token is kept as a digest only."""
     check_text(name, "name")
-    now = clock()
+    secret, token = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+    with database.writing() as connection:
+        application = insert_application(
+            connection, name, client_secret=secret, producer_token=token, now=clock(), new_id=new_id
+        )
+    return NewApplication(application=application, client_secret=secret, producer_token=token)
+
+
+def insert_application(
+    connection: Connection, name: str, *, client_secret: str, producer_token: str, now: datetime, new_id: NewId
+) -> Application:
     program = Program(id=ProgramId(new_id()), name="Default", created_at=now)
     application = Application(id=ClientId(new_id()), name=name, default_program_id=program.id, created_at=now)
-    made = NewApplication(
-        application=application, client_secret=secrets.token_urlsafe(32), producer_token=secrets.token_urlsafe(32)
-    )
-    with database.writing() as connection:
-        connection.execute(
-            insert(t.applications),
-            {
-                "id": application.id,
-                "body": r.body(application),
-                "client_secret": made.client_secret,
-                "definitions_version": 1,
-            },
-        )
-        connection.execute(
-            insert(t.definitions), {"id": program.id, "client_id": application.id, "body": r.body(program)}
-        )
-        connection.execute(insert(t.tokens), {"digest": token_digest(made.producer_token), "client_id": application.id})
-    return made
+    row = {
+        "id": application.id,
+        "body": r.body(application),
+        "client_secret": client_secret,
+        "definitions_version": 1,
+    }
+    connection.execute(insert(t.applications), row)
+    connection.execute(insert(t.definitions), {"id": program.id, "client_id": application.id, "body": r.body(program)})
+    info = TokenInfo(id=new_id(), name="first", created_at=now)
+    insert_token(connection, application.id, producer_token, info)
+    return application
+
+
+def insert_token(connection: Connection, client_id: ClientId | None, token: str, info: TokenInfo) -> None:
+    row = {
+        "digest": token_digest(token),
+        "client_id": client_id,
+        "id": info.id,
+        "name": info.name,
+        "created_at": to_micros(info.created_at),
+    }
+    connection.execute(insert(t.tokens), row)
 
 
 def token_digest(token: str) -> bytes:

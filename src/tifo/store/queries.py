@@ -53,7 +53,9 @@ class SqlQueries(SqlStandings):
         digest = token_digest(token)
         with self._database.reading() as connection:
             row = connection.execute(select(t.tokens).where(t.tokens.c.digest == digest)).first()
-        return ClientId(row.client_id) if row is not None and hmac.compare_digest(row.digest, digest) else None
+        if row is None or row.client_id is None or not hmac.compare_digest(row.digest, digest):
+            return None
+        return ClientId(row.client_id)
 
     def profile(self, client_id: ClientId, profile_id: ProfileId) -> Profile:
         return self._profile(client_id, t.profiles.c.id == profile_id, f"profile {profile_id!r:.100}")

@@ -41,7 +41,18 @@ tokens = Table(
     "tokens",
     METADATA,
     Column("digest", LargeBinary, primary_key=True),
-    Column("client_id", String, nullable=False),
+    Column("client_id", String, index=True),  # None: the organisation's own
+    Column("id", String, nullable=False, unique=True),
+    Column("name", String, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+images = Table(
+    "images",
+    METADATA,
+    Column("digest", String, primary_key=True),
+    Column("media_type", String, nullable=False),
+    Column("content", LargeBinary, nullable=False),
 )
 
 profiles = Table(

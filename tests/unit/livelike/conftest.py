@@ -30,7 +30,7 @@ from tifo.engagement.model import (
     UserQuest,
 )
 from tifo.engagement.ports import NOWHERE, Anchor, Idempotency, InvokedFilter, Page, TransactionFilter
-from tifo.kernel.errors import Conflict, NotFound
+from tifo.kernel.errors import KeyReused, NotFound
 from tifo.kernel.ids import BadgeId, ClientId, EarnedBadgeId, LeaderboardId, ProfileId, ProgramId, QuestId, UserQuestId
 from tifo.livelike.app import livelike_app
 from tifo.livelike.call import Desk
@@ -90,7 +90,7 @@ class Twin:
             return answer
         digest, answer = self.answers[key]
         if digest != idempotency.digest:
-            raise Conflict("Idempotency-Key was used for another request.")
+            raise KeyReused("Idempotency-Key was used for another request.")
         return answer
 
     def _do(self, command: Any) -> Any:

@@ -87,7 +87,7 @@ async def test_programs_are_made_with_a_name_or_a_title(world: Any) -> None:
 
 async def test_openapi_describes_routes_and_bodies_and_health_answers(world: Any) -> None:
     described = await world.get("/docs/openapi.json")
-    body = described["paths"]["/api/v1/invoked-actions"]["post"]["requestBody"]["content"]["application/json"]
+    body = described["paths"]["/api/v1/invoked-actions/"]["post"]["requestBody"]["content"]["application/json"]
     assert body["schema"]["required"] == ["program_id", "reward_action_key"]
     assert "$ref" not in str(body)
     assert await world.get("/health", token="") == {"status": "ok"}

@@ -7,19 +7,23 @@ from typing import Any
 from urllib.parse import urlencode
 
 import httpx
+import jwt
 import pytest
 
 from tifo.engagement.ports import NewApplication
 from tifo.kernel.clock import system_clock
 from tifo.kernel.ids import uuid7
 from tifo.livelike.app import livelike_app
+from tifo.store.access import SqlAccess
 from tifo.store.database import open_sqlite
 from tifo.store.engine import SqlEngine, create_application
+from tifo.store.images import SqlImages
 from tifo.store.queries import SqlQueries
 
 
 class Match:
-    def __init__(self, http: Any, made: NewApplication) -> None:
+    def __init__(self, http: Any, made: NewApplication, access: SqlAccess) -> None:
+        self.access = access
         self.http = http
         self.made = made
         self.client_id = made.application.id
@@ -44,10 +48,13 @@ async def match(tmp_path: Path) -> AsyncIterator[Match]:
     database = open_sqlite(tmp_path / "tifo.db")
     made = create_application(database, "Club", system_clock, uuid7)
     engine = SqlEngine(database, system_clock, uuid7)
-    app = livelike_app(engine, SqlQueries(database), public_url="https://x.example")
+    access = SqlAccess(database, system_clock, uuid7)
+    app = livelike_app(
+        engine, SqlQueries(database), access=access, images=SqlImages(database), public_url="https://x.example"
+    )
     # On this event loop, which the engine lives in: Litestar's own client runs the app in another one.
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://tifo") as http:  # type: ignore[arg-type]
-        yield Match(http, made)
+        yield Match(http, made, access)
     await engine.close()
     database.dispose()
 
@@ -170,3 +177,163 @@ async def test_invoked_actions_are_filtered_by_what_the_store_holds(match: Match
     assert await codes(code="two") == ["two"]
     assert await codes(since="2100-01-01T00:00:00Z") == []
     assert await codes(until="2100-01-01T00:00:00Z", ordering="created_at") == ["one", "two"]
+
+
+async def test_the_organisations_token_makes_and_changes_applications_and_nothing_else(match: Match) -> None:
+    match.access.add_token(None, "laptop", "organisation token")
+    made = await match.make("applications/", token="organisation token", name="Second")
+    assert made["client_secret"] != made["producer_token"]
+    listed = await match.get("applications/", "organisation token")
+    assert [app["name"] for app in listed["results"]] == ["Club", "Second"]
+    assert "client_secret" not in listed["results"][1]
+    path = f"applications/{made['client_id']}/"
+    changed = await match.call("PATCH", path, {"name": "2nd"}, "organisation token")
+    assert (changed.status_code, changed.json()["name"]) == (200, "2nd")
+    item = await match.make("reward-items/", token=made["producer_token"], name="Points")
+    assert item["client_id"] == made["client_id"]
+    for path in ("reward-items/", f"applications/{match.client_id}/badges/"):
+        refused = await match.call("GET", path, token="organisation token")
+        assert (refused.status_code, "organisation" in refused.json()["detail"]) == (403, True)
+    fan = await match.make(f"applications/{match.client_id}/profile/", token="")
+    expected = {match.made.producer_token: 403, fan["access_token"]: 403, "no such token": 401, "": 401}
+    for token, status in expected.items():
+        for method, path in (
+            ("GET", "applications/"),
+            ("POST", "applications/"),
+            ("GET", f"applications/{match.client_id}/tokens/"),
+            ("POST", f"applications/{match.client_id}/tokens/"),
+            ("DELETE", f"applications/{match.client_id}/tokens/x/"),
+            ("POST", f"applications/{match.client_id}/client-secret/"),
+        ):
+            answer = await match.call(method, path, {"name": "N"} if method == "POST" else None, token)
+            assert answer.status_code == status, (method, path, token)
+    assert len(match.access.applications()) == 2
+
+
+async def test_producer_tokens_are_named_listed_and_revoked_at_once(match: Match) -> None:
+    match.access.add_token(None, "laptop", "organisation token")
+    path = f"applications/{match.client_id}/tokens/"
+    made = await match.make(path, token="organisation token", name="backend")
+    assert (await match.call("GET", "quests/", token=made["token"])).status_code == 200
+    listed = (await match.get(path, "organisation token"))["results"]
+    assert [(row["name"], "token" in row) for row in listed] == [("first", False), ("backend", False)]
+    gone = await match.call("DELETE", f"{path}{made['id']}/", token="organisation token")
+    assert gone.status_code == 204
+    assert (await match.call("GET", "quests/", token=made["token"])).status_code == 401
+    assert (await match.call("GET", "quests/")).status_code == 200
+    assert (await match.call("DELETE", f"{path}{made['id']}/", token="organisation token")).status_code == 404
+    [own] = match.access.tokens(None)
+    match.access.revoke_token(None, own.id)
+    assert (await match.call("GET", path, token="organisation token")).status_code == 401
+
+
+async def test_a_new_client_secret_ends_every_fans_token(match: Match) -> None:
+    match.access.add_token(None, "laptop", "organisation token")
+    fan = await match.make(f"applications/{match.client_id}/profile/", token="")
+    assert (await match.call("GET", "quests/", token=fan["access_token"])).status_code == 200
+    path = f"applications/{match.client_id}/client-secret/"
+    secret = (await match.call("POST", path, token="organisation token")).json()["client_secret"]
+    assert (await match.call("GET", "quests/", token=fan["access_token"])).status_code == 401
+    claims = {"iss": match.client_id, "iat": 1_700_000_000, "custom_profile_id": "fan-1"}
+    signed = jwt.encode(claims, secret, algorithm="HS256")
+    assert (await match.get(f"applications/{match.client_id}/profile/", signed))["custom_id"] == "fan-1"
+
+
+async def test_the_organisations_writes_are_done_once_for_an_idempotency_key(match: Match) -> None:
+    """The secrets are the same again, although the store has only their digests; and another token cannot get them."""
+    for token in ("organisation token", "other token"):
+        match.access.add_token(None, token, token)
+    tokens = f"applications/{match.client_id}/tokens/"
+    writes: list[tuple[str, str, Any]] = [
+        ("POST", "applications/", {"name": "Second"}),
+        ("POST", tokens, {"name": "backend"}),
+        ("POST", f"applications/{match.client_id}/client-secret/", None),
+        ("DELETE", f"{tokens}{match.access.tokens(match.client_id)[0].id}/", None),
+    ]
+    for number, (method, path, body) in enumerate(writes):
+        key = {"Idempotency-Key": f"a key that is used twice {number}"}
+        first = await match.call(method, path, body, "organisation token", **key)
+        again = await match.call(method, path, body, "organisation token", **key)
+        assert first.is_success
+        assert (again.status_code, again.text) == (first.status_code, first.text), path
+        clash = await match.call(method, path, {"name": "Third"}, "organisation token", **key)
+        assert clash.status_code == 409, path
+        if method == "POST":
+            other = await match.call(method, path, body, "other token", **key)
+            assert other.is_success
+            assert other.text != first.text
+    assert [app.name for app in match.access.applications()] == ["Club", "Second", "Second"]
+
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"the rest of a picture"
+
+
+async def _upload(match: Match, content: bytes, **fields: str) -> Any:
+    headers = {"Authorization": f"Bearer {match.made.producer_token}"}
+    return await match.http.post(
+        "/api/v1/badges/",
+        data={"name": "Voter", **fields},
+        files={"file": ("x.svg", content, "text/html")},
+        headers=headers,
+    )
+
+
+async def test_an_uploaded_picture_is_served_from_here_as_what_it_is(match: Match) -> None:
+    points = await match.make("reward-items/", name="Points")
+    threshold = {"reward_item_id": points["id"], "reward_item_threshold": "10", "client_id": match.client_id}
+    made = await _upload(match, PNG, **threshold, attributes='[{"key": "a", "value": "b"}]')
+    assert made.status_code == 201, made.text
+    badge = made.json()
+    assert (badge["reward_item_threshold"], badge["attributes"]) == (10, [{"key": "a", "value": "b"}])
+    assert badge["file"] == badge["badge_icon_url"]
+    assert badge["file"].startswith("https://x.example/media/")
+    assert badge["file"].endswith(".png")
+    served = await match.http.get(badge["file"].removeprefix("https://x.example"))
+    assert (served.status_code, served.content, served.headers["content-type"]) == (200, PNG, "image/png")
+    assert served.headers["x-content-type-options"] == "nosniff"
+    assert "immutable" in served.headers["cache-control"]
+    other = await match.http.get(badge["file"].removeprefix("https://x.example").replace(".png", ".gif"))
+    assert other.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        (b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>", 400),
+        (b"", 400),
+        (PNG + bytes(1 << 20), 413),
+        (PNG + bytes(3 << 20), 413),
+    ],
+    ids=["svg", "empty", "over 1 MiB", "over what a request may hold"],
+)
+async def test_what_is_no_picture_or_too_large_is_refused(match: Match, content: bytes, status: int) -> None:
+    refused = await _upload(match, content)
+    assert (refused.status_code, list(refused.json())) == (status, ["detail"] if status == 413 else ["file"])
+    assert (await match.get(f"applications/{match.client_id}/badges/"))["count"] == 0
+
+
+async def test_a_form_that_is_none_is_refused(match: Match) -> None:
+    headers = {
+        "Authorization": f"Bearer {match.made.producer_token}",
+        "Content-Type": "multipart/form-data; boundary=x",
+    }
+    for content in (b"", b"no form", b'--x\r\nContent-Disposition: form-data; name="name"\r\n\r\nV'):
+        answer = await match.http.post("/api/v1/badges/", content=content, headers=headers)
+        assert answer.status_code == 400, answer.text
+    del headers["Content-Type"]
+    lost = {**headers, "Content-Type": "multipart/form-data"}
+    assert (await match.http.post("/api/v1/badges/", content=b"x", headers=lost)).status_code == 400
+
+
+async def test_a_repeated_upload_makes_one_badge(match: Match) -> None:
+    headers = {
+        "Authorization": f"Bearer {match.made.producer_token}",
+        "Content-Type": "multipart/form-data; boundary=x",
+        "Idempotency-Key": "k",
+    }
+    part = b'--x\r\nContent-Disposition: form-data; name="%s"%s\r\n\r\n%s\r\n'
+    content = part % (b"name", b"", b"Voter") + part % (b"file", b'; filename="f"', PNG) + b"--x--\r\n"
+    first = await match.http.post("/api/v1/badges/", content=content, headers=headers)
+    again = await match.http.post("/api/v1/badges/", content=content, headers=headers)
+    assert (first.status_code, first.text) == (201, again.text)
+    assert (await match.get(f"applications/{match.client_id}/badges/"))["count"] == 1

@@ -94,3 +94,13 @@ async def test_an_integrators_token_makes_the_fan_on_first_sight_and_finds_her_l
 async def test_a_nickname_is_a_text_of_1_to_255_characters(world: Any, nickname: object) -> None:
     answer = await world.call("POST", f"applications/{world.client_id}/profile/", {"nickname": nickname}, token="")
     assert (answer.status, "nickname" in answer.body) == ((201, True) if nickname is None else (400, True))
+
+
+async def test_attributes_are_replaced_as_a_whole_and_otherwise_kept(world: Any) -> None:
+    seat, row = {"key": "seat", "value": "12"}, {"key": "row", "value": "A"}
+    fan = await world.make(f"profile-by-custom-id/{world.client_id}/fan-1/", attributes=[seat])
+    path = f"profiles/{fan['id']}/"
+    assert (await world.call("PATCH", path, {"nickname": "Zoë"})).body["attributes"] == [seat]
+    assert (await world.call("PATCH", path, {"attributes": [row]})).body["attributes"] == [row]
+    assert (await world.call("PATCH", path, {"attributes": []})).body["attributes"] == []
+    assert (await world.get(path))["attributes"] == []

@@ -13,6 +13,7 @@ from tifo.livelike.documented import takes
 from tifo.livelike.paging import window
 from tifo.livelike.resources import application
 from tifo.livelike.shapes import ProgramInput, Settings
+from tifo.livelike.tokens import Caller
 
 _SETTINGS = msgspec.json.Decoder(Settings)
 _PROGRAM = msgspec.json.Decoder(ProgramInput)
@@ -27,7 +28,12 @@ async def discover(request: Call) -> ASGIResponse:
 
 @patch("/applications/{client_id:str}/", operation_class=takes(Settings))
 async def change_settings(request: Call) -> ASGIResponse:
-    caller = await request.producer(request.part("client_id"))
+    """By a producer token of the application, or by the organisation's."""
+    client_id = ClientId(request.part("client_id"))
+    if await request.is_organisation():
+        caller = Caller(client_id, is_producer=True)
+    else:
+        caller = await request.producer(client_id)
     body = await request.decoded(_SETTINGS)
     command = UpdateApplication(
         client_id=caller.client_id,

@@ -11,6 +11,7 @@ from tifo.kernel.errors import NotFound, Rejected
 from tifo.kernel.ids import BadgeId, EarnedBadgeId, ProfileId
 from tifo.livelike.call import Call, answer
 from tifo.livelike.documented import takes
+from tifo.livelike.images import MAX_UPLOAD_BYTES, decoded_with_image
 from tifo.livelike.listing import profiles_of, reachable
 from tifo.livelike.paging import anchor, window
 from tifo.livelike.resources import Resource
@@ -21,10 +22,10 @@ _BADGE = msgspec.json.Decoder(BadgeInput)
 _AWARD = msgspec.json.Decoder(AwardInput)
 
 
-@post("/badges/", operation_class=takes(BadgeInput))
+@post("/badges/", operation_class=takes(BadgeInput, image=True), request_max_body_size=MAX_UPLOAD_BYTES)
 async def create_badge(request: Call) -> ASGIResponse:
     caller = await request.producer()
-    body = await request.decoded(_BADGE)
+    body = await decoded_with_image(request, _BADGE)
     caller.must_be_of(body.client_id)
     command = CreateBadge(
         client_id=caller.client_id,

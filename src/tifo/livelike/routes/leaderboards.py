@@ -82,7 +82,7 @@ async def delete_leaderboard(request: Call) -> None:
 
 
 @get("/leaderboards/{leaderboard_id:str}/entries/")
-async def list_entries(request: Call) -> ASGIResponse:
+async def list_leaderboard_entries(request: Call) -> ASGIResponse:
     """Needs no token. With `profile_id` (repeatable) only these fans' entries."""
     board, resources = await _board(request)
     asked = [ProfileId(each) for each in request.query.all("profile_id")]
@@ -94,7 +94,7 @@ async def list_entries(request: Call) -> ASGIResponse:
 
 
 @get("/leaderboards/{leaderboard_id:str}/entries/{profile_id:str}/")
-async def get_entry(request: Call) -> ASGIResponse:
+async def get_leaderboard_entry(request: Call) -> ASGIResponse:
     """Needs no token."""
     board, resources = await _board(request)
     asked = [ProfileId(request.part("profile_id"))]
@@ -173,8 +173,8 @@ ROUTES = (
     get_leaderboard,
     change_leaderboard,
     delete_leaderboard,
-    list_entries,
-    get_entry,
+    list_leaderboard_entries,
+    get_leaderboard_entry,
     list_profile_leaderboards,
     list_profile_leaderboard_views,
 )

@@ -9,7 +9,7 @@ from litestar.response.base import ASGIResponse
 from tifo.engagement.commands import Credit, Debit, InvokeAction, Transfer
 from tifo.engagement.model import InvokedAction, Transaction, TransactionKind, is_live
 from tifo.engagement.ports import InvokedFilter, Page, TransactionFilter
-from tifo.kernel.errors import NotFound, Rejected, TifoError
+from tifo.kernel.errors import KeyReused, NotFound, Rejected, TifoError
 from tifo.kernel.ids import ProfileId, ProgramId, RewardItemId
 from tifo.livelike.call import Call, answer
 from tifo.livelike.documented import takes
@@ -17,9 +17,11 @@ from tifo.livelike.listing import profiles_of, reachable
 from tifo.livelike.paging import anchor, window
 from tifo.livelike.resources import Resource, batch_answer, invoked_action, ledger_answer
 from tifo.livelike.shapes import BatchedAction, BatchInput, InvokedActionInput, LedgerInput, TransferInput
+from tifo.livelike.tokens import Caller
 
 MAX_BATCHED = 1_000
 """Actions in one batch. Ours."""
+
 
 _INVOKED = msgspec.json.Decoder(InvokedActionInput)
 _BATCH = msgspec.json.Decoder(BatchInput)
@@ -69,10 +71,22 @@ async def invoke_actions(request: Call) -> ASGIResponse:
         )
         for update, each in asked
     ]
+    if request.header(b"idempotency-key") is not None and commands:
+        await _must_be_the_same(request, caller, commands[0])
     done = await asyncio.gather(
         *(request.handle(caller, command, part=part) for part, command in enumerate(commands)), return_exceptions=True
     )
-    return answer(batch_answer(body, [_outcome(each) for each in done]), 201)
+    return answer(batch_answer(body, [_outcome(each) for each in done], request.new_id(caller)), 201)
+
+
+async def _must_be_the_same(request: Call, caller: Caller, first: InvokeAction) -> None:
+    """Raises `KeyReused` before anything of another batch is done under the same key."""
+    try:
+        await request.handle(caller, first)
+    except KeyReused:
+        raise
+    except TifoError:  # what is wrong with the action itself is told in its own place
+        return
 
 
 def _batched(action: BatchedAction | str) -> BatchedAction:

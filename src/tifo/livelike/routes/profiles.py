@@ -104,7 +104,7 @@ def _create(client_id: ClientId, body: ProfileInput, custom_id: str | None) -> C
         nickname=body.nickname,
         custom_id=custom_id,
         custom_data=body.custom_data,
-        attributes=body.attributes,
+        attributes=body.attributes or (),
     )
 
 
@@ -118,14 +118,13 @@ async def _change(request: Call, caller: Caller, profile_id: ProfileId) -> ASGIR
     body = await request.decoded(_PROFILE)
     if body.custom_id is not None and not caller.is_producer:
         raise Forbidden("A custom_id can be set with a producer token only.")
-    if body.attributes:
-        raise Rejected("A profile's attributes are set when it is created.", field="attributes")
     command = UpdateProfile(
         client_id=caller.client_id,
         profile_id=profile_id,
         nickname=body.nickname,
         custom_data=body.custom_data,
         custom_id=body.custom_id,
+        attributes=body.attributes,
     )
     profile = await request.handle(caller, command)
     request.desk.nicknames.remember(profile.client_id, profile.id, profile.nickname)
