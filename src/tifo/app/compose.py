@@ -14,6 +14,7 @@ from tifo.store.database import Database, open_sqlite
 from tifo.store.facts import SqlFactFeed
 from tifo.store.sqlite_log import SqliteEventLog
 from tifo.store.webhooks_in import SqlWebhookInbox
+from tifo.store.webhooks_out import SqlWebhookOutbox
 from tifo.warehouses.duckdb import DuckdbWarehouse
 
 
@@ -31,6 +32,10 @@ def facts_of(database: Database) -> SqlFactFeed:
 
 def inbox_of(database: Database) -> SqlWebhookInbox:
     return SqlWebhookInbox(database)
+
+
+def outbox_of(database: Database) -> SqlWebhookOutbox:
+    return SqlWebhookOutbox(database, system_clock, uuid7)
 
 
 def open_log(settings: Settings) -> SqliteEventLog:

@@ -30,6 +30,7 @@ from tifo.source.endpoint import open_session
 from tifo.source.inbox import Arrived
 from tifo.source.intake import WebhookIntake
 from tifo.source.relay import Relay
+from tifo.source.sender import Sender
 from tifo.store.answers import KEPT, forget_answers
 from tifo.store.catalog import WriteKeys
 from tifo.store.database import Database
@@ -92,7 +93,12 @@ def _api(settings: Settings) -> Role:
         engine = SqlEngine(database, system_clock, uuid7)
         write_keys = WriteKeys(compose.catalog_of(database))
         tracking = TrackingApi(appends, write_keys.source_of, system_clock, uuid7)
-        livelike = livelike_app(engine, SqlQueries(database), public_url=settings.public_url or None)
+        livelike = livelike_app(
+            engine,
+            SqlQueries(database),
+            public_url=settings.public_url or None,
+            outbox=compose.outbox_of(database),
+        )
         inbox = compose.inbox_of(database)
         arrivals = GroupCommit[Arrived, bool](
             inbox.add, max_batch=_BATCH_WEBHOOKS, max_waiting=_WAITING_WEBHOOKS, name="webhooks"
@@ -156,7 +162,8 @@ def _relay(settings: Settings) -> Role:
             own = compose.own_address(settings)
             relaying = Relay(feed, catalog, session, own, outside=outside)
             intake = WebhookIntake(compose.inbox_of(database), catalog, session, own, outside=outside)
-            await asyncio.gather(relaying.run(stop), intake.run(stop))
+            sender = Sender(compose.outbox_of(database), outside)
+            await asyncio.gather(relaying.run(stop), intake.run(stop), sender.run(stop))
         database.dispose()
 
     return relay

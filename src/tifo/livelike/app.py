@@ -15,28 +15,37 @@ from tifo.livelike.call import Call, Desk, answer
 from tifo.livelike.errors import on_crash, on_http_exception, on_tifo_error
 from tifo.livelike.links import ROOT
 from tifo.livelike.nicknames import Nicknames
-from tifo.livelike.routes import applications, badges, ledger, profiles, quests, rewards, user_quests
+from tifo.livelike.routes import applications, badges, ledger, profiles, quests, rewards, user_quests, webhooks
 from tifo.livelike.tokens import Tokens
+from tifo.source.outbox import WebhookOutbox
 
 MAX_BODY_BYTES = 1 << 20
 
 
 def livelike_app(
-    engine: Engine, queries: Queries, *, public_url: str | None = None, clock: Clock = system_clock
+    engine: Engine,
+    queries: Queries,
+    *,
+    public_url: str | None = None,
+    clock: Clock = system_clock,
+    outbox: WebhookOutbox | None = None,
 ) -> Litestar:
     """Addresses in answers start with `public_url`, or with the request's own scheme and host where there is none.
 
+    The routes of webhooks are there where an `outbox` is given.
     `/docs/openapi.json` describes the routes; there is no page for it, as Litestar's need a CDN.
     """
     tokens, nicknames = Tokens(queries, clock), Nicknames(queries)
     families = (applications, profiles, rewards, ledger, badges, quests, user_quests)
     routes = [handler for family in families for handler in family.ROUTES]
+    if outbox is not None:
+        routes += webhooks.ROUTES
     return Litestar(
         [Router(ROOT, route_handlers=routes), health],
         request_class=Call,
         request_max_body_size=MAX_BODY_BYTES,
         exception_handlers={TifoError: on_tifo_error, HTTPException: on_http_exception, Exception: on_crash},
-        state=State({"desk": Desk(engine, queries, tokens, nicknames, public_url, clock)}),
+        state=State({"desk": Desk(engine, queries, tokens, nicknames, public_url, clock), "webhooks": outbox}),
         cors_config=_CORS,
         openapi_config=OpenAPIConfig("Tifo", "1", path="/docs", render_plugins=[JsonRenderPlugin()]),
         logging_config=None,

@@ -17,7 +17,7 @@ from tifo.kernel.errors import NotFound, Rejected, Transient
 from tifo.kernel.ids import FactId, SourceId
 from tifo.source.answers import Sent, Split, backoff_s, decide
 from tifo.source.batches import Limits, Message, cut, encode, envelope
-from tifo.source.endpoint import TIMEOUT_S, post_batch
+from tifo.source.endpoint import TIMEOUT_S, post_batch, wait
 from tifo.source.inbox import Intake, Outcome, Waiting, WebhookInbox, WebhookState
 from tifo.source.lookup import LiveLikeApi
 from tifo.source.webhooks_in import DATA, Found, Webhook, fact_of, read_webhook
@@ -85,7 +85,7 @@ class WebhookIntake:
         try:
             while not stop.is_set():
                 await self._look()
-                await _wait(stop, self._poll_s)
+                await wait(stop, self._poll_s)
         finally:
             for task in self._draining.values():
                 task.cancel()
@@ -217,10 +217,3 @@ class WebhookIntake:
         if now.timestamp() >= self._forget_at:
             self._forget_at = now.timestamp() + _FORGET_EVERY_S
             await asyncio.to_thread(self._inbox.forget, now - REMEMBERED)
-
-
-async def _wait(stop: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(stop.wait(), seconds)
-    except TimeoutError:
-        return
