@@ -112,6 +112,10 @@ def app_show(client_id: str, /, *, data: Data = None, json: Json = False) -> int
     if shown["set_aside"]["count"]:
         talk.print()
         show_table(shown["set_aside"]["answers"])
+    if actions := shown.get("segment_actions"):
+        talk.print(f"\nActions that events trigger; {actions['behind_events']:,} events are not looked at yet")
+        show_table(actions["actions"])
+        show_table(actions["skipped"])
     return OK
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tifo.app import compose, metrics, roles
+from tifo.app.actions import show_actions
 from tifo.app.audit import run_audit
 from tifo.app.demo.run import Outcome, run_demo
 from tifo.app.lines import show_line
@@ -105,7 +106,9 @@ def connect(settings: Settings, client_id: str, write_key: str, endpoint: str | 
 def show_application(settings: Settings, client_id: str) -> dict[str, Any]:
     """See `lines.show_line`; the relay leaves in the state what it meets, so this works without it too."""
     state = compose.open_state(settings)
-    return show_line(SqlQueries(state), compose.catalog_of(state), compose.facts_of(state), ClientId(client_id))
+    line = show_line(SqlQueries(state), compose.catalog_of(state), compose.facts_of(state), ClientId(client_id))
+    actions = show_actions(settings, state, ClientId(client_id))
+    return line if actions is None else {**line, "segment_actions": actions}
 
 
 def resend(settings: Settings, client_id: str) -> dict[str, Any]:

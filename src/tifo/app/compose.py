@@ -9,6 +9,7 @@ from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import uuid7
 from tifo.source.endpoint import open_session
+from tifo.store.actions import SqlActionsState
 from tifo.store.catalog import SqlCatalog
 from tifo.store.database import Database, open_sqlite
 from tifo.store.facts import SqlFactFeed
@@ -36,6 +37,10 @@ def inbox_of(database: Database) -> SqlWebhookInbox:
 
 def outbox_of(database: Database) -> SqlWebhookOutbox:
     return SqlWebhookOutbox(database, system_clock, uuid7)
+
+
+def actions_of(database: Database) -> SqlActionsState:
+    return SqlActionsState(database, system_clock)
 
 
 def open_log(settings: Settings) -> SqliteEventLog:

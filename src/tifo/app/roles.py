@@ -18,6 +18,7 @@ from tifo.app import compose
 from tifo.app.metrics import metrics_page
 from tifo.app.settings import Settings
 from tifo.app.web import dispatch, serve, stop_on_signals, when_parent_ends
+from tifo.delivery.actions import SegmentActions, read_through
 from tifo.delivery.loader import Loader
 from tifo.delivery.retention import loaded_through
 from tifo.eventlog.ports import Append, Appended
@@ -98,6 +99,7 @@ def _api(settings: Settings) -> Role:
             SqlQueries(database),
             public_url=settings.public_url or None,
             outbox=compose.outbox_of(database),
+            catalog=compose.catalog_of(database),
         )
         inbox = compose.inbox_of(database)
         arrivals = GroupCommit[Arrived, bool](
@@ -121,12 +123,17 @@ def _api(settings: Settings) -> Role:
 
 
 async def _keep_log_short(settings: Settings, log: SqliteEventLog, database: Database) -> None:
-    """Forget what is loaded and older than the retention. Reads beside the writer, in a thread."""
+    """Forget what is loaded, looked at for actions, and older than the retention.
+
+    Reads beside the writer, in a thread.
+    """
     warehouse, catalog = compose.open_warehouse(settings), compose.catalog_of(database)
+    actions = compose.actions_of(database)
 
     def trim() -> int:
         with contextlib.closing(compose.open_log_reader(settings)) as reader:
             keep_after = loaded_through(reader, warehouse.positions(), catalog.sources())
+            keep_after = min(keep_after, read_through(reader, actions))
         before = system_clock() - timedelta(days=settings.log_retention_days)
         return log.trim(before=before, keep_after=keep_after)
 
@@ -163,7 +170,11 @@ def _relay(settings: Settings) -> Role:
             relaying = Relay(feed, catalog, session, own, outside=outside)
             intake = WebhookIntake(compose.inbox_of(database), catalog, session, own, outside=outside)
             sender = Sender(compose.outbox_of(database), outside)
-            await asyncio.gather(relaying.run(stop), intake.run(stop), sender.run(stop))
+            log, engine = compose.open_log_reader(settings), SqlEngine(database, system_clock, uuid7)
+            actions = SegmentActions(log, engine, compose.actions_of(database))
+            await asyncio.gather(relaying.run(stop), intake.run(stop), sender.run(stop), actions.run(stop))
+            await engine.close()
+            log.close()
         database.dispose()
 
     return relay

@@ -21,6 +21,7 @@ from tifo.engagement.model import (
     RewardAction,
     RewardItem,
     RewardTable,
+    SegmentTrigger,
     Transaction,
     UserQuest,
 )
@@ -65,6 +66,7 @@ class CreateRewardAction(Command[RewardAction], frozen=True, kw_only=True):
     name: str
     key: str
     description: str | None = None
+    trigger: SegmentTrigger | None = None
 
 
 class NewEntry(msgspec.Struct, frozen=True, kw_only=True):

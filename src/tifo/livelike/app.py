@@ -18,6 +18,7 @@ from tifo.livelike.nicknames import Nicknames
 from tifo.livelike.routes import applications, badges, ledger, profiles, quests, rewards, user_quests, webhooks
 from tifo.livelike.tokens import Tokens
 from tifo.source.outbox import WebhookOutbox
+from tifo.workspace.model import Catalog
 
 MAX_BODY_BYTES = 1 << 20
 
@@ -29,10 +30,11 @@ def livelike_app(
     public_url: str | None = None,
     clock: Clock = system_clock,
     outbox: WebhookOutbox | None = None,
+    catalog: Catalog | None = None,
 ) -> Litestar:
     """Addresses in answers start with `public_url`, or with the request's own scheme and host where there is none.
 
-    The routes of webhooks are there where an `outbox` is given.
+    The routes of webhooks are there where an `outbox` is given; actions of type `segment` need the `catalog`.
     `/docs/openapi.json` describes the routes; there is no page for it, as Litestar's need a CDN.
     """
     tokens, nicknames = Tokens(queries, clock), Nicknames(queries)
@@ -45,7 +47,13 @@ def livelike_app(
         request_class=Call,
         request_max_body_size=MAX_BODY_BYTES,
         exception_handlers={TifoError: on_tifo_error, HTTPException: on_http_exception, Exception: on_crash},
-        state=State({"desk": Desk(engine, queries, tokens, nicknames, public_url, clock), "webhooks": outbox}),
+        state=State(
+            {
+                "desk": Desk(engine, queries, tokens, nicknames, public_url, clock),
+                "webhooks": outbox,
+                "catalog": catalog,
+            }
+        ),
         cors_config=_CORS,
         openapi_config=OpenAPIConfig("Tifo", "1", path="/docs", render_plugins=[JsonRenderPlugin()]),
         logging_config=None,

@@ -131,7 +131,7 @@ class WebhookIntake:
                 if webhook is None:
                     await self._settle(source, [Outcome(waiting.number, WebhookState.IGNORED)])
                 elif webhook.lacks_nothing:
-                    complete.append(_Ready(waiting, encode(fact_of(webhook, Found()))))
+                    complete.append(_Ready(waiting, _encoded(fact_of(webhook, Found()))))
                 else:
                     lacking.append((waiting, webhook))
             except Rejected as error:
@@ -160,7 +160,7 @@ class WebhookIntake:
                 return Outcome(waiting.number, WebhookState.ASIDE, error.message)
             except Rejected as error:
                 return Outcome(waiting.number, WebhookState.ASIDE, error.message)
-            return _Ready(waiting, encode(fact))
+            return _Ready(waiting, _encoded(fact))
 
         done = await asyncio.gather(*(complete(waiting, webhook) for waiting, webhook in lacking))
         await self._settle(source, [each for each in done if isinstance(each, Outcome)])
@@ -217,3 +217,8 @@ class WebhookIntake:
         if now.timestamp() >= self._forget_at:
             self._forget_at = now.timestamp() + _FORGET_EVERY_S
             await asyncio.to_thread(self._inbox.forget, now - REMEMBERED)
+
+
+def _encoded(fact: AnyFact) -> Message:
+    """Tells whose webhook it was: an event of this Tifo's own is no action (see delivery/actions.py)."""
+    return encode(fact, {"livelike": {"client_id": fact.client_id}})

@@ -266,6 +266,25 @@ late_webhooks = Table(
     Index("late_webhooks_by_profile", "subscriber_id", "state", "profile_id", "position"),
 )
 
+action_cursor = Table(
+    "action_cursor",
+    METADATA,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("position", BigInteger, nullable=False),
+)
+
+action_skips = Table(
+    "action_skips",
+    METADATA,
+    Column("client_id", String, primary_key=True),
+    Column("reward_action_key", String, primary_key=True),
+    Column("reason", String, primary_key=True),
+    Column("total", BigInteger, nullable=False),
+    Column("message_id", String, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
 connections = Table(
     "connections",
     METADATA,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import insert
@@ -174,13 +175,13 @@ async def test_what_a_fact_lacks_is_looked_up_in_the_state(rig: Rig) -> None:
     profile = await engine.handle(CreateProfile(client_id=client_id, nickname="Zoë"))
     run = await engine.handle(StartQuest(client_id=client_id, profile_id=profile.id, quest_id=quest.id))
     await engine.close()
-    who = {"client_id": client_id, "profile_id": profile.id, "custom_id": None, "happened_at": NOW}
+    who: dict[str, Any] = {"client_id": client_id, "profile_id": profile.id, "custom_id": None, "happened_at": NOW}
     completed = UserQuestCompleted(
         id=FactId("f"),
         **who,
         quest_id=quest.id,
         quest_name="Matchday",
-        user_quest_id=run.id,  # type: ignore[arg-type]
+        user_quest_id=run.id,
     )
     [about_quest, about_reward] = rig.outbox.around([completed, rig._fact("ada-1", client_id)])
     assert about_quest.nickname == "Zoë"
