@@ -141,7 +141,7 @@ class Sender:
         new = await asyncio.to_thread(outbox.new, subscriber, limit)
         if new:
             await self._send(subscriber, new, are_new=True)
-        return bool(new)
+        return bool(new or again)
 
     async def _failures_of(self, subscriber: Subscriber) -> int:
         """As an earlier sender left it: a restart does not make a dead endpoint look alive."""

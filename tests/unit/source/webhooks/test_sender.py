@@ -196,6 +196,7 @@ async def test_a_fact_that_is_refused_for_four_hours_is_set_aside_and_goes_out_w
         assert rig.endpoint.of("ada") == []
         rig.ahead = GIVE_UP + timedelta(minutes=1)
         await until(lambda: rig.endpoint.of("ada") == ["ada-2"])
+        await until(lambda: len(rig.late()) == 1)  # settled, a moment after it was taken
         [aside] = rig.late()
         assert (aside.fact_id, aside.state) == ("ada-1", LateState.ASIDE)
         rig.endpoint.refuses = {}
