@@ -27,8 +27,10 @@ app = App(name="tifo", help="Self-hosted fan engagement whose every achievement 
 applications = App(name="app", help="Applications of the engagement half.")
 sources = App(name="source", help="Sources of the pipeline.")
 delivery = App(name="delivery", help="What arrived, what did not, and why.")
+app_webhooks = App(name="webhook", help="Who gets the application's webhooks.")
 for group in (applications, sources, delivery, game):
     app.command(group)
+applications.command(app_webhooks)
 applications.command(tokens.application_tokens)
 applications.command(tokens.application_secret)
 app.command(tokens.organisation)
@@ -116,6 +118,10 @@ def app_show(client_id: str, /, *, data: Data = None, json: Json = False) -> int
     if shown["set_aside"]["count"]:
         talk.print()
         show_table(shown["set_aside"]["answers"])
+    if actions := shown.get("segment_actions"):
+        talk.print(f"\nActions that events trigger; {actions['behind_events']:,} events are not looked at yet")
+        show_table(actions["actions"])
+        show_table(actions["skipped"])
     return OK
 
 
@@ -123,6 +129,50 @@ def app_show(client_id: str, /, *, data: Data = None, json: Json = False) -> int
 def app_resend(client_id: str, /, *, data: Data = None, json: Json = False) -> int:
     """Put the events that the endpoint refused for good back in line."""
     show(commands.resend(_settings(data), client_id), as_json=json)
+    return OK
+
+
+@app_webhooks.command(name="add")
+def webhook_add(
+    client_id: str,
+    url: str,
+    /,
+    *,
+    event: Annotated[tuple[str, ...], Parameter(help="A webhook to send; all six where none is given.")] = (),
+    secret: Annotated[str | None, Parameter(help="What signs (default: the client secret).")] = None,
+    data: Data = None,
+    json: Json = False,
+) -> int:
+    """Post LiveLike's webhooks to this address, for what happens from now on."""
+    show(webhooks.add(_settings(data), client_id, url, event, secret), as_json=json)
+    return OK
+
+
+@app_webhooks.command(name="list")
+def webhook_list(client_id: str, /, *, data: Data = None, json: Json = False) -> int:
+    """The application's subscribers."""
+    show(webhooks.subscribers(_settings(data), client_id), as_json=json)
+    return OK
+
+
+@app_webhooks.command(name="remove")
+def webhook_remove(client_id: str, webhook_id: str, /, *, data: Data = None, json: Json = False) -> int:
+    """Post nothing more to this subscriber, and forget what waits for it."""
+    show(webhooks.remove(_settings(data), client_id, webhook_id), as_json=json)
+    return OK
+
+
+@app_webhooks.command(name="show")
+def webhook_show(client_id: str, webhook_id: str, /, *, data: Data = None, json: Json = False) -> int:
+    """What was delivered, what waits, and each webhook that was not taken, with its attempts and the last answer."""
+    show(webhooks.deliveries(_settings(data), client_id, webhook_id), as_json=json)
+    return OK
+
+
+@app_webhooks.command(name="retry")
+def webhook_retry(client_id: str, webhook_id: str, /, *, data: Data = None, json: Json = False) -> int:
+    """Try again now what waits or was set aside."""
+    show(webhooks.send_again(_settings(data), client_id, webhook_id), as_json=json)
     return OK
 
 

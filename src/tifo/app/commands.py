@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tifo.app import compose
+from tifo.app.actions import show_actions
 from tifo.app.lines import show_line
 from tifo.app.local import check_port, free_port
 from tifo.app.output import show, show_table, talk
@@ -115,7 +116,9 @@ def connect(settings: Settings, client_id: str, write_key: str, endpoint: str | 
 def show_application(settings: Settings, client_id: str) -> dict[str, Any]:
     """See `lines.show_line`; the relay leaves in the state what it meets, so this works without it too."""
     state = compose.open_state(settings)
-    return show_line(SqlQueries(state), compose.catalog_of(state), compose.facts_of(state), ClientId(client_id))
+    line = show_line(SqlQueries(state), compose.catalog_of(state), compose.facts_of(state), ClientId(client_id))
+    actions = show_actions(settings, state, ClientId(client_id))
+    return line if actions is None else {**line, "segment_actions": actions}
 
 
 def resend(settings: Settings, client_id: str) -> dict[str, Any]:

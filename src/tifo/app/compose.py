@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     import aiohttp
 
     from tifo.store.access import SqlAccess
+    from tifo.store.actions import SqlActionsState
     from tifo.store.catalog import SqlCatalog
     from tifo.store.facts import SqlFactFeed
     from tifo.store.images import SqlImages
     from tifo.store.sqlite_log import SqliteEventLog
     from tifo.store.webhooks_in import SqlWebhookInbox
+    from tifo.store.webhooks_out import SqlWebhookOutbox
     from tifo.warehouses.duckdb import DuckdbWarehouse
 
 
@@ -58,6 +60,18 @@ def inbox_of(database: Database) -> "SqlWebhookInbox":
     from tifo.store.webhooks_in import SqlWebhookInbox
 
     return SqlWebhookInbox(database)
+
+
+def outbox_of(database: Database) -> "SqlWebhookOutbox":
+    from tifo.store.webhooks_out import SqlWebhookOutbox
+
+    return SqlWebhookOutbox(database, system_clock, uuid7)
+
+
+def actions_of(database: Database) -> "SqlActionsState":
+    from tifo.store.actions import SqlActionsState
+
+    return SqlActionsState(database, system_clock)
 
 
 def open_log(settings: Settings) -> "SqliteEventLog":

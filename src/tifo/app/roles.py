@@ -18,6 +18,7 @@ from tifo.app import compose
 from tifo.app.metrics import metrics_page
 from tifo.app.settings import Settings
 from tifo.app.web import dispatch, serve, stop_on_signals, when_parent_ends
+from tifo.delivery.actions import SegmentActions, read_through
 from tifo.delivery.loader import Loader
 from tifo.delivery.retention import loaded_through
 from tifo.eventlog.ports import Append, Appended
@@ -30,6 +31,7 @@ from tifo.source.endpoint import open_session
 from tifo.source.inbox import Arrived
 from tifo.source.intake import WebhookIntake
 from tifo.source.relay import Relay
+from tifo.source.sender import Sender
 from tifo.store.answers import KEPT, forget_answers
 from tifo.store.catalog import WriteKeys
 from tifo.store.database import Database
@@ -98,6 +100,8 @@ def _api(settings: Settings) -> Role:
             access=compose.access_of(database),
             images=compose.images_of(database),
             public_url=settings.public_url or None,
+            outbox=compose.outbox_of(database),
+            catalog=compose.catalog_of(database),
         )
         inbox = compose.inbox_of(database)
         arrivals = GroupCommit[Arrived, bool](
@@ -121,12 +125,17 @@ def _api(settings: Settings) -> Role:
 
 
 async def _keep_log_short(settings: Settings, log: SqliteEventLog, database: Database) -> None:
-    """Forget what is loaded and older than the retention. Reads beside the writer, in a thread."""
+    """Forget what is loaded, looked at for actions, and older than the retention.
+
+    Reads beside the writer, in a thread.
+    """
     warehouse, catalog = compose.open_warehouse(settings), compose.catalog_of(database)
+    actions = compose.actions_of(database)
 
     def trim() -> int:
         with contextlib.closing(compose.open_log_reader(settings)) as reader:
             keep_after = loaded_through(reader, warehouse.positions(), catalog.sources())
+            keep_after = min(keep_after, read_through(reader, actions))
         before = system_clock() - timedelta(days=settings.log_retention_days)
         return log.trim(before=before, keep_after=keep_after)
 
@@ -162,7 +171,12 @@ def _relay(settings: Settings) -> Role:
             own = compose.own_address(settings)
             relaying = Relay(feed, catalog, session, own, outside=outside)
             intake = WebhookIntake(compose.inbox_of(database), catalog, session, own, outside=outside)
-            await asyncio.gather(relaying.run(stop), intake.run(stop))
+            sender = Sender(compose.outbox_of(database), outside)
+            log, engine = compose.open_log_reader(settings), SqlEngine(database, system_clock, uuid7)
+            actions = SegmentActions(log, engine, compose.actions_of(database))
+            await asyncio.gather(relaying.run(stop), intake.run(stop), sender.run(stop), actions.run(stop))
+            await engine.close()
+            log.close()
         database.dispose()
 
     return relay

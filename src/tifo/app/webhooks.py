@@ -1,5 +1,6 @@
 """What the commands about webhooks do."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from tifo.api.webhooks import ROOT
@@ -7,9 +8,13 @@ from tifo.app import compose
 from tifo.app.settings import Settings
 from tifo.kernel.clock import system_clock, to_iso
 from tifo.kernel.errors import NotFound, Rejected
+from tifo.kernel.ids import ClientId
+from tifo.livelike.routes.webhooks import attempts_of
 from tifo.source.inbox import Intake
+from tifo.source.outbox import Subscriber
 from tifo.source.webhooks_in import SignedForm
 from tifo.store.database import Database
+from tifo.store.webhooks_out import SqlWebhookOutbox
 from tifo.workspace.model import Source
 from tifo.workspace.rules import checked_address
 
@@ -49,6 +54,46 @@ def status(settings: Settings, source: str) -> dict[str, Any]:
 def retry(settings: Settings, source: str) -> dict[str, Any]:
     database = compose.open_state(settings)
     return {"tried_again": compose.inbox_of(database).retry(_source(database, source).id, system_clock())}
+
+
+def add(settings: Settings, client_id: str, url: str, events: Sequence[str], secret: str | None) -> dict[str, Any]:
+    if secret == "":
+        raise Rejected("The secret is empty. Leave it out to sign with the client secret.", field="secret")
+    return _shown(_outbox(settings).subscribe(ClientId(client_id), url, events, secret))
+
+
+def subscribers(settings: Settings, client_id: str) -> list[dict[str, Any]]:
+    return [_shown(each) for each in _outbox(settings).subscribers(ClientId(client_id))]
+
+
+def remove(settings: Settings, client_id: str, subscriber_id: str) -> dict[str, Any]:
+    _outbox(settings).unsubscribe(ClientId(client_id), subscriber_id)
+    return {"removed": subscriber_id}
+
+
+def deliveries(settings: Settings, client_id: str, subscriber_id: str) -> dict[str, Any]:
+    outbox = _outbox(settings)
+    report = outbox.report(ClientId(client_id), subscriber_id)
+    late = outbox.late(ClientId(client_id), subscriber_id, _SHOWN)
+    last = None if report.last_delivered_at is None else to_iso(report.last_delivered_at)
+    return {**report._asdict(), "last_delivered_at": last, "late": [attempts_of(each) for each in late]}
+
+
+def send_again(settings: Settings, client_id: str, subscriber_id: str) -> dict[str, Any]:
+    return {"tried_again": _outbox(settings).retry(ClientId(client_id), subscriber_id)}
+
+
+def _outbox(settings: Settings) -> SqlWebhookOutbox:
+    return compose.outbox_of(compose.open_state(settings))
+
+
+def _shown(subscriber: Subscriber) -> dict[str, Any]:
+    return {
+        "id": subscriber.id,
+        "url": subscriber.url,
+        "events": list(subscriber.events),
+        "created_at": to_iso(subscriber.created_at),
+    }
 
 
 def _source(database: Database, name: str) -> Source:

@@ -26,6 +26,7 @@ from tifo.engagement.model import (
     RewardItem,
     RewardLimit,
     RewardTable,
+    SegmentTrigger,
     Transaction,
     UserQuest,
 )
@@ -99,6 +100,7 @@ class CreateRewardAction(Command[RewardAction], frozen=True, kw_only=True):
     name: str
     key: str
     description: str | None = None
+    trigger: SegmentTrigger | None = None
     id: str | None = None
 
 

@@ -65,6 +65,7 @@ from tifo.engagement.model import (
     is_live,
 )
 from tifo.engagement.references import chosen_id, known
+from tifo.engagement.triggers import check_trigger
 from tifo.engagement.values import check_amount, check_decimal, check_text, decimal_text
 from tifo.kernel.errors import Conflict, NotFound, Rejected
 from tifo.kernel.ids import (
@@ -168,6 +169,8 @@ def _(command: CreateRewardAction, game: Game, now: datetime, new_id: NewId) -> 
         name=command.name,
         created_at=now,
         description=command.description,
+        type="custom" if command.trigger is None else "segment",
+        trigger=None if command.trigger is None else check_trigger(game, command.trigger),
     )
 
 

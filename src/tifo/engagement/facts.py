@@ -17,6 +17,7 @@ from tifo.kernel.ids import (
     QuestId,
     QuestTaskId,
     RewardItemId,
+    RewardTableId,
     TransactionId,
     UserQuestId,
     UserQuestTaskId,
@@ -78,6 +79,9 @@ class RewardItemRewarded(Fact, frozen=True, kw_only=True, tag="reward_item_rewar
     reward_item_amount: int
     reward_item_balance: int
     reward_item_transaction_id: TransactionId
+    reward_action_key: str | None = None
+    """With the table, for LiveLike's webhook. None in facts that were written before it was kept."""
+    reward_table_id: RewardTableId | None = None
 
 
 class UserQuestTaskProgressed(Fact, frozen=True, kw_only=True, tag="user_quest_task_progressed"):
@@ -91,6 +95,9 @@ class UserQuestTaskProgressed(Fact, frozen=True, kw_only=True, tag="user_quest_t
     user_quest_id: UserQuestId
     user_quest_task_id: UserQuestTaskId
     user_quest_task_progress: str
+    custom_increment: str | None = None
+    """As it was asked for; None where the task's default step was taken, or an absolute progress set."""
+    custom_progress: str | None = None
 
 
 class UserQuestCompleted(Fact, frozen=True, kw_only=True, tag="user_quest_completed"):

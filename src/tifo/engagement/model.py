@@ -23,6 +23,7 @@ from tifo.kernel.ids import (
     RewardItemId,
     RewardTableEntryId,
     RewardTableId,
+    SourceId,
     TransactionId,
     UserQuestId,
     UserQuestTaskId,
@@ -68,6 +69,26 @@ class RewardItem(Defined, frozen=True, kw_only=True, tag_field="kind", tag="rewa
     attributes: Attributes = ()
 
 
+class Condition(msgspec.Struct, frozen=True, kw_only=True):
+    """Of a tracked event's property; see triggers.py."""
+
+    property: str
+    operator: str = "="
+    value: str | int | float | bool | None = None
+
+
+class SegmentTrigger(msgspec.Struct, frozen=True, kw_only=True):
+    """A `track` of this event on this source is the action, where every condition holds."""
+
+    source_id: SourceId
+    event: str
+    conditions: tuple[Condition, ...] = ()
+    program_id: ProgramId | None = None
+    """None for the application's default program."""
+    create_profiles: bool = False
+    """Whether a user that no profile has as its custom id gets one."""
+
+
 class RewardAction(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="reward_action"):
     id: RewardActionId
     key: str
@@ -76,6 +97,8 @@ class RewardAction(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", 
     created_at: datetime
     description: str | None = None
     type: str = "custom"
+    trigger: SegmentTrigger | None = None
+    """Of an action of the type `segment`."""
     archived_at: datetime | None = None
 
 

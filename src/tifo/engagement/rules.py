@@ -200,7 +200,7 @@ def _pay_entries(
 ) -> list[InvokedReward]:
     """Every matching entry of every table of the program pays, in the order of tables and entries."""
     rewards: list[InvokedReward] = []
-    for _, entry in turn.game.entries.get((command.program_id, command.reward_action_key), ()):
+    for table, entry in turn.game.entries.get((command.program_id, command.reward_action_key), ()):
         if (entry.rate_limit or entry.reward_limit) and not _within_limits(turn, profile_id, entry):
             continue
         name = turn.item(entry.reward_item_id).name
@@ -221,6 +221,8 @@ def _pay_entries(
             reward_item_amount=paid.amount,
             reward_item_balance=paid.balance,
             reward_item_transaction_id=paid.id,
+            reward_action_key=command.reward_action_key,
+            reward_table_id=table.id,
         )
         turn.earn_badges(paid)
         rewards.append(
@@ -363,7 +365,18 @@ def _progress_task(turn: Turn, command: ProgressTask) -> UserQuest:
     if own.completed_at is not None or user_quest.completed_at is not None:
         return user_quest
     _must_be_running(turn, quest, user_quest, "user_quest_task_id")
-    return turn.progress(user_quest, quest, task, progress)
+    return turn.progress(
+        user_quest,
+        quest,
+        task,
+        progress,
+        custom_increment=_text_of(command.custom_increment),
+        custom_progress=_text_of(command.custom_progress),
+    )
+
+
+def _text_of(value: Decimal | None) -> str | None:
+    return None if value is None else decimal_text(value)
 
 
 def _wanted_progress(command: ProgressTask, own: UserQuestTask, task: QuestTask) -> Decimal:

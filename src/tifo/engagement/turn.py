@@ -3,7 +3,7 @@
 A rejection throws the turn away, so nothing of it remains.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
@@ -203,10 +203,13 @@ class Turn:
         in_time = user_quest.active_until is None or self.now < user_quest.active_until
         return user_quest.completed_at is None and in_time and quest_status(quest, self.now) == "active"
 
-    def progress(self, user_quest: UserQuest, quest: Quest, task: QuestTask, progress: Decimal) -> UserQuest:
+    def progress(
+        self, user_quest: UserQuest, quest: Quest, task: QuestTask, progress: Decimal, **asked: str | None
+    ) -> UserQuest:
         """Set a task's progress. What reaches the target is kept at the target, and completes the task.
 
         A lower progress (a reset, say) is kept, but is no move toward the target: it gives no fact.
+        `asked` goes into the fact: the custom step or progress, where the command gave one.
         """
         own = next(each for each in user_quest.tasks if each.quest_task_id == task.id)
         progress = min(progress, task.target_value)
@@ -216,7 +219,7 @@ class Turn:
         after = replace(own, progress=progress, completed_at=self.now if is_complete else None)
         user_quest = self._put_task(user_quest, after)
         if progress > own.progress:
-            self._tell_progress(user_quest, quest, task, after)
+            self._tell_progress(user_quest, quest, task, after, asked)
         if is_complete and all(each.completed_at is not None for each in user_quest.tasks):
             user_quest = self._complete(user_quest, quest)
         return user_quest
@@ -268,7 +271,14 @@ class Turn:
         tasks = tuple(task if each.id == task.id else each for each in user_quest.tasks)
         return self._put_quest(replace(user_quest, tasks=tasks))
 
-    def _tell_progress(self, user_quest: UserQuest, quest: Quest, task: QuestTask, own: UserQuestTask) -> None:
+    def _tell_progress(
+        self,
+        user_quest: UserQuest,
+        quest: Quest,
+        task: QuestTask,
+        own: UserQuestTask,
+        asked: Mapping[str, str | None],
+    ) -> None:
         profile = self.fan(user_quest.profile_id).profile
         common = {
             "quest_id": quest.id,
@@ -284,6 +294,7 @@ class Turn:
             **common,
             quest_task_target_value=decimal_text(task.target_value),
             user_quest_task_progress=decimal_text(own.progress),
+            **asked,
         )
         if own.completed_at is not None:
             self.tell(QuestTaskCompleted, profile, **common)

@@ -28,8 +28,11 @@ from tifo.livelike.routes import (
     quests,
     rewards,
     user_quests,
+    webhooks,
 )
 from tifo.livelike.tokens import Tokens
+from tifo.source.outbox import WebhookOutbox
+from tifo.workspace.model import Catalog
 
 MAX_BODY_BYTES = 1 << 20
 
@@ -42,9 +45,12 @@ def livelike_app(
     images: Images | None = None,
     public_url: str | None = None,
     clock: Clock = system_clock,
+    outbox: WebhookOutbox | None = None,
+    catalog: Catalog | None = None,
 ) -> Litestar:
     """Addresses in answers start with `public_url`, or with the request's own scheme and host where there is none.
 
+    The routes of webhooks are there where an `outbox` is given; actions of type `segment` need the `catalog`.
     `/docs` describes the routes, from `/docs/openapi.json`.
     """
     tokens, nicknames = Tokens(queries, clock, access), Nicknames(queries)
@@ -52,12 +58,20 @@ def livelike_app(
     routes = [handler for family in families for handler in family.ROUTES]
     if access is not None:
         routes += organisation.ROUTES
+    if outbox is not None:
+        routes += webhooks.ROUTES
     return Litestar(
         [Router(ROOT, route_handlers=routes), health, serve_image, *docs_routes(document(routes))],
         request_class=Call,
         request_max_body_size=MAX_BODY_BYTES,
         exception_handlers={TifoError: on_tifo_error, HTTPException: on_http_exception, Exception: on_crash},
-        state=State({"desk": Desk(engine, queries, tokens, nicknames, public_url, clock, access, images)}),
+        state=State(
+            {
+                "desk": Desk(engine, queries, tokens, nicknames, public_url, clock, access, images),
+                "webhooks": outbox,
+                "catalog": catalog,
+            }
+        ),
         cors_config=_CORS,
         openapi_config=None,
         logging_config=None,

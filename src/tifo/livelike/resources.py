@@ -24,6 +24,7 @@ from tifo.engagement.model import (
     RewardLimit,
     RewardTable,
     RewardTableEntry,
+    SegmentTrigger,
     Transaction,
     TransactionKind,
     UserQuest,
@@ -102,6 +103,7 @@ class Resources:
             "name": action.name,
             "description": action.description,
             "type": action.type,
+            **({} if action.trigger is None else {"segment": _segment(action.trigger)}),
         }
 
     def reward_table(self, table: RewardTable) -> Resource:
@@ -445,6 +447,16 @@ def profile_resource(profile: Profile, links: Links) -> Resource:
         "reward_item_credit_url": links.to(*mine, "reward-item-credits"),
         "reward_item_debit_url": links.to(*mine, "reward-item-debits"),
         "reward_item_transfer_url": links.to(*mine, "reward-item-transfers"),
+    }
+
+
+def _segment(trigger: SegmentTrigger) -> Resource:
+    return {
+        "source": trigger.source_id,
+        "event": trigger.event,
+        "properties": trigger.conditions,
+        "program_id": trigger.program_id,
+        "create_profiles": trigger.create_profiles,
     }
 
 

@@ -11,6 +11,7 @@ import msgspec
 from tifo.engagement.facts import AnyFact
 from tifo.kernel.clock import to_iso
 from tifo.kernel.ids import FactId
+from tifo.kernel.json import JsonObject
 from tifo.source.events import track_message
 
 _LIBRARY = {"name": "tifo", "version": version("tifo")}
@@ -32,9 +33,11 @@ class Message(NamedTuple):
     body: bytes
 
 
-def encode(fact: AnyFact) -> Message:
-    """`context` stands in each message: not every Segment-compatible endpoint merges the envelope's into them."""
-    message = {**track_message(fact), "context": {"library": _LIBRARY}}
+def encode(fact: AnyFact, context: JsonObject | None = None) -> Message:
+    """`context` is added to what every message has. It stands in each message:
+    not every Segment-compatible endpoint merges the envelope's into them.
+    """
+    message = {**track_message(fact), "context": {"library": _LIBRARY, **(context or {})}}
     return Message(fact.id, msgspec.json.encode(message))
 
 

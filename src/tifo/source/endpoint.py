@@ -1,5 +1,6 @@
-"""One POST to a Segment-compatible endpoint."""
+"""One POST, to a Segment-compatible endpoint or to any other address."""
 
+import asyncio
 import base64
 from collections.abc import Mapping
 
@@ -34,25 +35,44 @@ async def post_batch(
     timeout_s: float = TIMEOUT_S,
     clock: Clock = system_clock,
 ) -> Answer:
-    """Never raises for what the network or the endpoint does: that is an `Answer`, without the write key in it."""
+    """See `post`. The answer does not hold the write key."""
+    address = f"{endpoint.rstrip('/')}/v1/batch"
+    answer = await post(session, address, body, _headers(write_key), timeout_s=timeout_s, clock=clock)
+    return answer._replace(text=answer.text.replace(write_key, "[write key]"))
+
+
+async def post(
+    session: aiohttp.ClientSession,
+    address: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    *,
+    timeout_s: float = TIMEOUT_S,
+    clock: Clock = system_clock,
+) -> Answer:
+    """Never raises for what the network or the endpoint does: that is an `Answer`."""
     try:
         async with session.post(
-            f"{endpoint.rstrip('/')}/v1/batch",
+            address,
             data=body,
-            headers=_headers(write_key),
+            headers=headers,
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(total=timeout_s),
         ) as response:
             text = await _start_of(response)
-            return Answer(
-                response.status,
-                text.replace(write_key, "[write key]"),
-                retry_after_s(response.headers.get("Retry-After"), clock()),
-            )
+            return Answer(response.status, text, retry_after_s(response.headers.get("Retry-After"), clock()))
     except TimeoutError:
         return Answer(0, f"No answer within {timeout_s:g} s.")
     except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: a host name that cannot be encoded
-        return Answer(0, f"{type(error).__name__}: {error}".replace(write_key, "[write key]"))
+        return Answer(0, f"{type(error).__name__}: {error}")
+
+
+async def wait(stop: asyncio.Event, seconds: float) -> None:
+    """Until `stop`, but no longer than so many seconds."""
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return
 
 
 async def _start_of(response: aiohttp.ClientResponse) -> str:

@@ -17,7 +17,7 @@ from tifo.kernel.errors import NotFound, Rejected, Transient
 from tifo.kernel.ids import FactId, SourceId
 from tifo.source.answers import Sent, Split, backoff_s, decide
 from tifo.source.batches import Limits, Message, cut, encode, envelope
-from tifo.source.endpoint import TIMEOUT_S, post_batch
+from tifo.source.endpoint import TIMEOUT_S, post_batch, wait
 from tifo.source.inbox import Intake, Outcome, Waiting, WebhookInbox, WebhookState
 from tifo.source.lookup import LiveLikeApi
 from tifo.source.webhooks_in import DATA, Found, Webhook, fact_of, read_webhook
@@ -85,7 +85,7 @@ class WebhookIntake:
         try:
             while not stop.is_set():
                 await self._look()
-                await _wait(stop, self._poll_s)
+                await wait(stop, self._poll_s)
         finally:
             for task in self._draining.values():
                 task.cancel()
@@ -131,7 +131,7 @@ class WebhookIntake:
                 if webhook is None:
                     await self._settle(source, [Outcome(waiting.number, WebhookState.IGNORED)])
                 elif webhook.lacks_nothing:
-                    complete.append(_Ready(waiting, encode(fact_of(webhook, Found()))))
+                    complete.append(_Ready(waiting, _encoded(fact_of(webhook, Found()))))
                 else:
                     lacking.append((waiting, webhook))
             except Rejected as error:
@@ -160,7 +160,7 @@ class WebhookIntake:
                 return Outcome(waiting.number, WebhookState.ASIDE, error.message)
             except Rejected as error:
                 return Outcome(waiting.number, WebhookState.ASIDE, error.message)
-            return _Ready(waiting, encode(fact))
+            return _Ready(waiting, _encoded(fact))
 
         done = await asyncio.gather(*(complete(waiting, webhook) for waiting, webhook in lacking))
         await self._settle(source, [each for each in done if isinstance(each, Outcome)])
@@ -219,8 +219,6 @@ class WebhookIntake:
             await asyncio.to_thread(self._inbox.forget, now - REMEMBERED)
 
 
-async def _wait(stop: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(stop.wait(), seconds)
-    except TimeoutError:
-        return
+def _encoded(fact: AnyFact) -> Message:
+    """Tells whose webhook it was: an event of this Tifo's own is no action (see delivery/actions.py)."""
+    return encode(fact, {"livelike": {"client_id": fact.client_id}})

@@ -11,7 +11,7 @@ from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import ClientId
 from tifo.source.batches import Limits
-from tifo.source.endpoint import TIMEOUT_S
+from tifo.source.endpoint import TIMEOUT_S, wait
 from tifo.source.line import HOLD_AFTER, Line, LineStatus, Sleep, Tools
 from tifo.source.metrics import RelayMetrics
 from tifo.source.ports import FactFeed
@@ -85,7 +85,7 @@ class Relay:
         try:
             while not stop.is_set():
                 await self._look()
-                await _wait(stop, self._poll_s)
+                await wait(stop, self._poll_s)
         finally:
             await self._finish()
 
@@ -124,10 +124,3 @@ class Relay:
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
-
-
-async def _wait(stop: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(stop.wait(), seconds)
-    except TimeoutError:
-        return

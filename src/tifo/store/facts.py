@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, delete, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, delete, exists, func, insert, or_, select, update
 
 from tifo.engagement.facts import AnyFact
 from tifo.kernel.ids import ClientId, FactId
@@ -49,13 +50,8 @@ class SqlFactFeed:
         )
         with self._database.reading() as connection:
             bodies = list(connection.execute(again).scalars())
-            new = (
-                select(t.facts.c.body)
-                .where(t.facts.c.client_id == client_id, t.facts.c.position > _cursor(connection, client_id))
-                .order_by(t.facts.c.position)
-                .limit(limit - len(bodies))
-            )
-            bodies += connection.execute(new).scalars()
+            new = new_facts(client_id, _cursor(connection, client_id)).limit(limit - len(bodies))
+            bodies += [row.body for row in connection.execute(new)]
         return [r.decode_fact(body) for body in bodies]
 
     def advance(self, client_id: ClientId, sent: Sequence[FactId], at: datetime) -> None:
@@ -137,6 +133,12 @@ class SqlFactFeed:
         moved = update(t.relay_cursors).where(t.relay_cursors.c.client_id == client_id).values(position=position)
         if connection.execute(moved).rowcount == 0:
             connection.execute(insert(t.relay_cursors), {"client_id": client_id, "position": position})
+
+
+def new_facts(client_id: ClientId, after: int) -> Select[Any]:
+    """Position and body of the application's facts after this position, in the order of commits."""
+    c = t.facts.c
+    return select(c.position, c.body).where(c.client_id == client_id, c.position > after).order_by(c.position)
 
 
 _NO_TROUBLE: r.Row = dict.fromkeys(("held", "since", "tried_at", "attempts", "error"))

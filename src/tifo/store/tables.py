@@ -292,6 +292,60 @@ webhooks_in = Table(
     Index("webhooks_in_by_state", "source_id", "state", "number"),
 )
 
+webhook_subscribers = Table(
+    "webhook_subscribers",
+    METADATA,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("client_id", String, nullable=False, index=True),
+    Column("url", String, nullable=False),
+    Column("events", Text, nullable=False),
+    Column("secret", String),
+    Column("created_at", BigInteger, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("delivered", BigInteger, nullable=False),
+    Column("last_delivered", String),
+    Column("last_delivered_at", BigInteger),
+    Column("failed_in_a_row", Integer, nullable=False),
+)
+
+late_webhooks = Table(
+    "late_webhooks",
+    METADATA,
+    Column("subscriber_id", String, primary_key=True),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("fact_id", String, nullable=False),
+    Column("profile_id", String, nullable=False),
+    Column("event", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("first_at", BigInteger),
+    Column("tried_at", BigInteger),
+    Column("next_at", BigInteger),
+    Column("status", Integer),
+    Column("answer", Text),
+    Index("late_webhooks_by_profile", "subscriber_id", "state", "profile_id", "position"),
+)
+
+action_cursor = Table(
+    "action_cursor",
+    METADATA,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("position", BigInteger, nullable=False),
+)
+
+action_skips = Table(
+    "action_skips",
+    METADATA,
+    Column("client_id", String, primary_key=True),
+    Column("reward_action_key", String, primary_key=True),
+    Column("reason", String, primary_key=True),
+    Column("total", BigInteger, nullable=False),
+    Column("message_id", String, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
 connections = Table(
     "connections",
     METADATA,

@@ -11,7 +11,7 @@ from pathlib import Path
 from tifo.store.database import open_sqlite
 database = open_sqlite(Path(sys.argv[1]))
 with database.writing() as connection:
-    connection.exec_driver_sql("INSERT INTO tokens VALUES (?, 'club')", (sys.argv[2].encode(),))
+    connection.exec_driver_sql("INSERT INTO relay_cursors VALUES (?, 1)", (sys.argv[2],))
 database.dispose()
 """
 
@@ -24,7 +24,7 @@ def test_a_database_opened_twice_in_one_process_goes_on_seeing_what_others_commi
         databases.append(open_sqlite(path))
         for database in databases:
             with database.reading() as connection:
-                assert connection.exec_driver_sql("SELECT count(*) FROM tokens").scalar_one() == number + 1
+                assert connection.exec_driver_sql("SELECT count(*) FROM relay_cursors").scalar_one() == number + 1
     for database in databases:
         database.dispose()
 

@@ -18,6 +18,7 @@ from tifo.kernel.ids import RewardActionId, RewardItemId, RewardTableEntryId, Re
 from tifo.livelike.call import Call, answer
 from tifo.livelike.documented import takes
 from tifo.livelike.paging import window
+from tifo.livelike.segment import trigger_of
 from tifo.livelike.shapes import EntryInput, RewardActionInput, RewardItemInput, RewardTableInput
 
 _ITEM = msgspec.json.Decoder(RewardItemInput)
@@ -67,7 +68,13 @@ async def create_reward_action(request: Call) -> ASGIResponse:
     caller = await request.producer()
     body = await request.decoded(_ACTION)
     caller.must_be_of(body.client_id)
-    command = CreateRewardAction(client_id=caller.client_id, name=body.name, key=body.key, description=body.description)
+    command = CreateRewardAction(
+        client_id=caller.client_id,
+        name=body.name,
+        key=body.key,
+        description=body.description,
+        trigger=await trigger_of(request, caller, body),
+    )
     action = await request.handle(caller, command)
     return answer((await request.resources(caller.client_id)).reward_action(action), 201)
 

@@ -1,0 +1,178 @@
+"""LiveLike's webhooks, written: which fact becomes which, with which fields, and how it is signed. Pure.
+
+The webhook's id is the fact's, and so the `messageId` of the event that the relay sends for it.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import msgspec
+
+from tifo.engagement.facts import (
+    AnyFact,
+    BadgeRewarded,
+    QuestRewardAwarded,
+    QuestTaskCompleted,
+    RewardItemRewarded,
+    UserQuestCompleted,
+    UserQuestTaskProgressed,
+)
+from tifo.kernel.clock import to_iso
+from tifo.kernel.errors import Rejected
+from tifo.source.webhooks_in import SIGNATURE_HEADER, signature
+
+EVENTS: Mapping[type[AnyFact], str] = MappingProxyType(
+    {
+        BadgeRewarded: "badge-awarded",
+        UserQuestTaskProgressed: "user-quest-task-progressed",
+        QuestTaskCompleted: "user-quest-task-completed",
+        UserQuestCompleted: "user-quest-completed",
+        QuestRewardAwarded: "user-quest-reward-awarded",
+        RewardItemRewarded: "reward-table-rewards-awarded",
+    }
+)
+ALL_EVENTS = tuple(EVENTS.values())
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+class Run(NamedTuple):
+    """What a fact about a user quest does not tell: it was settled when the quest was started."""
+
+    created_at: datetime
+    active_until: datetime | None
+    task_progress: Mapping[str, Decimal]
+    """By user quest task, as it is now: of a completed task, as it will stay."""
+    quest_tasks: Mapping[str, str]
+    """The quest's task by user quest task, in their order."""
+
+
+class Around(NamedTuple):
+    """What the state tells beside the fact; None for what it does not hold (any more)."""
+
+    nickname: str | None = None
+    run: Run | None = None
+    reward_action_id: str | None = None
+
+
+def checked_events(events: Sequence[str]) -> tuple[str, ...]:
+    """Without doubles; none given means all. Raises `Rejected` for one that there is not."""
+    for event in events:
+        if event not in ALL_EVENTS:
+            raise Rejected(f"There is no event {event!r:.100}. Choose of {', '.join(ALL_EVENTS)}.", field="events")
+    return tuple(dict.fromkeys(events)) or ALL_EVENTS
+
+
+def webhook_of(fact: AnyFact, around: Around) -> bytes:
+    """Compact JSON in UTF-8, with nothing escaped that need not be: these bytes are signed, and sent."""
+    envelope = {
+        "id": fact.id,
+        "event": EVENTS[type(fact)],
+        "data": {
+            **_data(fact, around),
+            "client_id": fact.client_id,
+            "profile_id": fact.profile_id,
+            "profile_custom_id": fact.custom_id,
+            "nickname": around.nickname,
+        },
+        "created_at": to_iso(fact.happened_at),
+    }
+    return _encode(envelope)
+
+
+def headers_of(body: bytes, secret: str) -> Mapping[str, str]:
+    return {
+        "Content-Type": "application/json",
+        "Accept-Encoding": "identity",
+        "User-Agent": "tifo",
+        SIGNATURE_HEADER: signature(secret, body),
+    }
+
+
+def _data(fact: AnyFact, around: Around) -> dict[str, Any]:
+    match fact:
+        case BadgeRewarded():
+            return _badge(fact)
+        case UserQuestTaskProgressed():
+            return {
+                **_task_ids(fact),
+                "custom_increment": _number(fact.custom_increment),
+                "custom_progress": _number(fact.custom_progress),
+                "progress": _number(fact.user_quest_task_progress),  # ours: LiveLike leaves it to be looked up
+            }
+        case QuestTaskCompleted():
+            run = around.run
+            return {
+                **_task_ids(fact),
+                "created_at": run and to_iso(run.created_at),
+                "completed_at": to_iso(fact.happened_at),
+                "status": "completed",
+                "progress": run and run.task_progress.get(fact.user_quest_task_id),
+            }
+        case UserQuestCompleted():
+            return _quest(fact, around.run)
+        case QuestRewardAwarded():
+            return {**_payment(fact), "reward_action_id": None, "reward_action_key": None}
+        case RewardItemRewarded():
+            return {
+                **_payment(fact),
+                "reward_action_id": around.reward_action_id,
+                "reward_action_key": fact.reward_action_key,
+                "reward_table_id": fact.reward_table_id,
+            }
+
+
+def _badge(fact: BadgeRewarded) -> dict[str, Any]:
+    return {
+        "badge_id": fact.badge_id,
+        "earned_badge_id": fact.earned_badge_id,
+        "badge_title": fact.badge_title,
+        "description": fact.description,
+        "reward_item_id": fact.reward_item_id,
+        "reward_item_name": fact.reward_item_name,
+        "reward_item_threshold": fact.reward_item_threshold,
+        "image_url": fact.image_url,
+    }
+
+
+def _task_ids(fact: UserQuestTaskProgressed | QuestTaskCompleted) -> dict[str, Any]:
+    return {
+        "user_quest_task_id": fact.user_quest_task_id,
+        "user_quest_id": fact.user_quest_id,
+        "quest_task_id": fact.quest_task_id,
+        "quest_id": fact.quest_id,
+    }
+
+
+def _quest(fact: UserQuestCompleted, run: Run | None) -> dict[str, Any]:
+    """As it was at that moment: completed in time, its rewards not claimed yet."""
+    tasks = run.quest_tasks if run else {}
+    return {
+        "user_quest_id": fact.user_quest_id,
+        "quest_id": fact.quest_id,
+        "quest_task_ids": [*tasks.values()],
+        "user_quest_task_ids": [*tasks],
+        "created_at": run and to_iso(run.created_at),
+        "completed_at": to_iso(fact.happened_at),
+        "active_until": run and run.active_until and to_iso(run.active_until),
+        "timer_expired": False,
+        "status": "completed",
+        "rewards_status": "unclaimed",
+        "rewards_claimed_at": None,
+    }
+
+
+def _payment(fact: QuestRewardAwarded | RewardItemRewarded) -> dict[str, Any]:
+    return {
+        "reward_transaction_id": fact.reward_item_transaction_id,
+        "reward_item_id": fact.reward_item_id,
+        "reward_item_amount": fact.reward_item_amount,
+        "reward_item_balance": fact.reward_item_balance,
+    }
+
+
+def _number(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)

@@ -1,0 +1,191 @@
+"""The contract of the webhooks' outbox."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import insert
+
+from tifo.engagement.commands import AddQuestTask, CreateProfile, CreateQuest, CreateRewardAction, StartQuest
+from tifo.engagement.facts import RewardItemRewarded, UserQuestCompleted
+from tifo.kernel.clock import system_clock
+from tifo.kernel.errors import NotFound, Rejected
+from tifo.kernel.ids import (
+    ClientId,
+    FactId,
+    ProfileId,
+    RewardItemId,
+    TransactionId,
+    uuid7,
+)
+from tifo.source.outbox import Late, LateState, Placed, Subscriber
+from tifo.store import rows as r
+from tifo.store import tables as t
+from tifo.store.database import Database, open_sqlite
+from tifo.store.engine import SqlEngine, create_application
+from tifo.store.webhooks_out import SqlWebhookOutbox
+
+NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
+
+
+class Rig:
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.made = create_application(database, "Club", system_clock, uuid7)
+        self.client_id = self.made.application.id
+        self.outbox = SqlWebhookOutbox(database, lambda: NOW, uuid7)
+
+    def commit(self, *ids: str, client_id: ClientId | None = None) -> None:
+        """`ada-1`: a fact of the profile `ada`."""
+        with self.database.writing() as connection:
+            for each in ids:
+                connection.execute(insert(t.facts), r.fact_row(self._fact(each, client_id or self.client_id)))
+
+    def subscribe(self, *events: str) -> Subscriber:
+        return self.outbox.subscribe(self.client_id, "https://example.com/hook", events, None)
+
+    def late(self, placed: Placed, **more: object) -> Late:
+        return Late(
+            placed.position,
+            placed.fact.id,
+            placed.fact.profile_id,
+            "reward-table-rewards-awarded",
+            **more,  # type: ignore[arg-type]
+        )
+
+    def settle(self, subscriber: Subscriber, new: Sequence[Placed], late: Sequence[Late] = (), failed: int = 0) -> None:
+        places = {each.position for each in late}
+        delivered = [each for each in new if each.position not in places]
+        through = max((each.position for each in new), default=None)
+        self.outbox.settle(subscriber, through=through, delivered=delivered, late=late, failed_in_a_row=failed, at=NOW)
+
+    @staticmethod
+    def _fact(fact_id: str, client_id: ClientId) -> RewardItemRewarded:
+        return RewardItemRewarded(
+            id=FactId(fact_id),
+            client_id=client_id,
+            profile_id=ProfileId(fact_id.partition("-")[0]),
+            custom_id=None,
+            happened_at=NOW,
+            reward_item_id=RewardItemId("i"),
+            reward_item_name="Points",
+            reward_item_amount=1,
+            reward_item_balance=1,
+            reward_item_transaction_id=TransactionId("t"),
+            reward_action_key="vote",
+        )
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    database = open_sqlite(tmp_path / "tifo.db")
+    yield Rig(database)
+    database.dispose()
+
+
+def ids(placed: Sequence[Placed]) -> list[str]:
+    return [each.fact.id for each in placed]
+
+
+def test_a_subscriber_gets_what_comes_after_it_and_only_of_its_application(rig: Rig) -> None:
+    rig.commit("ada-1")
+    subscriber = rig.subscribe()
+    other = create_application(rig.database, "Other", system_clock, uuid7).application.id
+    rig.commit("ada-2", "bob-1")
+    rig.commit("eve-1", client_id=other)
+    assert ids(rig.outbox.new(subscriber, 10)) == ["ada-2", "bob-1"]
+    assert ids(rig.outbox.new(subscriber, 1)) == ["ada-2"]
+    assert subscriber.secret == rig.made.client_secret
+    assert subscriber.secret not in repr(subscriber)
+
+
+def test_each_subscriber_has_a_cursor_of_its_own(rig: Rig) -> None:
+    one, other = rig.subscribe(), rig.subscribe("badge-awarded")
+    rig.commit("ada-1", "ada-2")
+    rig.settle(one, rig.outbox.new(one, 1))
+    assert ids(rig.outbox.new(one, 10)) == ["ada-2"]
+    assert ids(rig.outbox.new(other, 10)) == ["ada-1", "ada-2"]
+    assert [each.events for each in rig.outbox.subscribers(rig.client_id)][1] == ("badge-awarded",)
+
+
+def test_of_each_profile_the_first_late_fact_is_due_once_its_time_has_come(rig: Rig) -> None:
+    subscriber = rig.subscribe()
+    rig.commit("ada-1", "ada-2", "bob-1", "eve-1")
+    new = rig.outbox.new(subscriber, 10)
+    failed = {"attempts": 1, "first_at": NOW, "tried_at": NOW, "next_at": NOW + timedelta(seconds=5), "status": 500}
+    rig.settle(subscriber, new, [rig.late(new[0], **failed), rig.late(new[1]), rig.late(new[2])], failed=1)
+    assert rig.outbox.new(subscriber, 10) == []
+    assert rig.outbox.held_up(subscriber, [ProfileId("ada"), ProfileId("eve")]) == {"ada"}
+    assert ids(rig.outbox.due(subscriber, NOW, 10)) == ["bob-1"]
+    later = rig.outbox.due(subscriber, NOW + timedelta(seconds=5), 10)
+    assert sorted(ids(later)) == ["ada-1", "bob-1"], "ada's second waits for her first"
+    [ada] = [each for each in later if each.fact.id == "ada-1"]
+    assert (ada.attempts, ada.first_at) == (1, NOW)
+    rig.outbox.settle(subscriber, delivered=later, failed_in_a_row=0, at=NOW)
+    assert ids(rig.outbox.due(subscriber, NOW, 10)) == ["ada-2"]
+    report = rig.outbox.report(rig.client_id, subscriber.id)
+    assert (report.to_send, report.waiting, report.aside, report.delivered) == (0, 1, 0, 3)
+
+
+def test_what_is_set_aside_holds_nobody_up_is_shown_and_comes_back_by_retry(rig: Rig) -> None:
+    subscriber = rig.subscribe()
+    rig.commit("ada-1", "ada-2")
+    new = rig.outbox.new(subscriber, 10)
+    aside = rig.late(new[0], state=LateState.ASIDE, attempts=9, first_at=NOW, tried_at=NOW, status=500, answer="no")
+    rig.settle(subscriber, new, [aside])
+    assert rig.outbox.due(subscriber, NOW, 10) == []
+    assert rig.outbox.held_up(subscriber, [ProfileId("ada")]) == set()
+    assert rig.outbox.late(rig.client_id, subscriber.id, 10) == [aside]
+    assert rig.outbox.retry(rig.client_id, subscriber.id) == 1
+    [again] = rig.outbox.due(subscriber, NOW, 10)
+    assert (again.fact.id, again.attempts, again.first_at) == ("ada-1", 0, None)
+
+
+def test_unsubscribing_forgets_what_waits_and_an_answer_that_comes_later_does_no_harm(rig: Rig) -> None:
+    subscriber = rig.subscribe()
+    rig.commit("ada-1")
+    new = rig.outbox.new(subscriber, 10)
+    rig.outbox.unsubscribe(rig.client_id, subscriber.id)
+    rig.settle(subscriber, new, [rig.late(new[0])])
+    assert rig.outbox.subscribers() == []
+    assert rig.outbox.new(subscriber, 10) == []
+    assert rig.outbox.due(subscriber, NOW, 10) == []
+    with pytest.raises(NotFound, match=subscriber.id):
+        rig.outbox.report(rig.client_id, subscriber.id)
+
+
+def test_bad_input_is_refused_by_its_field(rig: Rig) -> None:
+    with pytest.raises(Rejected, match="ftp") as caught:
+        rig.outbox.subscribe(rig.client_id, "ftp://example.com", (), None)
+    assert caught.value.field == "target_url"
+    with pytest.raises(NotFound, match="nobody"):
+        rig.outbox.subscribe(ClientId("nobody"), "https://example.com", (), None)
+    with pytest.raises(NotFound):
+        rig.outbox.late(ClientId("nobody"), rig.subscribe().id, 1)
+
+
+async def test_what_a_fact_lacks_is_looked_up_in_the_state(rig: Rig) -> None:
+    engine = SqlEngine(rig.database, system_clock, uuid7)
+    client_id = rig.client_id
+    action = await engine.handle(CreateRewardAction(client_id=client_id, name="Vote", key="vote"))
+    quest = await engine.handle(CreateQuest(client_id=client_id, name="Matchday"))
+    quest = await engine.handle(AddQuestTask(client_id=client_id, quest_id=quest.id, name="Vote"))
+    profile = await engine.handle(CreateProfile(client_id=client_id, nickname="Zoë"))
+    run = await engine.handle(StartQuest(client_id=client_id, profile_id=profile.id, quest_id=quest.id))
+    await engine.close()
+    who: dict[str, Any] = {"client_id": client_id, "profile_id": profile.id, "custom_id": None, "happened_at": NOW}
+    completed = UserQuestCompleted(
+        id=FactId("f"),
+        **who,
+        quest_id=quest.id,
+        quest_name="Matchday",
+        user_quest_id=run.id,
+    )
+    [about_quest, about_reward] = rig.outbox.around([completed, rig._fact("ada-1", client_id)])
+    assert about_quest.nickname == "Zoë"
+    assert about_quest.run is not None
+    assert about_quest.run.quest_tasks == {run.tasks[0].id: quest.tasks[0].id}
+    assert about_quest.run.created_at == run.created_at
+    assert (about_reward.nickname, about_reward.reward_action_id) == (None, action.id)
