@@ -1,9 +1,14 @@
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 import pytest
 
+from tests.postgres import PostgresServer, postgres_server
+from tifo.store.database import Database, open_postgres, open_sqlite
+
+NewState = Callable[[str], Database]
 FullDisk = Callable[[int], AbstractContextManager[None]]
 
 
@@ -28,3 +33,29 @@ def full_disk() -> FullDisk:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
     return full
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture
+def new_state(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[NewState]:
+    """Opens a test's state, `new_state("sqlite")` or `new_state("postgres")`; each time the same database."""
+    opened: list[Database] = []
+    urls: list[str] = []
+
+    def open_state(kind: str) -> Database:
+        if kind == "sqlite":
+            opened.append(open_sqlite(tmp_path / "tifo.db"))
+        else:
+            server: PostgresServer = request.getfixturevalue("postgres")
+            urls.append(urls[0] if urls else server.new_database())
+            opened.append(open_postgres(urls[0]))
+        return opened[-1]
+
+    yield open_state
+    for database in opened:
+        database.dispose()

@@ -14,7 +14,7 @@ import pytest
 from tifo.app import commands, game
 from tifo.app.local import LocalTifo
 from tifo.app.settings import Settings
-from tifo.kernel.errors import Conflict
+from tifo.kernel.errors import Conflict, Rejected
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FOOTBALL, STREAMING = EXAMPLES / "football-match.yaml", EXAMPLES / "streaming-season.yaml"
@@ -126,6 +126,13 @@ def test_a_plan_for_a_game_that_has_changed_since_is_refused(club: Club, tmp_pat
     assert "coins" in before
 
 
+def test_more_changes_than_can_be_made_at_once_are_refused(club: Club, tmp_path: Path) -> None:
+    file = tmp_path / "large.yaml"
+    file.write_text("reward_items:\n" + "".join(f"  i{n}: {{name: Item}}\n" for n in range(game.MAX_CHANGES + 1)))
+    with pytest.raises(Rejected, match="2,001 changes; at most 2,000"):
+        game.plan(club.settings, file, None, prune=False)
+
+
 @pytest.mark.parametrize("words", [("apply", "nowhere.yaml"), ("export", "--app", "unknown")])
 def test_what_is_not_there_is_named(club: Club, words: tuple[str, ...]) -> None:
     refused = club.run(*words)
@@ -168,6 +175,7 @@ def test_a_preview_counts_what_fans_would_have_earned(club: Club, call: Call, tm
     assert same["points"] == {"fans_now": 3, "fans_would": 3, "total_now": 330, "total_would": 355}, "25 to be claimed"
     assert same["coins"] == {"fans_now": 3, "fans_would": 3, "total_now": 30, "total_would": 32}
     assert same["first-whistle"] == {"fans_now": 3, "fans_would": 3}
+    assert same["ninety-minutes"] == {"fans_now": 0, "fans_would": 1}, "likewise"
     assert same["full-match"] == {"started_now": 1, "started_would": 1, "completed_now": 1, "completed_would": 1}
 
     changed = FOOTBALL.read_text().replace("amount: 50", "amount: 130")

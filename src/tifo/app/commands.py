@@ -49,8 +49,12 @@ def up(settings: Settings, wanted: Sequence[str]) -> int:
     if "api" in ordered:
         talk.print(f"Tifo is at http://{settings.host}:{settings.port}, its data in {settings.data}. Ctrl-C stops it.")
     counting = metrics.fresh_folder(settings.data)
+    environment = {**counting, **settings.as_variables()}
     return Supervisor(
-        ordered, settings.as_flags(), counting, on_death=lambda pid: metrics.forget_gauges(counting, pid)
+        ordered,
+        settings.as_flags(),
+        environment,
+        on_death=lambda pid: metrics.forget_gauges(counting, pid),
     ).run()
 
 

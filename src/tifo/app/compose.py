@@ -10,7 +10,7 @@ from tifo.app.settings import Settings
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import uuid7
-from tifo.store.database import Database, open_sqlite
+from tifo.store.database import Database, open_postgres, open_sqlite
 
 if TYPE_CHECKING:
     import aiohttp
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 
 def open_state(settings: Settings) -> Database:
+    if settings.database_url:
+        return open_postgres(settings.database_url)
     return open_sqlite(settings.database)
 
 

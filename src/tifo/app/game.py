@@ -30,6 +30,8 @@ from tifo.store.engine import SqlEngine
 from tifo.store.queries import SqlQueries
 from tifo.store.recorded import SqlRecorded, client_ids
 
+MAX_CHANGES = 2_000
+"""Ours: so many hold the state for some ten seconds."""
 _SIGNS = {Verb.CREATE: "+", Verb.CHANGE: "~", Verb.ARCHIVE: "-"}
 
 
@@ -73,6 +75,12 @@ def plan(settings: Settings, file: Path, app: str | None, *, prune: bool) -> Pla
     game = _game(compose.open_state(settings), app)
     wanted = _load(file, game, prune=prune)
     made = changes(describe(game), wanted, prune=prune)
+    if len(made) > MAX_CHANGES:
+        raise Rejected(
+            f"{file} makes {len(made):,} changes; at most {MAX_CHANGES:,} are made at once."
+            " Nobody can play meanwhile. Split it: a file may refer to what an earlier one made.",
+            field="file",
+        )
     command = ApplyDefinitions(
         client_id=game.application.id, commands=build(game, wanted, made, uuid7), expected=digest(game)
     )

@@ -12,11 +12,12 @@ from tifo.kernel.errors import Rejected
 FILE = Path("tifo.toml")
 
 
-def _setting(default: object, meaning: str) -> Any:  # the field's own type stands beside it
-    return field(default=default, metadata={"meaning": meaning})
+def _setting(default: object, meaning: str, *, secret: bool = False) -> Any:  # the field's own type stands beside it
+    return field(default=default, metadata={"meaning": meaning}, repr=not secret)
 
 
 _DATA = Path("tifo-data")
+_SECRET = ("database_url",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,11 @@ class Settings:
     """One field a setting: `flush_s` is `--flush-s`, `TIFO_FLUSH_S`, and `flush_s` in `tifo.toml`."""
 
     data: Path = _setting(_DATA, "folder that holds all state: tifo.db, log/, warehouse.duckdb")  # noqa: RUF009 (it makes a dataclass field)
+    database_url: str = _setting(
+        "",
+        "PostgreSQL that holds the state instead of tifo.db, such as postgresql://user:password@host/tifo",
+        secret=True,
+    )
     host: str = _setting("127.0.0.1", "address to listen on")
     port: int = _setting(8100, "port to listen on; 0 takes a free one")
     public_url: str = _setting("", "address that clients reach Tifo at, where it is not the one they ask for")
@@ -33,13 +39,18 @@ class Settings:
     log_retention_days: float = _setting(7.0, "how long the event log keeps what is loaded, in days")
 
     def as_flags(self) -> list[str]:
-        """The same settings as flags of `tifo up`."""
+        """The same settings as flags of `tifo up`, but for the database's address: others see flags, and it may hold a
+        password. It goes by `as_variables`.
+        """
         return [
             word
             for known in fields(self)
-            if (value := getattr(self, known.name)) != known.default
+            if known.name not in _SECRET and (value := getattr(self, known.name)) != known.default
             for word in (f"--{known.name.replace('_', '-')}", str(value))
         ]
+
+    def as_variables(self) -> dict[str, str]:
+        return {f"TIFO_{name.upper()}": getattr(self, name) for name in _SECRET if getattr(self, name)}
 
     @property
     def database(self) -> Path:

@@ -68,6 +68,12 @@ class Transient(TifoError):
         self.retry_after_s = retry_after_s
 
 
+class Interrupted(Transient):
+    """Nothing came of it, for a reason that is gone by the next try: a lost connection, or another writer in between.
+    Who asked may ask again at once.
+    """
+
+
 class Overloaded(Transient):
     """A bounded queue is full: answered with 429 and Retry-After."""
 

@@ -20,7 +20,7 @@ from tifo.engagement.commands import Command
 from tifo.engagement.images import Images
 from tifo.engagement.ports import Engine, Idempotency, Page, Queries
 from tifo.kernel.clock import Clock
-from tifo.kernel.errors import NotFound, Rejected, Unauthorized
+from tifo.kernel.errors import Interrupted, NotFound, Rejected, Unauthorized
 from tifo.kernel.ids import ClientId, uuid7
 from tifo.livelike.errors import invalid_field
 from tifo.livelike.links import Links
@@ -32,6 +32,7 @@ from tifo.livelike.tokens import Caller, Tokens
 
 MAX_KEY_LENGTH = 255
 MIN_ANONYMOUS_KEY_LENGTH = 16
+_ASKED_AGAIN = 3
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -163,7 +164,12 @@ class Call(Request[Any, Any, State]):
         return Idempotency(scoped, hashlib.sha256(head + await self.body()).digest())
 
     async def ask(self, question: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """A blocking query, asked in a thread."""
+        """A blocking query, asked in a thread; asked again where it was interrupted."""
+        for _ in range(_ASKED_AGAIN):
+            try:
+                return await asyncio.to_thread(question, *args, **kwargs)
+            except Interrupted:
+                continue
         return await asyncio.to_thread(question, *args, **kwargs)
 
     async def resources(self, client_id: ClientId) -> Resources:

@@ -32,18 +32,18 @@ _CHECKS = {
     "rewards in the ledger have not exactly one event": """
         SELECT id FROM (
             SELECT id, 1 AS paid, 0 AS told FROM transactions WHERE kind IN ('reward_table', 'quest')
-            UNION ALL SELECT body ->> 'reward_item_transaction_id', 0, 1 FROM facts
+            UNION ALL SELECT {body} ->> 'reward_item_transaction_id', 0, 1 FROM facts
                 WHERE kind IN ('reward_item_rewarded', 'quest_reward_awarded')
         ) AS both_sides GROUP BY id HAVING sum(paid) <> 1 OR sum(told) <> 1""",
     "earned badges have not exactly one event": """
         SELECT id FROM (
             SELECT id, 1 AS earned, 0 AS told FROM earned_badges
-            UNION ALL SELECT body ->> 'earned_badge_id', 0, 1 FROM facts WHERE kind = 'badge_rewarded'
+            UNION ALL SELECT {body} ->> 'earned_badge_id', 0, 1 FROM facts WHERE kind = 'badge_rewarded'
         ) AS both_sides GROUP BY id HAVING sum(earned) <> 1 OR sum(told) <> 1""",
     "completed user quests have not exactly one event": """
         SELECT id FROM (
             SELECT id, 1 AS done, 0 AS told FROM user_quests WHERE completed_at IS NOT NULL
-            UNION ALL SELECT body ->> 'user_quest_id', 0, 1 FROM facts WHERE kind = 'user_quest_completed'
+            UNION ALL SELECT {body} ->> 'user_quest_id', 0, 1 FROM facts WHERE kind = 'user_quest_completed'
         ) AS both_sides GROUP BY id HAVING sum(done) <> 1 OR sum(told) <> 1""",
     "scores on leaderboards differ from the balances": """
         SELECT board_id || ' ' || profile_id FROM (
@@ -62,8 +62,9 @@ def state_problems(database: Database) -> list[str]:
     """One sentence a kind of problem, with how many there are and the first few ids. Empty when all is well."""
     problems = []
     with database.reading() as connection:
+        body = "body" if connection.dialect.name == "sqlite" else "CAST(body AS json)"
         for what, query in _CHECKS.items():
-            ids: Sequence[str] = connection.execute(text(query)).scalars().all()
+            ids: Sequence[str] = connection.execute(text(query.replace("{body}", body))).scalars().all()
             if ids:
                 problems.append(f"{len(ids)} {what}: {', '.join(map(str, ids[:_SHOWN]))}")
     return problems

@@ -1,8 +1,9 @@
-"""The state's database: how it is opened, read and written. What is SQLite's own stands here."""
+"""The state's database: how it is opened, read and written. What is SQLite's or PostgreSQL's own stands here."""
 
 import contextlib
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -10,22 +11,39 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from tifo.kernel.errors import Transient
+from tifo.kernel.errors import Interrupted, Rejected, Transient
 from tifo.store.tables import METADATA
 
 _log = structlog.get_logger("tifo.store")
 _WRITES = "tifo_writes"
 _BUSY_TIMEOUT_S = 10
+_POOL = 16
+"""Connections that are kept, and as many again for a rush; a process has at most so many threads that read."""
+_BETWEEN_TRIES_S = 0.1
+_PATIENCE_S = 20.0
+"""How long a connection is tried for: a server that restarts is away for seconds."""
+_WRITE_LOCK = 0x7469_666F
+_LOCK = text("SELECT pg_advisory_xact_lock(:key)")
+_INTERRUPTIONS = frozenset({"40001", "40P01", "23505", "55P03", "57P01", "57P02", "57P03"})
+"""PostgreSQL's codes: serialization failure, deadlock, a unique key that another writer took first, a lock not had in
+time, and a server that stops or starts.
+"""
 
 
 class Database:
-    """One open database. `reading` and `writing` give a transaction each; `writing` commits when its block ends."""
+    """One open database. `reading` and `writing` give a transaction each; `writing` commits when its block ends.
+
+    Raises `Interrupted` for what may be tried again at once, `Transient` where the database cannot be used.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.is_shared = engine.dialect.name == "postgresql"
+        """Whether other processes may write at the same time; else a `writing` block has the database to itself."""
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -33,15 +51,48 @@ class Database:
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """Holds the write lock from its start: what is read in it cannot change before it commits."""
+    def writing(self, *, in_turn: bool = True) -> Iterator[Connection]:
+        """Holds the write lock from its start: what is read in it cannot change before it commits.
+
+        On PostgreSQL the lock is between the blocks that write `in_turn`; the engine, which locks the rows that it
+        reads, does not: many write at once.
+        """
         with _errors_translated(), self.engine.connect() as plain:
             connection = plain.execution_options(**{_WRITES: True})
             with connection.begin():
+                if in_turn and self.is_shared:
+                    connection.execute(_LOCK, {"key": _WRITE_LOCK})
                 yield connection
 
     def dispose(self) -> None:
         self.engine.dispose()
+
+
+def open_postgres(url: str) -> Database:
+    """`postgresql://user:password@host/database`. Makes the tables where they are missing."""
+    parsed = postgres_url(url)
+    engine = create_engine(
+        parsed, pool_size=_POOL, max_overflow=_POOL, pool_timeout=_BUSY_TIMEOUT_S, hide_parameters=True
+    )
+    event.listen(engine, "do_connect", _connect_patiently)
+    database = Database(engine)
+    with database.writing() as connection:
+        METADATA.create_all(connection)
+    return database
+
+
+def postgres_url(url: str) -> URL:
+    """Raises `Rejected`, without the password in its text."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise Rejected("database_url is no address. Give one such as postgresql://user@host/tifo.") from error
+    if parsed.drivername not in {"postgres", "postgresql", "postgresql+psycopg"}:
+        raise Rejected(
+            f"database_url begins with {parsed.drivername!r:.40}; only postgresql:// is known. Without it: SQLite.",
+            field="database_url",
+        )
+    return parsed.set(drivername="postgresql+psycopg")
 
 
 def open_sqlite(path: Path) -> Database:
@@ -94,7 +145,29 @@ def _on_begin(connection: Connection) -> None:
 def _errors_translated() -> Iterator[None]:
     try:
         yield
-    except (DBAPIError, OSError) as error:
+    except (DBAPIError, PoolTimeout, OSError) as error:
         # The driver's text holds the statement and its values: it is for the log, not for clients.
-        _log.warning("state out of reach", error=str(getattr(error, "orig", error)))
+        cause = getattr(error, "orig", error)
+        if _is_interruption(error):
+            _log.info("state interrupted", error=str(cause))
+            raise Interrupted("The state was interrupted. Send this again.", retry_after_s=1.0) from error
+        _log.warning("state out of reach", error=str(cause))
         raise Transient("The state cannot be read or written right now. Send this again.", retry_after_s=1.0) from error
+
+
+def _is_interruption(error: Exception) -> bool:
+    if not isinstance(error, DBAPIError):
+        return False
+    code = getattr(error.orig, "sqlstate", None)
+    return code in _INTERRUPTIONS or (code or "").startswith("08") or error.connection_invalidated
+
+
+def _connect_patiently(dialect: Any, _record: Any, arguments: Any, options: dict[str, Any]) -> Any:
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            return dialect.connect(*arguments, **options)
+        except dialect.loaded_dbapi.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_BETWEEN_TRIES_S)

@@ -1,14 +1,16 @@
 """The engine on SQL: commands queue, one writer takes a batch, loads what it touches, plays it and commits once."""
 
 import hashlib
+import random
 import secrets
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar, get_args
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, text, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tifo.engagement.access import TokenInfo
@@ -21,14 +23,17 @@ from tifo.engagement.rules import Needs, needs
 from tifo.engagement.values import check_text
 from tifo.kernel.batching import GroupCommit
 from tifo.kernel.clock import Clock
-from tifo.kernel.errors import KeyReused, NotFound, TifoError
-from tifo.kernel.ids import ClientId, NewId, ProfileId, ProgramId
+from tifo.kernel.errors import Interrupted, KeyReused, NotFound, TifoError
+from tifo.kernel.ids import ClientId, NewId, ProfileId, ProgramId, uuid7
 from tifo.store import rows as r
 from tifo.store import tables as t
 from tifo.store.database import Database, maybe_micros, to_micros
 from tifo.store.scores import write_scores
 
 A = TypeVar("A")
+PATIENCE_S = 30.0
+"""How long a batch is tried again: a database restarts in less."""
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.01, 1.0
 _DEFINES: tuple[type, ...] = (*get_args(DefinitionCommand), ApplyDefinitions)
 _BY_CUSTOM_ID = select(t.profiles.c.id).where(
     t.profiles.c.client_id == bindparam("client_id"), t.profiles.c.custom_id.in_(r.IDS)
@@ -40,6 +45,9 @@ _CODES = select(t.invoked_actions.c.profile_id, t.invoked_actions.c.reward_actio
     t.invoked_actions.c.profile_id.in_(r.IDS), t.invoked_actions.c.code.in_(bindparam("codes", expanding=True))
 )
 _VERSIONS = select(t.applications).where(t.applications.c.id.in_(r.IDS))
+_LOCK_APPLICATION = select(t.applications.c.id).where(t.applications.c.id == bindparam("client_id"))
+_LOCK_FANS = select(t.profiles.c.id).where(t.profiles.c.id.in_(r.IDS)).order_by(t.profiles.c.id).with_for_update()
+_IN_TURN = text("SELECT pg_advisory_xact_lock(hashtextextended(:client_id, 0))")
 _DEFINITIONS = (
     select(t.definitions.c.body)
     .where(t.definitions.c.client_id == bindparam("client_id"))
@@ -86,6 +94,8 @@ class SqlEngine:
         self._clock = clock
         self._new_id = new_id
         self._games = Games()
+        self._id = uuid7()
+        self._number = 0
         self._commits = GroupCommit[_Asked, Any](
             self._commit, max_batch=max_batch, max_waiting=max_waiting, name="engine"
         )
@@ -98,8 +108,37 @@ class SqlEngine:
         await self._commits.close()
 
     def _commit(self, batch: Sequence[_Asked]) -> list[Any]:
-        with self._database.writing() as connection:
-            return _Batch(connection, self._games, batch, self._clock(), self._new_id).run()
+        """Played again as a whole where another writer, or a lost connection, came in between."""
+        self._number += 1
+        deadline = time.monotonic() + PATIENCE_S
+        pause_s = FIRST_PAUSE_S
+        while True:
+            results: list[Any] | None = None
+            try:
+                with self._database.writing(in_turn=False) as connection:
+                    results = _Batch(connection, self._games, batch, self._clock(), self._new_id).run()
+                    self._mark(connection)
+            except Interrupted:
+                if time.monotonic() > deadline:
+                    raise
+                # The answer to a commit may be lost when it is done already: it must not be done twice.
+                if results is not None and self._is_committed():
+                    return results
+                time.sleep(random.uniform(0, pause_s))  # noqa: S311 (chance, not a secret)
+                pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+            else:
+                return results
+
+    def _mark(self, connection: Connection) -> None:
+        if self._database.is_shared:
+            row = {"id": self._id, "batch": self._number, "at": to_micros(self._clock())}
+            _upsert(connection, t.writers, [row])
+
+    def _is_committed(self) -> bool:
+        """Raises `Transient` where that cannot be learned."""
+        batch = select(t.writers.c.batch).where(t.writers.c.id == self._id)
+        with self._database.reading() as connection:
+            return connection.execute(batch).scalar() == self._number
 
 
 class _Batch:
@@ -112,7 +151,7 @@ class _Batch:
         self.asked = asked
         self.now = now
         self.new_id = new_id
-        self.games = games.load(connection, (each.command.client_id for each in asked))
+        self.games = games.load(connection, _locked(connection, asked))
         self.results: list[Any] = [None] * len(asked)
         self.answers = self._earlier_answers()
 
@@ -121,7 +160,7 @@ class _Batch:
         by_client: dict[ClientId, list[int]] = defaultdict(list)
         for number, (command, _) in enumerate(self.asked):
             by_client[command.client_id].append(number)
-        for client_id, numbers in by_client.items():
+        for client_id, numbers in sorted(by_client.items()):  # in one order, so that two writers never wait in a circle
             if client_id not in self.games:
                 error = NotFound(f"There is no application {client_id!r:.100}.", field="client_id")
                 for number in numbers:
@@ -263,12 +302,31 @@ def _load(connection: Connection, game: Game, wanted: Sequence[Needs]) -> Workin
     add(_BY_USER_QUEST_TASK, {each for need in wanted for each in need.user_quest_task_ids})
     add(_BY_EARNED_BADGE, {each for need in wanted for each in need.earned_badge_ids})
     codes = {need.code[1] for need in wanted if need.code is not None}
-    used: set[tuple[ProfileId, str, str]] = set()
-    if codes and ids:
-        found = connection.execute(_CODES, {"ids": sorted(ids), "codes": sorted(codes)})
-        used = {(ProfileId(row[0]), row[1], row[2]) for row in found}
+    if connection.dialect.name == "postgresql" and ids:
+        # In one order, and before anything of the fans is read: what is read then stays true until the commit.
+        connection.execute(_LOCK_FANS, {"ids": sorted(ids)})
     fans = r.load_fans(connection, map(ProfileId, ids), with_payments=game.has_limits)
-    return Working(game, fans=fans, used_codes=used)
+    return Working(game, fans=fans, used_codes=_used_codes(connection, codes, ids))
+
+
+def _used_codes(connection: Connection, codes: set[str], ids: set[str]) -> set[tuple[ProfileId, str, str]]:
+    if not codes or not ids:
+        return set()
+    found = connection.execute(_CODES, {"ids": sorted(ids), "codes": sorted(codes)})
+    return {(ProfileId(row[0]), row[1], row[2]) for row in found}
+
+
+def _locked(connection: Connection, asked: Sequence[_Asked]) -> list[ClientId]:
+    """The applications of the commands. On PostgreSQL they are locked: for others' play by a batch that defines, for
+    others' definitions by one that plays.
+    """
+    client_ids = sorted({each.command.client_id for each in asked})
+    if connection.dialect.name == "postgresql":
+        defining = {each.command.client_id for each in asked if isinstance(each.command, _DEFINES)}
+        for client_id in client_ids:
+            lock = _LOCK_APPLICATION.with_for_update(read=client_id not in defining)
+            connection.execute(lock, {"client_id": client_id})
+    return client_ids
 
 
 def _write(connection: Connection, client_id: ClientId, written: _Written, before: dict[ProfileId, Fan]) -> None:
@@ -296,8 +354,17 @@ def _write(connection: Connection, client_id: ClientId, written: _Written, befor
     _write_revocations(connection, changed)
     _upsert(connection, t.entry_payments, [row for old, fan in changed for row in r.payments_rows(old, fan)])
     _write_quests(connection, client_id, changed)
-    _insert(connection, t.facts, [r.fact_row(fact) for d in decisions for fact in d.facts])
+    _insert_facts(connection, client_id, [r.fact_row(fact) for d in decisions for fact in d.facts])
     _insert(connection, t.idempotency, written.answers)
+
+
+def _insert_facts(connection: Connection, client_id: ClientId, facts: Sequence[r.Row]) -> None:
+    """An application's facts are read by their positions, which must rise in the order of commits: so one transaction
+    at a time gives positions to them, from here to its commit.
+    """
+    if facts and connection.dialect.name == "postgresql":
+        connection.execute(_IN_TURN, {"client_id": client_id})
+    _insert(connection, t.facts, facts)
 
 
 def _write_revocations(connection: Connection, changed: list[tuple[Fan | None, Fan]]) -> None:

@@ -66,7 +66,11 @@ class SqlRecorded:
         with self._database.reading() as connection:
             self._count_items(connection, tally)
             b, q = t.earned_badges.c, t.user_quests.c
-            badges = select(b.badge_id, func.count()).where(b.client_id == self._client_id).group_by(b.badge_id)
+            badges = (
+                select(b.badge_id, func.count())
+                .where(b.client_id == self._client_id, b.revoked_at.is_(None))
+                .group_by(b.badge_id)
+            )
             tally.badges.update({BadgeId(badge): fans for badge, fans in connection.execute(badges)})
             quests = (
                 select(q.quest_id, func.count(), func.count(q.completed_at))

@@ -11,7 +11,20 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Table, and_, bindparam, cast, func, literal, select, union_all
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Integer,
+    Table,
+    and_,
+    bindparam,
+    cast,
+    func,
+    literal,
+    literal_column,
+    select,
+    union_all,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tifo.engagement.leaderboards import Standing
@@ -113,7 +126,7 @@ def _fill(connection: Connection, board_id: str, item_id: RewardItemId) -> None:
     )
     connection.execute(t.score_counts.insert().from_select(columns, each))
     for level in range(1, LEVELS):
-        prefix = counts.prefix.bitwise_rshift(BITS)
+        prefix = counts.prefix.bitwise_rshift(literal_column(str(BITS), Integer))
         total = cast(func.sum(counts.count), BigInteger)
         above = select(literal(board_id), literal(level), prefix, literal(_FIRST_SHARD), total)
         below = and_(counts.board_id == board_id, counts.level == level - 1)

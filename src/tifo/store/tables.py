@@ -16,6 +16,8 @@ from sqlalchemy import (
 )
 
 METADATA = MetaData()
+POSITION = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite counts rows up in a column of this very type only."""
 
 applications = Table(
     "applications",
@@ -29,7 +31,7 @@ applications = Table(
 definitions = Table(
     "definitions",
     METADATA,
-    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("position", POSITION, primary_key=True, autoincrement=True),
     Column("id", String, nullable=False, unique=True),
     Column("client_id", String, nullable=False, index=True),
     Column("body", Text, nullable=False),
@@ -111,7 +113,7 @@ shards, of which each writer has one.
 transactions = Table(
     "transactions",
     METADATA,
-    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("position", POSITION, primary_key=True, autoincrement=True),
     Column("id", String, nullable=False),
     Column("client_id", String, nullable=False),
     Column("profile_id", String, nullable=False),
@@ -129,7 +131,7 @@ transactions = Table(
 invoked_actions = Table(
     "invoked_actions",
     METADATA,
-    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("position", POSITION, primary_key=True, autoincrement=True),
     Column("client_id", String, nullable=False),
     Column("program_id", String, nullable=False),
     Column("profile_id", String, nullable=False),
@@ -144,7 +146,7 @@ invoked_actions = Table(
 earned_badges = Table(
     "earned_badges",
     METADATA,
-    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("position", POSITION, primary_key=True, autoincrement=True),
     Column("id", String, nullable=False),
     Column("client_id", String, nullable=False),
     Column("profile_id", String, nullable=False),
@@ -197,7 +199,7 @@ entry_payments = Table(
 facts = Table(
     "facts",
     METADATA,
-    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("position", POSITION, primary_key=True, autoincrement=True),
     Column("id", String, nullable=False),
     Column("client_id", String, nullable=False),
     Column("kind", String, nullable=False),
@@ -252,7 +254,7 @@ idempotency = Table(
 sources = Table(
     "sources",
     METADATA,
-    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("position", POSITION, primary_key=True, autoincrement=True),
     Column("id", String, nullable=False, unique=True),
     Column("name", String, nullable=False),
     Column("slug", String, nullable=False, unique=True),
@@ -276,7 +278,7 @@ webhook_intakes = Table(
 webhooks_in = Table(
     "webhooks_in",
     METADATA,
-    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("number", POSITION, primary_key=True, autoincrement=True),
     Column("source_id", String, nullable=False),
     Column("webhook_id", String, nullable=False),
     Column("event", String, nullable=False),
@@ -297,3 +299,12 @@ connections = Table(
     Column("write_key", String, nullable=False),
     Column("endpoint", String),
 )
+
+writers = Table(
+    "writers",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("batch", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+"""The last batch that each engine has committed: so it learns what became of a commit whose answer was lost."""

@@ -4,11 +4,11 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 
+from tests.conftest import NewState
 from tifo.engagement import commands as c
 from tifo.engagement import model
 from tifo.engagement.facts import AnyFact
@@ -19,7 +19,7 @@ from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Conflict, NotFound, Rejected
 from tifo.kernel.ids import ClientId, ProfileId, ProgramId, RewardItemId, uuid7
 from tifo.store.audit import state_problems
-from tifo.store.database import Database, open_sqlite
+from tifo.store.database import Database
 from tifo.store.engine import SqlEngine, create_application
 from tifo.store.facts import SqlFactFeed
 from tifo.store.queries import SqlQueries
@@ -134,19 +134,17 @@ class Game:
         )
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-async def game(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Game]:
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+async def game(request: pytest.FixtureRequest, new_state: NewState) -> AsyncIterator[Game]:
     if request.param == "memory":
         memory = Memory()
         yield await _begun(memory)
         assert memory.problems() == []
         return
-    database = open_sqlite(tmp_path / "tifo.db")
-    sql = Sql(database)
+    sql = Sql(new_state(request.param))
     yield await _begun(sql)
     assert sql.problems() == []
     await sql.engine.close()
-    database.dispose()
 
 
 async def _begun(store: Store) -> Game:
@@ -275,9 +273,11 @@ async def test_facts_stand_in_causal_order_and_one_for_each_reward(game: Game) -
     ]
 
 
-async def test_an_engine_beside_another_on_the_same_database_sees_its_definitions(tmp_path: Path) -> None:
-    databases = [open_sqlite(tmp_path / "tifo.db") for _ in range(2)]
-    stores = [Sql(database) for database in databases]
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+async def test_an_engine_beside_another_on_the_same_database_sees_its_definitions(
+    kind: str, new_state: NewState
+) -> None:
+    stores = [Sql(new_state(kind)) for _ in range(2)]
     first = await _begun(stores[0])
     beside = Game(stores[1], first.app)
     item = await beside.do(c.CreateRewardItem, name="Coins")
@@ -290,4 +290,3 @@ async def test_an_engine_beside_another_on_the_same_database_sees_its_definition
     assert first.store.problems() == []
     for store in stores:
         await store.engine.close()
-        store.database.dispose()

@@ -1,26 +1,22 @@
 """The inbox of LiveLike's webhooks, on SQL."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
+from tests.conftest import NewState
 from tifo.kernel.ids import SourceId
 from tifo.source.inbox import Arrived, Intake, Outcome, WebhookState
 from tifo.source.webhooks_in import SignedForm
-from tifo.store.database import open_sqlite
 from tifo.store.webhooks_in import SqlWebhookInbox
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 A, B = SourceId("a"), SourceId("b")
 
 
-@pytest.fixture
-def inbox(tmp_path: Path) -> Iterator[SqlWebhookInbox]:
-    database = open_sqlite(tmp_path / "tifo.db")
-    yield SqlWebhookInbox(database)
-    database.dispose()
+@pytest.fixture(params=["sqlite", "postgres"])
+def inbox(request: pytest.FixtureRequest, new_state: NewState) -> SqlWebhookInbox:
+    return SqlWebhookInbox(new_state(request.param))
 
 
 def arrived(webhook_id: str, source_id: SourceId = A) -> Arrived:

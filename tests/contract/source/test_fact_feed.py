@@ -4,17 +4,16 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import insert
 
+from tests.conftest import NewState
 from tifo.engagement.facts import AnyFact, RewardItemRewarded
 from tifo.kernel.ids import ClientId, FactId, ProfileId, RewardItemId, TransactionId
 from tifo.source.memory import InMemoryFactFeed
 from tifo.source.ports import FactFeed, LineReport, Trouble
 from tifo.store import rows, tables
-from tifo.store.database import open_sqlite
 from tifo.store.facts import SqlFactFeed
 
 A = ClientId("a")
@@ -24,14 +23,14 @@ Commit = Callable[..., None]
 Rig = tuple[FactFeed, Commit]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def rig(request: pytest.FixtureRequest, new_state: NewState) -> Iterator[Rig]:
     """A feed, and what commits facts as one transaction of the engine's does."""
     if request.param == "memory":
         memory = InMemoryFactFeed()
         yield memory, memory.commit
         return
-    database = open_sqlite(tmp_path / "tifo.db")
+    database = new_state(request.param)
     with database.writing() as connection:
         for client_id in (A, B):
             row = {"id": client_id, "body": "{}", "client_secret": "", "definitions_version": 1}
@@ -42,7 +41,6 @@ def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
             connection.execute(insert(tables.facts), [rows.fact_row(fact) for fact in facts])
 
     yield SqlFactFeed(database), commit
-    database.dispose()
 
 
 @pytest.fixture
@@ -248,8 +246,9 @@ def test_facts_committed_while_others_leave_are_neither_lost_nor_mixed_up(rig: R
     assert feed.waiting() == set()
 
 
-def test_the_line_is_the_same_when_the_database_is_opened_again(tmp_path: Path) -> None:
-    first = open_sqlite(tmp_path / "tifo.db")
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_the_line_is_the_same_when_the_database_is_opened_again(kind: str, new_state: NewState) -> None:
+    first = new_state(kind)
     with first.writing() as connection:
         row = {"id": A, "body": "{}", "client_secret": "", "definitions_version": 1}
         connection.execute(insert(tables.applications), row)
@@ -260,8 +259,7 @@ def test_the_line_is_the_same_when_the_database_is_opened_again(tmp_path: Path) 
         refuse(feed, number)
     feed.resend(A, ids(3))
     first.dispose()
-    again = open_sqlite(tmp_path / "tifo.db")
+    again = new_state(kind)
     feed = SqlFactFeed(again)
     assert line(feed) == ids(3, 4, 5)
     assert [aside.fact_id for aside in feed.set_aside_facts(A)] == ids(2)
-    again.dispose()

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import NewState
 from tifo.engagement import commands as c
 from tifo.engagement.leaderboards import Standing, ranked
 from tifo.engagement.model import Leaderboard
@@ -69,14 +69,12 @@ class Club:
         assert state_problems(self.database) == []
 
 
-@pytest.fixture
-async def club(tmp_path: Path) -> AsyncIterator[Club]:
-    database = open_sqlite(tmp_path / "state.db")
-    made = Club(database)
+@pytest.fixture(params=["sqlite", "postgres"])
+async def club(request: pytest.FixtureRequest, new_state: NewState) -> AsyncIterator[Club]:
+    made = Club(new_state(request.param))
     await made.begin(12)
     yield made
     await made.engine.close()
-    database.dispose()
 
 
 amounts = st.one_of(

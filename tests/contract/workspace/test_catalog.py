@@ -9,6 +9,7 @@ import duckdb
 import pytest
 from sqlalchemy import insert
 
+from tests.conftest import NewState
 from tifo.kernel.errors import NotFound, Rejected
 from tifo.kernel.ids import ClientId, uuid7
 from tifo.store import tables
@@ -21,18 +22,17 @@ APP = ClientId("app-1")
 NOW = datetime(2026, 11, 24, 10, 0, 0, 123_000, tzinfo=UTC)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def catalog(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Catalog]:
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def catalog(request: pytest.FixtureRequest, new_state: NewState) -> Iterator[Catalog]:
     """Of a workspace with one application."""
     if request.param == "memory":
         yield InMemoryCatalog({APP}, clock=lambda: NOW)
         return
-    database = open_sqlite(tmp_path / "tifo.db")
+    database = new_state(request.param)
     with database.writing() as connection:
         row = {"id": APP, "body": "{}", "client_secret": "", "definitions_version": 1}
         connection.execute(insert(tables.applications), row)
     yield SqlCatalog(database, lambda: NOW, uuid7)
-    database.dispose()
 
 
 def test_sources_are_listed_as_they_were_made(catalog: Catalog) -> None:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from tifo.engagement import commands as c
 from tifo.engagement.batch import Working
 from tifo.engagement.definitions import define
-from tifo.engagement.model import Application, Game, InvokedAction, Program, Transaction
+from tifo.engagement.model import Application, Game, InvokedAction, Program, RewardLimit, Transaction
 from tifo.engagement.replay import EARNED, Recorded, Replay, Tally
 from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import ClientId, ProfileId, ProgramId, QuestId, RewardItemId, uuid7
@@ -184,6 +184,18 @@ def test_actions_that_the_rules_do_not_know_are_left_out_and_told(gone: str, tol
     tally = season.replayed()
     assert tally.left_out == {told: 1 if gone == "reward_action" else 2}
     assert tally.started[season.quest] == (1 if gone == "reward_action" else 0)
+
+
+def test_limits_pay_as_the_times_of_the_actions_let_them() -> None:
+    season = Season()
+    for _ in range(3):
+        season.invoke(0, "watch")
+    season.now += timedelta(days=1)
+    season.invoke(0, "watch")
+    limit = RewardLimit(action_limit_count=2, duration="day")
+    entry = c.NewEntry(reward_item_id=season.points, reward_item_amount=5, action_key="watch", reward_limit=limit)
+    season.define(c.CreateRewardTable, name="Limited", entries=(entry,))
+    assert season.replayed().item_totals[season.points] == 15
 
 
 def test_a_debit_that_the_new_rules_do_not_cover_is_left_out_and_told() -> None:

@@ -18,7 +18,7 @@ from tifo.store.recorded import GROUP, SqlRecorded, client_ids
 async def make(engine: SqlEngine, application: Application) -> RewardItemId:
     """Voting pays 5 of the item that is given back, 10 of it earn a badge, and complete a quest that pays 1."""
     common: dict[str, Any] = {"client_id": application.id}
-    settings = {"automatic_quest_processing": True, "auto_claim_quest_rewards": True}
+    settings: dict[str, Any] = {"automatic_quest_processing": True, "auto_claim_quest_rewards": True}
     await engine.handle(c.UpdateApplication(**common, **settings))
     item = await engine.handle(c.CreateRewardItem(**common, name="Points"))
     await engine.handle(c.CreateRewardAction(**common, name="Vote", key="vote"))
@@ -42,10 +42,10 @@ async def test_every_fan_is_read_once_and_replays_to_what_they_have_earned(tmp_p
         common: dict[str, Any] = {"client_id": application.id}
         sign_ups = (engine.handle(c.CreateProfile(**common, custom_id=f"fan-{n}")) for n in range(number))
         fans: list[ProfileId] = [profile.id for profile in await asyncio.gather(*sign_ups)]
-        vote = {"program_id": application.default_program_id, "reward_action_key": "vote"}
+        vote: dict[str, Any] = {"program_id": application.default_program_id, "reward_action_key": "vote"}
         votes = [fan for number, fan in enumerate(fans) for _ in range(number % 3)]
         await asyncio.gather(*(engine.handle(c.InvokeAction(**common, **vote, profile_id=fan)) for fan in votes))
-    gift = {"profile_id": fans[0], "reward_item_id": item_id, "reward_item_amount": 10}
+    gift: dict[str, Any] = {"profile_id": fans[0], "reward_item_id": item_id, "reward_item_amount": 10}
     await engine.handle(c.Credit(**common, **gift))
     await engine.handle(c.Transfer(**common, **gift, recipient_profile_id=fans[-1]))
     await engine.close()
@@ -63,4 +63,9 @@ async def test_every_fan_is_read_once_and_replays_to_what_they_have_earned(tmp_p
     assert (have.item_fans, have.item_totals) == (would.item_fans, would.item_totals)
     assert (have.badges, have.started, have.completed) == (would.badges, would.started, would.completed)
     assert (would.fans, would.left_out) == (GROUP + 1, {})
+    revoked = next(iter(SqlQueries(database).fan(club.id, fans[2]).badges.values()))
+    engine = SqlEngine(database, system_clock, uuid7)
+    await engine.handle(c.RevokeBadge(client_id=club.id, earned_badge_id=revoked.id))
+    await engine.close()
+    assert recorded.earned().badges[revoked.badge_id] == would.badges[revoked.badge_id] - 1
     database.dispose()

@@ -1,6 +1,7 @@
 """Text to a document: every field is checked, and all that is wrong is told at once, with its path and line."""
 
 import difflib
+import functools
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -109,7 +110,7 @@ class _Reader:
         if not isinstance(node, Mapped):
             return self._wrong(node, path, "a mapping with fields such as " + ", ".join(kind.__struct_fields__[:3]))
         problems_before = len(self.problems)
-        fields = get_type_hints(kind, include_extras=True)
+        fields = _hints(kind)
         for name, value in node.items.items():
             if name not in fields:
                 remedy = _nearest(name, fields) or f"Known are {', '.join(fields)}."
@@ -235,6 +236,11 @@ class _Reader:
 
     def _note(self, path: str, line: int, message: str) -> None:
         self.problems.append(Problem(path, line, message))
+
+
+@functools.cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind, include_extras=True)
 
 
 _WORDS: dict[Any, str] = {
