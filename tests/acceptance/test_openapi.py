@@ -2,7 +2,7 @@
 
 import copy
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -65,7 +65,7 @@ class World:
         self.document = call("GET", f"{tifo.address}/docs/openapi.json").body
 
     def naming_what_is_there(self) -> Any:
-        """The document, with ids that exist (or one that does not) in the place of any string."""
+        """The document, with ids that exist in the place of any string; in paths and queries one that does not too."""
         document = copy.deepcopy(self.document)
         for path in document["paths"].values():
             for operation in path.values():
@@ -78,19 +78,19 @@ class World:
     def _name_in(self, schema: Any) -> None:
         if isinstance(schema, dict):
             for name, of in (schema.get("properties") or {}).items():
-                self._name(name, of)
+                self._name(name, of, [])
             for value in schema.values():
                 self._name_in(value)
         elif isinstance(schema, list):
             for value in schema:
                 self._name_in(value)
 
-    def _name(self, name: str, schema: Any) -> None:
+    def _name(self, name: str, schema: Any, others: Sequence[str] = ("no-such-thing",)) -> None:
         known = self.ids.get(name)
         if known and schema.get("type") == "string":
-            schema["enum"] = [known, "no-such-thing"]
+            schema["enum"] = [known, *others]
         elif known and schema.get("type") == "array":
-            self._name(name, schema["items"])
+            self._name(name, schema["items"], others)
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +135,7 @@ def test_no_answer_is_outside_the_document(world: World, call: Call, who: str) -
     assert len(statuses) > 50
     if who == "producer":
         unanswered = [label for label, seen in statuses.items() if min(seen) >= 300 and seen != {403}]
-        assert len(unanswered) < len(statuses) / 4, f"too little was tried in earnest: {unanswered}"
+        assert len(unanswered) < len(statuses) / 3, f"too little was tried in earnest: {unanswered}"
 
 
 def _operations(schema: Any) -> Iterator[Any]:
