@@ -23,6 +23,7 @@ from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import Conflict, Transient
 from tifo.kernel.ids import Position, SourceId
 from tifo.kernel.names import snake_case
+from tifo.warehouses.messages import MAX_TABLES
 from tifo.warehouses.ports import Loaded, Warehouse
 from tifo.workspace.model import Source
 
@@ -84,6 +85,7 @@ class Loader:
         flush_events: int = 50_000,
         poll_s: float = 0.1,
         drain_s: float = 8.0,
+        max_tables: int = MAX_TABLES,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._log = log
@@ -94,6 +96,7 @@ class Loader:
         self._flush_events = flush_events
         self._poll_s = poll_s
         self._drain_s = drain_s
+        self._max_tables = max_tables
         self._monotonic = monotonic
         self._cursors: dict[SourceId, Cursor] | None = None
         self._missing: dict[SourceId, float] = {}
@@ -188,14 +191,20 @@ class Loader:
             stored = self._warehouse.positions()
             self._cursors = {
                 SourceId(name): Cursor(
-                    SourceId(name), cursor.schema, cursor.position, _start(name, cursor.position, end)
+                    SourceId(name),
+                    cursor.schema,
+                    cursor.position,
+                    _start(name, cursor.position, end),
+                    self._warehouse.table_names(cursor.schema),
                 )
                 for name, cursor in stored.items()
             }
         for source_id, schema in self._schemas(self._cursors).items():
             if source_id not in self._cursors:
                 self._cursors[source_id] = Cursor(source_id, schema, Position(0), Position(0))
-            self._cursors[source_id].schema = schema
+            cursor = self._cursors[source_id]
+            if cursor.schema != schema:
+                cursor.schema, cursor.tables = schema, self._warehouse.table_names(schema)
         return self._cursors
 
     def _schemas(self, known: dict[SourceId, Cursor]) -> dict[SourceId, str]:
@@ -242,7 +251,7 @@ class Loader:
     def _load(self, pieces: Sequence[Piece]) -> None:
         """All pieces in one transaction; where what they hold is refused, apart, until the culprit is alone."""
         try:
-            loaded = self._warehouse.load([as_load(piece) for piece in pieces])
+            loaded = self._warehouse.load([as_load(piece, self._max_tables) for piece in pieces])
         except (Transient, Conflict):
             raise
         except Exception as error:  # noqa: BLE001 (no message may stop the others, whatever it breaks)
@@ -275,6 +284,7 @@ class Loader:
     def _committed(self, pieces: Sequence[Piece], loaded: Sequence[Loaded]) -> None:
         for piece, result in zip(pieces, loaded, strict=True):
             piece.cursor.committed = piece.position
+            piece.cursor.tables |= result.rows.keys()
             _EVENTS.inc(piece.events)
             _ROWS.inc(sum(result.rows.values()))
             _DUPLICATES.inc(result.duplicates)

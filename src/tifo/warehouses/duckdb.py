@@ -16,7 +16,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from datetime import time as time_of_day
 from decimal import Decimal
@@ -33,8 +33,9 @@ from tifo.kernel.errors import Conflict, NotFound, Rejected, Transient
 from tifo.kernel.ids import Position
 from tifo.kernel.json import JsonObject, JsonValue
 from tifo.warehouses.columns import EXACT
-from tifo.warehouses.ports import LOADED_AT, ColumnType, Cursor, Discard, Load, Loaded, Table
+from tifo.warehouses.ports import LOADED_AT, ColumnType, Cursor, Discard, Latest, Load, Loaded, Table
 from tifo.warehouses.schema import Existing, discards_of, evolve, fit
+from tifo.warehouses.sql import SINCE, insert_latest, quoted, rework_latest, stale_ids, update_latest
 
 _TYPES = {
     ColumnType.TIMESTAMP: "TIMESTAMP WITH TIME ZONE",
@@ -86,6 +87,12 @@ class DuckdbWarehouse:
             known = _positions(connection)
             return [self._load(connection, load, known) for load in loads]
 
+    def table_names(self, schema: str) -> frozenset[str]:
+        if not self._path.exists():
+            return frozenset()
+        with self._opened(read_only=True) as connection, _errors_translated():
+            return frozenset(name for (name,) in connection.execute(_TABLES_OF, [schema]).fetchall())
+
     def query(self, sql: str, *, wait_s: float = 10.0) -> list[JsonObject]:
         with self._opened_to_read(wait_s) as connection:
             try:
@@ -102,7 +109,7 @@ class DuckdbWarehouse:
             return {}
         with self._opened_to_read(wait_s) as connection, _errors_translated():
             names = [name for (name,) in connection.execute(_TABLES_OF, [schema]).fetchall()]
-            return {name: _count(connection, f"SELECT count(*) FROM {_quoted(schema, name)}") for name in names}
+            return {name: _count(connection, f"SELECT count(*) FROM {quoted(schema, name)}") for name in names}
 
     def _load(self, connection: duckdb.DuckDBPyConnection, load: Load, known: Mapping[str, Cursor]) -> Loaded:
         stored = known[load.connection].position if load.connection in known else Position(0)
@@ -186,7 +193,7 @@ class _Schema:
 
     def take(self, load: Load, now: datetime) -> Loaded:
         if load.tables or load.discards:
-            self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {_quoted(self._name)}")
+            self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(self._name)}")
         tables = self._columns() if load.tables else {}
         inserts = {
             name: self._insert(name, _stamped(table, now), tables.get(name, {})) for name, table in load.tables.items()
@@ -205,20 +212,55 @@ class _Schema:
         return tables
 
     def _insert(self, name: str, table: Table, stored: Mapping[str, str]) -> _Insert:
-        existing = {column: _OUR_TYPES.get(data_type) for column, data_type in stored.items()}
+        if table.latest is not None:
+            return self._merge(name, table, table.latest, stored)
         new = _without(table.rows, self._duplicates(name, table.rows) if stored else frozenset())
         if not len(new):
             return _Insert(0, len(table.rows))
         fresh = Table(table.types, new)
-        columns = self._evolve(name, fresh, existing)
-        foreign = {column: stored[column] for column in table.types if columns.get(column, _MISSING) is None}
-        self._append(name, fit(fresh, columns), foreign)
+        columns, foreign = self._made_fit(name, fresh, stored)
+        self._append(name, fresh, fit(fresh, columns), foreign)
         return _Insert(len(new), len(table.rows) - len(new))
+
+    def _made_fit(self, name: str, table: Table, stored: Mapping[str, str]) -> tuple[Existing, dict[str, str]]:
+        """The columns after the evolution; and of those that the rows fill, the ones of a foreign type."""
+        existing = {column: _OUR_TYPES.get(data_type) for column, data_type in stored.items()}
+        columns = self._evolve(name, table, existing)
+        return columns, {column: stored[column] for column in table.types if columns.get(column, _MISSING) is None}
+
+    def _merge(self, name: str, table: Table, latest: Latest, stored: Mapping[str, str]) -> _Insert:
+        columns, foreign = self._made_fit(name, table, stored)
+        rows = fit(table, columns)
+        here = quoted(self._name, name)
+
+        def value(column: str) -> str:
+            return _value(column, foreign.get(column), "b.")
+
+        with self._registered(rows.append_column(SINCE, latest.since)) as batch:
+            self._connection.execute(f"CREATE TEMP TABLE _stale AS {stale_ids(batch, here)}")
+            self._connection.execute(update_latest(batch, here, rows.column_names, value))
+            self._connection.execute(insert_latest(batch, here, rows.column_names, value))
+            for column, data_type in foreign.items():
+                self._discard_uncastable(name, table, column, data_type, batch)
+        if _count(self._connection, "SELECT count(*) FROM _stale"):
+            self._rework(name, latest)
+        self._connection.execute("DROP TABLE _stale")
+        return _Insert(len(rows), 0)
+
+    def _rework(self, name: str, latest: Latest) -> None:
+        tables = self._columns()
+        ours, history = tables[name], tables.get(latest.history, {})
+        shared = [column for column in ours if column in history and column != "id"]
+        for column in shared:
+            if ours[column] != history[column]:
+                self._widen(quoted(self._name, name), column, _OUR_TYPES.get(ours[column]), ColumnType.VARCHAR)
+        where = quoted(self._name, name), quoted(self._name, latest.history)
+        self._connection.execute(rework_latest("_stale", *where, latest.key, shared))
 
     def _duplicates(self, name: str, rows: pa.Table) -> frozenset[str]:
         ids = pa.table({"id": rows["id"]})
         range_of_ids = pc.min_max(ids["id"]).as_py()
-        stored = _quoted(self._name, name)
+        stored = quoted(self._name, name)
         with self._registered(ids) as batch:
             found = self._connection.execute(
                 f"SELECT s.id FROM {stored} s SEMI JOIN {batch} b ON s.id = b.id WHERE s.id BETWEEN ? AND ?",
@@ -227,7 +269,7 @@ class _Schema:
         return frozenset(message_id for (message_id,) in found)
 
     def _evolve(self, name: str, table: Table, existing: Existing) -> Existing:
-        stored = _quoted(self._name, name)
+        stored = quoted(self._name, name)
         evolution = evolve(existing, table, lambda column: self._is_exact(stored, column))
         if not existing:
             self._connection.execute(f"CREATE TABLE {stored} ({_definitions(evolution.added)})")
@@ -240,36 +282,37 @@ class _Schema:
             self._widen(stored, column, existing[column], column_type)
             self._notices.append(f"column {name}.{column} widened from {existing[column]} to {column_type}")
         for column in evolution.refused:
-            self._discards += discards_of(name, table.rows, column, "the table has no room for another column")
+            self._discards += discards_of(name, table, column, "the table has no room for another column")
         return evolution.after(existing)
 
     def _is_exact(self, stored: str, column: str) -> bool:
-        name = _quoted(column)
+        name = quoted(column)
         sql = f"SELECT count(*) FROM {stored} WHERE {name} NOT BETWEEN {-EXACT} AND {EXACT}"
         return _count(self._connection, sql) == 0
 
     def _widen(self, stored: str, column: str, current: ColumnType | None, wider: ColumnType) -> None:
-        name = _quoted(column)
+        name = quoted(column)
         using = f" USING {_TIMESTAMP_TEXT.format(column=name)}" if current is ColumnType.TIMESTAMP else ""
         self._connection.execute(f"ALTER TABLE {stored} ALTER COLUMN {name} TYPE {_TYPES[wider]}{using}")
 
-    def _append(self, name: str, rows: pa.Table, foreign: Mapping[str, str]) -> None:
-        names = ", ".join(map(_quoted, rows.column_names))
+    def _append(self, name: str, table: Table, rows: pa.Table, foreign: Mapping[str, str]) -> None:
+        names = ", ".join(map(quoted, rows.column_names))
         values = ", ".join(_value(column, foreign.get(column)) for column in rows.column_names)
         with self._registered(rows) as batch:
-            self._connection.execute(f"INSERT INTO {_quoted(self._name, name)} ({names}) SELECT {values} FROM {batch}")
+            self._connection.execute(f"INSERT INTO {quoted(self._name, name)} ({names}) SELECT {values} FROM {batch}")
             for column, data_type in foreign.items():
-                self._discard_uncastable(name, rows, column, data_type, batch)
+                self._discard_uncastable(name, table, column, data_type, batch)
 
-    def _discard_uncastable(self, name: str, rows: pa.Table, column: str, data_type: str, batch: str) -> None:
-        is_lost = f"{_quoted(column)} IS NOT NULL AND {_value(column, data_type)} IS NULL"
+    def _discard_uncastable(self, name: str, table: Table, column: str, data_type: str, batch: str) -> None:
+        is_lost = f"{quoted(column)} IS NOT NULL AND {_value(column, data_type)} IS NULL"
         found = self._connection.execute(f"SELECT id FROM {batch} WHERE {is_lost}").fetchall()
         if found:
-            lost = rows.filter(pc.is_in(rows["id"], pa.array([message_id for (message_id,) in found], pa.string())))
+            ids = pa.array([message_id for (message_id,) in found], pa.string())
+            lost = replace(table, rows=table.rows.filter(pc.is_in(table.rows["id"], ids)))
             self._discards += discards_of(name, lost, column, f"does not convert to the column's type {data_type}")
 
     def _insert_discards(self, discards: Sequence[Discard], now: datetime) -> None:
-        stored = _quoted(self._name, "_discards")
+        stored = quoted(self._name, "_discards")
         self._connection.execute(f"CREATE TABLE IF NOT EXISTS {stored} ({_DISCARDS})")
         columns = zip(*discards, strict=True)
         batch = pa.table(
@@ -295,8 +338,8 @@ _MISSING = object()
 
 def _stamped(table: Table, now: datetime) -> Table:
     stamps = pa.repeat(pa.scalar(now, pa.timestamp("us", "UTC")), len(table.rows))
-    types = {**table.types, LOADED_AT: ColumnType.TIMESTAMP}
-    return Table(types, table.rows.append_column(LOADED_AT, stamps))
+    types = {LOADED_AT: ColumnType.TIMESTAMP, **table.types}  # first: there must always be room for it
+    return Table(types, table.rows.append_column(LOADED_AT, stamps), table.latest)
 
 
 def _without(rows: pa.Table, known: frozenset[str]) -> pa.Table:
@@ -308,16 +351,13 @@ def _without(rows: pa.Table, known: frozenset[str]) -> pa.Table:
     return rows.filter(pa.array(is_new))
 
 
-def _value(column: str, foreign_type: str | None) -> str:
-    return _quoted(column) if foreign_type is None else f"TRY_CAST({_quoted(column)} AS {foreign_type})"
+def _value(column: str, foreign_type: str | None, of: str = "") -> str:
+    name = f"{of}{quoted(column)}"
+    return name if foreign_type is None else f"TRY_CAST({name} AS {foreign_type})"
 
 
 def _definitions(columns: Mapping[str, ColumnType]) -> str:
-    return ", ".join(f"{_quoted(name)} {_TYPES[column_type]}" for name, column_type in columns.items())
-
-
-def _quoted(*names: str) -> str:
-    return ".".join('"' + name.replace('"', '""') + '"' for name in names)
+    return ", ".join(f"{quoted(name)} {_TYPES[column_type]}" for name, column_type in columns.items())
 
 
 def _count(connection: duckdb.DuckDBPyConnection, sql: str) -> int:

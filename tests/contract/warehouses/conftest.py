@@ -1,5 +1,6 @@
 """Every warehouse passes the same suite. To add one: a kind here, and in `child.py`, a process of its own."""
 
+import itertools
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -32,8 +33,10 @@ def warehouse(kind: str, place: str) -> Warehouse:
 
 
 @pytest.fixture
-def open_warehouse(kind: str) -> Callable[[str], Warehouse]:
-    return OPEN[kind]
+def fresh_warehouse(kind: str, place: str) -> Callable[[], Warehouse]:
+    """For tests that need several: each call gives an empty one."""
+    numbers = itertools.count()
+    return lambda: OPEN[kind](f"{place}{next(numbers)}")
 
 
 @pytest.fixture
@@ -43,13 +46,27 @@ def load() -> Callable[..., Load]:
     def build(
         after: int, *messages: tuple[str, dict[str, Any]], connection: str = "one", event: str = "Goal", **fields: Any
     ) -> Load:
-        bodies = b"".join(_line(message_id, event, properties) for message_id, properties in messages)
-        converted = convert(bodies)
-        position = Position(after + len(messages))
-        given = {"tables": converted.tables, "discards": converted.discards, "position": position, **fields}
-        return Load(connection, connection, Position(after), **given)
+        lines = [_line(message_id, event=event, properties=properties) for message_id, properties in messages]
+        return _load(after, lines, connection, **fields)
 
     return build
+
+
+@pytest.fixture
+def load_calls() -> Callable[..., Load]:
+    """Builds a load of any calls: (message id, their fields) each."""
+
+    def build(after: int, *messages: tuple[str, dict[str, Any]], connection: str = "one", **fields: Any) -> Load:
+        return _load(after, [_line(message_id, **call) for message_id, call in messages], connection, **fields)
+
+    return build
+
+
+def _load(after: int, lines: Sequence[bytes], connection: str, **fields: Any) -> Load:
+    converted = convert(b"".join(lines))
+    position = Position(after + len(lines))
+    given = {"tables": converted.tables, "discards": converted.discards, "position": position, **fields}
+    return Load(connection, connection, Position(after), **given)
 
 
 @pytest.fixture
@@ -57,17 +74,16 @@ def ids() -> Callable[[Warehouse, str], Sequence[Any]]:
     return lambda warehouse, table: [row["id"] for row in warehouse.query(f"SELECT id FROM {table} ORDER BY id")]
 
 
-def _line(message_id: str, event: str, properties: dict[str, Any]) -> bytes:
+def _line(message_id: str, **fields: Any) -> bytes:
     at = "2026-11-24T10:00:00.000Z"
     body = {
         "type": "track",
         "messageId": message_id,
         "userId": "fan-1",
-        "event": event,
-        "properties": properties,
         "context": {},
         "timestamp": at,
         "originalTimestamp": at,
         "receivedAt": at,
+        **fields,
     }
     return json.dumps(body, ensure_ascii=False).encode() + b"\n"

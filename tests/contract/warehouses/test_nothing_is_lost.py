@@ -1,12 +1,10 @@
 """Any properties come back, leaf by leaf, from the row or from `_discards`."""
 
 import json
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -40,18 +38,17 @@ _OBJECTS = st.dictionaries(
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=st.lists(st.lists(_OBJECTS, min_size=1, max_size=3), min_size=1, max_size=3))
 def test_any_properties_are_recoverable_leaf_by_leaf(
-    open_warehouse: Callable[[str], Warehouse], load: Callable[..., Load], batches: list[list[dict[str, Any]]]
+    fresh_warehouse: Callable[[], Warehouse], load: Callable[..., Load], batches: list[list[dict[str, Any]]]
 ) -> None:
     sent: dict[str, dict[str, Any]] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        warehouse = open_warehouse(str(Path(folder) / "warehouse"))
-        for batch in batches:
-            new = {f"m{len(sent) + number}": properties for number, properties in enumerate(batch)}
-            warehouse.load([load(len(sent), *new.items())])
-            sent |= new
-        rows = {row["id"]: row for row in warehouse.query("SELECT * FROM one.goal")}
-        has_discards = "_discards" in warehouse.tables("one")
-        discards = warehouse.query("SELECT message_id, value FROM one._discards") if has_discards else []
+    warehouse = fresh_warehouse()
+    for batch in batches:
+        new = {f"m{len(sent) + number}": properties for number, properties in enumerate(batch)}
+        warehouse.load([load(len(sent), *new.items())])
+        sent |= new
+    rows = {row["id"]: row for row in warehouse.query("SELECT * FROM one.goal")}
+    has_discards = "_discards" in warehouse.tables("one")
+    discards = warehouse.query("SELECT message_id, value FROM one._discards") if has_discards else []
     for message_id, properties in sent.items():
         row = rows[message_id]
         held: list[Any] = [value for name, value in row.items() if name not in _STANDARD and value is not None]

@@ -79,10 +79,10 @@ def test_a_value_that_breaks_a_load_leaves_nothing_of_it(warehouse: Warehouse, l
 
 def test_a_new_property_becomes_a_column_and_older_rows_are_null(warehouse: Warehouse, load: Loading) -> None:
     warehouse.load([load(0, ("a", {"x": 1}))])
-    (loaded,) = warehouse.load([load(1, ("b", {"y": True, "order": "o"}))])
+    (loaded,) = warehouse.load([load(1, ("b", {"y": True, "_order": "o"}))])
     assert any("goal.y" in notice for notice in loaded.notices)
-    rows = warehouse.query('SELECT x, y, "order" FROM one.goal ORDER BY id')
-    assert rows == [{"x": 1, "y": None, "order": None}, {"x": None, "y": True, "order": "o"}]
+    rows = warehouse.query("SELECT x, y, _order FROM one.goal ORDER BY id")
+    assert rows == [{"x": 1, "y": None, "_order": None}, {"x": None, "y": True, "_order": "o"}]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from tifo.delivery.loader import MISSING_S, Loader, Waiting, backoff_s, should_f
 from tifo.eventlog.ports import EventLog
 from tifo.kernel.errors import Rejected, Transient
 from tifo.kernel.ids import Position, SourceId
+from tifo.warehouses.columns import MAX_CELLS, MAX_COLUMNS
 from tifo.warehouses.duckdb import DuckdbWarehouse
 from tifo.warehouses.ports import Cursor, Load, Loaded
 from tifo.workspace.model import Source, SourceType
@@ -246,3 +247,30 @@ def test_on_stop_everything_in_the_log_is_loaded(
     stop.set()
     loader.run(stop)
     assert len(warehouse.ids("one.tracks")) == 10
+
+
+def test_a_source_with_too_many_event_names_hurts_no_other(
+    log: Any, warehouse: Warehouse, sources: list[Source], message: Message
+) -> None:
+    loader = Loader(log, warehouse, lambda: sources, max_tables=3)
+    log.add("one", message("first", event="Known"))
+    loader.flush()
+    log.add("one", *(message(f"m{n}", event=f"Event {n}", n=n) for n in range(5)), message("last", event="Known"))
+    log.add("two", *(message(f"t{n}", event=f"Event {n}") for n in range(3)))
+    Loader(log, warehouse, lambda: sources, max_tables=3).flush()
+    assert warehouse.tables("one") == {"tracks": 7, "known": 2, "event_0": 1, "event_1": 1, "_discards": 3}
+    assert warehouse.tables("two") == {"tracks": 3, "event_0": 1, "event_1": 1, "event_2": 1}
+    values = warehouse.query("SELECT value FROM one._discards ORDER BY message_id")
+    assert values == [{"value": '{"n":2}'}, {"value": '{"n":3}'}, {"value": '{"n":4}'}]
+
+
+def test_events_that_are_too_sparse_together_are_loaded_in_parts(
+    loader: Loader, log: Any, warehouse: Warehouse, message: Message
+) -> None:
+    size = MAX_CELLS // MAX_COLUMNS + 1
+    log.add("one", *(message(f"m{n}", **{f"p{n}": n}) for n in range(size)))
+    loader.flush()
+    assert warehouse.tables("one")["badge_rewarded"] == warehouse.tables("one")["tracks"] == size
+    discards = warehouse.query("SELECT count(*) AS n, min(reason) AS reason FROM one._discards")[0]
+    assert int(str(discards["n"])) > size - MAX_COLUMNS
+    assert "no room" in str(discards["reason"])
