@@ -12,16 +12,12 @@ Tables have no primary key; ids are looked up before a plain insert. Measured, 5
 Beside the sources' schemas there is `_tifo`: `positions` (one row a connection) and `loads` (the history of a month).
 """
 
-import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
-from datetime import time as time_of_day
-from decimal import Decimal
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import msgspec
@@ -31,9 +27,11 @@ import pyarrow.compute as pc
 from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import Conflict, NotFound, Rejected, Transient
 from tifo.kernel.ids import Position
-from tifo.kernel.json import JsonObject, JsonValue
+from tifo.kernel.json import JsonObject
+from tifo.warehouses.answers import objects
 from tifo.warehouses.columns import EXACT
-from tifo.warehouses.ports import LOADED_AT, ColumnType, Cursor, Discard, Latest, Load, Loaded, Table
+from tifo.warehouses.ports import ColumnType, Cursor, Discard, Latest, Load, Loaded, Table
+from tifo.warehouses.rows import Inserted, as_rows, stamped, without
 from tifo.warehouses.schema import Existing, discards_of, evolve, fit
 from tifo.warehouses.sql import SINCE, insert_latest, quoted, rework_latest, stale_ids, update_latest
 
@@ -102,7 +100,7 @@ class DuckdbWarehouse:
                 raise Transient(f"The warehouse could not answer: {error}") from error
             except duckdb.Error as error:
                 raise Rejected(str(error), code="invalid_sql") from error
-        return [] if rows is None else _objects(rows)
+        return [] if rows is None else objects(rows)
 
     def tables(self, schema: str, *, wait_s: float = 10.0) -> dict[str, int]:
         if not self._path.exists():
@@ -176,12 +174,6 @@ SET schema_name = excluded.schema_name, position = excluded.position, updated_at
 """
 
 
-@dataclass
-class _Insert:
-    rows: int
-    duplicates: int
-
-
 class _Schema:
     """One source's schema, within the load's transaction."""
 
@@ -196,7 +188,7 @@ class _Schema:
             self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(self._name)}")
         tables = self._columns() if load.tables else {}
         inserts = {
-            name: self._insert(name, _stamped(table, now), tables.get(name, {})) for name, table in load.tables.items()
+            name: self._insert(name, stamped(table, now), tables.get(name, {})) for name, table in load.tables.items()
         }
         discards = [*load.discards, *self._discards]
         if discards:
@@ -211,16 +203,16 @@ class _Schema:
             tables.setdefault(table, {})[column] = data_type
         return tables
 
-    def _insert(self, name: str, table: Table, stored: Mapping[str, str]) -> _Insert:
+    def _insert(self, name: str, table: Table, stored: Mapping[str, str]) -> Inserted:
         if table.latest is not None:
             return self._merge(name, table, table.latest, stored)
-        new = _without(table.rows, self._duplicates(name, table.rows) if stored else frozenset())
+        new = without(table.rows, self._duplicates(name, table.rows) if stored else frozenset())
         if not len(new):
-            return _Insert(0, len(table.rows))
+            return Inserted(0, len(table.rows))
         fresh = Table(table.types, new)
         columns, foreign = self._made_fit(name, fresh, stored)
         self._append(name, fresh, fit(fresh, columns), foreign)
-        return _Insert(len(new), len(table.rows) - len(new))
+        return Inserted(len(new), len(table.rows) - len(new))
 
     def _made_fit(self, name: str, table: Table, stored: Mapping[str, str]) -> tuple[Existing, dict[str, str]]:
         """The columns after the evolution; and of those that the rows fill, the ones of a foreign type."""
@@ -228,7 +220,7 @@ class _Schema:
         columns = self._evolve(name, table, existing)
         return columns, {column: stored[column] for column in table.types if columns.get(column, _MISSING) is None}
 
-    def _merge(self, name: str, table: Table, latest: Latest, stored: Mapping[str, str]) -> _Insert:
+    def _merge(self, name: str, table: Table, latest: Latest, stored: Mapping[str, str]) -> Inserted:
         columns, foreign = self._made_fit(name, table, stored)
         rows = fit(table, columns)
         here = quoted(self._name, name)
@@ -245,17 +237,17 @@ class _Schema:
         if _count(self._connection, "SELECT count(*) FROM _stale"):
             self._rework(name, latest)
         self._connection.execute("DROP TABLE _stale")
-        return _Insert(len(rows), 0)
+        return Inserted(len(rows), 0)
 
     def _rework(self, name: str, latest: Latest) -> None:
         tables = self._columns()
         ours, history = tables[name], tables.get(latest.history, {})
         shared = [column for column in ours if column in history and column != "id"]
-        for column in shared:
-            if ours[column] != history[column]:
-                self._widen(quoted(self._name, name), column, _OUR_TYPES.get(ours[column]), ColumnType.VARCHAR)
+        differing = [column for column in shared if ours[column] != history[column]]
+        for column in differing:
+            self._widen(quoted(self._name, name), column, _OUR_TYPES.get(ours[column]), ColumnType.VARCHAR)
         where = quoted(self._name, name), quoted(self._name, latest.history)
-        self._connection.execute(rework_latest("_stale", *where, latest.key, shared))
+        self._connection.execute(rework_latest("_stale", *where, latest.key, shared, as_text=differing))
 
     def _duplicates(self, name: str, rows: pa.Table) -> frozenset[str]:
         ids = pa.table({"id": rows["id"]})
@@ -314,11 +306,7 @@ class _Schema:
     def _insert_discards(self, discards: Sequence[Discard], now: datetime) -> None:
         stored = quoted(self._name, "_discards")
         self._connection.execute(f"CREATE TABLE IF NOT EXISTS {stored} ({_DISCARDS})")
-        columns = zip(*discards, strict=True)
-        batch = pa.table(
-            {name: pa.array(values, pa.string()) for name, values in zip(Discard._fields, columns, strict=True)}
-        )
-        with self._registered(batch) as name:
+        with self._registered(as_rows(discards)) as name:
             self._connection.execute(
                 f"INSERT INTO {stored} SELECT * REPLACE (TRY_CAST(received_at AS TIMESTAMPTZ) AS received_at),"
                 f" ?::TIMESTAMPTZ FROM {name}",
@@ -334,21 +322,6 @@ class _Schema:
 
 
 _MISSING = object()
-
-
-def _stamped(table: Table, now: datetime) -> Table:
-    stamps = pa.repeat(pa.scalar(now, pa.timestamp("us", "UTC")), len(table.rows))
-    types = {LOADED_AT: ColumnType.TIMESTAMP, **table.types}  # first: there must always be room for it
-    return Table(types, table.rows.append_column(LOADED_AT, stamps), table.latest)
-
-
-def _without(rows: pa.Table, known: frozenset[str]) -> pa.Table:
-    """Rows whose id is neither known nor that of an earlier row."""
-    if not known and pc.count_distinct(rows["id"]).as_py() == len(rows):
-        return rows
-    seen = set(known)
-    is_new = [not (message_id in seen or seen.add(message_id)) for message_id in rows["id"].to_pylist()]  # type: ignore[func-returns-value] # (add returns None)
-    return rows.filter(pa.array(is_new))
 
 
 def _value(column: str, foreign_type: str | None, of: str = "") -> str:
@@ -422,43 +395,3 @@ def _errors_translated() -> Iterator[None]:
         raise Rejected(f"The warehouse refuses a value: {error}") from error
     except duckdb.Error as error:
         raise Transient(f"The warehouse could not take the load: {error}") from error
-
-
-def _objects(rows: pa.Table) -> list[JsonObject]:
-    names: list[str] = []
-    for name in rows.column_names:
-        names.append(name if name not in names else f"{name}_{names.count(name) + 1}")
-    columns = [[json_safe(value) for value in column.to_pylist()] for column in rows.columns]
-    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
-
-
-def json_safe(value: Any) -> JsonValue:
-    """Times as ISO 8601, exact decimals as numbers where a double holds them; what JSON has no form for as text."""
-    for kinds, form in _JSON_FORMS:
-        if isinstance(value, kinds):
-            return form(value)
-    return str(value)
-
-
-def _time(value: datetime) -> JsonValue:
-    timespec = "microseconds" if value.microsecond % 1000 else "milliseconds"
-    return value.isoformat(timespec=timespec).replace("+00:00", "Z")
-
-
-def _number(value: Decimal) -> JsonValue:
-    if value == value.to_integral_value():
-        return int(value)
-    return float(value) if Decimal(repr(float(value))) == value else str(value)
-
-
-_JSON_FORMS: tuple[tuple[Any, Callable[[Any], JsonValue]], ...] = (
-    ((type(None), bool, int, str), lambda value: value),
-    (float, lambda value: value if math.isfinite(value) else str(value)),
-    (Decimal, _number),
-    (datetime, _time),
-    ((date, time_of_day), lambda value: value.isoformat()),
-    (bytes, lambda value: value.hex()),
-    (dict, lambda value: {str(key): json_safe(item) for key, item in value.items()}),
-    ((list, tuple), lambda value: [json_safe(item) for item in value]),
-)
-"""In this order: a datetime is a date too."""

@@ -1,6 +1,6 @@
 """SQL that DuckDB and PostgreSQL understand alike."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from tifo.warehouses.ports import LOADED_AT
 
@@ -32,14 +32,18 @@ def insert_latest(batch: str, stored: str, columns: Sequence[str], value: Value)
     return f"INSERT INTO {stored} ({names}) SELECT {values} FROM {batch} b WHERE {is_new}"
 
 
-def rework_latest(stale: str, stored: str, history: str, key: str, columns: Sequence[str]) -> str:
-    """Of each id in `stale` the latest value of every column, found in all of its history."""
+def rework_latest(
+    stale: str, stored: str, history: str, key: str, columns: Sequence[str], *, as_text: Collection[str] = ()
+) -> str:
+    """Of each id in `stale` the latest value of every column, found in all of its history; of some as text."""
+
+    def newest_value(name: str) -> str:
+        text = "::text" if name in as_text else ""
+        return f"(array_agg({quoted(name)} {newest}) FILTER (WHERE {quoted(name)} IS NOT NULL))[1]{text}"
+
     k = quoted(key)
     newest = f"ORDER BY received_at DESC, {quoted(LOADED_AT)} DESC, id DESC"
-    found = ", ".join(
-        f"(array_agg({quoted(name)} {newest}) FILTER (WHERE {quoted(name)} IS NOT NULL))[1] AS {quoted(name)}"
-        for name in columns
-    )
+    found = ", ".join(f"{newest_value(name)} AS {quoted(name)}" for name in columns)
     sets = ", ".join(f"{quoted(name)} = COALESCE(h.{quoted(name)}, s.{quoted(name)})" for name in columns)
     of_stale = f"SELECT {k} AS _key, {found} FROM {history} WHERE {k} IN (SELECT id FROM {stale}) GROUP BY {k}"
     return f"UPDATE {stored} s SET {sets} FROM ({of_stale}) h WHERE s.id = h._key"

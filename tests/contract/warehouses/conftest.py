@@ -2,18 +2,24 @@
 
 import itertools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
+from tests.postgres import PostgresServer, postgres_server
 from tifo.kernel.ids import Position
 from tifo.warehouses.duckdb import DuckdbWarehouse
 from tifo.warehouses.messages import convert
 from tifo.warehouses.ports import Load, Warehouse
+from tifo.warehouses.postgres import PostgresWarehouse
 
-OPEN: dict[str, Callable[[str], Warehouse]] = {"duckdb": lambda place: DuckdbWarehouse(Path(place))}
+OPEN: dict[str, Callable[[str], Warehouse]] = {
+    "duckdb": lambda place: DuckdbWarehouse(Path(place)),
+    "postgres": PostgresWarehouse,
+}
 
 
 @pytest.fixture(params=sorted(OPEN))
@@ -21,10 +27,25 @@ def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    with postgres_server() as server:
+        yield server
+
+
 @pytest.fixture
-def place(kind: str, tmp_path: Path) -> str:
-    """A warehouse's address."""
-    return str(tmp_path / f"warehouse.{kind}")
+def new_place(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[], str]:
+    """Addresses of warehouses that do not exist yet."""
+    if kind == "postgres":
+        server: PostgresServer = request.getfixturevalue("postgres")
+        return server.new_database
+    numbers = itertools.count()
+    return lambda: str(tmp_path / f"warehouse{next(numbers)}.{kind}")
+
+
+@pytest.fixture
+def place(new_place: Callable[[], str]) -> str:
+    return new_place()
 
 
 @pytest.fixture
@@ -33,10 +54,33 @@ def warehouse(kind: str, place: str) -> Warehouse:
 
 
 @pytest.fixture
-def fresh_warehouse(kind: str, place: str) -> Callable[[], Warehouse]:
-    """For tests that need several: each call gives an empty one."""
-    numbers = itertools.count()
-    return lambda: OPEN[kind](f"{place}{next(numbers)}")
+def fresh_warehouse(kind: str, place: str, request: pytest.FixtureRequest) -> Callable[[], Warehouse]:
+    """For tests that need several: each call gives an empty one (what the one before held is gone)."""
+
+    def fresh() -> Warehouse:
+        if kind == "postgres":
+            server: PostgresServer = request.getfixturevalue("postgres")
+            server.run("DROP SCHEMA IF EXISTS one, _tifo CASCADE", place)
+        else:
+            Path(place).unlink(missing_ok=True)
+        return OPEN[kind](place)
+
+    return fresh
+
+
+@pytest.fixture
+def run_sql(kind: str, place: str, request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """What somebody else does in the warehouse."""
+
+    def run(sql: str) -> None:
+        if kind == "postgres":
+            server: PostgresServer = request.getfixturevalue("postgres")
+            server.run(sql, place)
+        else:
+            with duckdb.connect(place) as connection:
+                connection.execute(sql)
+
+    return run
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from tifo.kernel.errors import TooLarge
+from tifo.kernel.json import JsonObject
 from tifo.warehouses.columns import MAX_CELLS, MAX_COLUMNS, flatten, typed
 from tifo.warehouses.naming import property_naming
 from tifo.warehouses.ports import ColumnType
@@ -104,7 +105,7 @@ def test_nesting_far_beyond_the_interpreters_recursion_is_flattened() -> None:
 
 def test_of_too_many_columns_the_fullest_stay_and_the_others_values_are_handed_back() -> None:
     excess: list[tuple[str, int, Any]] = []
-    odd = [{f"odd_{n}": n, "common": n} for n in range(MAX_COLUMNS)]
+    odd: list[JsonObject] = [{f"odd_{n}": n, "common": n} for n in range(MAX_COLUMNS)]
     columns = flatten([*odd, {"late": None}], names, lambda *what: excess.append(what))
     assert len(columns) == MAX_COLUMNS
     assert columns["common"].values.to_pylist() == [*range(MAX_COLUMNS), None]

@@ -1,0 +1,88 @@
+"""A real PostgreSQL for tests: one server, made anew, with a database for whoever asks for one."""
+
+import itertools
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+_STARTS_WITHIN_S = 30.0
+_QUICK = ("fsync=off", "max_connections=60", "listen_addresses=127.0.0.1")
+"""Tests kill us, never the machine."""
+
+
+class PostgresServer:
+    def __init__(self, folder: Path, user: str | None) -> None:
+        self._folder = folder
+        self._user = user
+        self._numbers = itertools.count()
+        self._process: subprocess.Popen[bytes] | None = None
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
+
+    def url(self, database: str = "postgres", user: str = "postgres") -> str:
+        return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
+
+    def new_database(self) -> str:
+        """Its address."""
+        name = f"db{next(self._numbers)}_{os.getpid()}"
+        self.run(f"CREATE DATABASE {name}")
+        return self.url(name)
+
+    def run(self, sql: str, url: str | None = None) -> str:
+        """What psql prints, a row a line."""
+        command = ["psql", "-X", "-At", "-v", "ON_ERROR_STOP=1", "-d", url or self.url(), "-c", sql]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    def start(self) -> None:
+        settings = [word for setting in _QUICK for word in ("-c", setting)]
+        command = ["postgres", "-D", "data", "-p", str(self.port), "-k", str(self._folder), *settings]
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, cwd=self._folder, user=self._user, stdout=log, stderr=log)
+        deadline = time.monotonic() + _STARTS_WITHIN_S
+        while time.monotonic() < deadline and self._process.poll() is None:
+            try:
+                self.run("SELECT 1")
+            except subprocess.CalledProcessError:
+                time.sleep(0.05)
+            else:
+                return
+        raise RuntimeError(f"PostgreSQL did not start:\n{(self._folder / 'log').read_text()}")
+
+    def stop(self) -> None:
+        """At once; who is connected is cut off."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait(30)
+            self._process = None
+
+
+@contextmanager
+def postgres_server() -> Iterator[PostgresServer]:
+    """Skips the test where there is no PostgreSQL; in CI there must be one."""
+    if not all(map(shutil.which, ("initdb", "postgres", "psql"))):
+        if os.environ.get("CI"):
+            pytest.fail("There is no PostgreSQL here: put initdb, postgres and psql on the PATH.")
+        pytest.skip("needs initdb, postgres and psql on the PATH")
+    user = "postgres" if os.geteuid() == 0 else None  # the server refuses to run as root
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        folder = Path(name)
+        if user is not None:
+            shutil.chown(folder, user)
+        arguments = ["initdb", "-D", "data", "-U", "postgres", "--auth=trust", "-N", "-E", "UTF8", "--locale=C"]
+        subprocess.run(arguments, cwd=folder, user=user, check=True, stdout=subprocess.DEVNULL)
+        server = PostgresServer(folder, user)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
