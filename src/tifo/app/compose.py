@@ -13,8 +13,12 @@ from tifo.store.catalog import SqlCatalog
 from tifo.store.database import Database, open_sqlite
 from tifo.store.facts import SqlFactFeed
 from tifo.store.sqlite_log import SqliteEventLog
+from tifo.store.warehouses import SqlWarehouses
 from tifo.store.webhooks_in import SqlWebhookInbox
 from tifo.warehouses.duckdb import DuckdbWarehouse
+from tifo.warehouses.ports import Warehouse
+from tifo.warehouses.postgres import PostgresWarehouse
+from tifo.workspace.warehouses import ConnectedWarehouse
 
 
 def open_state(settings: Settings) -> Database:
@@ -44,6 +48,15 @@ def open_log_reader(settings: Settings) -> SqliteEventLog:
 
 def open_warehouse(settings: Settings) -> DuckdbWarehouse:
     return DuckdbWarehouse(settings.warehouse)
+
+
+def warehouses_of(database: Database) -> SqlWarehouses:
+    return SqlWarehouses(database, system_clock)
+
+
+def open_connected(connected: ConnectedWarehouse) -> Warehouse:
+    """Nothing is connected to before it is used."""
+    return PostgresWarehouse(connected.url)
 
 
 def outside_session(settings: Settings) -> aiohttp.ClientSession:

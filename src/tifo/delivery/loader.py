@@ -26,6 +26,7 @@ from tifo.kernel.names import snake_case
 from tifo.warehouses.messages import MAX_TABLES
 from tifo.warehouses.ports import Loaded, Warehouse
 from tifo.workspace.model import Source
+from tifo.workspace.warehouses import BUILT_IN, Sync, SyncStatus
 
 FLUSH_BYTES = 64 << 20
 MISSING_S = 5.0
@@ -43,6 +44,7 @@ _FAILURES = Counter("tifo_loader_failures", "Loads that failed and are tried aga
 _LAG = Gauge(
     "tifo_loader_lag_seconds",
     "How long events have been waiting in the log; 0 where none waits",
+    ["warehouse"],
     multiprocess_mode="livemostrecent",
 )
 _LATENCY = Histogram(
@@ -81,6 +83,9 @@ class Loader:
         sources: Callable[[], Sequence[Source]],
         clock: Clock = system_clock,
         *,
+        name: str = BUILT_IN,
+        takes: Callable[[SourceId], bool] = lambda _: True,
+        on_syncs: Callable[[Sequence[Sync]], None] = lambda _: None,
         flush_s: float = 2.0,
         flush_events: int = 50_000,
         poll_s: float = 0.1,
@@ -92,6 +97,9 @@ class Loader:
         self._warehouse = warehouse
         self._sources = sources
         self._clock = clock
+        self._name = name
+        self._takes = takes
+        self._on_syncs = on_syncs
         self._flush_s = flush_s
         self._flush_events = flush_events
         self._poll_s = poll_s
@@ -103,6 +111,8 @@ class Loader:
         self._read_to = Position(0)
         self._waiting_since: float | None = None
         self._failures = 0
+        self._last_failure = ""
+        self._started_at = clock()
         self._retry_at = 0.0
 
     def run(self, stop: threading.Event) -> None:
@@ -130,6 +140,7 @@ class Loader:
         Raises `Transient` or `Conflict` where the warehouse cannot take them now; what was not committed is read again.
         """
         end = self._log.end()
+        self._started_at = self._clock()
         try:
             cursors = self._restored(end)
             pieces = self._read(list(cursors.values()), end)
@@ -138,7 +149,7 @@ class Loader:
         except BaseException:
             self._cursors = None  # whether the warehouse has committed is unknown: ask it
             raise
-        self._failures = 0
+        self._failures, self._last_failure = 0, ""
         self._note_read(cursors, end)
         return sum(piece.events for piece in pieces)
 
@@ -165,9 +176,27 @@ class Loader:
         wait_s = backoff_s(self._failures, least_s, random.random())  # noqa: S311 (no secret)
         self._retry_at = self._monotonic() + wait_s
         _log.warning(
-            "loader.failed", error=error.message, code=error.code, attempt=self._failures, wait_s=round(wait_s, 2)
+            "loader.failed",
+            warehouse=self._name,
+            error=error.message,
+            code=error.code,
+            attempt=self._failures,
+            wait_s=round(wait_s, 2),
         )
+        if error.message != self._last_failure:  # the same one again is told by the attempts alone
+            self._last_failure = error.message
+            self._tell([self._failed_sync(error.message)])
         return wait_s
+
+    def _failed_sync(self, message: str) -> Sync:
+        return Sync(self._name, None, SyncStatus.FAILURE, self._started_at, self._clock(), error=message)
+
+    def _tell(self, syncs: Sequence[Sync]) -> None:
+        """The history is for people: a load does not wait for it."""
+        try:
+            self._on_syncs(syncs)
+        except Transient as error:
+            _log.warning("loader.history_not_kept", warehouse=self._name, error=error.message)
 
     def _waiting(self, now: float) -> Waiting:
         events = max(0, self._log.end() - self._read_to)
@@ -176,7 +205,7 @@ class Loader:
         elif self._waiting_since is None:
             self._waiting_since = now
         seconds = 0.0 if self._waiting_since is None else now - self._waiting_since
-        _LAG.set(seconds)
+        _LAG.labels(self._name).set(seconds)
         return Waiting(events, seconds)
 
     def _note_read(self, cursors: dict[SourceId, Cursor], end: Position) -> None:
@@ -198,6 +227,7 @@ class Loader:
                     self._warehouse.table_names(cursor.schema),
                 )
                 for name, cursor in stored.items()
+                if self._takes(SourceId(name))
             }
         for source_id, schema in self._schemas(self._cursors).items():
             if source_id not in self._cursors:
@@ -208,9 +238,10 @@ class Loader:
         return self._cursors
 
     def _schemas(self, known: dict[SourceId, Cursor]) -> dict[SourceId, str]:
-        schemas = {source.id: source.schema for source in self._sources()}
+        schemas = {source.id: source.schema for source in self._sources() if self._takes(source.id)}
         now = self._monotonic()
         sent = {count.source_id for count in self._log.ingest_counts() if count.code == "received"}
+        sent = {source_id for source_id in sent if self._takes(source_id)}
         self._missing = {
             source_id: self._missing.get(source_id, now) for source_id in sent - schemas.keys() - known.keys()
         }
@@ -291,9 +322,24 @@ class Loader:
             _DISCARDS.inc(result.discarded)
             for notice in result.notices:
                 _log.info("loader.schema_changed", schema=piece.cursor.schema, notice=notice)
+        self._tell([self._sync(piece, result) for piece, result in zip(pieces, loaded, strict=True) if piece.events])
         received = [block.received_at for piece in pieces for block in piece.blocks]
         if received:
             _LATENCY.observe((self._clock() - min(received)).total_seconds())
+
+    def _sync(self, piece: Piece, loaded: Loaded) -> Sync:
+        return Sync(
+            self._name,
+            piece.cursor.source_id,
+            SyncStatus.SUCCESS,
+            self._started_at,
+            self._clock(),
+            piece.events,
+            loaded.rows,
+            loaded.duplicates,
+            loaded.discarded,
+            loaded.notices,
+        )
 
 
 def _start(name: str, position: Position, end: Position) -> Position:

@@ -238,3 +238,31 @@ connections = Table(
     Column("write_key", String, nullable=False),
     Column("endpoint", String),
 )
+
+warehouses = Table(
+    "warehouses",
+    METADATA,
+    Column("name", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("url", String, nullable=False),
+    Column("sources", Text),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+warehouse_syncs = Table(
+    "warehouse_syncs",
+    METADATA,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("warehouse", String, nullable=False),
+    Column("source_id", String),
+    Column("status", String, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger, nullable=False),
+    Column("events", BigInteger, nullable=False),
+    Column("rows", Text, nullable=False),
+    Column("duplicates", BigInteger, nullable=False),
+    Column("discarded", BigInteger, nullable=False),
+    Column("notices", Text, nullable=False),
+    Column("error", Text),
+    Index("warehouse_syncs_by_warehouse", "warehouse", "number"),
+)

@@ -29,7 +29,7 @@ _TYPES = {
 }
 _OUR_TYPES = {name: column_type for column_type, name in _TYPES.items()} | {"character varying": ColumnType.VARCHAR}
 _TIMESTAMP_TEXT = """to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
-_COLUMNS_OF = """
+COLUMNS_OF = """
 SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
 WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped
@@ -135,7 +135,7 @@ class PostgresSchema:
 
     def _columns(self) -> dict[str, dict[str, str]]:
         tables: dict[str, dict[str, str]] = {}
-        for table, column, data_type in self._rows(_COLUMNS_OF, self._name):
+        for table, column, data_type in self._rows(COLUMNS_OF, self._name):
             tables.setdefault(table, {})[column] = data_type
         return tables
 

@@ -33,7 +33,16 @@ from tifo.warehouses.columns import EXACT
 from tifo.warehouses.ports import ColumnType, Cursor, Discard, Latest, Load, Loaded, Table
 from tifo.warehouses.rows import Inserted, as_rows, stamped, without
 from tifo.warehouses.schema import Existing, discards_of, evolve, fit
-from tifo.warehouses.sql import SINCE, insert_latest, quoted, rework_latest, stale_ids, update_latest
+from tifo.warehouses.sql import (
+    SINCE,
+    deletions,
+    insert_latest,
+    never_loaded,
+    quoted,
+    rework_latest,
+    stale_ids,
+    update_latest,
+)
 
 _TYPES = {
     ColumnType.TIMESTAMP: "TIMESTAMP WITH TIME ZONE",
@@ -90,6 +99,19 @@ class DuckdbWarehouse:
             return frozenset()
         with self._opened(read_only=True) as connection, _errors_translated():
             return frozenset(name for (name,) in connection.execute(_TABLES_OF, [schema]).fetchall())
+
+    def rewind(self, connection: str, received_after: datetime | None) -> None:
+        if not self._path.exists():
+            raise never_loaded(connection)
+        with self._opened(read_only=False) as opened, _errors_translated(), _transaction(opened):
+            cursor = _positions(opened).get(connection)
+            if cursor is None:
+                raise never_loaded(connection)
+            found = opened.execute(_COLUMNS_OF, [cursor.schema]).fetchall()
+            tables = {table for table, column, _ in found if column == "received_at"}
+            for statement in deletions(cursor.schema, tables, received_after):
+                opened.execute(statement)
+            opened.execute("UPDATE _tifo.positions SET position = 0 WHERE connection = ?", [connection])
 
     def query(self, sql: str, *, wait_s: float = 10.0) -> list[JsonObject]:
         with self._opened_to_read(wait_s) as connection:

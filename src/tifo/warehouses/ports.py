@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
@@ -129,6 +130,14 @@ class Warehouse(Protocol):
 
     def table_names(self, schema: str) -> frozenset[str]:
         """Of the schema's tables; empty before the first load."""
+
+    def rewind(self, connection: str, received_after: datetime | None) -> None:
+        """Let the connection be loaded anew from the log's start: take its position back to 0, and delete the rows and
+        discards that were received after the moment (None: all of them), in one transaction. `users` and `accounts`
+        stay: the rows that come bring them up to date.
+
+        Raises `NotFound` for a connection that was never loaded, `Transient` as `load` does.
+        """
 
     def query(self, sql: str, *, wait_s: float = 10.0) -> list[JsonObject]:
         """Rows as JSON-safe objects. Cannot change anything. Waits up to `wait_s` for a load to end.

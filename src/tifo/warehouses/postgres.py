@@ -28,9 +28,9 @@ from tifo.kernel.errors import Conflict, Rejected, TifoError, Transient
 from tifo.kernel.ids import Position
 from tifo.kernel.json import JsonObject
 from tifo.warehouses.answers import objects
-from tifo.warehouses.copying import Manner, PostgresSchema, cut_to_fit
+from tifo.warehouses.copying import COLUMNS_OF, Manner, PostgresSchema, cut_to_fit
 from tifo.warehouses.ports import Cursor, Load, Loaded
-from tifo.warehouses.sql import quoted
+from tifo.warehouses.sql import deletions, never_loaded, quoted
 
 _PARAMETERS = {
     "connect_timeout": "10",
@@ -99,6 +99,20 @@ class PostgresWarehouse:
         with _translated(), self._opened() as cursor:
             cursor.execute(_TABLES_OF, (schema,))
             return frozenset(name for (name,) in cursor.fetchall())
+
+    def rewind(self, connection: str, received_after: datetime | None) -> None:
+        with _translated(), self._opened() as cursor:
+            for statement in _SESSION:
+                cursor.execute(statement)
+            held = _positions(cursor).get(connection)
+            if held is None:
+                raise never_loaded(connection)
+            cursor.execute(COLUMNS_OF, (held.schema,))
+            tables = {table for table, column, _ in cursor.fetchall() if column == "received_at"}
+            for statement in deletions(held.schema, tables, received_after):
+                cursor.execute(statement)
+            cursor.execute("UPDATE _tifo.positions SET position = 0 WHERE connection = $1", (connection,))
+            cursor.connection.commit()
 
     def query(self, sql: str, *, wait_s: float = 10.0) -> list[JsonObject]:  # noqa: ARG002 (readers wait for nobody here)
         with _translated(invalid_sql=True), self._opened() as cursor:

@@ -1,11 +1,15 @@
 """SQL that DuckDB and PostgreSQL understand alike."""
 
 from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
 
+from tifo.kernel.errors import NotFound
 from tifo.warehouses.ports import LOADED_AT
 
 SINCE = "_since"
 """A column of the batch alone: `Latest.since`."""
+
+LATEST_TABLES = frozenset(("users", "accounts"))
 
 Value = Callable[[str], str]
 """The expression that reads a column of the batch, `b`."""
@@ -47,3 +51,13 @@ def rework_latest(
     sets = ", ".join(f"{quoted(name)} = COALESCE(h.{quoted(name)}, s.{quoted(name)})" for name in columns)
     of_stale = f"SELECT {k} AS _key, {found} FROM {history} WHERE {k} IN (SELECT id FROM {stale}) GROUP BY {k}"
     return f"UPDATE {stored} s SET {sets} FROM ({of_stale}) h WHERE s.id = h._key"
+
+
+def deletions(schema: str, tables: Collection[str], received_after: datetime | None) -> list[str]:
+    """What empties the tables of every message; the tables must have `received_at`."""
+    since = "" if received_after is None else f" WHERE received_at > '{received_after.isoformat()}'"
+    return [f"DELETE FROM {quoted(schema, name)}{since}" for name in sorted(tables) if name not in LATEST_TABLES]
+
+
+def never_loaded(connection: str) -> NotFound:
+    return NotFound(f"Nothing of {connection!r} was loaded into this warehouse yet.", field="source")

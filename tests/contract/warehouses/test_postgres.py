@@ -81,11 +81,12 @@ def test_a_column_type_that_someone_chose_is_kept_and_what_it_cannot_take_is_dis
         [load(1, ("b", {"price": 2.5, "club": "Ajax"}), ("c", {"price": 10**12, "club": "Vitesse"}))]
     )
     assert loaded.discarded == 2
-    assert warehouse.query("SELECT price, club FROM one.goal ORDER BY id") == [
+    expected = [
         {"price": 1, "club": "PSV"},
         {"price": 2.5, "club": "Ajax"},
         {"price": None, "club": None},
     ]
+    assert warehouse.query("SELECT price, club FROM one.goal ORDER BY id") == expected
     values = warehouse.query("SELECT value FROM one._discards ORDER BY column_name")
     assert values[0] == {"value": "Vitesse"}
 
@@ -116,7 +117,7 @@ def test_names_longer_than_the_servers_are_cut_and_stay_apart(warehouse: Postgre
     (table,) = warehouse.table_names("one") - {"tracks"}
     row = warehouse.query(f'SELECT * FROM one."{table}"')[0]
     assert len(table.encode()) <= 63
-    assert sorted(value for name, value in row.items() if name.startswith(("xxx", "жжж"))) == [1, 2, 3]
+    assert {value for name, value in row.items() if name.startswith(("xxx", "жжж"))} == {1, 2, 3}
 
 
 def test_a_password_is_not_shown_and_a_wrong_address_is_refused() -> None:

@@ -1,10 +1,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from tifo.kernel.errors import Conflict, Rejected
+from tifo.kernel.errors import Conflict, NotFound, Rejected
 from tifo.kernel.ids import Position
 from tifo.warehouses.ports import ColumnType, Cursor, Discard, Load, Table, Warehouse
 
@@ -196,3 +197,21 @@ def test_a_text_with_a_null_character_is_kept_exactly(warehouse: Warehouse, load
         assert kept == {"column_name": "s", "value": '"é\\u0000\'"', "message_id": "a"}
     else:
         assert rows[0] == {"s": "é\0'"}
+
+
+def test_a_connection_is_loaded_anew_and_what_the_log_no_longer_holds_stays(
+    warehouse: Warehouse, load: Loading, load_calls: Loading, ids: Ids
+) -> None:
+    with pytest.raises(NotFound):
+        warehouse.rewind("one", None)
+    new = {"type": "identify", "traits": {"club": "PSV"}, "receivedAt": "2026-11-24T11:00:00.000Z"}
+    warehouse.load([load(0, ("old", {}), discards=[Discard("goal", "x", "v", "why", "m", "2026-11-24T11:00:00Z")])])
+    warehouse.load([load_calls(1, ("new", new), ("other", new))])
+    warehouse.rewind("one", datetime(2026, 11, 24, 10, 30, tzinfo=UTC))
+    assert warehouse.positions()["one"] == Cursor("one", Position(0))
+    assert warehouse.tables("one") == {"tracks": 1, "goal": 1, "identifies": 0, "users": 1, "_discards": 0}
+    warehouse.load([load_calls(0, ("old", {"event": "Goal", "properties": {}}), ("new", new))])
+    assert ids(warehouse, "one.identifies") == ["new"]
+    assert ids(warehouse, "one.tracks") == ["old"]
+    warehouse.rewind("one", None)
+    assert warehouse.tables("one") == {"tracks": 0, "goal": 0, "identifies": 0, "users": 1, "_discards": 0}

@@ -14,6 +14,7 @@ from tifo.warehouses.columns import MAX_CELLS, MAX_COLUMNS
 from tifo.warehouses.duckdb import DuckdbWarehouse
 from tifo.warehouses.ports import Cursor, Load, Loaded
 from tifo.workspace.model import Source, SourceType
+from tifo.workspace.warehouses import Sync, SyncStatus
 
 NOW = datetime(2026, 11, 24, 10, 0, 1, tzinfo=UTC)
 Message = Callable[..., bytes]
@@ -274,3 +275,43 @@ def test_events_that_are_too_sparse_together_are_loaded_in_parts(
     discards = warehouse.query("SELECT count(*) AS n, min(reason) AS reason FROM one._discards")[0]
     assert int(str(discards["n"])) > size - MAX_COLUMNS
     assert "no room" in str(discards["reason"])
+
+
+def test_each_load_is_told_and_a_failure_once(
+    log: Any, warehouse: Warehouse, message: Message, monotonic: Time
+) -> None:
+    told: list[Sync] = []
+    loader = Loader(log, warehouse, lambda: [source("one")], lambda: NOW, on_syncs=told.extend, monotonic=monotonic)
+    log.add("one", message("a"), message("b"))
+    warehouse.failures = [Transient("away"), Transient("away")]
+    loader.step()
+    for _ in range(4):
+        monotonic.now += 20
+        loader.step()
+    assert [(sync.status, sync.error) for sync in told] == [(SyncStatus.FAILURE, "away"), (SyncStatus.SUCCESS, None)]
+    assert told[1].events == 2
+    assert told[1].rows == {"tracks": 2, "badge_rewarded": 2}
+    assert "table tracks made" in told[1].notices
+
+
+def test_a_history_that_cannot_be_kept_stops_no_load(log: Any, warehouse: Warehouse, message: Message) -> None:
+    def refuse(_: Sequence[Sync]) -> None:
+        raise Transient("state out of reach")
+
+    log.add("one", message("a"))
+    Loader(log, warehouse, lambda: [source("one")], on_syncs=refuse).flush()
+    assert warehouse.ids("one.tracks") == ["a"]
+
+
+def test_a_warehouse_gets_only_the_sources_that_it_is_connected_to(
+    log: Any, warehouse: Warehouse, sources: list[Source], message: Message, monotonic: Time
+) -> None:
+    loader = Loader(log, warehouse, lambda: sources, takes=lambda source_id: source_id == "two", monotonic=monotonic)
+    log.add("one", message("a"))
+    log.add("two", message("b"))
+    log.add("unknown", message("c"))
+    for _ in range(4):
+        loader.flush()
+        monotonic.now += MISSING_S
+    assert warehouse.positions().keys() == {"two"}
+    assert warehouse.ids("two.tracks") == ["b"]
