@@ -116,6 +116,6 @@ def _read_sync(row: Any) -> Sync:
         msgspec.json.decode(row.rows),
         row.duplicates,
         row.discarded,
-        msgspec.json.decode(row.notices),
+        tuple(msgspec.json.decode(row.notices)),
         row.error,
     )

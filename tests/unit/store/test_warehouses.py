@@ -46,7 +46,7 @@ def test_syncs_come_back_newest_first_and_old_ones_are_forgotten(
 ) -> None:
     monkeypatch.setattr(module, "KEPT_SYNCS", 2)
     done = Sync(
-        "one", SourceId("a"), SyncStatus.SUCCESS, NOW, NOW + timedelta(seconds=1), 3, {"tracks": 3}, 1, 2, ["made"]
+        "one", SourceId("a"), SyncStatus.SUCCESS, NOW, NOW + timedelta(seconds=1), 3, {"tracks": 3}, 1, 2, ("made",)
     )
     failed = Sync("one", None, SyncStatus.FAILURE, NOW, NOW, error="away")
     other = Sync("two", SourceId("a"), SyncStatus.SUCCESS, NOW, NOW)
