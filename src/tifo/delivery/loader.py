@@ -30,6 +30,8 @@ from tifo.workspace.warehouses import BUILT_IN, Sync, SyncStatus
 
 FLUSH_BYTES = 64 << 20
 MISSING_S = 5.0
+LOOK_S = 5.0
+"""How often an idle loader looks whether its positions were taken back."""
 
 _READ_EVENTS = 5_000
 _LEAST_EVENTS = 1_000
@@ -112,6 +114,7 @@ class Loader:
         self._waiting_since: float | None = None
         self._failures = 0
         self._last_failure = ""
+        self._looked_at = 0.0
         self._started_at = clock()
         self._retry_at = 0.0
 
@@ -127,7 +130,8 @@ class Loader:
         if now < self._retry_at:
             return self._retry_at - now
         if not should_flush(self._waiting(now), flush_s=self._flush_s, flush_events=self._flush_events):
-            return self._poll_s
+            if now - self._looked_at < LOOK_S or not self._is_rewound(now):
+                return self._poll_s
         try:
             self.flush()
         except (Transient, Conflict) as error:
@@ -168,6 +172,19 @@ class Loader:
             except (Transient, Conflict) as error:
                 self._failed(error)
                 time.sleep(_DRAIN_POLL_S)
+
+    def _is_rewound(self, now: float) -> bool:
+        """Whether somebody took a position back (`tifo warehouse resync`): then everything after it waits again."""
+        self._looked_at = now
+        try:
+            stored = self._warehouse.positions()
+        except Transient:  # nothing waits to be loaded: no need to tell
+            return False
+        cursors = self._cursors or {}
+        if all(cursor.committed <= stored[name].position for name, cursor in cursors.items() if name in stored):
+            return False
+        self._cursors = None
+        return True
 
     def _failed(self, error: Transient | Conflict) -> float:
         self._failures += 1

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tifo.delivery.loader import MISSING_S, Loader, Waiting, backoff_s, should_flush
+from tifo.delivery.loader import LOOK_S, MISSING_S, Loader, Waiting, backoff_s, should_flush
 from tifo.eventlog.ports import EventLog
 from tifo.kernel.errors import Rejected, Transient
 from tifo.kernel.ids import Position, SourceId
@@ -315,3 +315,14 @@ def test_a_warehouse_gets_only_the_sources_that_it_is_connected_to(
         monotonic.now += MISSING_S
     assert warehouse.positions().keys() == {"two"}
     assert warehouse.ids("two.tracks") == ["b"]
+
+
+def test_an_idle_loader_notices_that_its_position_was_taken_back(
+    loader: Loader, log: Any, warehouse: Warehouse, message: Message, monotonic: Time
+) -> None:
+    log.add("one", message("a"))
+    loader.flush()
+    warehouse.rewind("one", None)
+    monotonic.now += LOOK_S
+    loader.step()
+    assert warehouse.ids("one.tracks") == ["a"]
