@@ -129,9 +129,9 @@ class Loader:
         now = self._monotonic()
         if now < self._retry_at:
             return self._retry_at - now
-        if not should_flush(self._waiting(now), flush_s=self._flush_s, flush_events=self._flush_events):
-            if now - self._looked_at < LOOK_S or not self._is_rewound(now):
-                return self._poll_s
+        flushes = should_flush(self._waiting(now), flush_s=self._flush_s, flush_events=self._flush_events)
+        if not flushes and not self._is_rewound(now):
+            return self._poll_s
         try:
             self.flush()
         except (Transient, Conflict) as error:
@@ -175,6 +175,8 @@ class Loader:
 
     def _is_rewound(self, now: float) -> bool:
         """Whether somebody took a position back (`tifo warehouse resync`): then everything after it waits again."""
+        if now - self._looked_at < LOOK_S:
+            return False
         self._looked_at = now
         try:
             stored = self._warehouse.positions()
