@@ -18,6 +18,7 @@ from tifo.eventlog.ports import EventLog
 from tifo.kernel.ids import ClientId, FactId, Position
 from tifo.store.audit import fact_ids, facts_by_application, state_problems
 from tifo.store.database import Database
+from tifo.warehouses.naming import STANDARD_TABLES
 from tifo.warehouses.ports import Warehouse
 from tifo.workspace.model import Source
 
@@ -25,6 +26,7 @@ PATIENCE_S = 10.0
 _POLL_S = 0.25
 _READ_EVENTS = 10_000
 _SHOWN = 5
+_NOT_TRACKED = (STANDARD_TABLES - {"tracks"}) | {"_discards"}
 
 
 class _MessageId(msgspec.Struct, rename="camel"):
@@ -78,7 +80,7 @@ def _follow(
     database: Database, client_id: ClientId, source: Source, log: EventLog, warehouse: Warehouse
 ) -> tuple[int, int, list[str]]:
     """How many of the application's facts are in the log (or past it), and in the warehouse; and what is wrong."""
-    tables = [table for table in _tables(warehouse, source.schema) if table != "_discards"]
+    tables = [table for table in _tables(warehouse, source.schema) if table not in _NOT_TRACKED]
     after = warehouse.positions().get(source.id)
     logged = _logged(log, after.position if after else Position(0), source)
     events = rows = 0

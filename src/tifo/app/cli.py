@@ -16,6 +16,7 @@ from tifo.app.game_cli import game
 from tifo.app.lines import in_words
 from tifo.app.output import log_to_stderr, show, show_table, talk
 from tifo.app.settings import Settings, load_settings
+from tifo.app.warehouses_cli import warehouses
 from tifo.kernel.errors import Rejected, Transient
 
 OK, DIFFERENT, BAD_INPUT, TRY_LATER = 0, 1, 2, 75
@@ -28,7 +29,7 @@ applications = App(name="app", help="Applications of the engagement half.")
 sources = App(name="source", help="Sources of the pipeline.")
 delivery = App(name="delivery", help="What arrived, what did not, and why.")
 app_webhooks = App(name="webhook", help="Who gets the application's webhooks.")
-for group in (applications, sources, delivery, game):
+for group in (applications, sources, delivery, warehouses, game):
     app.command(group)
 applications.command(app_webhooks)
 applications.command(tokens.application_tokens)
@@ -47,6 +48,9 @@ def up(
     flush_s: float | None = None,
     flush_events: int | None = None,
     egress_allow: str | None = None,
+    log_retention_days: float | None = None,
+    log_waits_days: float | None = None,
+    max_event_tables: int | None = None,
     roles: Annotated[str, Parameter(help="Comma-separated: api, relay, loader. None named: all.")] = "",
 ) -> int:
     """Start Tifo: with several roles each in its own process, restarted when it dies."""
@@ -61,6 +65,9 @@ def up(
             "flush_s": flush_s,
             "flush_events": flush_events,
             "egress_allow": egress_allow,
+            "log_retention_days": log_retention_days,
+            "log_waits_days": log_waits_days,
+            "max_event_tables": max_event_tables,
         }
     )
     return commands.up(settings, [role for role in roles.split(",") if role])

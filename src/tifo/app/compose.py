@@ -21,9 +21,12 @@ if TYPE_CHECKING:
     from tifo.store.facts import SqlFactFeed
     from tifo.store.images import SqlImages
     from tifo.store.sqlite_log import SqliteEventLog
+    from tifo.store.warehouses import SqlWarehouses
     from tifo.store.webhooks_in import SqlWebhookInbox
     from tifo.store.webhooks_out import SqlWebhookOutbox
     from tifo.warehouses.duckdb import DuckdbWarehouse
+    from tifo.warehouses.ports import Warehouse
+    from tifo.workspace.warehouses import ConnectedWarehouse
 
 
 def open_state(settings: Settings) -> Database:
@@ -91,6 +94,19 @@ def open_warehouse(settings: Settings) -> "DuckdbWarehouse":
     from tifo.warehouses.duckdb import DuckdbWarehouse
 
     return DuckdbWarehouse(settings.warehouse)
+
+
+def warehouses_of(database: Database) -> "SqlWarehouses":
+    from tifo.store.warehouses import SqlWarehouses
+
+    return SqlWarehouses(database, system_clock)
+
+
+def open_connected(connected: "ConnectedWarehouse") -> "Warehouse":
+    """Nothing is connected to before it is used."""
+    from tifo.warehouses.postgres import PostgresWarehouse
+
+    return PostgresWarehouse(connected.url)
 
 
 def outside_session(settings: Settings) -> "aiohttp.ClientSession":

@@ -5,7 +5,7 @@ import contextlib
 import signal
 import sys
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
 import structlog
@@ -19,13 +19,14 @@ from tifo.app.metrics import metrics_page
 from tifo.app.settings import Settings
 from tifo.app.web import dispatch, serve, stop_on_signals, when_parent_ends
 from tifo.delivery.actions import SegmentActions, read_through
+from tifo.delivery.fleet import Fleet
 from tifo.delivery.loader import Loader
 from tifo.delivery.retention import loaded_through
-from tifo.eventlog.ports import Append, Appended
+from tifo.eventlog.ports import Append, Appended, EventLog
 from tifo.kernel.batching import GroupCommit
 from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import Transient
-from tifo.kernel.ids import uuid7
+from tifo.kernel.ids import Position, SourceId, uuid7
 from tifo.livelike.app import livelike_app
 from tifo.source.endpoint import open_session
 from tifo.source.inbox import Arrived
@@ -38,6 +39,9 @@ from tifo.store.database import Database
 from tifo.store.engine import SqlEngine
 from tifo.store.queries import SqlQueries
 from tifo.store.sqlite_log import SqliteEventLog
+from tifo.warehouses.ports import Warehouse
+from tifo.workspace.model import Source
+from tifo.workspace.warehouses import BUILT_IN, ConnectedWarehouse
 
 Role = Callable[[asyncio.Event], Awaitable[None]]
 """Runs until the event is set, then finishes what it was handed."""
@@ -131,13 +135,19 @@ async def _keep_log_short(settings: Settings, log: SqliteEventLog, database: Dat
     """
     warehouse, catalog = compose.open_warehouse(settings), compose.catalog_of(database)
     actions = compose.actions_of(database)
+    warehouses = compose.warehouses_of(database)
 
     def trim() -> int:
+        sources = catalog.sources()
         with contextlib.closing(compose.open_log_reader(settings)) as reader:
-            keep_after = loaded_through(reader, warehouse.positions(), catalog.sources())
-            keep_after = min(keep_after, read_through(reader, actions))
-        before = system_clock() - timedelta(days=settings.log_retention_days)
-        return log.trim(before=before, keep_after=keep_after)
+            built_in = loaded_through(reader, warehouse.positions(), sources)
+            others = [_loaded_through(reader, connected, sources) for connected in warehouses.connected()]
+            kept = min(built_in, read_through(reader, actions))
+        now = system_clock()
+        before = now - timedelta(days=settings.log_retention_days)
+        freed = log.trim(before=before, keep_after=min([kept, *others]))
+        waits = timedelta(days=max(settings.log_waits_days, settings.log_retention_days))
+        return freed + log.trim(before=now - waits, keep_after=kept)
 
     while True:
         await asyncio.sleep(_TRIM_EVERY_S)
@@ -148,6 +158,17 @@ async def _keep_log_short(settings: Settings, log: SqliteEventLog, database: Dat
         else:
             if freed:
                 _log.info("log trimmed", freed_bytes=freed)
+
+
+def _loaded_through(log: EventLog, connected: ConnectedWarehouse, sources: Sequence[Source]) -> Position:
+    """Of a warehouse that cannot be asked now, nothing is known to be loaded."""
+    try:
+        positions = compose.open_connected(connected).positions()
+    except Transient as error:
+        _log.info("log kept for a warehouse that is away", warehouse=connected.name, reason=error.message)
+        return Position(0)
+    cursors = {name: cursor for name, cursor in positions.items() if connected.takes(SourceId(name))}
+    return loaded_through(log, cursors, [source for source in sources if connected.takes(source.id)])
 
 
 async def keep_answers_few(
@@ -189,17 +210,33 @@ def _run_loader(settings: Settings, supervised: bool) -> int:
     if supervised:
         when_parent_ends(sys.stdin.fileno(), stop.set)
     database = compose.open_state(settings)
-    log = compose.open_log_reader(settings)
-    loader = Loader(
-        log,
-        compose.open_warehouse(settings),
+    connected = compose.warehouses_of(database).connected
+
+    def wanted() -> list[str]:
+        return [BUILT_IN, *(warehouse.name for warehouse in connected())]
+
+    Fleet(wanted, lambda name: _loader(settings, database, name)).run(stop)
+    return 0
+
+
+def _loader(settings: Settings, database: Database, name: str) -> Loader:
+    warehouses = compose.warehouses_of(database)
+    warehouse: Warehouse = compose.open_warehouse(settings)
+    takes: Callable[[SourceId], bool] = lambda _: True  # noqa: E731 (the built-in one takes all)
+    if name != BUILT_IN:
+        connected = next(each for each in warehouses.connected() if each.name == name)
+        warehouse, takes = compose.open_connected(connected), connected.takes
+    return Loader(
+        compose.open_log_reader(settings),
+        warehouse,
         compose.catalog_of(database).sources,
+        name=name,
+        takes=takes,
+        on_syncs=warehouses.record,
         flush_s=settings.flush_s,
         flush_events=settings.flush_events,
+        max_tables=settings.max_event_tables,
     )
-    loader.run(stop)
-    log.close()
-    return 0
 
 
 RUN: dict[str, Callable[[Settings, bool], int]] = {"relay": _run_relay, "api": _run_api, "loader": _run_loader}

@@ -23,11 +23,15 @@ from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import Conflict, Transient
 from tifo.kernel.ids import Position, SourceId
 from tifo.kernel.names import snake_case
+from tifo.warehouses.messages import MAX_TABLES
 from tifo.warehouses.ports import Loaded, Warehouse
 from tifo.workspace.model import Source
+from tifo.workspace.warehouses import BUILT_IN, Sync, SyncStatus
 
 FLUSH_BYTES = 64 << 20
 MISSING_S = 5.0
+LOOK_S = 5.0
+"""How often an idle loader looks whether its positions were taken back."""
 
 _READ_EVENTS = 5_000
 _LEAST_EVENTS = 1_000
@@ -42,6 +46,7 @@ _FAILURES = Counter("tifo_loader_failures", "Loads that failed and are tried aga
 _LAG = Gauge(
     "tifo_loader_lag_seconds",
     "How long events have been waiting in the log; 0 where none waits",
+    ["warehouse"],
     multiprocess_mode="livemostrecent",
 )
 _LATENCY = Histogram(
@@ -80,26 +85,37 @@ class Loader:
         sources: Callable[[], Sequence[Source]],
         clock: Clock = system_clock,
         *,
+        name: str = BUILT_IN,
+        takes: Callable[[SourceId], bool] = lambda _: True,
+        on_syncs: Callable[[Sequence[Sync]], None] = lambda _: None,
         flush_s: float = 2.0,
         flush_events: int = 50_000,
         poll_s: float = 0.1,
         drain_s: float = 8.0,
+        max_tables: int = MAX_TABLES,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._log = log
         self._warehouse = warehouse
         self._sources = sources
         self._clock = clock
+        self._name = name
+        self._takes = takes
+        self._on_syncs = on_syncs
         self._flush_s = flush_s
         self._flush_events = flush_events
         self._poll_s = poll_s
         self._drain_s = drain_s
+        self._max_tables = max_tables
         self._monotonic = monotonic
         self._cursors: dict[SourceId, Cursor] | None = None
         self._missing: dict[SourceId, float] = {}
         self._read_to = Position(0)
         self._waiting_since: float | None = None
         self._failures = 0
+        self._last_failure = ""
+        self._looked_at = 0.0
+        self._started_at = clock()
         self._retry_at = 0.0
 
     def run(self, stop: threading.Event) -> None:
@@ -113,7 +129,8 @@ class Loader:
         now = self._monotonic()
         if now < self._retry_at:
             return self._retry_at - now
-        if not should_flush(self._waiting(now), flush_s=self._flush_s, flush_events=self._flush_events):
+        flushes = should_flush(self._waiting(now), flush_s=self._flush_s, flush_events=self._flush_events)
+        if not flushes and not self._is_rewound(now):
             return self._poll_s
         try:
             self.flush()
@@ -127,6 +144,7 @@ class Loader:
         Raises `Transient` or `Conflict` where the warehouse cannot take them now; what was not committed is read again.
         """
         end = self._log.end()
+        self._started_at = self._clock()
         try:
             cursors = self._restored(end)
             pieces = self._read(list(cursors.values()), end)
@@ -135,7 +153,7 @@ class Loader:
         except BaseException:
             self._cursors = None  # whether the warehouse has committed is unknown: ask it
             raise
-        self._failures = 0
+        self._failures, self._last_failure = 0, ""
         self._note_read(cursors, end)
         return sum(piece.events for piece in pieces)
 
@@ -155,6 +173,21 @@ class Loader:
                 self._failed(error)
                 time.sleep(_DRAIN_POLL_S)
 
+    def _is_rewound(self, now: float) -> bool:
+        """Whether somebody took a position back (`tifo warehouse resync`): then everything after it waits again."""
+        if now - self._looked_at < LOOK_S:
+            return False
+        self._looked_at = now
+        try:
+            stored = self._warehouse.positions()
+        except Transient:  # nothing waits to be loaded: no need to tell
+            return False
+        cursors = self._cursors or {}
+        if all(cursor.committed <= stored[name].position for name, cursor in cursors.items() if name in stored):
+            return False
+        self._cursors = None
+        return True
+
     def _failed(self, error: Transient | Conflict) -> float:
         self._failures += 1
         _FAILURES.inc()
@@ -162,9 +195,27 @@ class Loader:
         wait_s = backoff_s(self._failures, least_s, random.random())  # noqa: S311 (no secret)
         self._retry_at = self._monotonic() + wait_s
         _log.warning(
-            "loader.failed", error=error.message, code=error.code, attempt=self._failures, wait_s=round(wait_s, 2)
+            "loader.failed",
+            warehouse=self._name,
+            error=error.message,
+            code=error.code,
+            attempt=self._failures,
+            wait_s=round(wait_s, 2),
         )
+        if error.message != self._last_failure:  # the same one again is told by the attempts alone
+            self._last_failure = error.message
+            self._tell([self._failed_sync(error.message)])
         return wait_s
+
+    def _failed_sync(self, message: str) -> Sync:
+        return Sync(self._name, None, SyncStatus.FAILURE, self._started_at, self._clock(), error=message)
+
+    def _tell(self, syncs: Sequence[Sync]) -> None:
+        """The history is for people: a load does not wait for it."""
+        try:
+            self._on_syncs(syncs)
+        except Transient as error:
+            _log.warning("loader.history_not_kept", warehouse=self._name, error=error.message)
 
     def _waiting(self, now: float) -> Waiting:
         events = max(0, self._log.end() - self._read_to)
@@ -173,7 +224,7 @@ class Loader:
         elif self._waiting_since is None:
             self._waiting_since = now
         seconds = 0.0 if self._waiting_since is None else now - self._waiting_since
-        _LAG.set(seconds)
+        _LAG.labels(self._name).set(seconds)
         return Waiting(events, seconds)
 
     def _note_read(self, cursors: dict[SourceId, Cursor], end: Position) -> None:
@@ -188,20 +239,28 @@ class Loader:
             stored = self._warehouse.positions()
             self._cursors = {
                 SourceId(name): Cursor(
-                    SourceId(name), cursor.schema, cursor.position, _start(name, cursor.position, end)
+                    SourceId(name),
+                    cursor.schema,
+                    cursor.position,
+                    _start(name, cursor.position, end),
+                    self._warehouse.table_names(cursor.schema),
                 )
                 for name, cursor in stored.items()
+                if self._takes(SourceId(name))
             }
         for source_id, schema in self._schemas(self._cursors).items():
             if source_id not in self._cursors:
                 self._cursors[source_id] = Cursor(source_id, schema, Position(0), Position(0))
-            self._cursors[source_id].schema = schema
+            cursor = self._cursors[source_id]
+            if cursor.schema != schema:
+                cursor.schema, cursor.tables = schema, self._warehouse.table_names(schema)
         return self._cursors
 
     def _schemas(self, known: dict[SourceId, Cursor]) -> dict[SourceId, str]:
-        schemas = {source.id: source.schema for source in self._sources()}
+        schemas = {source.id: source.schema for source in self._sources() if self._takes(source.id)}
         now = self._monotonic()
         sent = {count.source_id for count in self._log.ingest_counts() if count.code == "received"}
+        sent = {source_id for source_id in sent if self._takes(source_id)}
         self._missing = {
             source_id: self._missing.get(source_id, now) for source_id in sent - schemas.keys() - known.keys()
         }
@@ -242,7 +301,7 @@ class Loader:
     def _load(self, pieces: Sequence[Piece]) -> None:
         """All pieces in one transaction; where what they hold is refused, apart, until the culprit is alone."""
         try:
-            loaded = self._warehouse.load([as_load(piece) for piece in pieces])
+            loaded = self._warehouse.load([as_load(piece, self._max_tables) for piece in pieces])
         except (Transient, Conflict):
             raise
         except Exception as error:  # noqa: BLE001 (no message may stop the others, whatever it breaks)
@@ -275,15 +334,31 @@ class Loader:
     def _committed(self, pieces: Sequence[Piece], loaded: Sequence[Loaded]) -> None:
         for piece, result in zip(pieces, loaded, strict=True):
             piece.cursor.committed = piece.position
+            piece.cursor.tables |= result.rows.keys()
             _EVENTS.inc(piece.events)
             _ROWS.inc(sum(result.rows.values()))
             _DUPLICATES.inc(result.duplicates)
             _DISCARDS.inc(result.discarded)
             for notice in result.notices:
                 _log.info("loader.schema_changed", schema=piece.cursor.schema, notice=notice)
+        self._tell([self._sync(piece, result) for piece, result in zip(pieces, loaded, strict=True) if piece.events])
         received = [block.received_at for piece in pieces for block in piece.blocks]
         if received:
             _LATENCY.observe((self._clock() - min(received)).total_seconds())
+
+    def _sync(self, piece: Piece, loaded: Loaded) -> Sync:
+        return Sync(
+            self._name,
+            piece.cursor.source_id,
+            SyncStatus.SUCCESS,
+            self._started_at,
+            self._clock(),
+            piece.events,
+            loaded.rows,
+            loaded.duplicates,
+            loaded.discarded,
+            loaded.notices,
+        )
 
 
 def _start(name: str, position: Position, end: Position) -> Position:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from tifo.eventlog.ports import Block
 from tifo.kernel.clock import to_iso
 from tifo.kernel.ids import Position, SourceId
-from tifo.warehouses.messages import convert, set_aside
+from tifo.warehouses.messages import MAX_TABLES, convert, set_aside
 from tifo.warehouses.ports import Discard, Load, Table
 
 
@@ -21,6 +21,8 @@ class Cursor:
     """What the warehouse holds."""
     read: Position
     """What the loader has read: ahead of `committed` during a load, and where only other sources' events follow."""
+    tables: frozenset[str] = frozenset()
+    """What the schema has: these go on getting rows when a source sends more names than there is room for."""
 
 
 class Piece(NamedTuple):
@@ -34,9 +36,9 @@ class Piece(NamedTuple):
         return sum(block.size for block in self.blocks)
 
 
-def as_load(piece: Piece) -> Load:
+def as_load(piece: Piece, max_tables: int = MAX_TABLES) -> Load:
     """The events as rows. Without events the load only moves the cursor."""
-    converted = convert(b"".join(block.bodies for block in piece.blocks))
+    converted = convert(b"".join(block.bodies for block in piece.blocks), piece.cursor.tables, max_tables)
     return _load(piece, converted.tables, converted.discards)
 
 

@@ -362,3 +362,31 @@ writers = Table(
     Column("at", BigInteger, nullable=False),
 )
 """The last batch that each engine has committed: so it learns what became of a commit whose answer was lost."""
+
+warehouses = Table(
+    "warehouses",
+    METADATA,
+    Column("name", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("url", String, nullable=False),
+    Column("sources", Text),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+warehouse_syncs = Table(
+    "warehouse_syncs",
+    METADATA,
+    Column("number", POSITION, primary_key=True, autoincrement=True),
+    Column("warehouse", String, nullable=False),
+    Column("source_id", String),
+    Column("status", String, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger, nullable=False),
+    Column("events", BigInteger, nullable=False),
+    Column("rows", Text, nullable=False),
+    Column("duplicates", BigInteger, nullable=False),
+    Column("discarded", BigInteger, nullable=False),
+    Column("notices", Text, nullable=False),
+    Column("error", Text),
+    Index("warehouse_syncs_by_warehouse", "warehouse", "number"),
+)

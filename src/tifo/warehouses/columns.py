@@ -16,7 +16,7 @@ A date-time with another offset stays text: a timestamp would forget the offset.
 Speed: objects with the same keys are turned into columns together, so the work for a single value is done in C.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import NoneType
 from typing import Any
 
@@ -24,11 +24,18 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tifo.kernel.errors import TooLarge
 from tifo.kernel.json import JsonObject
 from tifo.warehouses.naming import Naming, Path
 from tifo.warehouses.ports import Column, ColumnType
 
 TIMESTAMP = pa.timestamp("us", "UTC")
+MAX_COLUMNS = 1_500
+"""Of one table, in one batch as in the warehouse."""
+MAX_CELLS = 10_000_000
+"""Columns times objects: what a sparse batch may take of the memory."""
+Excess = Callable[[str, int, Any], None]
+"""Takes a column, an object's number and the value for which there is no room."""
 EXACT = 2**53
 """Every integer up to here is exact as a double."""
 
@@ -37,16 +44,37 @@ _DATE_TIME_LENGTHS = range(20, 33)
 
 _Leaves = tuple[tuple[Path, ...], list[int], list[tuple[Any, ...]]]
 """Leaves of objects of one shape: their paths, the objects' numbers, the values of each path."""
+_Pieces = dict[str, list[tuple[list[int], tuple[Any, ...]]]]
+"""By column: objects' numbers, and their values."""
 
 
-def flatten(objects: Sequence[JsonObject], names: Naming) -> dict[str, Column]:
-    """The columns of these objects; each has one value (or null) for each object."""
-    pieces: dict[str, list[tuple[list[int], tuple[Any, ...]]]] = {}
+def flatten(objects: Sequence[JsonObject], names: Naming, excess: Excess, most: int = MAX_COLUMNS) -> dict[str, Column]:
+    """The columns of these objects; each has one value (or null) for each object.
+
+    At most so many: those with the most values, of equals the earlier ones. The values of the others, null aside,
+    go to `excess`. Raises `TooLarge` for more than `MAX_CELLS`: half of the objects may do.
+    """
+    pieces: _Pieces = {}
     for paths, numbers, leaves in _by_shape(objects):
         for name, values in zip(names(paths), leaves, strict=True):
             pieces.setdefault(name, []).append((numbers, values))
+    if min(len(pieces), most) * len(objects) > MAX_CELLS:
+        raise TooLarge(f"{len(objects):,} objects have {len(pieces):,} different columns")
+    if len(pieces) > most:
+        pieces = _fullest(pieces, excess, most)
     columns = ((name, typed(_dense(parts, len(objects)))) for name, parts in pieces.items())
     return {name: column for name, column in columns if column is not None}
+
+
+def _fullest(pieces: _Pieces, excess: Excess, most: int) -> _Pieces:
+    ranked = sorted(pieces, key=lambda name: -sum(len(numbers) for numbers, _ in pieces[name]))
+    for name in ranked[most:]:
+        for numbers, values in pieces[name]:
+            for number, value in zip(numbers, values, strict=True):
+                if value is not None:
+                    excess(name, number, value)
+    kept = set(ranked[:most])
+    return {name: parts for name, parts in pieces.items() if name in kept}
 
 
 def typed(values: Sequence[Any]) -> Column | None:

@@ -12,16 +12,12 @@ Tables have no primary key; ids are looked up before a plain insert. Measured, 5
 Beside the sources' schemas there is `_tifo`: `positions` (one row a connection) and `loads` (the history of a month).
 """
 
-import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from datetime import time as time_of_day
-from decimal import Decimal
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import msgspec
@@ -31,10 +27,22 @@ import pyarrow.compute as pc
 from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import Conflict, NotFound, Rejected, Transient
 from tifo.kernel.ids import Position
-from tifo.kernel.json import JsonObject, JsonValue
+from tifo.kernel.json import JsonObject
+from tifo.warehouses.answers import objects
 from tifo.warehouses.columns import EXACT
-from tifo.warehouses.ports import LOADED_AT, ColumnType, Cursor, Discard, Load, Loaded, Table
+from tifo.warehouses.ports import ColumnType, Cursor, Discard, Latest, Load, Loaded, Table
+from tifo.warehouses.rows import Inserted, as_rows, stamped, without
 from tifo.warehouses.schema import Existing, discards_of, evolve, fit
+from tifo.warehouses.sql import (
+    SINCE,
+    deletions,
+    insert_latest,
+    never_loaded,
+    quoted,
+    rework_latest,
+    stale_ids,
+    update_latest,
+)
 
 _TYPES = {
     ColumnType.TIMESTAMP: "TIMESTAMP WITH TIME ZONE",
@@ -86,6 +94,25 @@ class DuckdbWarehouse:
             known = _positions(connection)
             return [self._load(connection, load, known) for load in loads]
 
+    def table_names(self, schema: str) -> frozenset[str]:
+        if not self._path.exists():
+            return frozenset()
+        with self._opened(read_only=True) as connection, _errors_translated():
+            return frozenset(name for (name,) in connection.execute(_TABLES_OF, [schema]).fetchall())
+
+    def rewind(self, connection: str, received_after: datetime | None) -> None:
+        if not self._path.exists():
+            raise never_loaded(connection)
+        with self._opened(read_only=False) as opened, _errors_translated(), _transaction(opened):
+            cursor = _positions(opened).get(connection)
+            if cursor is None:
+                raise never_loaded(connection)
+            found = opened.execute(_COLUMNS_OF, [cursor.schema]).fetchall()
+            tables = {table for table, column, _ in found if column == "received_at"}
+            for statement in deletions(cursor.schema, tables, received_after):
+                opened.execute(statement)
+            opened.execute("UPDATE _tifo.positions SET position = 0 WHERE connection = ?", [connection])
+
     def query(self, sql: str, *, wait_s: float = 10.0) -> list[JsonObject]:
         with self._opened_to_read(wait_s) as connection:
             try:
@@ -95,14 +122,14 @@ class DuckdbWarehouse:
                 raise Transient(f"The warehouse could not answer: {error}") from error
             except duckdb.Error as error:
                 raise Rejected(str(error), code="invalid_sql") from error
-        return [] if rows is None else _objects(rows)
+        return [] if rows is None else objects(rows)
 
     def tables(self, schema: str, *, wait_s: float = 10.0) -> dict[str, int]:
         if not self._path.exists():
             return {}
         with self._opened_to_read(wait_s) as connection, _errors_translated():
             names = [name for (name,) in connection.execute(_TABLES_OF, [schema]).fetchall()]
-            return {name: _count(connection, f"SELECT count(*) FROM {_quoted(schema, name)}") for name in names}
+            return {name: _count(connection, f"SELECT count(*) FROM {quoted(schema, name)}") for name in names}
 
     def _load(self, connection: duckdb.DuckDBPyConnection, load: Load, known: Mapping[str, Cursor]) -> Loaded:
         stored = known[load.connection].position if load.connection in known else Position(0)
@@ -169,12 +196,6 @@ SET schema_name = excluded.schema_name, position = excluded.position, updated_at
 """
 
 
-@dataclass
-class _Insert:
-    rows: int
-    duplicates: int
-
-
 class _Schema:
     """One source's schema, within the load's transaction."""
 
@@ -186,10 +207,10 @@ class _Schema:
 
     def take(self, load: Load, now: datetime) -> Loaded:
         if load.tables or load.discards:
-            self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {_quoted(self._name)}")
+            self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(self._name)}")
         tables = self._columns() if load.tables else {}
         inserts = {
-            name: self._insert(name, _stamped(table, now), tables.get(name, {})) for name, table in load.tables.items()
+            name: self._insert(name, stamped(table, now), tables.get(name, {})) for name, table in load.tables.items()
         }
         discards = [*load.discards, *self._discards]
         if discards:
@@ -204,21 +225,56 @@ class _Schema:
             tables.setdefault(table, {})[column] = data_type
         return tables
 
-    def _insert(self, name: str, table: Table, stored: Mapping[str, str]) -> _Insert:
-        existing = {column: _OUR_TYPES.get(data_type) for column, data_type in stored.items()}
-        new = _without(table.rows, self._duplicates(name, table.rows) if stored else frozenset())
+    def _insert(self, name: str, table: Table, stored: Mapping[str, str]) -> Inserted:
+        if table.latest is not None:
+            return self._merge(name, table, table.latest, stored)
+        new = without(table.rows, self._duplicates(name, table.rows) if stored else frozenset())
         if not len(new):
-            return _Insert(0, len(table.rows))
+            return Inserted(0, len(table.rows))
         fresh = Table(table.types, new)
-        columns = self._evolve(name, fresh, existing)
-        foreign = {column: stored[column] for column in table.types if columns.get(column, _MISSING) is None}
-        self._append(name, fit(fresh, columns), foreign)
-        return _Insert(len(new), len(table.rows) - len(new))
+        columns, foreign = self._made_fit(name, fresh, stored)
+        self._append(name, fresh, fit(fresh, columns), foreign)
+        return Inserted(len(new), len(table.rows) - len(new))
+
+    def _made_fit(self, name: str, table: Table, stored: Mapping[str, str]) -> tuple[Existing, dict[str, str]]:
+        """The columns after the evolution; and of those that the rows fill, the ones of a foreign type."""
+        existing = {column: _OUR_TYPES.get(data_type) for column, data_type in stored.items()}
+        columns = self._evolve(name, table, existing)
+        return columns, {column: stored[column] for column in table.types if columns.get(column, _MISSING) is None}
+
+    def _merge(self, name: str, table: Table, latest: Latest, stored: Mapping[str, str]) -> Inserted:
+        columns, foreign = self._made_fit(name, table, stored)
+        rows = fit(table, columns)
+        here = quoted(self._name, name)
+
+        def value(column: str) -> str:
+            return _value(column, foreign.get(column), "b.")
+
+        with self._registered(rows.append_column(SINCE, latest.since)) as batch:
+            self._connection.execute(f"CREATE TEMP TABLE _stale AS {stale_ids(batch, here)}")
+            self._connection.execute(update_latest(batch, here, rows.column_names, value))
+            self._connection.execute(insert_latest(batch, here, rows.column_names, value))
+            for column, data_type in foreign.items():
+                self._discard_uncastable(name, table, column, data_type, batch)
+        if _count(self._connection, "SELECT count(*) FROM _stale"):
+            self._rework(name, latest)
+        self._connection.execute("DROP TABLE _stale")
+        return Inserted(len(rows), 0)
+
+    def _rework(self, name: str, latest: Latest) -> None:
+        tables = self._columns()
+        ours, history = tables[name], tables.get(latest.history, {})
+        shared = [column for column in ours if column in history and column != "id"]
+        differing = [column for column in shared if ours[column] != history[column]]
+        for column in differing:
+            self._widen(quoted(self._name, name), column, _OUR_TYPES.get(ours[column]), ColumnType.VARCHAR)
+        where = quoted(self._name, name), quoted(self._name, latest.history)
+        self._connection.execute(rework_latest("_stale", *where, latest.key, shared, as_text=differing))
 
     def _duplicates(self, name: str, rows: pa.Table) -> frozenset[str]:
         ids = pa.table({"id": rows["id"]})
         range_of_ids = pc.min_max(ids["id"]).as_py()
-        stored = _quoted(self._name, name)
+        stored = quoted(self._name, name)
         with self._registered(ids) as batch:
             found = self._connection.execute(
                 f"SELECT s.id FROM {stored} s SEMI JOIN {batch} b ON s.id = b.id WHERE s.id BETWEEN ? AND ?",
@@ -227,7 +283,7 @@ class _Schema:
         return frozenset(message_id for (message_id,) in found)
 
     def _evolve(self, name: str, table: Table, existing: Existing) -> Existing:
-        stored = _quoted(self._name, name)
+        stored = quoted(self._name, name)
         evolution = evolve(existing, table, lambda column: self._is_exact(stored, column))
         if not existing:
             self._connection.execute(f"CREATE TABLE {stored} ({_definitions(evolution.added)})")
@@ -240,42 +296,39 @@ class _Schema:
             self._widen(stored, column, existing[column], column_type)
             self._notices.append(f"column {name}.{column} widened from {existing[column]} to {column_type}")
         for column in evolution.refused:
-            self._discards += discards_of(name, table.rows, column, "the table has no room for another column")
+            self._discards += discards_of(name, table, column, "the table has no room for another column")
         return evolution.after(existing)
 
     def _is_exact(self, stored: str, column: str) -> bool:
-        name = _quoted(column)
+        name = quoted(column)
         sql = f"SELECT count(*) FROM {stored} WHERE {name} NOT BETWEEN {-EXACT} AND {EXACT}"
         return _count(self._connection, sql) == 0
 
     def _widen(self, stored: str, column: str, current: ColumnType | None, wider: ColumnType) -> None:
-        name = _quoted(column)
+        name = quoted(column)
         using = f" USING {_TIMESTAMP_TEXT.format(column=name)}" if current is ColumnType.TIMESTAMP else ""
         self._connection.execute(f"ALTER TABLE {stored} ALTER COLUMN {name} TYPE {_TYPES[wider]}{using}")
 
-    def _append(self, name: str, rows: pa.Table, foreign: Mapping[str, str]) -> None:
-        names = ", ".join(map(_quoted, rows.column_names))
+    def _append(self, name: str, table: Table, rows: pa.Table, foreign: Mapping[str, str]) -> None:
+        names = ", ".join(map(quoted, rows.column_names))
         values = ", ".join(_value(column, foreign.get(column)) for column in rows.column_names)
         with self._registered(rows) as batch:
-            self._connection.execute(f"INSERT INTO {_quoted(self._name, name)} ({names}) SELECT {values} FROM {batch}")
+            self._connection.execute(f"INSERT INTO {quoted(self._name, name)} ({names}) SELECT {values} FROM {batch}")
             for column, data_type in foreign.items():
-                self._discard_uncastable(name, rows, column, data_type, batch)
+                self._discard_uncastable(name, table, column, data_type, batch)
 
-    def _discard_uncastable(self, name: str, rows: pa.Table, column: str, data_type: str, batch: str) -> None:
-        is_lost = f"{_quoted(column)} IS NOT NULL AND {_value(column, data_type)} IS NULL"
+    def _discard_uncastable(self, name: str, table: Table, column: str, data_type: str, batch: str) -> None:
+        is_lost = f"{quoted(column)} IS NOT NULL AND {_value(column, data_type)} IS NULL"
         found = self._connection.execute(f"SELECT id FROM {batch} WHERE {is_lost}").fetchall()
         if found:
-            lost = rows.filter(pc.is_in(rows["id"], pa.array([message_id for (message_id,) in found], pa.string())))
+            ids = pa.array([message_id for (message_id,) in found], pa.string())
+            lost = replace(table, rows=table.rows.filter(pc.is_in(table.rows["id"], ids)))
             self._discards += discards_of(name, lost, column, f"does not convert to the column's type {data_type}")
 
     def _insert_discards(self, discards: Sequence[Discard], now: datetime) -> None:
-        stored = _quoted(self._name, "_discards")
+        stored = quoted(self._name, "_discards")
         self._connection.execute(f"CREATE TABLE IF NOT EXISTS {stored} ({_DISCARDS})")
-        columns = zip(*discards, strict=True)
-        batch = pa.table(
-            {name: pa.array(values, pa.string()) for name, values in zip(Discard._fields, columns, strict=True)}
-        )
-        with self._registered(batch) as name:
+        with self._registered(as_rows(discards)) as name:
             self._connection.execute(
                 f"INSERT INTO {stored} SELECT * REPLACE (TRY_CAST(received_at AS TIMESTAMPTZ) AS received_at),"
                 f" ?::TIMESTAMPTZ FROM {name}",
@@ -293,31 +346,13 @@ class _Schema:
 _MISSING = object()
 
 
-def _stamped(table: Table, now: datetime) -> Table:
-    stamps = pa.repeat(pa.scalar(now, pa.timestamp("us", "UTC")), len(table.rows))
-    types = {**table.types, LOADED_AT: ColumnType.TIMESTAMP}
-    return Table(types, table.rows.append_column(LOADED_AT, stamps))
-
-
-def _without(rows: pa.Table, known: frozenset[str]) -> pa.Table:
-    """Rows whose id is neither known nor that of an earlier row."""
-    if not known and pc.count_distinct(rows["id"]).as_py() == len(rows):
-        return rows
-    seen = set(known)
-    is_new = [not (message_id in seen or seen.add(message_id)) for message_id in rows["id"].to_pylist()]  # type: ignore[func-returns-value] # (add returns None)
-    return rows.filter(pa.array(is_new))
-
-
-def _value(column: str, foreign_type: str | None) -> str:
-    return _quoted(column) if foreign_type is None else f"TRY_CAST({_quoted(column)} AS {foreign_type})"
+def _value(column: str, foreign_type: str | None, of: str = "") -> str:
+    name = f"{of}{quoted(column)}"
+    return name if foreign_type is None else f"TRY_CAST({name} AS {foreign_type})"
 
 
 def _definitions(columns: Mapping[str, ColumnType]) -> str:
-    return ", ".join(f"{_quoted(name)} {_TYPES[column_type]}" for name, column_type in columns.items())
-
-
-def _quoted(*names: str) -> str:
-    return ".".join('"' + name.replace('"', '""') + '"' for name in names)
+    return ", ".join(f"{quoted(name)} {_TYPES[column_type]}" for name, column_type in columns.items())
 
 
 def _count(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
@@ -382,43 +417,3 @@ def _errors_translated() -> Iterator[None]:
         raise Rejected(f"The warehouse refuses a value: {error}") from error
     except duckdb.Error as error:
         raise Transient(f"The warehouse could not take the load: {error}") from error
-
-
-def _objects(rows: pa.Table) -> list[JsonObject]:
-    names: list[str] = []
-    for name in rows.column_names:
-        names.append(name if name not in names else f"{name}_{names.count(name) + 1}")
-    columns = [[json_safe(value) for value in column.to_pylist()] for column in rows.columns]
-    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
-
-
-def json_safe(value: Any) -> JsonValue:
-    """Times as ISO 8601, exact decimals as numbers where a double holds them; what JSON has no form for as text."""
-    for kinds, form in _JSON_FORMS:
-        if isinstance(value, kinds):
-            return form(value)
-    return str(value)
-
-
-def _time(value: datetime) -> JsonValue:
-    timespec = "microseconds" if value.microsecond % 1000 else "milliseconds"
-    return value.isoformat(timespec=timespec).replace("+00:00", "Z")
-
-
-def _number(value: Decimal) -> JsonValue:
-    if value == value.to_integral_value():
-        return int(value)
-    return float(value) if Decimal(repr(float(value))) == value else str(value)
-
-
-_JSON_FORMS: tuple[tuple[Any, Callable[[Any], JsonValue]], ...] = (
-    ((type(None), bool, int, str), lambda value: value),
-    (float, lambda value: value if math.isfinite(value) else str(value)),
-    (Decimal, _number),
-    (datetime, _time),
-    ((date, time_of_day), lambda value: value.isoformat()),
-    (bytes, lambda value: value.hex()),
-    (dict, lambda value: {str(key): json_safe(item) for key, item in value.items()}),
-    ((list, tuple), lambda value: [json_safe(item) for item in value]),
-)
-"""In this order: a datetime is a date too."""

@@ -4,9 +4,15 @@ A track call is a row of `tracks` (standard columns only) and a row of its event
 other calls are a row of their own table. `context` is flattened with the prefix `context_`. Not in a warehouse, as
 with Segment: `integrations`, `channel`, `version`, `type`. Segment's `uuid` is left out: it serves the deduplication of
 Redshift; here rows are unique by `id`. `uuid_ts`, when the row was loaded, is the driver's to fill in.
+
+`users` and `accounts` hold one row for each user id and group id: the latest traits and context, from `identifies` and
+`groups`.
+
+A source has tables for at most `MAX_TABLES` event names. What comes beyond is a row of `tracks`, and its properties are
+kept in `_discards`; so are the values for which a table has no column left.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
@@ -20,9 +26,13 @@ import pyarrow.compute as pc
 
 from tifo.kernel.clock import from_iso
 from tifo.kernel.json import JsonObject
-from tifo.warehouses.columns import TIMESTAMP, as_text, flatten
-from tifo.warehouses.naming import Naming, context_naming, property_naming, table_name
-from tifo.warehouses.ports import LOADED_AT, Column, ColumnType, Discard, Table
+from tifo.warehouses.columns import TIMESTAMP, Excess, as_text, flatten
+from tifo.warehouses.naming import STANDARD_TABLES, Naming, context_naming, property_naming, table_name
+from tifo.warehouses.ports import LOADED_AT, Column, ColumnType, Discard, Latest, Table
+
+MAX_TABLES = 1_000
+MAX_CONTEXT = 400
+"""Columns from `context`: they stand in every table, and must leave room for the properties."""
 
 
 class Converted(NamedTuple):
@@ -81,14 +91,20 @@ _CALLS = {
     "group": _call("groups", "traits", "group_id"),
     "alias": _call("aliases", "traits", "previous_id"),
 }
-_Discarder = Callable[[str, int, str], None]
-"""Takes column, message's number and value."""
+_LATEST = {"identifies": ("users", "user_id"), "groups": ("accounts", "group_id")}
+_Discarder = Callable[[str | None, int, Any, str], None]
+"""Takes column, message's number, value and reason."""
+_NO_COLUMN = "the table has no room for another column"
 _context_names = context_naming()
 _decoder = msgspec.json.Decoder(_Message)
 
 
-def convert(bodies: bytes) -> Converted:
-    """Of canonical messages, each followed by a newline. What cannot become a row is a discard, never an error."""
+def convert(bodies: bytes, known_tables: Collection[str] = (), max_tables: int = MAX_TABLES) -> Converted:
+    """Of canonical messages, each followed by a newline. What cannot become a row is a discard, never an error.
+
+    Raises `TooLarge` for messages that are too sparse together: convert them in parts. One alone never is.
+    `known_tables` are those that the schema has: they keep getting rows, whatever else comes.
+    """
     messages, discards = _decode(bodies)
     tables: dict[str, Table] = {}
     for kind in dict.fromkeys(message.type for message in messages):
@@ -96,6 +112,8 @@ def convert(bodies: bytes) -> Converted:
         call = _CALLS.get(kind)
         if call is None:
             discards += [set_aside(msgspec.json.encode(message), f"unknown call type {kind!r}") for message in of_kind]
+        elif call.table == "tracks":
+            tables |= _track_tables(call, of_kind, discards, _Room(frozenset(known_tables), max_tables))
         else:
             tables |= _tables(call, of_kind, discards)
     return Converted(tables, discards)
@@ -133,29 +151,82 @@ def set_aside(line: bytes, reason: str) -> Discard:
     return Discard(None, None, line.decode(errors="backslashreplace"), reason, known.message_id, known.received_at)
 
 
+class _Room(NamedTuple):
+    known: frozenset[str]
+    most: int
+
+    def of(self, tables: Sequence[str]) -> set[str]:
+        """Those that get rows: all that are known, and new ones as far as there is room, in their order."""
+        known = self.known - STANDARD_TABLES
+        new = [table for table in tables if table not in known]
+        return {*known, *new[: max(0, self.most - len(known))]}
+
+
 def _tables(call: _Call, messages: Sequence[_Message], discards: list[Discard]) -> dict[str, Table]:
-    standard = _standard(call, messages, discards)
-    payloads = _payloads(call, messages)
-    if call.table != "tracks":
-        return {call.table: _table(standard | flatten(payloads, call.names))}
-    return {call.table: _table(standard)} | _event_tables(call, standard, payloads)
+    discard = _discarder(call.table, messages, discards)
+    standard = _standard(call, messages, discard)
+    table = _table(standard | flatten(_payloads(call, messages), call.names, _excess(discard)))
+    tables = {call.table: table}
+    if call.table in _LATEST:
+        name, key = _LATEST[call.table]
+        latest = _latest(table, call, key)
+        if len(latest.rows):
+            tables[name] = latest
+    return tables
 
 
-def _event_tables(call: _Call, standard: dict[str, Column], payloads: Sequence[JsonObject]) -> dict[str, Table]:
+def _latest(table: Table, call: _Call, key: str) -> Table:
+    """One row for each key: of every column the latest value."""
+    rows = table.rows.filter(pc.and_kleene(pc.is_valid(table.rows[key]), pc.not_equal(table.rows[key], "")))
+    rows = rows.take(pc.sort_indices(rows["received_at"])) if not _is_sorted(rows["received_at"]) else rows
+    kept = [name for name in table.types if name not in {*_STANDARD, *call.fields} or name == "received_at"]
+    last = rows.group_by(key, use_threads=False).aggregate(
+        [(name, "last") for name in kept] + [("received_at", "first")]
+    )
+    columns = {"id": last[key]} | {name: last[f"{name}_last"] for name in kept}
+    types = {"id": ColumnType.VARCHAR} | {name: table.types[name] for name in kept}
+    return Table(types, pa.table(columns), Latest(call.table, key, last["received_at_first"].combine_chunks()))
+
+
+def _is_sorted(times: pa.ChunkedArray) -> bool:
+    return bool(pc.all(pc.less_equal(times[:-1], times[1:])).as_py() is not False)
+
+
+def _track_tables(call: _Call, messages: Sequence[_Message], discards: list[Discard], room: _Room) -> dict[str, Table]:
     """The rows of one event stand together; `tracks` keeps the order of the log."""
+    standard = _standard(call, messages, _discarder(call.table, messages, discards))
+    payloads = _payloads(call, messages)
     events = standard["event"].values.dictionary_encode()
+    names = events.dictionary.to_pylist()
     codes = events.indices.fill_null(-1).to_numpy()
     order = np.argsort(codes, kind="stable")
-    ordered = _table(standard).rows.take(pa.array(order))
-    bounds = np.searchsorted(codes[order], np.arange(len(events.dictionary) + 1))
-    tables = {}
-    for name, start, end in zip(events.dictionary.to_pylist(), bounds, bounds[1:], strict=False):
-        rows = ordered.slice(start, end - start)
-        columns = {
-            column: Column(standard[column].type, rows[column]) for column in standard if _has_value(column, rows)
-        }
-        tables[name] = _table(columns | flatten([payloads[i] for i in order[start:end]], call.names))
+    tables = {"tracks": _table(standard)}
+    ordered = tables["tracks"].rows.take(pa.array(order))
+    bounds = np.searchsorted(codes[order], np.arange(len(names) + 1))
+    in_room = room.of(names)
+    for name, start, end in zip(names, bounds, bounds[1:], strict=False):
+        numbers = order[start:end]
+        discard = _discarder(name, [messages[number] for number in numbers], discards)
+        of_event = [payloads[number] for number in numbers]
+        if name in in_room:
+            columns = _columns_of(standard, ordered.slice(start, end - start))
+            tables[name] = _table(columns | flatten(of_event, call.names, _excess(discard)))
+        else:
+            _set_properties_aside(of_event, discard, room.most)
     return tables
+
+
+def _columns_of(standard: Mapping[str, Column], rows: pa.Table) -> dict[str, Column]:
+    return {name: Column(standard[name].type, rows[name]) for name in standard if _has_value(name, rows)}
+
+
+def _set_properties_aside(payloads: Sequence[JsonObject], discard: _Discarder, most: int) -> None:
+    for number, payload in enumerate(payloads):
+        discard(None, number, payload, f"the schema has tables for {most:,} events already; the event is in tracks")
+
+
+def _excess(discard: _Discarder) -> Excess:
+    return lambda column, number, value: discard(column, number, value, _NO_COLUMN)
 
 
 def _has_value(column: str, rows: pa.Table) -> bool:
@@ -185,10 +256,9 @@ def _each(field: str, messages: Sequence[_Message]) -> list[Any]:
     return list(map(attrgetter(field), messages))
 
 
-def _standard(call: _Call, messages: Sequence[_Message], discards: list[Discard]) -> dict[str, Column]:
+def _standard(call: _Call, messages: Sequence[_Message], discard: _Discarder) -> dict[str, Column]:
     ids = {"id": _text(_each("message_id", messages))}
     texts = {name: _text(_each(name, messages)) for name in _TEXTS}
-    discard = _discarder(call.table, messages, discards)
     times = {name: _times(name, _each(name, messages), discard) for name in _TIMES}
     return ids | texts | _fields(call, messages) | times | _context(messages, discard)
 
@@ -211,10 +281,9 @@ def _text(values: list[str | None] | list[str]) -> Column:
 
 
 def _discarder(table: str, messages: Sequence[_Message], discards: list[Discard]) -> _Discarder:
-    def discard(column: str, number: int, value: str) -> None:
+    def discard(column: str | None, number: int, value: Any, reason: str) -> None:
         message = messages[number]
-        reason = f"not a valid {column}"
-        discards.append(Discard(table, column, value, reason, message.message_id, message.received_at))
+        discards.append(Discard(table, column, as_text(value), reason, message.message_id, message.received_at))
 
     return discard
 
@@ -233,7 +302,7 @@ def _times_one_by_one(name: str, values: list[str | None], discard: _Discarder) 
         try:
             times[number] = None if value is None else from_iso(value)
         except (ValueError, OverflowError):
-            discard(name, number, value or "")
+            discard(name, number, value or "", f"not a valid {name}")
     return times
 
 
@@ -245,8 +314,15 @@ def _context(messages: Sequence[_Message], discard: _Discarder) -> dict[str, Col
     bad = {code for code, context in enumerate(contexts) if context is None}
     for number, code in enumerate(codes if bad else ()):
         if code in bad:
-            discard("context", number, bytes(messages[number].context).decode(errors="backslashreplace"))
-    columns = flatten([context or {} for context in contexts], _context_names)
+            text = bytes(messages[number].context).decode(errors="backslashreplace")
+            discard("context", number, text, "not a valid context")
+
+    def excess(column: str, context: int, value: Any) -> None:
+        for number, code in enumerate(codes):
+            if code == context:
+                discard(column, number, value, _NO_COLUMN)
+
+    columns = flatten([context or {} for context in contexts], _context_names, excess, MAX_CONTEXT)
     rows = pa.array(codes, pa.int32())
     return {name: Column(column.type, column.values.take(rows)) for name, column in columns.items()}
 

@@ -10,7 +10,10 @@
 - Two properties of one message that give the same column: one that is spelled like the column has it, else the one
   that comes first; the others get `_2`, `_3`, …
 
-Reserved SQL words and leading digits stay as they are: names are quoted wherever we write SQL.
+- A name that is a reserved SQL word gets a leading underscore (`order` → `_order`), as with Segment. Leading digits
+  stay: names are quoted wherever we write SQL.
+
+A warehouse that takes shorter names than `MAX_NAME` cuts them itself (see its driver).
 """
 
 import hashlib
@@ -29,13 +32,25 @@ Naming = Callable[[tuple[Path, ...]], tuple[str, ...]]
 STANDARD_TABLES = frozenset(("tracks", "identifies", "users", "pages", "screens", "groups", "accounts", "aliases"))
 MAX_NAME = 127
 
+_RESERVED = """
+all analyse analyze and any array as asc asymmetric authorization between binary both case cast check collate collation
+column concurrently constraint create cross current_catalog current_date current_role current_schema current_time
+current_timestamp current_user default deferrable desc describe distinct do else end except false fetch for foreign
+freeze from full grant group having ilike in initially inner intersect into is isnull join lambda lateral leading left
+like limit localtime localtimestamp natural not notnull null offset on only or order outer overlaps pivot placing
+primary qualify references returning right select session_user show similar some summarize symmetric system_user table
+tablesample then to trailing true union unique unpivot user using variadic verbose when where window with
+"""
+RESERVED = frozenset(_RESERVED.split())
+"""Words that PostgreSQL or DuckDB do not take as a plain name."""
+
 _WORD = re.compile(r"[^\W_]+")
 
 
 @lru_cache(maxsize=4096)
 def table_name(event: str) -> str:
     name = _usable(event)
-    return f"event_{name}" if name in STANDARD_TABLES else name
+    return f"event_{name}" if name in STANDARD_TABLES else _plain(name)
 
 
 def property_naming(standard: Iterable[str], alternative: str) -> Naming:
@@ -44,7 +59,7 @@ def property_naming(standard: Iterable[str], alternative: str) -> Naming:
 
     def named(path: Path) -> str:
         name = _joined(path)
-        return _cut(f"{alternative}_{name}", path) if name in reserved or name.startswith("context_") else name
+        return _cut(f"{alternative}_{name}", path) if name in reserved or name.startswith("context_") else _plain(name)
 
     return _naming(named)
 
@@ -66,6 +81,10 @@ def _naming(named: Callable[[Path], str]) -> Naming:
         return tuple(result[index] for index in range(len(paths)))
 
     return names
+
+
+def _plain(name: str) -> str:
+    return f"_{name}" if name in RESERVED else name
 
 
 def _free(name: str, taken: set[str]) -> str:

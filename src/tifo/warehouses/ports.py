@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
@@ -35,11 +36,30 @@ class Column(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Latest:
+    """Says that a table holds the latest values of each id (`users`, `accounts`), not every message.
+
+    A row that comes replaces, value by value, what the table holds of its id; a null replaces nothing. The order is
+    that of `received_at`, however the loads come: what is older than the stored row is worked out anew from `history`.
+    """
+
+    history: str
+    """The table that holds every message, loaded before this one."""
+    key: str
+    """Its column with this table's id."""
+    since: pa.Array
+    """For each row the `received_at` of the oldest message in it."""
+
+
+@dataclass(frozen=True)
 class Table:
-    """Rows for one warehouse table. `id` (the message id) and `received_at` are always among the columns."""
+    """Rows for one warehouse table. `id` (the message id, or with `latest` what they are the latest of) and
+    `received_at` are always among the columns.
+    """
 
     types: Mapping[str, ColumnType]
     rows: pa.Table
+    latest: Latest | None = None
 
 
 class Discard(NamedTuple):
@@ -77,7 +97,7 @@ class Load:
 class Loaded(NamedTuple):
     connection: str
     rows: Mapping[str, int]
-    """New rows by table."""
+    """New rows by table; with `Latest` the updated ones too."""
     duplicates: int
     """Rows that were not inserted because their id was there already."""
     discarded: int
@@ -106,6 +126,17 @@ class Warehouse(Protocol):
         Nothing is changed where it raises: `Conflict` when a connection's position is not its load's `after` (somebody
         else has loaded), `Rejected` when a value is at fault (the caller finds out which), `Transient` for all else:
         a reader holds the file, the disk is full, someone changed a table so that it no longer takes our rows.
+        """
+
+    def table_names(self, schema: str) -> frozenset[str]:
+        """Of the schema's tables; empty before the first load."""
+
+    def rewind(self, connection: str, received_after: datetime | None) -> None:
+        """Let the connection be loaded anew from the log's start: take its position back to 0, and delete the rows and
+        discards that were received after the moment (None: all of them), in one transaction. `users` and `accounts`
+        stay: the rows that come bring them up to date.
+
+        Raises `NotFound` for a connection that was never loaded, `Transient` as `load` does.
         """
 
     def query(self, sql: str, *, wait_s: float = 10.0) -> list[JsonObject]:

@@ -19,10 +19,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tifo.warehouses.columns import EXACT, TIMESTAMP
+from tifo.warehouses.columns import EXACT, MAX_COLUMNS, TIMESTAMP
 from tifo.warehouses.ports import ColumnType, Discard, Table
-
-MAX_COLUMNS = 1_500
 
 Existing = Mapping[str, ColumnType | None]
 """The columns of a table in the warehouse; None for a type that is none of ours."""
@@ -49,10 +47,12 @@ class Evolution:
         return {**existing, **self.widened, **self.added}
 
 
-def evolve(existing: Existing, table: Table, is_exact: Callable[[str], bool]) -> Evolution:
+def evolve(
+    existing: Existing, table: Table, is_exact: Callable[[str], bool], max_columns: int = MAX_COLUMNS
+) -> Evolution:
     """`is_exact` tells whether all values of an existing integer column are exact as doubles."""
     new = [name for name in table.types if name not in existing]
-    room = max(0, MAX_COLUMNS - len(existing))
+    room = max(0, max_columns - len(existing))
     widened = {}
     for name, incoming in table.types.items():
         current = existing.get(name)
@@ -67,16 +67,22 @@ def fit(table: Table, columns: Existing) -> pa.Table:
     return pa.table(rows)
 
 
-def discards_of(name: str, rows: pa.Table, column: str, reason: str) -> list[Discard]:
+def discards_of(name: str, table: Table, column: str, reason: str) -> list[Discard]:
     """One for each value of the column."""
+    rows = table.rows.select([*dict.fromkeys(("id", "received_at", column))])
+    rows = rows.filter(pc.is_valid(rows[column]))
     values = pc.cast(rows[column], pa.string()).to_pylist()
     ids = rows["id"].to_pylist()
     received = pc.cast(rows["received_at"], pa.string()).to_pylist()
     return [
-        Discard(name, column, value, reason, message_id, received_at)
-        for value, message_id, received_at in zip(values, ids, received, strict=True)
-        if value is not None
+        Discard(name, column, value, *_origin(table, row_id, reason), received_at)
+        for value, row_id, received_at in zip(values, ids, received, strict=True)
     ]
+
+
+def _origin(table: Table, row_id: str, reason: str) -> tuple[str, str | None]:
+    """Reason and message id. What is the latest of several messages tells whose it is instead."""
+    return (reason, row_id) if table.latest is None else (f"{reason} (of {row_id!r})", None)
 
 
 def _widened(

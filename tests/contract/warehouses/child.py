@@ -1,6 +1,7 @@
 """A loader in a process of its own, for tests that kill it: `child.py KIND PLACE EVENTS` loads a log that it makes."""
 
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,9 +12,14 @@ from tifo.kernel.errors import Transient
 from tifo.kernel.ids import MessageId, SourceId
 from tifo.tracking.envelope import Message
 from tifo.warehouses.duckdb import DuckdbWarehouse
+from tifo.warehouses.ports import Warehouse
+from tifo.warehouses.postgres import PostgresWarehouse
 from tifo.workspace.model import Source, SourceType
 
-OPEN = {"duckdb": lambda place: DuckdbWarehouse(Path(place))}
+OPEN: dict[str, Callable[[str], Warehouse]] = {
+    "duckdb": lambda place: DuckdbWarehouse(Path(place)),
+    "postgres": PostgresWarehouse,
+}
 NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
 
 
@@ -28,7 +34,8 @@ def main(kind: str, place: str, events: int) -> None:
         try:
             if loader.flush() == 0:
                 break
-        except Transient:
+        except Transient as error:  # a killed one's session may hold its locks for a moment
+            print(error.message, file=sys.stderr, flush=True)  # noqa: T201 (tells the tester)
             continue
         print("loaded", flush=True)  # noqa: T201 (tells the test)
     print("done", flush=True)  # noqa: T201 (tells the test)

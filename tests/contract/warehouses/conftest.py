@@ -1,18 +1,25 @@
 """Every warehouse passes the same suite. To add one: a kind here, and in `child.py`, a process of its own."""
 
+import itertools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
+from tests.postgres import PostgresServer, postgres_server
 from tifo.kernel.ids import Position
 from tifo.warehouses.duckdb import DuckdbWarehouse
 from tifo.warehouses.messages import convert
 from tifo.warehouses.ports import Load, Warehouse
+from tifo.warehouses.postgres import PostgresWarehouse
 
-OPEN: dict[str, Callable[[str], Warehouse]] = {"duckdb": lambda place: DuckdbWarehouse(Path(place))}
+OPEN: dict[str, Callable[[str], Warehouse]] = {
+    "duckdb": lambda place: DuckdbWarehouse(Path(place)),
+    "postgres": PostgresWarehouse,
+}
 
 
 @pytest.fixture(params=sorted(OPEN))
@@ -20,10 +27,25 @@ def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    with postgres_server() as server:
+        yield server
+
+
 @pytest.fixture
-def place(kind: str, tmp_path: Path) -> str:
-    """A warehouse's address."""
-    return str(tmp_path / f"warehouse.{kind}")
+def new_place(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[], str]:
+    """Addresses of warehouses that do not exist yet."""
+    if kind == "postgres":
+        server: PostgresServer = request.getfixturevalue("postgres")
+        return server.new_database
+    numbers = itertools.count()
+    return lambda: str(tmp_path / f"warehouse{next(numbers)}.{kind}")
+
+
+@pytest.fixture
+def place(new_place: Callable[[], str]) -> str:
+    return new_place()
 
 
 @pytest.fixture
@@ -32,8 +54,33 @@ def warehouse(kind: str, place: str) -> Warehouse:
 
 
 @pytest.fixture
-def open_warehouse(kind: str) -> Callable[[str], Warehouse]:
-    return OPEN[kind]
+def fresh_warehouse(kind: str, place: str, request: pytest.FixtureRequest) -> Callable[[], Warehouse]:
+    """For tests that need several: each call gives an empty one (what the one before held is gone)."""
+
+    def fresh() -> Warehouse:
+        if kind == "postgres":
+            server: PostgresServer = request.getfixturevalue("postgres")
+            server.run("DROP SCHEMA IF EXISTS one, _tifo CASCADE", place)
+        else:
+            Path(place).unlink(missing_ok=True)
+        return OPEN[kind](place)
+
+    return fresh
+
+
+@pytest.fixture
+def run_sql(kind: str, place: str, request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """What somebody else does in the warehouse."""
+
+    def run(sql: str) -> None:
+        if kind == "postgres":
+            server: PostgresServer = request.getfixturevalue("postgres")
+            server.run(sql, place)
+        else:
+            with duckdb.connect(place) as connection:
+                connection.execute(sql)
+
+    return run
 
 
 @pytest.fixture
@@ -43,13 +90,27 @@ def load() -> Callable[..., Load]:
     def build(
         after: int, *messages: tuple[str, dict[str, Any]], connection: str = "one", event: str = "Goal", **fields: Any
     ) -> Load:
-        bodies = b"".join(_line(message_id, event, properties) for message_id, properties in messages)
-        converted = convert(bodies)
-        position = Position(after + len(messages))
-        given = {"tables": converted.tables, "discards": converted.discards, "position": position, **fields}
-        return Load(connection, connection, Position(after), **given)
+        lines = [_line(message_id, event=event, properties=properties) for message_id, properties in messages]
+        return _load(after, lines, connection, **fields)
 
     return build
+
+
+@pytest.fixture
+def load_calls() -> Callable[..., Load]:
+    """Builds a load of any calls: (message id, their fields) each."""
+
+    def build(after: int, *messages: tuple[str, dict[str, Any]], connection: str = "one", **fields: Any) -> Load:
+        return _load(after, [_line(message_id, **call) for message_id, call in messages], connection, **fields)
+
+    return build
+
+
+def _load(after: int, lines: Sequence[bytes], connection: str, **fields: Any) -> Load:
+    converted = convert(b"".join(lines))
+    position = Position(after + len(lines))
+    given = {"tables": converted.tables, "discards": converted.discards, "position": position, **fields}
+    return Load(connection, connection, Position(after), **given)
 
 
 @pytest.fixture
@@ -57,17 +118,16 @@ def ids() -> Callable[[Warehouse, str], Sequence[Any]]:
     return lambda warehouse, table: [row["id"] for row in warehouse.query(f"SELECT id FROM {table} ORDER BY id")]
 
 
-def _line(message_id: str, event: str, properties: dict[str, Any]) -> bytes:
+def _line(message_id: str, **fields: Any) -> bytes:
     at = "2026-11-24T10:00:00.000Z"
     body = {
         "type": "track",
         "messageId": message_id,
         "userId": "fan-1",
-        "event": event,
-        "properties": properties,
         "context": {},
         "timestamp": at,
         "originalTimestamp": at,
         "receivedAt": at,
+        **fields,
     }
     return json.dumps(body, ensure_ascii=False).encode() + b"\n"

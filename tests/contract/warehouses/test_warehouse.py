@@ -1,10 +1,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from tifo.kernel.errors import Conflict, Rejected
+from tifo.kernel.errors import Conflict, NotFound, Rejected
 from tifo.kernel.ids import Position
 from tifo.warehouses.ports import ColumnType, Cursor, Discard, Load, Table, Warehouse
 
@@ -79,10 +80,10 @@ def test_a_value_that_breaks_a_load_leaves_nothing_of_it(warehouse: Warehouse, l
 
 def test_a_new_property_becomes_a_column_and_older_rows_are_null(warehouse: Warehouse, load: Loading) -> None:
     warehouse.load([load(0, ("a", {"x": 1}))])
-    (loaded,) = warehouse.load([load(1, ("b", {"y": True, "order": "o"}))])
+    (loaded,) = warehouse.load([load(1, ("b", {"y": True, "_order": "o"}))])
     assert any("goal.y" in notice for notice in loaded.notices)
-    rows = warehouse.query('SELECT x, y, "order" FROM one.goal ORDER BY id')
-    assert rows == [{"x": 1, "y": None, "order": None}, {"x": None, "y": True, "order": "o"}]
+    rows = warehouse.query("SELECT x, y, _order FROM one.goal ORDER BY id")
+    assert rows == [{"x": 1, "y": None, "_order": None}, {"x": None, "y": True, "_order": "o"}]
 
 
 @pytest.mark.parametrize(
@@ -109,12 +110,12 @@ def test_a_column_widens_and_keeps_every_value(
 
 
 def test_each_type_is_a_type_of_the_warehouse(warehouse: Warehouse, load: Loading) -> None:
-    values = {"t": "2026-11-24T10:00:00.123Z", "i": 7, "f": 0.5, "b": False, "s": "é\0'\"", "l": [1, {"a": None}]}
+    values = {"t": "2026-11-24T10:00:00.123Z", "i": 7, "f": 0.5, "b": False, "s": "é'\"", "l": [1, {"a": None}]}
     made = load(0, ("a", values))
     assert {made.tables["goal"].types[name] for name in values} == set(ColumnType)
     warehouse.load([made])
     sql = "SELECT t, i + 1 AS i, f * 2 AS f, NOT b AS b, s, l FROM one.goal"
-    expected = {"t": "2026-11-24T10:00:00.123Z", "i": 8, "f": 1.0, "b": True, "s": "é\0'\"", "l": '[1,{"a":null}]'}
+    expected = {"t": "2026-11-24T10:00:00.123Z", "i": 8, "f": 1.0, "b": True, "s": "é'\"", "l": '[1,{"a":null}]'}
     assert warehouse.query(sql) == [expected]
 
 
@@ -127,7 +128,8 @@ def test_discards_are_rows(warehouse: Warehouse, load: Loading) -> None:
     discard = Discard("goal", "x", "v", "too long", "m1", "2026-11-24T10:00:00.000Z")
     (loaded,) = warehouse.load([load(0, ("a", {}), discards=[discard, Discard(None, None, "{", "broken", None, None)])])
     assert loaded.discarded == 2
-    rows = warehouse.query("SELECT * EXCLUDE (discarded_at) FROM one._discards ORDER BY table_name NULLS LAST")
+    columns = ("table_name", "column_name", "value", "reason", "message_id", "received_at")
+    rows = warehouse.query(f"SELECT {', '.join(columns)} FROM one._discards ORDER BY table_name NULLS LAST")
     assert rows == [
         {
             "table_name": "goal",
@@ -164,3 +166,52 @@ def test_wrong_sql_is_named_and_nothing_can_be_changed(warehouse: Warehouse, loa
             warehouse.query(sql)
         assert raised.value.message
     assert warehouse.tables("one") == {"tracks": 1, "goal": 1}
+
+
+def test_someone_drops_a_table_and_a_column_and_loads_go_on(
+    warehouse: Warehouse, load: Loading, run_sql: Callable[[str], None]
+) -> None:
+    warehouse.load([load(0, ("a", {"x": 1, "y": 2}))])
+    run_sql("DROP TABLE one.tracks; ALTER TABLE one.goal DROP COLUMN x")
+    (loaded,) = warehouse.load([load(1, ("b", {"x": 3, "y": 4}))])
+    assert warehouse.query("SELECT id, x, y FROM one.goal ORDER BY id") == [
+        {"id": "a", "x": None, "y": 2},
+        {"id": "b", "x": 3, "y": 4},
+    ]
+    assert warehouse.tables("one")["tracks"] == 1
+    assert {"table tracks made", "column goal.x added as integer"} <= set(loaded.notices)
+
+
+def test_the_names_of_a_schemas_tables_are_known(warehouse: Warehouse, load: Loading) -> None:
+    assert warehouse.table_names("one") == frozenset()
+    warehouse.load([load(0, ("a", {}))])
+    assert warehouse.table_names("one") == {"tracks", "goal"}
+
+
+def test_a_text_with_a_null_character_is_kept_exactly(warehouse: Warehouse, load: Loading) -> None:
+    warehouse.load([load(0, ("a", {"s": "é\0'"}), ("b", {"s": "plain"}))])
+    rows = warehouse.query("SELECT s FROM one.goal ORDER BY id")
+    assert rows[1] == {"s": "plain"}
+    if "_discards" in warehouse.tables("one"):
+        (kept,) = warehouse.query("SELECT column_name, value, message_id FROM one._discards")
+        assert kept == {"column_name": "s", "value": '"é\\u0000\'"', "message_id": "a"}
+    else:
+        assert rows[0] == {"s": "é\0'"}
+
+
+def test_a_connection_is_loaded_anew_and_what_the_log_no_longer_holds_stays(
+    warehouse: Warehouse, load: Loading, load_calls: Loading, ids: Ids
+) -> None:
+    with pytest.raises(NotFound):
+        warehouse.rewind("one", None)
+    new = {"type": "identify", "traits": {"club": "PSV"}, "receivedAt": "2026-11-24T11:00:00.000Z"}
+    warehouse.load([load(0, ("old", {}), discards=[Discard("goal", "x", "v", "why", "m", "2026-11-24T11:00:00Z")])])
+    warehouse.load([load_calls(1, ("new", new), ("other", new))])
+    warehouse.rewind("one", datetime(2026, 11, 24, 10, 30, tzinfo=UTC))
+    assert warehouse.positions()["one"] == Cursor("one", Position(0))
+    assert warehouse.tables("one") == {"tracks": 1, "goal": 1, "identifies": 0, "users": 1, "_discards": 0}
+    warehouse.load([load_calls(0, ("old", {"event": "Goal", "properties": {}}), ("new", new))])
+    assert ids(warehouse, "one.identifies") == ["new"]
+    assert ids(warehouse, "one.tracks") == ["old"]
+    warehouse.rewind("one", None)
+    assert warehouse.tables("one") == {"tracks": 0, "goal": 0, "identifies": 0, "users": 1, "_discards": 0}

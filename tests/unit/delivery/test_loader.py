@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
-from tifo.delivery.loader import MISSING_S, Loader, Waiting, backoff_s, should_flush
+from tifo.delivery.loader import LOOK_S, MISSING_S, Loader, Waiting, backoff_s, should_flush
 from tifo.eventlog.ports import EventLog
 from tifo.kernel.errors import Rejected, Transient
 from tifo.kernel.ids import Position, SourceId
+from tifo.warehouses.columns import MAX_CELLS, MAX_COLUMNS
 from tifo.warehouses.duckdb import DuckdbWarehouse
 from tifo.warehouses.ports import Cursor, Load, Loaded
 from tifo.workspace.model import Source, SourceType
+from tifo.workspace.warehouses import Sync, SyncStatus
 
 NOW = datetime(2026, 11, 24, 10, 0, 1, tzinfo=UTC)
 Message = Callable[..., bytes]
@@ -246,3 +248,81 @@ def test_on_stop_everything_in_the_log_is_loaded(
     stop.set()
     loader.run(stop)
     assert len(warehouse.ids("one.tracks")) == 10
+
+
+def test_a_source_with_too_many_event_names_hurts_no_other(
+    log: Any, warehouse: Warehouse, sources: list[Source], message: Message
+) -> None:
+    loader = Loader(log, warehouse, lambda: sources, max_tables=3)
+    log.add("one", message("first", event="Known"))
+    loader.flush()
+    log.add("one", *(message(f"m{n}", event=f"Event {n}", n=n) for n in range(5)), message("last", event="Known"))
+    log.add("two", *(message(f"t{n}", event=f"Event {n}") for n in range(3)))
+    Loader(log, warehouse, lambda: sources, max_tables=3).flush()
+    assert warehouse.tables("one") == {"tracks": 7, "known": 2, "event_0": 1, "event_1": 1, "_discards": 3}
+    assert warehouse.tables("two") == {"tracks": 3, "event_0": 1, "event_1": 1, "event_2": 1}
+    values = warehouse.query("SELECT value FROM one._discards ORDER BY message_id")
+    assert values == [{"value": '{"n":2}'}, {"value": '{"n":3}'}, {"value": '{"n":4}'}]
+
+
+def test_events_that_are_too_sparse_together_are_loaded_in_parts(
+    loader: Loader, log: Any, warehouse: Warehouse, message: Message
+) -> None:
+    size = MAX_CELLS // MAX_COLUMNS + 1
+    log.add("one", *(message(f"m{n}", **{f"p{n}": n}) for n in range(size)))
+    loader.flush()
+    assert warehouse.tables("one")["badge_rewarded"] == warehouse.tables("one")["tracks"] == size
+    discards = warehouse.query("SELECT count(*) AS n, min(reason) AS reason FROM one._discards")[0]
+    assert int(str(discards["n"])) > size - MAX_COLUMNS
+    assert "no room" in str(discards["reason"])
+
+
+def test_each_load_is_told_and_a_failure_once(
+    log: Any, warehouse: Warehouse, message: Message, monotonic: Time
+) -> None:
+    told: list[Sync] = []
+    loader = Loader(log, warehouse, lambda: [source("one")], lambda: NOW, on_syncs=told.extend, monotonic=monotonic)
+    log.add("one", message("a"), message("b"))
+    warehouse.failures = [Transient("away"), Transient("away")]
+    loader.step()
+    for _ in range(4):
+        monotonic.now += 20
+        loader.step()
+    assert [(sync.status, sync.error) for sync in told] == [(SyncStatus.FAILURE, "away"), (SyncStatus.SUCCESS, None)]
+    assert told[1].events == 2
+    assert told[1].rows == {"tracks": 2, "badge_rewarded": 2}
+    assert "table tracks made" in told[1].notices
+
+
+def test_a_history_that_cannot_be_kept_stops_no_load(log: Any, warehouse: Warehouse, message: Message) -> None:
+    def refuse(_: Sequence[Sync]) -> None:
+        raise Transient("state out of reach")
+
+    log.add("one", message("a"))
+    Loader(log, warehouse, lambda: [source("one")], on_syncs=refuse).flush()
+    assert warehouse.ids("one.tracks") == ["a"]
+
+
+def test_a_warehouse_gets_only_the_sources_that_it_is_connected_to(
+    log: Any, warehouse: Warehouse, sources: list[Source], message: Message, monotonic: Time
+) -> None:
+    loader = Loader(log, warehouse, lambda: sources, takes=lambda source_id: source_id == "two", monotonic=monotonic)
+    log.add("one", message("a"))
+    log.add("two", message("b"))
+    log.add("unknown", message("c"))
+    for _ in range(4):
+        loader.flush()
+        monotonic.now += MISSING_S
+    assert warehouse.positions().keys() == {"two"}
+    assert warehouse.ids("two.tracks") == ["b"]
+
+
+def test_an_idle_loader_notices_that_its_position_was_taken_back(
+    loader: Loader, log: Any, warehouse: Warehouse, message: Message, monotonic: Time
+) -> None:
+    log.add("one", message("a"))
+    loader.flush()
+    warehouse.rewind("one", None)
+    monotonic.now += LOOK_S
+    loader.step()
+    assert warehouse.ids("one.tracks") == ["a"]

@@ -2,12 +2,18 @@ from typing import Any
 
 import pytest
 
-from tifo.warehouses.columns import flatten, typed
+from tifo.kernel.errors import TooLarge
+from tifo.kernel.json import JsonObject
+from tifo.warehouses.columns import MAX_CELLS, MAX_COLUMNS, flatten, typed
 from tifo.warehouses.naming import property_naming
 from tifo.warehouses.ports import ColumnType
 
 T = ColumnType
 names = property_naming((), "property")
+
+
+def refuse(column: str, number: int, value: Any) -> None:
+    pytest.fail(f"no room for {column} of {number}: {value}")
 
 
 def column(*values: Any) -> tuple[ColumnType, list[Any]]:
@@ -18,7 +24,7 @@ def column(*values: Any) -> tuple[ColumnType, list[Any]]:
 
 def test_there_is_no_column_without_a_value() -> None:
     assert typed([None, None]) is None
-    assert flatten([{"a": None, "b": {}}, {}], names) == {}
+    assert flatten([{"a": None, "b": {}}, {}], names, refuse) == {}
 
 
 @pytest.mark.parametrize(
@@ -79,7 +85,7 @@ def test_what_a_timestamp_would_not_keep_stays_text(text: str) -> None:
 
 
 def test_nested_objects_are_flattened_and_rows_stay_aligned() -> None:
-    columns = flatten([{"a": 1}, {"b": {"c": "x", "d": {"e": True}}}, {}, {"a": {"z": 2}, "b": 5}], names)
+    columns = flatten([{"a": 1}, {"b": {"c": "x", "d": {"e": True}}}, {}, {"a": {"z": 2}, "b": 5}], names, refuse)
     assert {name: c.values.to_pylist() for name, c in columns.items()} == {
         "a": [1, None, None, None],
         "b_c": [None, "x", None, None],
@@ -93,5 +99,20 @@ def test_nesting_far_beyond_the_interpreters_recursion_is_flattened() -> None:
     nested: Any = "leaf"
     for _ in range(5_000):
         nested = {"k": nested}
-    (only,) = flatten([nested], names).values()
+    (only,) = flatten([nested], names, refuse).values()
     assert only.values.to_pylist() == ["leaf"]
+
+
+def test_of_too_many_columns_the_fullest_stay_and_the_others_values_are_handed_back() -> None:
+    excess: list[tuple[str, int, Any]] = []
+    odd: list[JsonObject] = [{f"odd_{n}": n, "common": n} for n in range(MAX_COLUMNS)]
+    columns = flatten([*odd, {"late": None}], names, lambda *what: excess.append(what))
+    assert len(columns) == MAX_COLUMNS
+    assert columns["common"].values.to_pylist() == [*range(MAX_COLUMNS), None]
+    assert excess == [(f"odd_{MAX_COLUMNS - 1}", MAX_COLUMNS - 1, MAX_COLUMNS - 1)]
+
+
+def test_objects_that_are_too_sparse_together_are_refused_whole() -> None:
+    size = MAX_CELLS // MAX_COLUMNS + 1
+    with pytest.raises(TooLarge):
+        flatten([{f"p{n}": n} for n in range(size)], names, refuse)

@@ -2,7 +2,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from tifo.warehouses.messages import Converted, convert
+from tifo.warehouses.columns import MAX_COLUMNS
+from tifo.warehouses.messages import MAX_CONTEXT, MAX_TABLES, Converted, convert
 from tifo.warehouses.ports import ColumnType
 
 Line = Callable[..., bytes]
@@ -68,6 +69,8 @@ def test_the_other_calls_have_their_tables(line: Line) -> None:
         "groups": 1,
         "aliases": 1,
         "screens": 1,
+        "users": 1,
+        "accounts": 1,
     }
     assert rows(converted, "identifies")[0]["trait_id"] == 7
     assert rows(converted, "pages")[0]["property_name"] == rows(converted, "pages")[0]["name"] == "Home"
@@ -108,3 +111,58 @@ def test_a_context_that_is_no_object_is_named_and_the_row_is_kept(line: Line) ->
     assert len(rows(converted, "tracks")) == 2
     (discard,) = converted.discards
     assert (discard.message_id, discard.column, discard.value) == ("m1", "context", "[1]")
+
+
+def test_users_have_the_latest_traits_of_each_and_no_anonymous_id(line: Line) -> None:
+    def identify(message_id: str, at: str, **fields: Any) -> bytes:
+        received = f"2026-11-24T10:00:{at}.000Z"
+        return line(message_id, type="identify", event=None, properties=None, receivedAt=received, **fields)
+
+    users = convert(
+        identify("m1", "03", traits={"club": "late", "id": 7})
+        + identify("m2", "01", traits={"club": "early", "city": "Kyiv"}, context={"ip": "10.0.0.1"})
+        + identify("m3", "02", userId=None, anonymousId="anon", traits={"club": "nobody"})
+    ).tables["users"]
+    assert users.latest is not None
+    assert (users.latest.history, users.latest.key) == ("identifies", "user_id")
+    assert [moment.second for moment in users.latest.since.to_pylist()] == [1]
+    (row,) = users.rows.to_pylist()
+    assert row.pop("received_at").second == 3
+    assert row == {
+        "id": "fan-1",
+        "club": "late",
+        "trait_id": 7,
+        "city": "Kyiv",
+        "context_ip": "10.0.0.1",
+        "context_library_name": "test",
+    }
+
+
+def test_accounts_have_the_latest_traits_of_each_group(line: Line) -> None:
+    def group(message_id: str, group_id: str, plan: str) -> bytes:
+        return line(message_id, type="group", event=None, groupId=group_id, traits={"plan": plan})
+
+    converted = convert(group("m1", "g", "free") + group("m2", "h", "free") + group("m3", "g", "pro"))
+    assert {row["id"]: row["plan"] for row in rows(converted, "accounts")} == {"g": "pro", "h": "free"}
+
+
+def test_events_beyond_the_limit_are_in_tracks_and_their_properties_are_kept(line: Line) -> None:
+    messages = [line(f"m{n}", event=f"Event {n}", properties={"n": n}) for n in range(MAX_TABLES + 2)]
+    last = f"event_{MAX_TABLES + 1}"
+    converted = convert(b"".join(messages), known_tables=[last, "tracks", "users"])
+    assert len(converted.tables["tracks"].rows) == MAX_TABLES + 2
+    assert len(converted.tables) == 1 + MAX_TABLES
+    assert rows(converted, last)[0]["n"] == MAX_TABLES + 1
+    first, second = sorted(converted.discards, key=lambda discard: discard.message_id or "")
+    assert (first.table, first.column, first.value) == ("event_1000", None, '{"n":1000}')
+    assert second.message_id == "m999"
+    assert f"{MAX_TABLES:,}" in second.reason
+
+
+def test_properties_beyond_the_limit_are_named(line: Line) -> None:
+    common = line("m1", properties={f"p{n}": n for n in range(MAX_COLUMNS + 1)}, context={})
+    context = {f"c{n}": n for n in range(MAX_CONTEXT + 1)}
+    converted = convert(common + line("m2", properties={"p5": "x"}, context=context))
+    first, second = converted.discards
+    assert (first.table, first.column, first.message_id) == ("tracks", f"context_c{MAX_CONTEXT}", "m2")
+    assert (second.table, second.column, second.value) == ("badge_rewarded", f"p{MAX_COLUMNS}", str(MAX_COLUMNS))

@@ -15,6 +15,7 @@ names = property_naming(("id", "timestamp"), "property")
         ("Café Ouvert", "caf_ouvert"),
         ("Tracks", "event_tracks"),
         ("users", "event_users"),
+        ("Order", "_order"),
     ],
 )
 def test_an_event_in_any_script_has_a_usable_table_name(event: str, table: str) -> None:
@@ -51,6 +52,10 @@ def test_a_property_named_like_a_standard_column_keeps_its_data() -> None:
         "property_timestamp",
         "property_context_ip",
     )
+
+
+def test_reserved_words_get_an_underscore_and_hurt_no_property_of_that_name() -> None:
+    assert names((("select",), ("a", "select"), ("_select",))) == ("_select_2", "a_select", "_select")
 
 
 def test_of_two_properties_with_one_name_the_exact_spelling_has_it() -> None:

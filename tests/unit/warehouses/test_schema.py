@@ -1,9 +1,9 @@
 import pyarrow as pa
 import pytest
 
-from tifo.warehouses.columns import typed
+from tifo.warehouses.columns import MAX_COLUMNS, typed
 from tifo.warehouses.ports import ColumnType, Table
-from tifo.warehouses.schema import MAX_COLUMNS, Existing, discards_of, evolve, fit
+from tifo.warehouses.schema import Existing, discards_of, evolve, fit
 
 T = ColumnType
 
@@ -54,7 +54,7 @@ def test_columns_beyond_the_limit_are_refused_and_their_values_named() -> None:
     evolution = evolve(full, batch, lambda _: True)
     assert list(evolution.added) == ["id"]
     assert evolution.refused == ["received_at", "b"]
-    (discard,) = discards_of("t", batch.rows, "b", "full")
+    (discard,) = discards_of("t", batch, "b", "full")
     assert (discard.message_id, discard.column, discard.value) == ("m2", "b", "7")
 
 

@@ -1,0 +1,121 @@
+"""Connected warehouses and their sync history on SQL."""
+
+import re
+from collections.abc import Collection, Sequence
+from itertools import count
+from typing import Any
+
+import msgspec
+from sqlalchemy import delete, func, insert, select
+
+from tifo.kernel.clock import Clock
+from tifo.kernel.errors import NotFound, Rejected
+from tifo.kernel.ids import SourceId
+from tifo.store import tables as t
+from tifo.store.database import Database, from_micros, to_micros
+from tifo.workspace.warehouses import BUILT_IN, ConnectedWarehouse, Sync, SyncStatus, WarehouseKind
+
+KEPT_SYNCS = 5_000
+"""Of each warehouse."""
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}")
+
+
+class SqlWarehouses:
+    """Implements `workspace.warehouses.Warehouses`."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def add(
+        self, kind: WarehouseKind, url: str, name: str | None, source_ids: Collection[SourceId] | None
+    ) -> ConnectedWarehouse:
+        if name is not None and not _NAME.fullmatch(name):
+            raise Rejected(f"name {name!r:.60} must be small letters, digits, _ and -, at most 48.", field="name")
+        with self._database.writing() as connection:
+            taken = {BUILT_IN, *connection.execute(select(t.warehouses.c.name)).scalars()}
+            if name in taken:
+                raise Rejected(f"There is a warehouse named {name!r} already. Give another --name.", field="name")
+            chosen = name or next(free for free in _names(kind) if free not in taken)
+            sources = None if source_ids is None else frozenset(source_ids)
+            made = ConnectedWarehouse(chosen, kind, url, sources, self._clock())
+            connection.execute(insert(t.warehouses), _row(made))
+        return made
+
+    def connected(self) -> list[ConnectedWarehouse]:
+        with self._database.reading() as connection:
+            return [_read(row) for row in connection.execute(select(t.warehouses).order_by(t.warehouses.c.name))]
+
+    def remove(self, name: str) -> None:
+        with self._database.writing() as connection:
+            gone = connection.execute(delete(t.warehouses).where(t.warehouses.c.name == name)).rowcount
+            connection.execute(delete(t.warehouse_syncs).where(t.warehouse_syncs.c.warehouse == name))
+        if not gone:
+            raise NotFound(f"There is no connected warehouse {name!r}. See `tifo warehouse list`.", field="name")
+
+    def record(self, syncs: Sequence[Sync]) -> None:
+        if not syncs:
+            return
+        table = t.warehouse_syncs
+        with self._database.writing() as connection:
+            connection.execute(insert(table), [_sync_row(sync) for sync in syncs])
+            for name in {sync.warehouse for sync in syncs}:
+                of_name = select(table.c.number).where(table.c.warehouse == name)
+                oldest = of_name.order_by(table.c.number.desc()).offset(KEPT_SYNCS).limit(1).scalar_subquery()
+                old = (table.c.warehouse == name) & (table.c.number <= func.coalesce(oldest, -1))
+                connection.execute(delete(table).where(old))
+
+    def syncs(self, warehouse: str | None, *, most: int) -> list[Sync]:
+        table = t.warehouse_syncs
+        wanted = select(table).order_by(table.c.number.desc()).limit(most)
+        if warehouse is not None:
+            wanted = wanted.where(table.c.warehouse == warehouse)
+        with self._database.reading() as connection:
+            return [_read_sync(row) for row in connection.execute(wanted)]
+
+
+def _names(kind: WarehouseKind) -> Any:
+    return (kind.value if number == 1 else f"{kind.value}_{number}" for number in count(1))
+
+
+def _row(made: ConnectedWarehouse) -> dict[str, Any]:
+    sources = None if made.source_ids is None else msgspec.json.encode(sorted(made.source_ids)).decode()
+    created_at = to_micros(made.created_at)
+    return {"name": made.name, "kind": made.kind.value, "url": made.url, "sources": sources, "created_at": created_at}
+
+
+def _read(row: Any) -> ConnectedWarehouse:
+    sources = None if row.sources is None else frozenset(map(SourceId, msgspec.json.decode(row.sources)))
+    return ConnectedWarehouse(row.name, WarehouseKind(row.kind), row.url, sources, from_micros(row.created_at))
+
+
+def _sync_row(sync: Sync) -> dict[str, Any]:
+    return {
+        "warehouse": sync.warehouse,
+        "source_id": sync.source_id,
+        "status": sync.status.value,
+        "started_at": to_micros(sync.started_at),
+        "finished_at": to_micros(sync.finished_at),
+        "events": sync.events,
+        "rows": msgspec.json.encode(sync.rows).decode(),
+        "duplicates": sync.duplicates,
+        "discarded": sync.discarded,
+        "notices": msgspec.json.encode(list(sync.notices)).decode(),
+        "error": sync.error,
+    }
+
+
+def _read_sync(row: Any) -> Sync:
+    return Sync(
+        row.warehouse,
+        None if row.source_id is None else SourceId(row.source_id),
+        SyncStatus(row.status),
+        from_micros(row.started_at),
+        from_micros(row.finished_at),
+        row.events,
+        msgspec.json.decode(row.rows),
+        row.duplicates,
+        row.discarded,
+        tuple(msgspec.json.decode(row.notices)),
+        row.error,
+    )

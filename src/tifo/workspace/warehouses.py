@@ -1,0 +1,74 @@
+"""Warehouses beside the built-in DuckDB file, and the history of what was synced into each."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from tifo.kernel.ids import SourceId
+
+BUILT_IN = "duckdb"
+"""The name of the DuckDB file, which is always there and takes every source."""
+
+
+class WarehouseKind(StrEnum):
+    POSTGRES = "postgres"
+
+
+@dataclass(frozen=True)
+class ConnectedWarehouse:
+    name: str
+    kind: WarehouseKind
+    url: str = field(repr=False)
+    """May hold a password."""
+    source_ids: frozenset[SourceId] | None
+    """None for every source, those to come included."""
+    created_at: datetime
+
+    def takes(self, source_id: SourceId) -> bool:
+        return self.source_ids is None or source_id in self.source_ids
+
+
+class SyncStatus(StrEnum):
+    SUCCESS = "success"
+    FAILURE = "failure"
+
+
+@dataclass(frozen=True)
+class Sync:
+    """One load of one source into one warehouse; or a failure, which has no source: nothing was changed then."""
+
+    warehouse: str
+    source_id: SourceId | None
+    status: SyncStatus
+    started_at: datetime
+    finished_at: datetime
+    events: int = 0
+    rows: Mapping[str, int] = field(default_factory=dict)
+    duplicates: int = 0
+    discarded: int = 0
+    notices: Sequence[str] = ()
+    error: str | None = None
+
+
+class Warehouses(Protocol):
+    """Methods block. Other processes see a change at once."""
+
+    def add(
+        self, kind: WarehouseKind, url: str, name: str | None, source_ids: Collection[SourceId] | None
+    ) -> ConnectedWarehouse:
+        """Named after its kind where no name is given (`postgres`, `postgres_2`, …). Raises `Rejected` for a name that
+        is taken.
+        """
+
+    def connected(self) -> list[ConnectedWarehouse]: ...
+
+    def remove(self, name: str) -> None:
+        """What was loaded stays in the warehouse. Raises `NotFound`."""
+
+    def record(self, syncs: Sequence[Sync]) -> None:
+        """Keeps the newest of each warehouse (see the implementation for how many)."""
+
+    def syncs(self, warehouse: str | None, *, most: int) -> list[Sync]:
+        """The newest first."""

@@ -1,0 +1,58 @@
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tifo.kernel.errors import NotFound, Rejected
+from tifo.kernel.ids import SourceId
+from tifo.store import warehouses as module
+from tifo.store.database import open_sqlite
+from tifo.store.warehouses import SqlWarehouses
+from tifo.workspace.warehouses import BUILT_IN, Sync, SyncStatus, WarehouseKind
+
+NOW = datetime(2026, 11, 24, 10, 0, 0, 250_000, tzinfo=UTC)
+URL = "postgresql://u:secret@host/db"
+
+
+@pytest.fixture
+def warehouses(tmp_path: Path) -> SqlWarehouses:
+    return SqlWarehouses(open_sqlite(tmp_path / "tifo.db"), lambda: NOW)
+
+
+def test_a_warehouse_is_connected_under_a_free_name_and_removed(warehouses: SqlWarehouses) -> None:
+    first = warehouses.add(WarehouseKind.POSTGRES, URL, None, None)
+    second = warehouses.add(WarehouseKind.POSTGRES, URL, None, [SourceId("a")])
+    assert [each.name for each in warehouses.connected()] == ["postgres", "postgres_2"]
+    assert warehouses.connected() == [first, second]
+    assert first.takes(SourceId("b"))
+    assert second.takes(SourceId("a"))
+    assert not second.takes(SourceId("b"))
+    assert "secret" not in repr(first)
+    warehouses.remove("postgres")
+    assert warehouses.connected() == [second]
+    with pytest.raises(NotFound):
+        warehouses.remove("postgres")
+
+
+@pytest.mark.parametrize("name", [BUILT_IN, "taken", "Bad Name", ""])
+def test_a_name_that_is_taken_or_bad_is_refused(warehouses: SqlWarehouses, name: str) -> None:
+    warehouses.add(WarehouseKind.POSTGRES, URL, "taken", None)
+    with pytest.raises(Rejected):
+        warehouses.add(WarehouseKind.POSTGRES, URL, name, None)
+
+
+def test_syncs_come_back_newest_first_and_old_ones_are_forgotten(
+    warehouses: SqlWarehouses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "KEPT_SYNCS", 2)
+    done = Sync(
+        "one", SourceId("a"), SyncStatus.SUCCESS, NOW, NOW + timedelta(seconds=1), 3, {"tracks": 3}, 1, 2, ("made",)
+    )
+    failed = Sync("one", None, SyncStatus.FAILURE, NOW, NOW, error="away")
+    other = Sync("two", SourceId("a"), SyncStatus.SUCCESS, NOW, NOW)
+    warehouses.record([other])
+    for sync in (failed, done, failed, done):
+        warehouses.record([sync])
+    assert warehouses.syncs("one", most=10) == [done, failed]
+    assert warehouses.syncs(None, most=10) == [done, failed, other]
+    assert warehouses.syncs("one", most=1) == [done]
