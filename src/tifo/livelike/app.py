@@ -15,6 +15,7 @@ from tifo.livelike.call import Call, Desk, answer
 from tifo.livelike.errors import on_crash, on_http_exception, on_tifo_error
 from tifo.livelike.links import ROOT
 from tifo.livelike.nicknames import Nicknames
+from tifo.livelike.reads import Reads
 from tifo.livelike.routes import applications, badges, leaderboards, ledger, profiles, quests, rewards, user_quests
 from tifo.livelike.tokens import Tokens
 
@@ -36,11 +37,17 @@ def livelike_app(
         request_class=Call,
         request_max_body_size=MAX_BODY_BYTES,
         exception_handlers={TifoError: on_tifo_error, HTTPException: on_http_exception, Exception: on_crash},
-        state=State({"desk": Desk(engine, queries, tokens, nicknames, public_url, clock)}),
+        state=State({"desk": Desk(engine, queries, tokens, nicknames, public_url, clock, Reads(queries))}),
+        on_shutdown=[_close],
         cors_config=_CORS,
         openapi_config=OpenAPIConfig("Tifo", "1", path="/docs", render_plugins=[JsonRenderPlugin()]),
         logging_config=None,
     )
+
+
+async def _close(app: Litestar) -> None:
+    desk: Desk = app.state["desk"]
+    await desk.reads.close()
 
 
 @get("/health")

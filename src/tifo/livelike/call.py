@@ -12,6 +12,7 @@ from litestar.datastructures import State
 from litestar.response.base import ASGIResponse
 
 from tifo.engagement.commands import Command
+from tifo.engagement.model import Game
 from tifo.engagement.ports import Engine, Idempotency, Page, Queries
 from tifo.kernel.clock import Clock
 from tifo.kernel.errors import NotFound, Rejected, Unauthorized
@@ -21,6 +22,7 @@ from tifo.livelike.links import Links
 from tifo.livelike.nicknames import Nicknames
 from tifo.livelike.paging import envelope
 from tifo.livelike.query import Query
+from tifo.livelike.reads import Reads
 from tifo.livelike.resources import Resources
 from tifo.livelike.tokens import Caller, Tokens
 
@@ -41,6 +43,7 @@ class Desk(NamedTuple):
     nicknames: Nicknames
     public_url: str | None
     clock: Clock
+    reads: Reads
 
 
 class Call(Request[Any, Any, State]):
@@ -120,7 +123,9 @@ class Call(Request[Any, Any, State]):
         return await asyncio.to_thread(question, *args, **kwargs)
 
     async def resources(self, client_id: ClientId) -> Resources:
-        game = await self.ask(self.desk.queries.game, client_id)
+        return self.resources_of(await self.desk.reads.game(client_id))
+
+    def resources_of(self, game: Game) -> Resources:
         return Resources(self.links, game, self.desk.clock())
 
     def page(self, page: Page[T], shape: Callable[[T], Any]) -> ASGIResponse:
