@@ -1,5 +1,5 @@
-"""Invoked actions over HTTP with 32 connections, durable, each paying one item and progressing one task; and how long
-an action takes to become a row.
+"""The game over HTTP with 32 connections: invoked actions, each durable, paying one item and progressing one task;
+steps of tasks; reads of balances, while nothing else goes on; and how long an action takes to become a row.
 """
 
 import argparse
@@ -10,11 +10,11 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 
-from benchmarks.http_load import drive, peak_mb, report, request
+from benchmarks.http_load import drive, get, peak_mb, report, request
 from benchmarks.ingest import bare
 from tifo.app.local import LocalTifo
 
@@ -39,19 +39,30 @@ def _engine(seconds: float, fans: int, bare_rate: float) -> None:
         tifo = LocalTifo(Path(folder) / "data")
         app = tifo.command("app", "create", "Bench")
         with tifo.up("--roles", "api") as api:
-            make = asyncio.run(_set_up(tifo, app, fans))
-            result = drive(tifo.port, make, seconds=seconds, ok=b"HTTP/1.1 201")
+            game = asyncio.run(_set_up(tifo, app, fans))
+            result = drive(tifo.port, game.action, seconds=seconds, ok=b"HTTP/1.1 201")
             memory = peak_mb(api.pid)
-        db = sqlite3.connect(tifo.data / "tifo.db")
-        [facts] = db.execute("SELECT count(*) FROM facts").fetchone()
-        db.close()
+            db = sqlite3.connect(tifo.data / "tifo.db")
+            [facts] = db.execute("SELECT count(*) FROM facts").fetchone()
+            db.close()
+            reads = drive(tifo.port, game.balances, seconds=seconds)
+            steps = drive(tifo.port, game.step, seconds=seconds, ok=b"HTTP/1.1 201")
         report("durable invoked actions", result.per_second, "action", result=result, bare=bare_rate)
+        report("durable steps of tasks", steps.per_second, "step", result=steps, bare=bare_rate)
+        report("reads of a fan's balances", reads.per_second, "read", result=reads, bare=bare_rate)
         assert facts == 2 * result.requests, "each action paid one item and progressed one task, once"
         print(f"{'':<34} peak memory {memory:,.0f} MB")
 
 
-async def _set_up(tifo: LocalTifo, app: dict[str, str], fans: int) -> Callable[[int], bytes]:
-    """The n-th request is an action of one of the fans, all of whom have started the quest."""
+class _Game(NamedTuple):
+    """The n-th requests, each of one of the fans, all of whom have started the quest."""
+
+    action: Callable[[int], bytes]
+    step: Callable[[int], bytes]
+    balances: Callable[[int], bytes]
+
+
+async def _set_up(tifo: LocalTifo, app: dict[str, str], fans: int) -> _Game:
     headers = {"Authorization": f"Bearer {app['producer_token']}"}
     async with aiohttp.ClientSession(headers=headers) as session:
 
@@ -69,24 +80,31 @@ async def _set_up(tifo: LocalTifo, app: dict[str, str], fans: int) -> Callable[[
         task = {"quest_id": quest["id"], "name": "Task", "target_value": TARGET, "reward_action_key": "vote"}
         await post("quest-tasks/", task)
 
-        async def fan(number: int) -> str:
+        async def fan(number: int) -> tuple[str, str]:
             profile = await post(f"profile-by-custom-id/{app['client_id']}/fan-{number}/", {"nickname": "Fan"})
-            await post("user-quests/", {"quest_id": quest["id"], "profile_id": profile["id"]})
-            return str(profile["id"])
+            run = await post("user-quests/", {"quest_id": quest["id"], "profile_id": profile["id"]})
+            return str(profile["id"]), str(run["user_quest_tasks"][0]["id"])
 
-        ids = await asyncio.gather(*map(fan, range(fans)))
+        made = await asyncio.gather(*map(fan, range(fans)))
     auth = f"Authorization: Bearer {app['producer_token']}\r\n"
 
-    def make(number: int) -> bytes:
+    def action(number: int) -> bytes:
         body = {
             "program_id": app["program_id"],
-            "profile_id": ids[number % fans],
+            "profile_id": made[number % fans][0],
             "reward_action_key": "vote",
             "code": f"{number:012}",
         }
         return request("/api/v1/invoked-actions/", json.dumps(body).encode(), auth)
 
-    return make
+    def step(number: int) -> bytes:
+        body = json.dumps({"user_quest_task_id": made[number % fans][1]}).encode()
+        return request("/api/v1/user-quest-task-progress/", body, auth)
+
+    def balances(number: int) -> bytes:
+        return get(f"/api/v1/profiles/{made[number % fans][0]}/reward-item-balances/", auth)
+
+    return _Game(action, step, balances)
 
 
 def _latency(seconds: float) -> None:
@@ -97,8 +115,8 @@ def _latency(seconds: float) -> None:
         source = tifo.command("source", "create", "Bench", "--type", "livelike")
         tifo.command("app", "connect", app["client_id"], "--write-key", source["write_key"])
         with tifo.up():
-            make = asyncio.run(_set_up(tifo, app, 50))
-            result = drive(tifo.port, make, seconds=seconds, connections=1, ok=b"HTTP/1.1 201")
+            game = asyncio.run(_set_up(tifo, app, 50))
+            result = drive(tifo.port, game.action, seconds=seconds, connections=1, ok=b"HTTP/1.1 201")
             expected = 2 * result.requests
             deadline = time.monotonic() + 30
             while tifo.rows(source["schema"], ["tracks"]).get("tracks", 0) < expected:

@@ -101,6 +101,10 @@ def request(path: str, body: bytes, headers: str = "") -> bytes:
     return head.encode() + b"\r\n" + body
 
 
+def get(path: str, headers: str = "") -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: t\r\n{headers}\r\n".encode()
+
+
 def peak_mb(pid: int) -> float:
     """Peak resident memory of a process, where the system tells; else of all finished children."""
     status = Path(f"/proc/{pid}/status")

@@ -28,6 +28,7 @@ from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import Position, SourceId, uuid7
 from tifo.livelike.app import livelike_app
+from tifo.livelike.quick import Quick
 from tifo.source.endpoint import open_session
 from tifo.source.inbox import Arrived
 from tifo.source.intake import WebhookIntake
@@ -112,7 +113,7 @@ def _api(settings: Settings) -> Role:
             inbox.add, max_batch=_BATCH_WEBHOOKS, max_waiting=_WAITING_WEBHOOKS, name="webhooks"
         )
         webhooks = WebhookApi(arrivals, Intakes(inbox, compose.catalog_of(database)), system_clock)
-        app = dispatch({"/v1/": tracking, WEBHOOKS: webhooks, "/metrics": metrics_page()}, livelike)
+        app = dispatch({"/v1/": tracking, WEBHOOKS: webhooks, "/metrics": metrics_page()}, Quick(livelike))
         jobs = [
             asyncio.create_task(job) for job in (_keep_log_short(settings, log, database), keep_answers_few(database))
         ]

@@ -164,6 +164,12 @@ class Standings(Protocol):
     def standings_count(self, leaderboard: Leaderboard) -> int: ...
 
 
+class Glance(NamedTuple):
+    game: Game
+    balances: Mapping[RewardItemId, int]
+    """Of the fan who was asked for; empty where none was."""
+
+
 class Queries(Standings, Protocol):
     """Reads, for routes. Methods block; call them off the event loop. Lists are newest first and stable.
 
@@ -174,6 +180,9 @@ class Queries(Standings, Protocol):
     def client_secret(self, client_id: ClientId) -> str: ...
     def client_of_producer_token(self, token: str) -> ClientId | None:
         """None for a token that is not valid. Tokens are stored as digests and compared in constant time."""
+
+    def glances(self, asked: Sequence[tuple[ClientId, ProfileId | None]]) -> Sequence[Glance | Exception]:
+        """The n-th answer, or what it is refused with, belongs to the n-th question."""
 
     def profile(self, client_id: ClientId, profile_id: ProfileId) -> Profile: ...
     def profile_by_custom_id(self, client_id: ClientId, custom_id: str) -> Profile: ...

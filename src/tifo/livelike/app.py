@@ -17,6 +17,7 @@ from tifo.livelike.images import serve_image
 from tifo.livelike.links import ROOT
 from tifo.livelike.nicknames import Nicknames
 from tifo.livelike.openapi import docs_routes, document
+from tifo.livelike.reads import Reads
 from tifo.livelike.routes import (
     applications,
     badges,
@@ -67,15 +68,23 @@ def livelike_app(
         exception_handlers={TifoError: on_tifo_error, HTTPException: on_http_exception, Exception: on_crash},
         state=State(
             {
-                "desk": Desk(engine, queries, tokens, nicknames, public_url, clock, access, images),
+                "desk": Desk(
+                    engine, queries, tokens, nicknames, public_url, clock, Reads(queries), access=access, images=images
+                ),
                 "webhooks": outbox,
                 "catalog": catalog,
             }
         ),
+        on_shutdown=[_close],
         cors_config=_CORS,
         openapi_config=None,
         logging_config=None,
     )
+
+
+async def _close(app: Litestar) -> None:
+    desk: Desk = app.state["desk"]
+    await desk.reads.close()
 
 
 @get("/health")

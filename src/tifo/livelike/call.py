@@ -18,6 +18,7 @@ from litestar.response.base import ASGIResponse
 from tifo.engagement.access import Access
 from tifo.engagement.commands import Command
 from tifo.engagement.images import Images
+from tifo.engagement.model import Game
 from tifo.engagement.ports import Engine, Idempotency, Page, Queries
 from tifo.kernel.clock import Clock
 from tifo.kernel.errors import Interrupted, NotFound, Rejected, Unauthorized
@@ -27,12 +28,12 @@ from tifo.livelike.links import Links
 from tifo.livelike.nicknames import Nicknames
 from tifo.livelike.paging import envelope
 from tifo.livelike.query import Query
+from tifo.livelike.reads import ASKED_AGAIN, Reads
 from tifo.livelike.resources import Resources
 from tifo.livelike.tokens import Caller, Tokens
 
 MAX_KEY_LENGTH = 255
 MIN_ANONYMOUS_KEY_LENGTH = 16
-_ASKED_AGAIN = 3
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -48,6 +49,7 @@ class Desk(NamedTuple):
     nicknames: Nicknames
     public_url: str | None
     clock: Clock
+    reads: Reads
     access: Access | None = None
     images: Images | None = None
 
@@ -165,7 +167,7 @@ class Call(Request[Any, Any, State]):
 
     async def ask(self, question: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """A blocking query, asked in a thread; asked again where it was interrupted."""
-        for _ in range(_ASKED_AGAIN):
+        for _ in range(ASKED_AGAIN):
             try:
                 return await asyncio.to_thread(question, *args, **kwargs)
             except Interrupted:
@@ -173,7 +175,9 @@ class Call(Request[Any, Any, State]):
         return await asyncio.to_thread(question, *args, **kwargs)
 
     async def resources(self, client_id: ClientId) -> Resources:
-        game = await self.ask(self.desk.queries.game, client_id)
+        return self.resources_of(await self.desk.reads.game(client_id))
+
+    def resources_of(self, game: Game) -> Resources:
         return Resources(self.links, game, self.desk.clock())
 
     def page(self, page: Page[T], shape: Callable[[T], Any]) -> ASGIResponse:

@@ -282,11 +282,11 @@ class Resources:
             for reward in quest.rewards
         ]
 
-    def balance(self, item: RewardItem, fan: Fan) -> Resource:
+    def balance(self, item: RewardItem, balances: Mapping[RewardItemId, int]) -> Resource:
         return {
             "reward_item_id": item.id,
             "reward_item_name": item.name,
-            "reward_item_balance": fan.balances.get(item.id, 0),
+            "reward_item_balance": balances.get(item.id, 0),
             "prizeout_balance": None,
         }
 

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple, TypeVar, get_args
 
 import msgspec
 from sqlalchemy import Connection, bindparam, delete, insert, select, text, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from tifo.engagement.access import TokenInfo
 from tifo.engagement.batch import Working
@@ -27,6 +26,7 @@ from tifo.kernel.errors import Interrupted, KeyReused, NotFound, TifoError
 from tifo.kernel.ids import ClientId, NewId, ProfileId, ProgramId, uuid7
 from tifo.store import rows as r
 from tifo.store import tables as t
+from tifo.store.bulk import insert_rows, upsert_rows
 from tifo.store.database import Database, maybe_micros, to_micros
 from tifo.store.scores import write_scores
 
@@ -132,7 +132,7 @@ class SqlEngine:
     def _mark(self, connection: Connection) -> None:
         if self._database.is_shared:
             row = {"id": self._id, "batch": self._number, "at": to_micros(self._clock())}
-            _upsert(connection, t.writers, [row])
+            upsert_rows(connection, t.writers, [row])
 
     def _is_committed(self) -> bool:
         """Raises `Transient` where that cannot be learned."""
@@ -335,27 +335,27 @@ def _write(connection: Connection, client_id: ClientId, written: _Written, befor
     _define(connection, client_id, list(written.definitions.values()))
     changed = [(before.get(fan.profile.id), fan) for fan in written.fans.values()]
     profiles = [r.profile_row(fan.profile) for old, fan in changed if old is None or old.profile is not fan.profile]
-    _upsert(connection, t.profiles, profiles)
+    upsert_rows(connection, t.profiles, profiles)
     moved = {(each.profile_id, each.reward_item_id): each.balance for d in decisions for each in d.transactions}
     balances = [{"profile_id": p, "reward_item_id": i, "balance": b} for (p, i), b in sorted(moved.items())]
-    _upsert(connection, t.balances, balances)
-    _insert(
+    upsert_rows(connection, t.balances, balances)
+    insert_rows(
         connection, t.transactions, [r.transaction_row(client_id, each) for d in decisions for each in d.transactions]
     )
     invoked = [r.invoked_action_row(client_id, d.invoked) for d in decisions if d.invoked is not None]
-    _insert(connection, t.invoked_actions, invoked)
+    insert_rows(connection, t.invoked_actions, invoked)
     badges = [
         r.earned_badge_row(client_id, earned)
         for old, fan in changed
         for badge_id, earned in fan.badges.items()
         if old is None or badge_id not in old.badges
     ]
-    _insert(connection, t.earned_badges, badges)
+    insert_rows(connection, t.earned_badges, badges)
     _write_revocations(connection, changed)
-    _upsert(connection, t.entry_payments, [row for old, fan in changed for row in r.payments_rows(old, fan)])
+    upsert_rows(connection, t.entry_payments, [row for old, fan in changed for row in r.payments_rows(old, fan)])
     _write_quests(connection, client_id, changed)
     _insert_facts(connection, client_id, [r.fact_row(fact) for d in decisions for fact in d.facts])
-    _insert(connection, t.idempotency, written.answers)
+    insert_rows(connection, t.idempotency, written.answers)
 
 
 def _insert_facts(connection: Connection, client_id: ClientId, facts: Sequence[r.Row]) -> None:
@@ -364,7 +364,7 @@ def _insert_facts(connection: Connection, client_id: ClientId, facts: Sequence[r
     """
     if facts and connection.dialect.name == "postgresql":
         connection.execute(_IN_TURN, {"client_id": client_id})
-    _insert(connection, t.facts, facts)
+    insert_rows(connection, t.facts, facts)
 
 
 def _write_revocations(connection: Connection, changed: list[tuple[Fan | None, Fan]]) -> None:
@@ -396,8 +396,8 @@ def _write_quests(connection: Connection, client_id: ClientId, changed: list[tup
                 for number, task in enumerate(user_quest.tasks)
                 if id(task) not in kept
             ]
-    _upsert(connection, t.user_quests, quests)
-    _upsert(connection, t.user_quest_tasks, tasks)
+    upsert_rows(connection, t.user_quests, quests)
+    upsert_rows(connection, t.user_quest_tasks, tasks)
     _forget_quests(connection, changed)
 
 
@@ -418,7 +418,7 @@ def _define(connection: Connection, client_id: ClientId, changed: list[Definitio
         return
     others = [each for each in changed if not isinstance(each, Application)]
     rows = [{"id": each.id, "client_id": client_id, "body": r.body(each)} for each in others]
-    _upsert(connection, t.definitions, rows, key="id")
+    upsert_rows(connection, t.definitions, rows, key="id")
     bump = update(t.applications).where(t.applications.c.id == client_id)
     values: dict[Any, Any] = {t.applications.c.definitions_version: t.applications.c.definitions_version + 1}
     for each in changed:
@@ -427,25 +427,4 @@ def _define(connection: Connection, client_id: ClientId, changed: list[Definitio
     connection.execute(bump.values(values))
 
 
-def _insert(connection: Connection, table: Any, values: Sequence[r.Row]) -> None:
-    if values:
-        connection.execute(_INSERTS[table.name], values)
-
-
-_INSERTS = {table.name: insert(table) for table in t.METADATA.sorted_tables}
 _REVOKE = update(t.earned_badges).where(t.earned_badges.c.id == bindparam("of")).values(revoked_at=bindparam("at"))
-_upserts: dict[tuple[str, str], Any] = {}
-
-
-def _upsert(connection: Connection, table: Any, values: Sequence[r.Row], key: str | None = None) -> None:
-    if not values:
-        return
-    dialect = connection.dialect.name
-    statement = _upserts.get((dialect, table.name))
-    if statement is None:
-        maker: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[dialect](table)
-        keys = [key] if key is not None else [column.name for column in table.primary_key]
-        rest = {name: maker.excluded[name] for name in values[0] if name not in keys}
-        statement = maker.on_conflict_do_update(index_elements=keys, set_=rest)
-        _upserts[dialect, table.name] = statement
-    connection.execute(statement, values)

@@ -17,6 +17,7 @@ from tifo.store import rows as r
 from tifo.store import tables as t
 from tifo.store.database import Database, to_micros
 from tifo.store.engine import Games, token_digest
+from tifo.store.glances import SqlGlances
 from tifo.store.scores import SqlStandings
 
 T = TypeVar("T")
@@ -29,7 +30,7 @@ class Window(NamedTuple):
     oldest_first: bool = False
 
 
-class SqlQueries(SqlStandings):
+class SqlQueries(SqlStandings, SqlGlances):
     """Implements `engagement.ports.Queries`."""
 
     def __init__(self, database: Database) -> None:

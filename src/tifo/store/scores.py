@@ -15,7 +15,6 @@ from sqlalchemy import (
     BigInteger,
     Connection,
     Integer,
-    Table,
     and_,
     bindparam,
     cast,
@@ -25,7 +24,6 @@ from sqlalchemy import (
     select,
     union_all,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from tifo.engagement.leaderboards import Standing
 from tifo.engagement.model import Definition, Fan, Game, Leaderboard, is_live
@@ -34,6 +32,7 @@ from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import ClientId, LeaderboardId, ProfileId, RewardItemId
 from tifo.store import rows as r
 from tifo.store import tables as t
+from tifo.store.bulk import Bulk, upsert_rows
 from tifo.store.database import Database
 
 _OWN_SHARD = secrets.randbelow(16)
@@ -68,7 +67,7 @@ def write_scores(
     }
     if moved:
         rows = [{"board_id": i, "profile_id": p, "score": balance} for (i, p), balance in sorted(moved.items())]
-        connection.execute(_SET_SCORE[connection.dialect.name], rows)
+        upsert_rows(connection, t.scores, rows)
         _count(connection, moved, before)
 
 
@@ -79,8 +78,14 @@ def _count(
     for (item_id, profile_id), balance in moved.items():
         fan = before.get(profile_id)
         old = None if fan is None else fan.balances.get(item_id)
-        changes.update((item_id, level, prefix) for level, prefix in _nodes(balance))
-        changes.subtract((item_id, level, prefix) for level, prefix in (() if old is None else _nodes(old)))
+        for level in range(LEVELS):
+            gained = balance >> BITS * level
+            lost = None if old is None else old >> BITS * level
+            if gained == lost:
+                break
+            changes[item_id, level, gained] += 1
+            if lost is not None:
+                changes[item_id, level, lost] -= 1
     shard = _OWN_SHARD if connection.dialect.name == "postgresql" else 0
     # In one order, so that two writers who touch the same rows wait for one another instead of for ever.
     counts: list[r.Row] = [
@@ -88,14 +93,8 @@ def _count(
         for (board, level, prefix), change in sorted(changes.items())
         if change
     ]
-    if counts:
-        connection.execute(_ADD_COUNT[connection.dialect.name], counts)
-    if emptied := [{f"at_{name}": row[name] for name in _NODE} for row in counts if row["count"] < 0]:
-        connection.execute(_DROP_EMPTY, emptied)
-
-
-def _nodes(score: int) -> list[tuple[int, int]]:
-    return [(level, score >> BITS * level) for level in range(LEVELS)]
+    upsert_rows(connection, t.score_counts, counts, add="count")
+    _DROP_EMPTY.run(connection, [row for row in counts if row["count"] < 0])
 
 
 def _open_and_close(connection: Connection, game: Game) -> None:
@@ -133,23 +132,11 @@ def _fill(connection: Connection, board_id: str, item_id: RewardItemId) -> None:
         connection.execute(t.score_counts.insert().from_select(columns, above.where(below).group_by(prefix)))
 
 
-def _upsert(table: Table, column: str, *, add: bool) -> dict[str, Any]:
-    """One statement for each kind of database."""
-    statements = {}
-    for dialect, make in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert)):
-        maker: Any = make(table)
-        value = maker.excluded[column]
-        statements[dialect] = maker.on_conflict_do_update(
-            index_elements=list(table.primary_key), set_={column: table.c[column] + value if add else value}
-        )
-    return statements
-
-
 _COUNTS_OF = (t.score_counts, t.score_counts.c.board_id)
-_SET_SCORE = _upsert(t.scores, "score", add=False)
-_ADD_COUNT = _upsert(t.score_counts, "count", add=True)
-_DROP_EMPTY = t.score_counts.delete().where(
-    *(t.score_counts.c[name] == bindparam(f"at_{name}") for name in _NODE), t.score_counts.c.count == 0
+_DROP_EMPTY = Bulk(
+    lambda _: t.score_counts.delete().where(
+        *(t.score_counts.c[name] == bindparam(name) for name in _NODE), t.score_counts.c.count == literal_column("0")
+    )
 )
 
 
@@ -245,7 +232,8 @@ def _board_of(leaderboard: Leaderboard) -> str:
 
 def _greater_than(connection: Connection, board_id: str, score: int) -> int:
     ranges: dict[str, Any] = {"board_id": board_id}
-    for level, prefix in _nodes(score):
+    for level in range(LEVELS):
+        prefix = score >> BITS * level
         ranges |= {f"after_{level}": prefix, f"upto_{level}": prefix | _DIGIT}
     count: int = connection.execute(_GREATER, ranges).scalar_one()
     return count

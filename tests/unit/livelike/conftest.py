@@ -29,12 +29,13 @@ from tifo.engagement.model import (
     Transaction,
     UserQuest,
 )
-from tifo.engagement.ports import NOWHERE, Anchor, Idempotency, InvokedFilter, Page, TransactionFilter
+from tifo.engagement.ports import NOWHERE, Anchor, Glance, Idempotency, InvokedFilter, Page, TransactionFilter
 from tifo.kernel.errors import KeyReused, NotFound
 from tifo.kernel.ids import BadgeId, ClientId, EarnedBadgeId, LeaderboardId, ProfileId, ProgramId, QuestId, UserQuestId
 from tifo.livelike.app import livelike_app
 from tifo.livelike.call import Desk
 from tifo.livelike.nicknames import Nicknames
+from tifo.livelike.reads import Reads
 from tifo.livelike.tokens import Tokens
 
 T = TypeVar("T")
@@ -112,6 +113,16 @@ class Twin:
 
     def game(self, client_id: ClientId) -> Game:
         return self._working(client_id).game
+
+    def glances(self, asked: Sequence[tuple[ClientId, ProfileId | None]]) -> list[Glance | Exception]:
+        return [self._glance(*each) for each in asked]
+
+    def _glance(self, client_id: ClientId, profile_id: ProfileId | None) -> Glance | Exception:
+        try:
+            fan = self.fan(client_id, profile_id) if profile_id is not None else None
+            return Glance(self.game(client_id), fan.balances if fan else {})
+        except NotFound as error:
+            return error
 
     def client_secret(self, client_id: ClientId) -> str:
         self.reads += 1
@@ -354,7 +365,7 @@ def app() -> Litestar:
 async def world(app: Litestar) -> AsyncIterator[World]:
     clock = Clock()
     twin = Twin(clock)
-    app.state["desk"] = Desk(twin, twin, Tokens(twin, clock), Nicknames(twin), BASE, clock)
+    app.state["desk"] = Desk(twin, twin, Tokens(twin, clock), Nicknames(twin), BASE, clock, Reads(twin))
     async with AsyncTestClient(app) as http:
         yield World(http, twin, clock, twin.add_application("Club"), twin.add_application("Rival"))
 

@@ -179,15 +179,15 @@ async def list_balances(request: Call) -> ASGIResponse:
     caller = await request.caller()
     profile_id = ProfileId(request.part("profile_id"))
     caller.must_reach(profile_id)
-    fan = await request.ask(request.desk.queries.fan, caller.client_id, profile_id)
-    resources = await request.resources(caller.client_id)
+    game, balances = await request.desk.reads.balances(caller.client_id, profile_id)
+    resources = request.resources_of(game)
     wanted = set(query.all("reward_item_id"))
     items = [
         item
-        for item in resources.game.reward_items.values()
-        if (not wanted or item.id in wanted) and (is_live(item) or item.id in fan.balances)
+        for item in game.reward_items.values()
+        if (not wanted or item.id in wanted) and (is_live(item) or item.id in balances)
     ]
-    return request.page(window(query).of(items), lambda item: resources.balance(item, fan))
+    return request.page(window(query).of(items), lambda item: resources.balance(item, balances))
 
 
 @get("/profiles/{profile_id:str}/reward-item-balances/{reward_item_id:str}/")
@@ -195,12 +195,11 @@ async def get_balance(request: Call) -> ASGIResponse:
     caller = await request.caller()
     profile_id = ProfileId(request.part("profile_id"))
     caller.must_reach(profile_id)
-    fan = await request.ask(request.desk.queries.fan, caller.client_id, profile_id)
-    resources = await request.resources(caller.client_id)
-    item = resources.game.reward_items.get(RewardItemId(request.part("reward_item_id")))
+    game, balances = await request.desk.reads.balances(caller.client_id, profile_id)
+    item = game.reward_items.get(RewardItemId(request.part("reward_item_id")))
     if item is None:
         raise NotFound("There is no such reward item.")
-    return answer({"profile_id": profile_id, **resources.balance(item, fan)})
+    return answer({"profile_id": profile_id, **request.resources_of(game).balance(item, balances)})
 
 
 @get("/reward-transactions/")
