@@ -1,13 +1,16 @@
 """Sixty-four clients ask for the same thing at once, round after round: it happens once, and every balance is exact."""
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
+from tests.postgres import PostgresServer
 from tifo.app.local import LocalTifo
 
 CLIENTS = 64
@@ -17,16 +20,26 @@ STAKE = 1_000
 VOTE, TROPHY = 5, 50
 
 
-def test_what_is_asked_for_at_once_is_paid_once(
-    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> None:
+@pytest.fixture(params=["sqlite", "postgres"])
+def places(request: pytest.FixtureRequest, tmp_path: Path) -> list[LocalTifo]:
+    """Where Tifo runs: one place on SQLite, two on the same PostgreSQL."""
+    if request.param == "sqlite":
+        return [LocalTifo(tmp_path / "data")]
+    server: PostgresServer = request.getfixturevalue("postgres")
+    settings = {"TIFO_DATABASE_URL": server.new_database()}
+    return [LocalTifo(tmp_path / f"data-{number}", settings) for number in range(2)]
+
+
+def test_what_is_asked_for_at_once_is_paid_once(request: pytest.FixtureRequest, places: list[LocalTifo]) -> None:
     rounds = LONG_ROUNDS if request.config.getoption("--long") else ROUNDS
-    tifo = LocalTifo(tmp_path_factory.mktemp("crowd") / "data")
-    with tifo.up("--flush-s", "0.5"):
+    tifo, *others = places
+    with tifo.up("--flush-s", "0.5"), contextlib.ExitStack() as beside:
+        for other in others:
+            beside.enter_context(other.up("--roles", "api"))
         app = tifo.command("app", "create", "Club")
         source = tifo.command("source", "create", "Play", "--type", "livelike")
         tifo.command("app", "connect", app["client_id"], "--write-key", source["write_key"])
-        asyncio.run(_play(app, [tifo.address], rounds))
+        asyncio.run(_play(app, [place.address for place in places], rounds))
         verdict = tifo.audit()
     assert verdict["ok"], verdict
     # A round: a vote and a quest reward paid, and two steps, a task and a quest.

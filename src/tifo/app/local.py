@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,14 @@ _STARTS_WITHIN_S = 30.0
 
 
 class LocalTifo:
-    """`data` need not exist. The port is a free one, and stays the same when Tifo is started again."""
+    """`data` need not exist. The port is a free one, and stays the same when Tifo is started again.
 
-    def __init__(self, data: Path) -> None:
+    `settings` are variables for all of its commands, such as `TIFO_DATABASE_URL`.
+    """
+
+    def __init__(self, data: Path, settings: Mapping[str, str] | None = None) -> None:
         self.data = data
+        self._settings = settings or {}
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
 
@@ -83,7 +87,7 @@ class LocalTifo:
         return {row["t"]: row["n"] for row in self.query(parts)}
 
     def _env(self) -> dict[str, str]:
-        return {**os.environ, "TIFO_DATA": str(self.data)}
+        return {**os.environ, **self._settings, "TIFO_DATA": str(self.data)}
 
 
 _TIFO = (sys.executable, "-m", "tifo")
