@@ -26,7 +26,7 @@ class LocalTifo:
 
     def __init__(self, data: Path, settings: Mapping[str, str] | None = None) -> None:
         self.data = data
-        self._settings = settings or {}
+        self.settings = settings or {}
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
 
@@ -87,7 +87,7 @@ class LocalTifo:
         return {row["t"]: row["n"] for row in self.query(parts)}
 
     def _env(self) -> dict[str, str]:
-        return {**os.environ, **self._settings, "TIFO_DATA": str(self.data)}
+        return {**os.environ, **self.settings, "TIFO_DATA": str(self.data)}
 
 
 _TIFO = (sys.executable, "-m", "tifo")
