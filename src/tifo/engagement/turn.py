@@ -206,16 +206,17 @@ class Turn:
     def progress(self, user_quest: UserQuest, quest: Quest, task: QuestTask, progress: Decimal) -> UserQuest:
         """Set a task's progress. What reaches the target is kept at the target, and completes the task.
 
-        A lower progress (a reset, say) is kept, but is no move toward the target: it gives no fact.
+        A lower progress (a reset, say) is kept, but is no move toward the target: it gives no fact, unless it is all
+        that a target which was lowered meanwhile asks for.
         """
         own = next(each for each in user_quest.tasks if each.quest_task_id == task.id)
         progress = min(progress, task.target_value)
-        if own.completed_at is not None or progress == own.progress:
-            return user_quest
         is_complete = progress >= task.target_value
+        if own.completed_at is not None or (progress == own.progress and not is_complete):
+            return user_quest
         after = replace(own, progress=progress, completed_at=self.now if is_complete else None)
         user_quest = self._put_task(user_quest, after)
-        if progress > own.progress:
+        if is_complete or progress > own.progress:
             self._tell_progress(user_quest, quest, task, after)
         if is_complete and all(each.completed_at is not None for each in user_quest.tasks):
             user_quest = self._complete(user_quest, quest)
