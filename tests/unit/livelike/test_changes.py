@@ -1,5 +1,6 @@
 """Definitions are changed, linked and archived; limits hold, batches answer for each action; badges of quests."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -75,6 +76,16 @@ async def test_a_table_pays_in_the_programs_that_it_is_linked_to(club: Any) -> N
     assert [each["id"] for each in (await club.get(links))["results"]] == [cup["id"]]
     assert await vote(club) == []
     assert (await club.call("DELETE", f"{links}{club.program_id}/")).status_code == 404
+
+
+async def test_links_that_are_made_at_once_are_all_kept(club: Any) -> None:
+    programs = [(await club.make("programs/", name=f"Cup {n}"))["id"] for n in range(8)]
+    table = await club.make("reward-tables/", name="Match")
+    links = f"reward-tables/{table['id']}/programs/"
+    await asyncio.gather(*(club.make(links, program_id=each) for each in programs))
+    assert {each["id"] for each in (await club.get(links))["results"]} == {club.program_id, *programs}
+    await asyncio.gather(*(club.call("DELETE", f"{links}{each}/") for each in programs))
+    assert [each["id"] for each in (await club.get(links))["results"]] == [club.program_id]
 
 
 async def test_in_a_batch_each_action_answers_for_itself(club: Any) -> None:
