@@ -442,6 +442,8 @@ def _(action: RewardAction, game: Game) -> RewardAction:
 def _(table: RewardTable, game: Game) -> RewardTable:
     _few(table.entries, "entries")
     _few(table.program_ids, "program_ids")
+    if len({entry.id for entry in table.entries}) < len(table.entries):
+        raise Rejected("Two entries have the same id. Leave the id of new ones out.", field="entries")
     for program_id in table.program_ids:
         known(game.programs, program_id, "program", "program_ids")
     for entry in table.entries:
