@@ -227,8 +227,10 @@ class Turn:
         return self._put_task(user_quest, replace(own, progress=Decimal(0), completed_at=None))
 
     def give_quest_badges(self, user_quest: UserQuest, badge_ids: Iterable[BadgeId]) -> tuple[EarnedBadge, ...]:
+        """Those that the fan now has of them: one that was revoked is not given again."""
         badges = (self.game.badges[badge_id] for badge_id in badge_ids)
-        return tuple(self.give_badge(user_quest.profile_id, badge, None) for badge in badges)
+        given = [self.give_badge(user_quest.profile_id, badge, None) for badge in badges]
+        return tuple(earned for earned in given if earned.revoked_at is None)
 
     def remove(self, user_quest: UserQuest) -> None:
         fan = self.fan(user_quest.profile_id)
