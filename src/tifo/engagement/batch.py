@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from tifo.engagement.commands import PlayCommand
-from tifo.engagement.model import Fan, Game
+from tifo.engagement.model import Fan, Game, UserQuest
 from tifo.engagement.ports import Decision, State
 from tifo.engagement.rules import decide
 from tifo.kernel.ids import EarnedBadgeId, NewId, ProfileId, UserQuestId, UserQuestTaskId
@@ -62,6 +62,14 @@ class Working:
             self.by_earned_badge.update((earned.id, profile.id) for earned in fan.badges.values())
         if before is not None and len(before.user_quests) == len(fan.user_quests):
             return
+        for quest_id, user_quest in before.user_quests.items() if before is not None else ():
+            if quest_id not in fan.user_quests:
+                self._forget(user_quest)
         for user_quest in fan.user_quests.values():
             self.by_user_quest[user_quest.id] = profile.id
             self.by_user_quest_task.update((task.id, profile.id) for task in user_quest.tasks)
+
+    def _forget(self, user_quest: UserQuest) -> None:
+        del self.by_user_quest[user_quest.id]
+        for task in user_quest.tasks:
+            del self.by_user_quest_task[task.id]

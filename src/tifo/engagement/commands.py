@@ -139,6 +139,20 @@ class UpdateRewardTable(Command[RewardTable], frozen=True, kw_only=True):
     program_ids: tuple[ProgramId, ...] | Unset = UNSET
 
 
+class LinkRewardTable(Command[RewardTable], frozen=True, kw_only=True):
+    """To these programs beside those that it is linked to."""
+
+    reward_table_id: RewardTableId
+    program_ids: tuple[ProgramId, ...]
+
+
+class UnlinkRewardTable(Command[RewardTable], frozen=True, kw_only=True):
+    """404 where it is not linked to the program."""
+
+    reward_table_id: RewardTableId
+    program_id: ProgramId
+
+
 class AddRewardTableEntry(Command[RewardTable], frozen=True, kw_only=True):
     """The new entry is the answer's last."""
 
@@ -302,6 +316,8 @@ DefinitionCommand = (
     | UpdateRewardAction
     | CreateRewardTable
     | UpdateRewardTable
+    | LinkRewardTable
+    | UnlinkRewardTable
     | AddRewardTableEntry
     | ChangeRewardTableEntry
     | RemoveRewardTableEntry

@@ -29,12 +29,14 @@ from tifo.engagement.commands import (
     CreateRewardItem,
     CreateRewardTable,
     DefinitionCommand,
+    LinkRewardTable,
     NewEntry,
     NewProgression,
     NewQuestReward,
     RemoveQuestReward,
     RemoveQuestTask,
     RemoveRewardTableEntry,
+    UnlinkRewardTable,
     UpdateApplication,
     UpdateBadge,
     UpdateProgram,
@@ -204,6 +206,21 @@ def _(command: UpdateRewardTable, game: Game, _now: datetime, new_id: NewId) -> 
     if command.program_ids is not UNSET:
         table = msgspec.structs.replace(table, program_ids=_once(command.program_ids))
     return table
+
+
+@_define.register
+def _(command: LinkRewardTable, game: Game, _now: datetime, _new_id: NewId) -> RewardTable:
+    table = _table(game, command.reward_table_id)
+    return msgspec.structs.replace(table, program_ids=_once((*table.program_ids, *command.program_ids)))
+
+
+@_define.register
+def _(command: UnlinkRewardTable, game: Game, _now: datetime, _new_id: NewId) -> RewardTable:
+    table = _table(game, command.reward_table_id)
+    if command.program_id not in table.program_ids:
+        raise NotFound(f"The reward table is not linked to a program {command.program_id!r:.100}.", field="program_id")
+    kept = tuple(program_id for program_id in table.program_ids if program_id != command.program_id)
+    return msgspec.structs.replace(table, program_ids=kept)
 
 
 @_define.register
@@ -428,6 +445,8 @@ def _(action: RewardAction, game: Game) -> RewardAction:
 def _(table: RewardTable, game: Game) -> RewardTable:
     _few(table.entries, "entries")
     _few(table.program_ids, "program_ids")
+    if len({entry.id for entry in table.entries}) < len(table.entries):
+        raise Rejected("Two entries have the same id. Leave the id of new ones out.", field="entries")
     for program_id in table.program_ids:
         known(game.programs, program_id, "program", "program_ids")
     for entry in table.entries:

@@ -347,18 +347,12 @@ def _progress_task(turn: Turn, command: ProgressTask) -> UserQuest:
     owner = turn.state.by_user_quest_task.get(command.user_quest_task_id)
     if owner is None or command.profile_id not in {None, owner}:
         raise NotFound(f"There is no user quest task {command.user_quest_task_id!r:.100}.", field="user_quest_task_id")
-    found = next(
-        (
-            (user_quest, own)
-            for user_quest in turn.fan(owner).user_quests.values()
-            for own in user_quest.tasks
-            if own.id == command.user_quest_task_id
-        ),
-        None,
+    user_quest, own = next(
+        (user_quest, own)
+        for user_quest in turn.fan(owner).user_quests.values()
+        for own in user_quest.tasks
+        if own.id == command.user_quest_task_id
     )
-    if found is None:  # the run was removed in this batch
-        raise NotFound(f"There is no user quest task {command.user_quest_task_id!r:.100}.", field="user_quest_task_id")
-    user_quest, own = found
     quest = turn.game.quests[user_quest.quest_id]
     task = next(task for task in quest.tasks if task.id == own.quest_task_id)
     progress = _wanted_progress(command, own, task)
@@ -442,11 +436,9 @@ def _remove_user_quest(turn: Turn, command: RemoveUserQuest) -> UserQuest:
 def _own_user_quest(turn: Turn, user_quest_id: UserQuestId, profile_id: ProfileId | None) -> UserQuest:
     """Another fan's than `profile_id`'s is as good as none."""
     owner = turn.state.by_user_quest.get(user_quest_id)
-    if owner is not None and profile_id in {None, owner}:
-        for user_quest in turn.fan(owner).user_quests.values():
-            if user_quest.id == user_quest_id:
-                return user_quest
-    raise NotFound(f"There is no user quest {user_quest_id!r:.100}.", field="user_quest_id")
+    if owner is None or profile_id not in {None, owner}:
+        raise NotFound(f"There is no user quest {user_quest_id!r:.100}.", field="user_quest_id")
+    return next(each for each in turn.fan(owner).user_quests.values() if each.id == user_quest_id)
 
 
 def _own_task(user_quest: UserQuest, task_id: UserQuestTaskId) -> UserQuestTask:

@@ -208,17 +208,18 @@ class Turn:
     ) -> UserQuest:
         """Set a task's progress. What reaches the target is kept at the target, and completes the task.
 
-        A lower progress (a reset, say) is kept, but is no move toward the target: it gives no fact.
-        `asked` goes into the fact: the custom step or progress, where the command gave one.
+        A lower progress (a reset, say) is kept, but is no move toward the target: it gives no fact, unless it is all
+        that a target which was lowered meanwhile asks for. `asked` goes into the fact: the custom step or progress,
+        where the command gave one.
         """
         own = next(each for each in user_quest.tasks if each.quest_task_id == task.id)
         progress = min(progress, task.target_value)
-        if own.completed_at is not None or progress == own.progress:
-            return user_quest
         is_complete = progress >= task.target_value
+        if own.completed_at is not None or (progress == own.progress and not is_complete):
+            return user_quest
         after = replace(own, progress=progress, completed_at=self.now if is_complete else None)
         user_quest = self._put_task(user_quest, after)
-        if progress > own.progress:
+        if is_complete or progress > own.progress:
             self._tell_progress(user_quest, quest, task, after, asked)
         if is_complete and all(each.completed_at is not None for each in user_quest.tasks):
             user_quest = self._complete(user_quest, quest)
@@ -229,8 +230,10 @@ class Turn:
         return self._put_task(user_quest, replace(own, progress=Decimal(0), completed_at=None))
 
     def give_quest_badges(self, user_quest: UserQuest, badge_ids: Iterable[BadgeId]) -> tuple[EarnedBadge, ...]:
+        """Those that the fan now has of them: one that was revoked is not given again."""
         badges = (self.game.badges[badge_id] for badge_id in badge_ids)
-        return tuple(self.give_badge(user_quest.profile_id, badge, None) for badge in badges)
+        given = [self.give_badge(user_quest.profile_id, badge, None) for badge in badges]
+        return tuple(earned for earned in given if earned.revoked_at is None)
 
     def remove(self, user_quest: UserQuest) -> None:
         fan = self.fan(user_quest.profile_id)

@@ -381,13 +381,16 @@ def _write_revocations(connection: Connection, changed: list[tuple[Fan | None, F
 
 
 def _write_quests(connection: Connection, client_id: ClientId, changed: list[tuple[Fan | None, Fan]]) -> None:
-    """Rules hand back what they left alone as the same object."""
+    """Rules hand back what they left alone as the same object. What was removed goes first: its place may be taken."""
+    _forget_quests(connection, changed)
     quests, tasks = [], []
     for old, fan in changed:
         for quest_id, user_quest in fan.user_quests.items():
             earlier = None if old is None else old.user_quests.get(quest_id)
             if earlier is user_quest:
                 continue
+            if earlier is not None and earlier.id != user_quest.id:  # it was removed, and the quest started anew
+                earlier = None
             kept = set() if earlier is None else set(map(id, earlier.tasks))
             if earlier is None or _without_tasks(earlier) != _without_tasks(user_quest):
                 quests.append(r.user_quest_row(client_id, user_quest))
@@ -398,7 +401,6 @@ def _write_quests(connection: Connection, client_id: ClientId, changed: list[tup
             ]
     upsert_rows(connection, t.user_quests, quests)
     upsert_rows(connection, t.user_quest_tasks, tasks)
-    _forget_quests(connection, changed)
 
 
 def _forget_quests(connection: Connection, changed: list[tuple[Fan | None, Fan]]) -> None:

@@ -290,3 +290,70 @@ async def test_an_engine_beside_another_on_the_same_database_sees_its_definition
     assert first.store.problems() == []
     for store in stores:
         await store.engine.close()
+
+
+async def test_a_limited_entry_pays_no_more_however_many_ask_at_once(game: Game) -> None:
+    entry = c.NewEntry(
+        reward_item_id=game.points,
+        reward_item_amount=100,
+        action_key="vote",
+        reward_limit=model.RewardLimit(action_limit_count=3, duration="all_time"),
+    )
+    await game.do(c.CreateRewardTable, name="Limited", entries=(entry,))
+    await asyncio.gather(*(game.vote(f"first {number}") for number in range(10)))
+    await asyncio.gather(*(game.vote(f"later {number}") for number in range(10)))
+    assert game.balance(game.fan) == 20 * 5 + 3 * 100
+
+
+async def test_a_revoked_badge_stays_revoked_until_it_is_awarded_again(game: Game) -> None:
+    threshold = c.NewProgression(reward_item_id=game.points, reward_item_threshold=5)
+    badge = await game.do(c.CreateBadge, name="Five", progressions=(threshold,))
+    await game.vote("1")
+    award: dict[str, Any] = {"profile_id": game.fan, "badge_id": badge.id}
+    earned = await game.do(c.AwardBadge, **award)
+    revoked = await game.do(c.RevokeBadge, earned_badge_id=earned.id)
+    await game.vote("2")
+    assert await game.do(c.RevokeBadge, earned_badge_id=earned.id) == revoked
+    assert await game.do(c.AwardBadge, **award) == earned
+    assert await game.do(c.AwardBadge, **award) == earned
+    assert game.kinds()["BadgeRewarded"] == 1
+
+
+async def test_a_quest_starts_anew_once_its_run_is_removed(game: Game) -> None:
+    start: dict[str, Any] = {"profile_id": game.fan, "quest_id": game.quest.id}
+    first = await game.do(c.StartQuest, **start)
+    assert (await game.do(c.RemoveUserQuest, user_quest_id=first.id)).id == first.id
+    with pytest.raises(NotFound):
+        await game.do(c.ProgressTask, user_quest_task_id=first.tasks[0].id)
+    second = await game.do(c.StartQuest, **start)
+    outcomes: Any = await asyncio.gather(
+        game.do(c.RemoveUserQuest, user_quest_id=second.id),
+        game.do(c.StartQuest, **start),
+        game.do(c.ClaimQuestBadges, user_quest_id=second.id),
+        return_exceptions=True,
+    )
+    assert outcomes[0].id == second.id
+    assert isinstance(outcomes[2], NotFound)
+    third = outcomes[1]
+    done = tuple(task.id for task in third.tasks)
+    await game.do(c.ChangeUserQuest, user_quest_id=third.id, completed=done, claim=True)
+    with pytest.raises(Conflict):
+        await game.do(c.RemoveUserQuest, user_quest_id=third.id)
+    with pytest.raises(Conflict):
+        await game.do(c.StartQuest, **start)
+    assert (game.balance(game.fan), game.kinds()["UserQuestCompleted"]) == (10, 1)
+
+
+async def test_definitions_are_applied_together_or_not_at_all(game: Game) -> None:
+    item_id = uuid7()
+    entry = c.NewEntry(reward_item_id=RewardItemId(item_id), reward_item_amount=1, action_key="vote")
+    item = c.CreateRewardItem(client_id=game.app.id, name="Coins", key="coins", id=item_id)
+    table = c.CreateRewardTable(client_id=game.app.id, name="Coins for votes", entries=(entry,))
+    again = c.CreateRewardItem(client_id=game.app.id, name="Other", key="coins")
+    with pytest.raises(Conflict) as error:
+        await game.do(c.ApplyDefinitions, commands=(item, table, again))
+    assert "change 3" in error.value.message
+    assert len((await game.vote("1")).rewards) == 1
+    made = await game.do(c.ApplyDefinitions, commands=(item, table))
+    assert [each.name for each in made] == ["Coins", "Coins for votes"]
+    assert len((await game.vote("2")).rewards) == 2

@@ -99,3 +99,35 @@ def test_awards_name_a_badge_and_a_fan_that_exist(club: Any) -> None:
         with pytest.raises(NotFound) as error:
             club.play(c.AwardBadge, profile_id=profile_id, badge_id=badge_id)
         assert error.value.field == field
+
+
+def test_a_revoked_badge_is_not_earned_again_and_an_award_gives_it_back_untold(club: Any) -> None:
+    badge = club.badge((club.points, 10))
+    club.credit(10)
+    earned = club.state().badges[badge.id]
+    revoked = club.play(c.RevokeBadge, earned_badge_id=earned.id)
+    assert (revoked.id, revoked.revoked_at) == (earned.id, club.now)
+    assert club.told() == []
+    club.tick(days=1)
+    assert club.play(c.RevokeBadge, earned_badge_id=earned.id) == revoked
+    club.credit(10)
+    assert (club.told(), club.state().badges[badge.id]) == ([], revoked)
+    assert club.play(c.AwardBadge, profile_id=club.ada, badge_id=badge.id) == earned
+    assert club.told() == []
+
+
+def test_a_badge_that_a_quest_gives_is_not_given_back_by_it(club: Any) -> None:
+    badge = club.badge()
+    run = club.start(club.quest({}, badge_ids=(badge.id,)))
+    club.step(run)
+    [earned] = club.play(c.ClaimQuestBadges, user_quest_id=run.id)
+    club.play(c.RevokeBadge, earned_badge_id=earned.id)
+    assert club.play(c.ClaimQuestBadges, user_quest_id=run.id) == ()
+    assert club.state().badges[badge.id].revoked_at == club.now
+
+
+def test_only_what_was_earned_can_be_revoked(club: Any) -> None:
+    club.badge()
+    with pytest.raises(NotFound) as error:
+        club.play(c.RevokeBadge, earned_badge_id="nothing")
+    assert error.value.field == "earned_badge_id"

@@ -190,3 +190,21 @@ def test_several_definitions_are_made_together_or_not_at_all(club: Any) -> None:
     assert digest(game) == before != digest(after)
     with pytest.raises(Conflict, match="changed since"):
         apply(after, command, club.now, club.new_id)
+
+
+def test_a_table_is_linked_to_programs_and_unlinked(club: Any) -> None:
+    table = club.pays("vote", (club.points, 1))
+    cup = club.define(c.CreateProgram, name="Cup").id
+    linked = club.define(c.LinkRewardTable, reward_table_id=table.id, program_ids=(cup, club.program_id))
+    assert linked.program_ids == (club.program_id, cup)
+    club.invoke(program_id=cup)
+    assert club.balance() == 1
+    club.define(c.UnlinkRewardTable, reward_table_id=table.id, program_id=cup)
+    club.invoke(program_id=cup)
+    assert club.balance() == 1
+    with pytest.raises(NotFound) as error:
+        club.define(c.UnlinkRewardTable, reward_table_id=table.id, program_id=cup)
+    assert error.value.field == "program_id"
+    with pytest.raises(NotFound) as error:
+        club.define(c.LinkRewardTable, reward_table_id=table.id, program_ids=("x",))
+    assert error.value.field == "program_ids"

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tifo.engagement import commands as c
 from tifo.engagement.batch import Working
@@ -21,13 +21,26 @@ from tifo.engagement.facts import (
     UserQuestCompleted,
     UserQuestTaskProgressed,
 )
-from tifo.engagement.model import Application, Badge, Game, Program, Quest, Transaction, TransactionKind, UserQuest
+from tifo.engagement.model import (
+    Application,
+    Badge,
+    Game,
+    Program,
+    Quest,
+    RateLimit,
+    RewardLimit,
+    Transaction,
+    TransactionKind,
+    UserQuest,
+    is_live,
+)
 from tifo.engagement.ports import Decision
 from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import ClientId, ProfileId, ProgramId, RewardItemId
 
 CLIENT, PROGRAM = ClientId("club"), ProgramId("season")
 START = datetime(2026, 11, 24, tzinfo=UTC)
+LIMIT = 4
 fans = st.sampled_from(["ada", "bo", "cy"])
 amounts = st.integers(-2, 40)
 steps = st.sampled_from([Decimal(step) for step in ("0.5", "1", "0.1", "3", "0", "-1", "NaN")])
@@ -65,12 +78,23 @@ class AnySequenceOfCommands(RuleBasedStateMachine):
             c.NewEntry(reward_item_id=self.coins, reward_item_amount=1, action_key="vote"),
         )
         self.define(c.CreateRewardTable(client_id=CLIENT, name="Table", entries=entries))
+        limited = c.NewEntry(
+            reward_item_id=self.points,
+            reward_item_amount=3,
+            action_key="watch",
+            rate_limit=RateLimit(frequency=1, unit="minute"),
+            reward_limit=RewardLimit(action_limit_count=LIMIT, duration="all_time"),
+        )
+        self.define(c.CreateRewardTable(client_id=CLIENT, name="Limited", entries=(limited,)))
         either = (
             c.NewProgression(reward_item_id=self.points, reward_item_threshold=10),
             c.NewProgression(reward_item_id=self.coins, reward_item_threshold=3),
         )
         self.badge: Badge = self.define(c.CreateBadge(client_id=CLIENT, name="Either", progressions=either))
-        quest = self.define(c.CreateQuest(client_id=CLIENT, name="Quest", timeout=timedelta(hours=1)))
+        self.gift: Badge = self.define(c.CreateBadge(client_id=CLIENT, name="Gift"))
+        quest = self.define(
+            c.CreateQuest(client_id=CLIENT, name="Quest", timeout=timedelta(hours=1), badge_ids=(self.gift.id,))
+        )
         self.define(
             c.AddQuestTask(
                 client_id=CLIENT,
@@ -178,7 +202,7 @@ class AnySequenceOfCommands(RuleBasedStateMachine):
 
     @rule(name=fans, task=st.integers(0, 1), step=steps, absolute=st.booleans())
     def progress(self, name: str, task: int, step: Decimal, *, absolute: bool) -> None:
-        if (run := self.run(name)) is not None:
+        if (run := self.run(name)) is not None and task < len(run.tasks):
             how: dict[str, Any] = {"custom_progress": step} if absolute else {"custom_increment": step}
             self.play(c.ProgressTask(client_id=CLIENT, user_quest_task_id=run.tasks[task].id, **how))
 
@@ -188,12 +212,54 @@ class AnySequenceOfCommands(RuleBasedStateMachine):
         run = self.run(name)
         assert run is not None
         for task in reversed(run.tasks) if last_step_first else run.tasks:
-            self.play(c.ProgressTask(client_id=CLIENT, user_quest_task_id=task.id, custom_progress=Decimal(2)))
+            self.play(c.ProgressTask(client_id=CLIENT, user_quest_task_id=task.id, custom_progress=Decimal(3)))
         claim = c.ClaimQuestRewards(client_id=CLIENT, user_quest_id=run.id)
         self.play(claim)
         paid = len(self.ledger)
         self.play(claim)
         assert len(self.ledger) == paid
+
+    @rule(name=fans, statuses=st.lists(st.booleans(), min_size=1, max_size=2), claim=st.booleans())
+    def set_statuses(self, name: str, statuses: list[bool], *, claim: bool) -> None:
+        if (run := self.run(name)) is not None:
+            wanted = list(zip(run.tasks, statuses, strict=False))
+            command = c.ChangeUserQuest(
+                client_id=CLIENT,
+                user_quest_id=run.id,
+                completed=tuple(task.id for task, is_done in wanted if is_done),
+                incomplete=tuple(task.id for task, is_done in wanted if not is_done),
+                claim=claim,
+            )
+            self.play(command)
+
+    @rule(name=fans)
+    def claim_badges(self, name: str) -> None:
+        if (run := self.run(name)) is not None:
+            claimed = self.play(c.ClaimQuestBadges(client_id=CLIENT, user_quest_id=run.id))
+            assert all(earned.revoked_at is None for earned in claimed or ())
+
+    @rule(name=fans)
+    def start_over(self, name: str) -> None:
+        if (run := self.run(name)) is not None:
+            removed = self.play(c.RemoveUserQuest(client_id=CLIENT, user_quest_id=run.id))
+            assert (removed is None) == (run.completed_at is not None)
+
+    @rule(name=fans, which=st.integers(0, 2))
+    def revoke(self, name: str, which: int) -> None:
+        earned = list(self.working.fans[self.profile(name)].badges.values())
+        if which < len(earned):
+            self.play(c.RevokeBadge(client_id=CLIENT, earned_badge_id=earned[which].id))
+
+    @rule(goal=st.sampled_from(["1", "2", "3"]), task=st.integers(0, 1))
+    def move_a_target(self, goal: str, task: int) -> None:
+        task_id = self.quest.tasks[task].id
+        if is_live(next(t for t in self.working.game.quests[self.quest.id].tasks if t.id == task_id)):
+            self.define(c.UpdateQuestTask(client_id=CLIENT, quest_task_id=task_id, target_value=Decimal(goal)))
+
+    @precondition(lambda self: all(map(is_live, self.working.game.quests[self.quest.id].tasks)))
+    @rule()
+    def remove_a_task(self) -> None:
+        self.define(c.RemoveQuestTask(client_id=CLIENT, quest_task_id=self.quest.tasks[1].id))
 
     @rule(minutes=st.sampled_from([1, 30]))
     def time_passes(self, minutes: int) -> None:
@@ -224,13 +290,19 @@ class AnySequenceOfCommands(RuleBasedStateMachine):
         assert [f.reward_item_transaction_id for f in self.facts if isinstance(f, QuestRewardAwarded)] == by_quest
 
     @invariant()
-    def badges_tasks_and_quests_happen_once(self) -> None:
+    def badges_and_completed_quests_happen_once(self) -> None:
+        """A completed run stays, so the quest is completed once; a task may be set back, and completed again."""
         happened = Counter(
-            (type(fact), fact.profile_id, getattr(fact, "badge_id", None) or getattr(fact, "quest_task_id", None))
+            (type(fact), fact.profile_id, getattr(fact, "badge_id", None) or getattr(fact, "quest_id", None))
             for fact in self.facts
-            if isinstance(fact, BadgeRewarded | QuestTaskCompleted | UserQuestCompleted)
+            if isinstance(fact, BadgeRewarded | UserQuestCompleted)
         )
         assert max(happened.values(), default=0) <= 1
+
+    @invariant()
+    def limited_entries_pay_no_more_than_they_may(self) -> None:
+        paid = Counter(row.profile_id for row in self.ledger if row.amount == 3 and row.reward_action_key == "watch")
+        assert max(paid.values(), default=0) <= LIMIT
 
     @invariant()
     def quests_are_complete_when_all_their_tasks_are(self) -> None:

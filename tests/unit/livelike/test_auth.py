@@ -40,6 +40,25 @@ PRODUCERS_ONLY: dict[str, tuple[str, str, Any]] = {
     "debit": ("POST", "profiles/{fan}/reward-item-debits/", {"reward_item_id": "{item}", "reward_item_amount": 1}),
     "award": ("POST", "profiles/{fan}/badges/", {"badge_id": "{badge}"}),
     "profile by custom id": ("POST", "profile-by-custom-id/{client}/new-fan/", {}),
+    "changed reward item": ("PATCH", "reward-items/{item}/", {"name": "N"}),
+    "changed reward action": ("PATCH", "reward-actions/{action}/", {"name": "N"}),
+    "changed reward table": ("PATCH", "reward-tables/{table}/", {"name": "N"}),
+    "archived reward table": ("DELETE", "reward-tables/{table}/", None),
+    "link": ("POST", "reward-tables/{table}/programs/", {"program_id": "{program}"}),
+    "link's removal": ("DELETE", "reward-tables/{table}/programs/{program}/", None),
+    "changed entry": (
+        "PATCH",
+        "reward-tables/{table}/entries/{entry}/",
+        {"reward_item_id": "{item}", "reward_item_amount": 2, "action": "vote"},
+    ),
+    "changed badge": ("PATCH", "badges/{badge}/", {"name": "N"}),
+    "archived badge": ("DELETE", "badges/{badge}/", None),
+    "changed quest": ("PATCH", "quests/{quest}/", {"name": "N"}),
+    "archived quest": ("DELETE", "quests/{quest}/", None),
+    "quest badges": ("POST", "quests/{quest}/badges/", {"badge_ids": ["{badge}"]}),
+    "changed quest task": ("PATCH", "quest-tasks/{definition}/", {"name": "N"}),
+    "removed quest task": ("DELETE", "quest-tasks/{definition}/", None),
+    "removed user quest": ("DELETE", "user-quests/{run}/", None),
 }
 FANS_OWN: dict[str, tuple[str, str, Any]] = {
     "profile": ("GET", "profiles/{fan}/", None),
@@ -227,6 +246,14 @@ async def test_a_fan_sees_who_has_a_badge_but_not_what_the_integrator_knows_of_t
     assert seen.keys() == {ids["fan"], ids["other"]}
     assert (seen[ids["fan"]]["custom_data"], seen[ids["fan"]]["custom_id"]) == ("secret", "fan-1")
     assert (seen[ids["other"]]["custom_data"], seen[ids["other"]]["custom_id"]) == (None, None)
+
+
+async def test_only_a_producer_of_the_application_revokes_a_badge(cast: Cast) -> None:
+    earned = await cast.world.make(f"profiles/{cast.ids['fan']}/badges/", badge_id=cast.ids["badge"])
+    path = f"earned-badges/{earned['earned_badge_id']}/"
+    statuses = {who: await cast.status(who, "DELETE", path, None) for who in cast.tokens if who != "producer"}
+    assert statuses == {"fan": 403, "other": 403, "rival": 404, "rival fan": 403, "nobody": 401}
+    assert await cast.status("producer", "DELETE", path, None) == 204
 
 
 async def test_a_producer_has_no_profile_of_its_own(world: Any) -> None:

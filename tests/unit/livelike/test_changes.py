@@ -1,5 +1,6 @@
 """Definitions are changed, linked and archived; limits hold, batches answer for each action; badges of quests."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -66,6 +67,23 @@ async def test_an_entry_pays_within_its_limits_also_after_it_was_changed(club: A
     assert (refused.status_code, [*refused.json()]) == (400, ["reward_limit"])
 
 
+async def test_an_entrys_id_counts_only_where_a_tables_entries_are_replaced(club: Any) -> None:
+    table = await club.make("reward-tables/", name="Match", entries=[entry(club)])
+    [first] = table["entries"]
+    path = f"reward-tables/{table['id']}/"
+    kept = entry(club, 1, id=first["id"])
+    changed = (await club.call("PATCH", path, {"entries": [entry(club, 2), kept]})).json()["entries"]
+    assert [(each["reward_item_amount"], each["id"] == first["id"]) for each in changed] == [(2, False), (1, True)]
+    twice = await club.call("PATCH", path, {"entries": [kept, kept]})
+    assert (twice.status_code, [*twice.json()]) == (400, ["entries"])
+    assert (await club.get(path))["entries"] == changed
+    assert (await club.make(f"{path}entries/", **kept))["id"] != first["id"]
+    other = await club.make("reward-tables/", name="Other", entries=[kept])
+    assert other["entries"][0]["id"] != first["id"]
+    elsewhere = await club.call("PATCH", f"reward-tables/{other['id']}/", {"entries": [kept]})
+    assert elsewhere.status_code == 404
+
+
 async def test_a_table_pays_in_the_programs_that_it_is_linked_to(club: Any) -> None:
     cup = await club.make("programs/", name="Cup")
     table = await club.make("reward-tables/", name="Match", entries=[entry(club)])
@@ -75,6 +93,16 @@ async def test_a_table_pays_in_the_programs_that_it_is_linked_to(club: Any) -> N
     assert [each["id"] for each in (await club.get(links))["results"]] == [cup["id"]]
     assert await vote(club) == []
     assert (await club.call("DELETE", f"{links}{club.program_id}/")).status_code == 404
+
+
+async def test_links_that_are_made_at_once_are_all_kept(club: Any) -> None:
+    programs = [(await club.make("programs/", name=f"Cup {n}"))["id"] for n in range(8)]
+    table = await club.make("reward-tables/", name="Match")
+    links = f"reward-tables/{table['id']}/programs/"
+    await asyncio.gather(*(club.make(links, program_id=each) for each in programs))
+    assert {each["id"] for each in (await club.get(links))["results"]} == {club.program_id, *programs}
+    await asyncio.gather(*(club.call("DELETE", f"{links}{each}/") for each in programs))
+    assert [each["id"] for each in (await club.get(links))["results"]] == [club.program_id]
 
 
 async def test_in_a_batch_each_action_answers_for_itself(club: Any) -> None:

@@ -13,10 +13,12 @@ from tifo.engagement.commands import (
     Archive,
     ChangeRewardTableEntry,
     DefinitionCommand,
+    LinkRewardTable,
     NewEntry,
     NewProgression,
     RemoveQuestReward,
     RemoveQuestTask,
+    UnlinkRewardTable,
     UpdateBadge,
     UpdateProgram,
     UpdateQuest,
@@ -141,20 +143,25 @@ async def link_programs(request: Call) -> ASGIResponse:
     added = (*body.program_ids, *((body.program_id,) if body.program_id else ()))
     if not added:
         raise Rejected("This field is required.", field="program_id")
-    return await _link(request, lambda linked: (*linked, *added), status=201)
+    return await _change(
+        request,
+        LinkRewardTable,
+        Resources.reward_table,
+        status=201,
+        reward_table_id=request.part("table_id"),
+        program_ids=added,
+    )
 
 
 @delete("/reward-tables/{table_id:str}/programs/{program_id:str}/")
 async def unlink_program(request: Call) -> None:
-    program_id = ProgramId(request.part("program_id"))
-
-    def without(linked: tuple[ProgramId, ...]) -> tuple[ProgramId, ...]:
-        # A repeat by its Idempotency-Key finds the link gone, and goes on to its first answer.
-        if program_id not in linked and request.header(b"idempotency-key") is None:
-            raise NotFound("The reward table is not linked to this program.")
-        return tuple(each for each in linked if each != program_id)
-
-    await _link(request, without, status=200)
+    caller = await request.producer()
+    command = UnlinkRewardTable(
+        client_id=caller.client_id,
+        reward_table_id=RewardTableId(request.part("table_id")),
+        program_id=ProgramId(request.part("program_id")),
+    )
+    await request.handle(caller, command)
 
 
 @patch(
@@ -236,28 +243,18 @@ async def _change(
     request: Call,
     command: Callable[..., DefinitionCommand],
     shape: Callable[[Resources, Any], Resource],
+    *,
+    status: int = 200,
     **fields: Any,
 ) -> ASGIResponse:
     caller = await request.producer()
     changed = await request.handle(caller, command(client_id=caller.client_id, **fields))
-    return answer(shape(await request.resources(caller.client_id), changed))
+    return answer(shape(await request.resources(caller.client_id), changed), status)
 
 
 async def _archive(request: Call, kind: Archivable, definition_id: str) -> None:
     caller = await request.producer()
     await request.handle(caller, Archive(client_id=caller.client_id, kind=kind, id=definition_id))
-
-
-async def _link(
-    request: Call, change: Callable[[tuple[ProgramId, ...]], tuple[ProgramId, ...]], *, status: int
-) -> ASGIResponse:
-    caller = await request.producer()
-    table = _live_table((await request.resources(caller.client_id)).game, request)
-    command = UpdateRewardTable(
-        client_id=caller.client_id, reward_table_id=table.id, program_ids=change(table.program_ids)
-    )
-    table = await request.handle(caller, command)
-    return answer((await request.resources(caller.client_id)).reward_table(table), status)
 
 
 def _live_table(game: Game, request: Call) -> RewardTable:
