@@ -14,8 +14,8 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, text, tupl
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tifo.engagement.access import TokenInfo
-from tifo.engagement.batch import Working
-from tifo.engagement.commands import ApplyDefinitions, Command, DefinitionCommand
+from tifo.engagement.batch import Working, parts
+from tifo.engagement.commands import ApplyDefinitions, Command, DefinitionCommand, InvokeActions
 from tifo.engagement.definitions import apply, define
 from tifo.engagement.model import Application, Definition, Fan, Game, Program
 from tifo.engagement.ports import Decision, Idempotency, NewApplication
@@ -63,6 +63,10 @@ class _Asked(NamedTuple):
     idempotency: Idempotency | None
 
 
+def _weight(asked: _Asked) -> int:
+    return len(parts(asked.command))
+
+
 class Games:
     """Decoded games by application, each read again when its version has moved on."""
 
@@ -97,7 +101,7 @@ class SqlEngine:
         self._id = uuid7()
         self._number = 0
         self._commits = GroupCommit[_Asked, Any](
-            self._commit, max_batch=max_batch, max_waiting=max_waiting, name="engine"
+            self._commit, max_batch=max_batch, max_waiting=max_waiting, weigh=_weight, name="engine"
         )
 
     async def handle(self, command: Command[A], idempotency: Idempotency | None = None) -> A:
@@ -172,7 +176,7 @@ class _Batch:
     def _run_application(self, game: Game, numbers: Sequence[int]) -> None:
         client_id = game.application.id
         played = [self.asked[n].command for n in numbers if not isinstance(self.asked[n].command, _DEFINES)]
-        working = _load(self.connection, game, [needs(command) for command in played])  # type: ignore[arg-type]
+        working = _load(self.connection, game, [needs(part) for command in played for part in parts(command)])
         before = dict(working.fans)
         written = _Written()
         for number in numbers:
@@ -220,6 +224,10 @@ class _Batch:
             working.game = working.game.with_(definition)
             written.definitions[definition.id] = definition
             return definition
+        if isinstance(command, InvokeActions):
+            decisions, outcomes = working.invoke_all(command, self.now, self.new_id)
+            written.decisions += decisions
+            return outcomes
         decision = working.play(command, self.now, self.new_id)
         written.decisions.append(decision)
         return decision.answer

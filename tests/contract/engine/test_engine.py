@@ -344,6 +344,18 @@ async def test_a_quest_starts_anew_once_its_run_is_removed(game: Game) -> None:
     assert (game.balance(game.fan), game.kinds()["UserQuestCompleted"]) == (10, 1)
 
 
+async def test_several_actions_are_one_command_and_answer_alike_when_sent_twice(game: Game) -> None:
+    action: dict[str, Any] = {"client_id": game.app.id, "program_id": game.app.default_program_id}
+    one = c.InvokeAction(**action, reward_action_key="vote", profile_id=game.fan, code="1")
+    actions = (one, one, c.InvokeAction(**action, reward_action_key="unknown", custom_profile_id="fan"))
+    command = c.InvokeActions(client_id=game.app.id, actions=actions)
+    first = await game.engine.handle(command, Idempotency("key", b"body"))
+    assert [each.invoked is not None for each in first] == [True, False, False]
+    assert first[1].refused == "code already used."
+    assert await game.engine.handle(command, Idempotency("key", b"body")) == first
+    assert game.balance(game.fan) == 5
+
+
 async def test_definitions_are_applied_together_or_not_at_all(game: Game) -> None:
     item_id = uuid7()
     entry = c.NewEntry(reward_item_id=RewardItemId(item_id), reward_item_amount=1, action_key="vote")
