@@ -176,7 +176,8 @@ class _Batch:
     def _run_application(self, game: Game, numbers: Sequence[int]) -> None:
         client_id = game.application.id
         played = [self.asked[n].command for n in numbers if not isinstance(self.asked[n].command, _DEFINES)]
-        working = _load(self.connection, game, [needs(part) for command in played for part in parts(command)])
+        wanted = [needs(part) for command in played for part in parts(command)]
+        working = _load(self.connection, game, wanted, game_changes=len(played) < len(numbers))
         before = dict(working.fans)
         written = _Written()
         for number in numbers:
@@ -298,7 +299,7 @@ def _answer_type(command_type: type) -> Any:
     return get_args(command_type.__orig_bases__[0])[0]  # type: ignore[attr-defined]
 
 
-def _load(connection: Connection, game: Game, wanted: Sequence[Needs]) -> Working:
+def _load(connection: Connection, game: Game, wanted: Sequence[Needs], *, game_changes: bool) -> Working:
     ids: set[str] = {each for need in wanted for each in need.profile_ids}
 
     def add(statement: Any, values: set[str], **more: object) -> None:
@@ -313,7 +314,8 @@ def _load(connection: Connection, game: Game, wanted: Sequence[Needs]) -> Workin
     if connection.dialect.name == "postgresql" and ids:
         # In one order, and before anything of the fans is read: what is read then stays true until the commit.
         connection.execute(_LOCK_FANS, {"ids": sorted(ids)})
-    fans = r.load_fans(connection, map(ProfileId, ids), with_payments=game.has_limits)
+    # A definition of the same batch may limit an entry again, which has counted before.
+    fans = r.load_fans(connection, map(ProfileId, ids), with_payments=game.has_limits or game_changes)
     return Working(game, fans=fans, used_codes=_used_codes(connection, codes, ids))
 
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
 from typing import Any, Protocol
 
+import msgspec
 import pytest
 
 from tests.conftest import NewState
@@ -303,6 +304,23 @@ async def test_a_limited_entry_pays_no_more_however_many_ask_at_once(game: Game)
     await asyncio.gather(*(game.vote(f"first {number}") for number in range(10)))
     await asyncio.gather(*(game.vote(f"later {number}") for number in range(10)))
     assert game.balance(game.fan) == 20 * 5 + 3 * 100
+
+
+async def test_a_limit_that_comes_back_finds_what_was_counted_before(game: Game) -> None:
+    limit = model.RewardLimit(action_limit_count=1, duration="all_time")
+    unlimited = c.NewEntry(reward_item_id=game.points, reward_item_amount=100, action_key="vote")
+    limited = msgspec.structs.replace(unlimited, reward_limit=limit)
+    table = await game.do(c.CreateRewardTable, name="Limited", entries=(limited,))
+    where: dict[str, Any] = {"reward_table_id": table.id, "entry_id": table.entries[0].id}
+    assert len((await game.vote("paid")).rewards) == 2
+    await game.do(c.ChangeRewardTableEntry, **where, entry=unlimited)
+    # While the first is committed the other two gather in one batch.
+    _, _, vote = await asyncio.gather(
+        game.do(c.CreateProfile, custom_id="first"),
+        game.do(c.ChangeRewardTableEntry, **where, entry=limited),
+        game.vote("not paid"),
+    )
+    assert len(vote.rewards) == 1
 
 
 async def test_a_revoked_badge_stays_revoked_until_it_is_awarded_again(game: Game) -> None:
