@@ -1,12 +1,14 @@
 """Several commands on one state: each sees the effects of those before it, and a rejected one leaves none."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from tifo.engagement.commands import PlayCommand
-from tifo.engagement.model import Fan, Game, UserQuest
+from tifo.engagement.commands import InvokeActions, PlayCommand
+from tifo.engagement.model import Fan, Game, Invocation, UserQuest
 from tifo.engagement.ports import Decision, State
 from tifo.engagement.rules import decide
+from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import EarnedBadgeId, NewId, ProfileId, UserQuestId, UserQuestTaskId
 
 
@@ -52,6 +54,22 @@ class Working:
             self.used_codes.add((invoked.profile_id, invoked.reward_action_key, invoked.code))
         return decision
 
+    def invoke_all(
+        self, command: InvokeActions, now: datetime, new_id: NewId
+    ) -> tuple[list[Decision], tuple[Invocation, ...]]:
+        """Of those that were done; and what became of each."""
+        decisions: list[Decision] = []
+        outcomes: list[Invocation] = []
+        for action in command.actions:
+            try:
+                decision = self.play(action, now, new_id)
+            except Rejected as error:
+                outcomes.append(Invocation(refused=error.message))
+            else:
+                decisions.append(decision)
+                outcomes.append(Invocation(invoked=decision.invoked))
+        return decisions, tuple(outcomes)
+
     def _take(self, fan: Fan) -> None:
         profile = fan.profile
         before = self.fans.get(profile.id)
@@ -73,3 +91,8 @@ class Working:
         del self.by_user_quest[user_quest.id]
         for task in user_quest.tasks:
             del self.by_user_quest_task[task.id]
+
+
+def parts(command: Any) -> Sequence[PlayCommand]:
+    """Those that are played one by one."""
+    return command.actions if isinstance(command, InvokeActions) else (command,)

@@ -16,6 +16,7 @@ from tifo.engagement.model import (
     Badge,
     Definition,
     EarnedBadge,
+    Invocation,
     InvokedAction,
     Leaderboard,
     Profile,
@@ -379,6 +380,12 @@ class InvokeAction(Command[InvokedAction], frozen=True, kw_only=True):
     code: str | None = None
     description: str | None = None
     attributes: Attributes = ()
+
+
+class InvokeActions(Command[tuple[Invocation, ...]], frozen=True, kw_only=True):
+    """Each is done or refused by itself, in their order, and all of them in one commit."""
+
+    actions: tuple[InvokeAction, ...]
 
 
 class Credit(Command[Transaction], frozen=True, kw_only=True):

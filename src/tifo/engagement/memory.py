@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from typing import Any, TypeVar, get_args
 
 from tifo.engagement.batch import Working
-from tifo.engagement.commands import ApplyDefinitions, Command, DefinitionCommand
+from tifo.engagement.commands import ApplyDefinitions, Command, DefinitionCommand, InvokeActions
 from tifo.engagement.definitions import apply, define
 from tifo.engagement.facts import AnyFact
 from tifo.engagement.model import Game, InvokedAction, Transaction
-from tifo.engagement.ports import Idempotency
+from tifo.engagement.ports import Decision, Idempotency
 from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import Conflict, NotFound
 from tifo.kernel.ids import ClientId, NewId, uuid7
@@ -60,9 +60,17 @@ class InMemoryEngine:
             definition = define(working.game, command, now, self._new_id)  # type: ignore[arg-type]
             working.game = working.game.with_(definition)
             return definition
+        if isinstance(command, InvokeActions):
+            decisions, outcomes = working.invoke_all(command, now, self._new_id)
+            for decision in decisions:
+                self._keep(decision)
+            return outcomes
         decision = working.play(command, now, self._new_id)
+        self._keep(decision)
+        return decision.answer
+
+    def _keep(self, decision: Decision) -> None:
         self.transactions += decision.transactions
         self.facts += decision.facts
         if decision.invoked is not None:
             self.invoked.append(decision.invoked)
-        return decision.answer

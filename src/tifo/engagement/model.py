@@ -382,3 +382,11 @@ class InvokedAction(msgspec.Struct, frozen=True, kw_only=True):
     """What the reward tables paid, in the order of paying."""
     description: str | None = None
     attributes: Attributes = ()
+
+
+class Invocation(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one of several invoked actions: exactly one of the two."""
+
+    invoked: InvokedAction | None = None
+    refused: str | None = None
+    """Why."""

@@ -150,18 +150,17 @@ class Call(Request[Any, Any, State]):
         except RecursionError as exc:
             raise Rejected("The body is nested too deeply.") from exc
 
-    async def handle(self, caller: Caller, command: Command[A], *, part: int = 0) -> A:
-        """The engine's answer. `part` tells apart the commands that one request brings."""
+    async def handle(self, caller: Caller, command: Command[A]) -> A:
         key = self.header(b"idempotency-key")
         if key is None:
             return await self.desk.engine.handle(command)
-        return await self.desk.engine.handle(command, await self.idempotency(caller.subject, key, part))
+        return await self.desk.engine.handle(command, await self.idempotency(caller.subject, key))
 
-    async def idempotency(self, subject: str, key: str, part: int = 0) -> Idempotency:
+    async def idempotency(self, subject: str, key: str) -> Idempotency:
         """Hashed with the subject, so that one fan's key never meets another's."""
         if not 0 < len(key) <= MAX_KEY_LENGTH:
             raise Rejected(f"Idempotency-Key must have 1 to {MAX_KEY_LENGTH} characters.")
-        scoped = hashlib.sha256(f"{subject}\0{part}\0{key}".encode()).hexdigest()
+        scoped = hashlib.sha256(f"{subject}\0{key}".encode()).hexdigest()
         head = f"{self.scope['method']} {self.scope['path'].rstrip('/')}\n".encode("utf-8", "surrogateescape")
         return Idempotency(scoped, hashlib.sha256(head + await self.body()).digest())
 

@@ -12,6 +12,7 @@ from tifo.engagement.model import (
     EarnedBadge,
     Fan,
     Game,
+    Invocation,
     InvokedAction,
     Profile,
     Program,
@@ -34,7 +35,7 @@ from tifo.engagement.model import (
 )
 from tifo.engagement.rules import quest_status
 from tifo.kernel.clock import to_iso
-from tifo.kernel.errors import TifoError, Transient
+from tifo.kernel.errors import Transient
 from tifo.kernel.ids import ClientId, ProfileId, QuestTaskId, RewardItemId
 from tifo.livelike.leaderboards import leaderboard
 from tifo.livelike.links import Links
@@ -382,7 +383,7 @@ def invoked_action(invoked: InvokedAction, client_id: ClientId, nickname: str | 
     }
 
 
-def batch_answer(body: BatchInput, outcomes: Sequence[InvokedAction | TifoError], request_id: str) -> Resource:
+def batch_answer(body: BatchInput, outcomes: Sequence[Invocation], request_id: str) -> Resource:
     """LiveLike's names for it, which differ from those of a single action."""
     left = iter(outcomes)
     return {
@@ -392,28 +393,28 @@ def batch_answer(body: BatchInput, outcomes: Sequence[InvokedAction | TifoError]
     }
 
 
-def _updated(update: BatchUpdate, outcomes: Sequence[InvokedAction | TifoError]) -> Resource:
-    errors = [each for each in outcomes if isinstance(each, TifoError)]
-    known = next((each.profile_id for each in outcomes if isinstance(each, InvokedAction)), update.profile_id)
+def _updated(update: BatchUpdate, outcomes: Sequence[Invocation]) -> Resource:
+    reason = next((each.refused for each in outcomes if each.refused is not None), None)
+    known = next((each.invoked.profile_id for each in outcomes if each.invoked is not None), update.profile_id)
     actions = [_batched(each, outcome) for each, outcome in zip(update.reward_actions, outcomes, strict=True)]
     return {
         "profile_id": known,
         "custom_profile_id": update.custom_profile_id,
-        "status": _status(errors[0] if errors else None),
-        "reason": errors[0].message if errors else None,
+        "status": _status(reason),
+        "reason": reason,
         "reward_actions": actions,
     }
 
 
-def _batched(asked: BatchedAction | str, outcome: InvokedAction | TifoError) -> Resource:
-    error = outcome if isinstance(outcome, TifoError) else None
-    rewards = outcome.rewards if isinstance(outcome, InvokedAction) else ()
+def _batched(asked: BatchedAction | str, outcome: Invocation) -> Resource:
+    invoked = outcome.invoked
+    rewards = () if invoked is None else invoked.rewards
     return {
         "reward_action_key": asked if isinstance(asked, str) else asked.reward_action_key,
         "code": None if isinstance(asked, str) else asked.code,
-        "invoked_action_id": outcome.id if isinstance(outcome, InvokedAction) else None,
-        "status": _status(error),
-        "reason": None if error is None else error.message,
+        "invoked_action_id": None if invoked is None else invoked.id,
+        "status": _status(outcome.refused),
+        "reason": outcome.refused,
         "rewards": [
             {"reward_name": r.reward_item_name, "reward_item_id": r.reward_item_id, "amount": r.reward_item_amount}
             for r in rewards
@@ -421,8 +422,8 @@ def _batched(asked: BatchedAction | str, outcome: InvokedAction | TifoError) -> 
     }
 
 
-def _status(error: TifoError | None) -> str:
-    return "success" if error is None else "failed"
+def _status(refused: str | None) -> str:
+    return "success" if refused is None else "failed"
 
 
 def profile_resource(profile: Profile, links: Links) -> Resource:

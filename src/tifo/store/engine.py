@@ -13,8 +13,8 @@ import msgspec
 from sqlalchemy import Connection, bindparam, delete, insert, select, text, tuple_, update
 
 from tifo.engagement.access import TokenInfo
-from tifo.engagement.batch import Working
-from tifo.engagement.commands import ApplyDefinitions, Command, DefinitionCommand
+from tifo.engagement.batch import Working, parts
+from tifo.engagement.commands import ApplyDefinitions, Command, DefinitionCommand, InvokeActions
 from tifo.engagement.definitions import apply, define
 from tifo.engagement.model import Application, Definition, Fan, Game, Program
 from tifo.engagement.ports import Decision, Idempotency, NewApplication
@@ -63,6 +63,10 @@ class _Asked(NamedTuple):
     idempotency: Idempotency | None
 
 
+def _weight(asked: _Asked) -> int:
+    return len(parts(asked.command))
+
+
 class Games:
     """Decoded games by application, each read again when its version has moved on."""
 
@@ -97,7 +101,7 @@ class SqlEngine:
         self._id = uuid7()
         self._number = 0
         self._commits = GroupCommit[_Asked, Any](
-            self._commit, max_batch=max_batch, max_waiting=max_waiting, name="engine"
+            self._commit, max_batch=max_batch, max_waiting=max_waiting, weigh=_weight, name="engine"
         )
 
     async def handle(self, command: Command[A], idempotency: Idempotency | None = None) -> A:
@@ -172,7 +176,8 @@ class _Batch:
     def _run_application(self, game: Game, numbers: Sequence[int]) -> None:
         client_id = game.application.id
         played = [self.asked[n].command for n in numbers if not isinstance(self.asked[n].command, _DEFINES)]
-        working = _load(self.connection, game, [needs(command) for command in played])  # type: ignore[arg-type]
+        wanted = [needs(part) for command in played for part in parts(command)]
+        working = _load(self.connection, game, wanted, game_changes=len(played) < len(numbers))
         before = dict(working.fans)
         written = _Written()
         for number in numbers:
@@ -220,6 +225,10 @@ class _Batch:
             working.game = working.game.with_(definition)
             written.definitions[definition.id] = definition
             return definition
+        if isinstance(command, InvokeActions):
+            decisions, outcomes = working.invoke_all(command, self.now, self.new_id)
+            written.decisions += decisions
+            return outcomes
         decision = working.play(command, self.now, self.new_id)
         written.decisions.append(decision)
         return decision.answer
@@ -290,7 +299,7 @@ def _answer_type(command_type: type) -> Any:
     return get_args(command_type.__orig_bases__[0])[0]  # type: ignore[attr-defined]
 
 
-def _load(connection: Connection, game: Game, wanted: Sequence[Needs]) -> Working:
+def _load(connection: Connection, game: Game, wanted: Sequence[Needs], *, game_changes: bool) -> Working:
     ids: set[str] = {each for need in wanted for each in need.profile_ids}
 
     def add(statement: Any, values: set[str], **more: object) -> None:
@@ -305,7 +314,8 @@ def _load(connection: Connection, game: Game, wanted: Sequence[Needs]) -> Workin
     if connection.dialect.name == "postgresql" and ids:
         # In one order, and before anything of the fans is read: what is read then stays true until the commit.
         connection.execute(_LOCK_FANS, {"ids": sorted(ids)})
-    fans = r.load_fans(connection, map(ProfileId, ids), with_payments=game.has_limits)
+    # A definition of the same batch may limit an entry again, which has counted before.
+    fans = r.load_fans(connection, map(ProfileId, ids), with_payments=game.has_limits or game_changes)
     return Working(game, fans=fans, used_codes=_used_codes(connection, codes, ids))
 
 

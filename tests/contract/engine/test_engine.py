@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
 from typing import Any, Protocol
 
+import msgspec
 import pytest
 
 from tests.conftest import NewState
@@ -305,6 +306,23 @@ async def test_a_limited_entry_pays_no_more_however_many_ask_at_once(game: Game)
     assert game.balance(game.fan) == 20 * 5 + 3 * 100
 
 
+async def test_a_limit_that_comes_back_finds_what_was_counted_before(game: Game) -> None:
+    limit = model.RewardLimit(action_limit_count=1, duration="all_time")
+    unlimited = c.NewEntry(reward_item_id=game.points, reward_item_amount=100, action_key="vote")
+    limited = msgspec.structs.replace(unlimited, reward_limit=limit)
+    table = await game.do(c.CreateRewardTable, name="Limited", entries=(limited,))
+    where: dict[str, Any] = {"reward_table_id": table.id, "entry_id": table.entries[0].id}
+    assert len((await game.vote("paid")).rewards) == 2
+    await game.do(c.ChangeRewardTableEntry, **where, entry=unlimited)
+    # While the first is committed the other two gather in one batch.
+    _, _, vote = await asyncio.gather(
+        game.do(c.CreateProfile, custom_id="first"),
+        game.do(c.ChangeRewardTableEntry, **where, entry=limited),
+        game.vote("not paid"),
+    )
+    assert len(vote.rewards) == 1
+
+
 async def test_a_revoked_badge_stays_revoked_until_it_is_awarded_again(game: Game) -> None:
     threshold = c.NewProgression(reward_item_id=game.points, reward_item_threshold=5)
     badge = await game.do(c.CreateBadge, name="Five", progressions=(threshold,))
@@ -342,6 +360,18 @@ async def test_a_quest_starts_anew_once_its_run_is_removed(game: Game) -> None:
     with pytest.raises(Conflict):
         await game.do(c.StartQuest, **start)
     assert (game.balance(game.fan), game.kinds()["UserQuestCompleted"]) == (10, 1)
+
+
+async def test_several_actions_are_one_command_and_answer_alike_when_sent_twice(game: Game) -> None:
+    action: dict[str, Any] = {"client_id": game.app.id, "program_id": game.app.default_program_id}
+    one = c.InvokeAction(**action, reward_action_key="vote", profile_id=game.fan, code="1")
+    actions = (one, one, c.InvokeAction(**action, reward_action_key="unknown", custom_profile_id="fan"))
+    command = c.InvokeActions(client_id=game.app.id, actions=actions)
+    first = await game.engine.handle(command, Idempotency("key", b"body"))
+    assert [each.invoked is not None for each in first] == [True, False, False]
+    assert first[1].refused == "code already used."
+    assert await game.engine.handle(command, Idempotency("key", b"body")) == first
+    assert game.balance(game.fan) == 5
 
 
 async def test_definitions_are_applied_together_or_not_at_all(game: Game) -> None:

@@ -50,3 +50,13 @@ async def test_a_rejected_command_does_not_use_its_key_up(club: Any, engine: InM
 async def test_an_unknown_application_is_not_found(club: Any, engine: InMemoryEngine) -> None:
     with pytest.raises(NotFound):
         await engine.handle(vote(club, client_id="nothing"))
+
+
+async def test_of_several_actions_each_is_done_or_refused_by_itself(club: Any, engine: InMemoryEngine) -> None:
+    await engine.handle(c.CreateProfile(client_id=club.working.game.application.id, custom_id="bo"))
+    one, other = vote(club, code="1"), vote(club)
+    batch = c.InvokeActions(client_id=one.client_id, actions=(one, one, other))
+    first, second, third = await engine.handle(batch)
+    assert (first.refused, second.refused, third.refused) == (None, "code already used.", None)
+    assert [first.invoked, third.invoked] == engine.invoked
+    assert (len(engine.transactions), len(engine.facts)) == (2, 2)

@@ -14,7 +14,7 @@ from litestar import Litestar
 from litestar.testing import AsyncTestClient
 
 from tifo.engagement.batch import Working
-from tifo.engagement.commands import Command, DefinitionCommand
+from tifo.engagement.commands import Command, DefinitionCommand, InvokeActions
 from tifo.engagement.definitions import define
 from tifo.engagement.leaderboards import Standing, ranked
 from tifo.engagement.model import (
@@ -29,7 +29,16 @@ from tifo.engagement.model import (
     Transaction,
     UserQuest,
 )
-from tifo.engagement.ports import NOWHERE, Anchor, Glance, Idempotency, InvokedFilter, Page, TransactionFilter
+from tifo.engagement.ports import (
+    NOWHERE,
+    Anchor,
+    Decision,
+    Glance,
+    Idempotency,
+    InvokedFilter,
+    Page,
+    TransactionFilter,
+)
 from tifo.kernel.errors import KeyReused, NotFound
 from tifo.kernel.ids import BadgeId, ClientId, EarnedBadgeId, LeaderboardId, ProfileId, ProgramId, QuestId, UserQuestId
 from tifo.livelike.app import livelike_app
@@ -85,7 +94,6 @@ class Twin:
         key = (command.client_id, idempotency.key if idempotency else "")
         if idempotency is None or key not in self.answers:
             answer = self._do(command)
-            self.handled.append(command)
             if idempotency is not None:
                 self.answers[key] = (idempotency.digest, answer)
             return answer
@@ -99,12 +107,22 @@ class Twin:
         if isinstance(command, DefinitionCommand):
             definition = define(working.game, command, self.clock(), self.id)
             working.game = working.game.with_(definition)
+            self.handled.append(command)
             return definition
+        if isinstance(command, InvokeActions):
+            decisions, outcomes = working.invoke_all(command, self.clock(), self.id)
+            for each in decisions:
+                self._keep(command, each)
+            return outcomes
         decision = working.play(command, self.clock(), self.id)
+        self._keep(command, decision)
+        return decision.answer
+
+    def _keep(self, command: Command[Any], decision: Decision) -> None:
+        self.handled.append(command)
         self.ledger.extend((command.client_id, row) for row in decision.transactions)
         if decision.invoked is not None:
             self.invoked.append((command.client_id, decision.invoked))
-        return decision.answer
 
     def _working(self, client_id: str) -> Working:
         return found(self.applications, client_id)

@@ -248,6 +248,28 @@ async def test_a_fan_sees_who_has_a_badge_but_not_what_the_integrator_knows_of_t
     assert (seen[ids["other"]]["custom_data"], seen[ids["other"]]["custom_id"]) == (None, None)
 
 
+async def test_only_a_producer_invokes_actions_and_a_rivals_are_all_refused(cast: Cast) -> None:
+    updates = [{"profile_id": cast.ids["fan"], "reward_actions": ["vote"]}]
+    path, body = "batch-invoked-actions/", {"program_id": cast.ids["program"], "updates": updates}
+    before = len(cast.world.twin.handled)
+    statuses = {who: await cast.status(who, "POST", path, body) for who in ("fan", "rival fan", "nobody")}
+    assert statuses == {"fan": 403, "rival fan": 403, "nobody": 401}
+    by_rival = await cast.world.call("POST", path, body, token=cast.world.rival)
+    assert [update["status"] for update in by_rival.body["updates"]] == ["failed"]
+    assert len(cast.world.twin.handled) == before
+    done = await cast.world.make(path, **body)
+    assert [update["status"] for update in done["updates"]] == ["success"]
+
+
+async def test_a_batch_has_1000_actions_at_most(cast: Cast) -> None:
+    updates = [{"profile_id": cast.ids["fan"], "reward_actions": ["vote"] * 91} for _ in range(11)]
+    body = {"program_id": cast.ids["program"], "updates": updates}
+    before = len(cast.world.twin.handled)
+    answer = await cast.world.call("POST", "batch-invoked-actions/", body)
+    assert (answer.status, [*answer.body]) == (400, ["updates"])
+    assert len(cast.world.twin.handled) == before
+
+
 async def test_only_a_producer_of_the_application_revokes_a_badge(cast: Cast) -> None:
     earned = await cast.world.make(f"profiles/{cast.ids['fan']}/badges/", badge_id=cast.ids["badge"])
     path = f"earned-badges/{earned['earned_badge_id']}/"

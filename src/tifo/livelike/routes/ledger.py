@@ -1,15 +1,13 @@
 """What is paid and spent: invoked actions, credits, debits, transfers, balances, reward transactions."""
 
-import asyncio
-
 import msgspec
 from litestar import get, post
 from litestar.response.base import ASGIResponse
 
-from tifo.engagement.commands import Credit, Debit, InvokeAction, Transfer
-from tifo.engagement.model import InvokedAction, Transaction, TransactionKind, is_live
+from tifo.engagement.commands import Credit, Debit, InvokeAction, InvokeActions, Transfer
+from tifo.engagement.model import Transaction, TransactionKind, is_live
 from tifo.engagement.ports import InvokedFilter, Page, TransactionFilter
-from tifo.kernel.errors import KeyReused, NotFound, Rejected, TifoError
+from tifo.kernel.errors import NotFound, Rejected
 from tifo.kernel.ids import ProfileId, ProgramId, RewardItemId
 from tifo.livelike.call import Call, answer
 from tifo.livelike.documented import takes
@@ -17,7 +15,6 @@ from tifo.livelike.listing import profiles_of, reachable
 from tifo.livelike.paging import anchor, window
 from tifo.livelike.resources import Resource, batch_answer, invoked_action, ledger_answer
 from tifo.livelike.shapes import BatchedAction, BatchInput, InvokedActionInput, LedgerInput, TransferInput
-from tifo.livelike.tokens import Caller
 
 MAX_BATCHED = 1_000
 """Actions in one batch. Ours."""
@@ -52,13 +49,16 @@ async def invoke_action(request: Call) -> ASGIResponse:
 
 @post("/batch-invoked-actions/", operation_class=takes(BatchInput))
 async def invoke_actions(request: Call) -> ASGIResponse:
-    """Each action answers for itself: what is wrong with one harms no other. Together at most 1,000."""
+    """Each action answers for itself: what is wrong with one harms no other. Together at most 1,000.
+
+    With an `Idempotency-Key` the request as a whole is done once, and answers the same again, refusals included.
+    """
     caller = await request.producer()
     body = await request.decoded(_BATCH)
     asked = [(update, _batched(each)) for update in body.updates for each in update.reward_actions]
     if len(asked) > MAX_BATCHED:
         raise Rejected(f"updates hold {len(asked):,} actions; at most {MAX_BATCHED:,} are taken.", field="updates")
-    commands = [
+    actions = tuple(
         InvokeAction(
             client_id=caller.client_id,
             program_id=body.program_id,
@@ -70,33 +70,13 @@ async def invoke_actions(request: Call) -> ASGIResponse:
             attributes=each.attributes,
         )
         for update, each in asked
-    ]
-    if request.header(b"idempotency-key") is not None and commands:
-        await _must_be_the_same(request, caller, commands[0])
-    done = await asyncio.gather(
-        *(request.handle(caller, command, part=part) for part, command in enumerate(commands)), return_exceptions=True
     )
-    return answer(batch_answer(body, [_outcome(each) for each in done], request.new_id(caller)), 201)
-
-
-async def _must_be_the_same(request: Call, caller: Caller, first: InvokeAction) -> None:
-    """Raises `KeyReused` before anything of another batch is done under the same key."""
-    try:
-        await request.handle(caller, first)
-    except KeyReused:
-        raise
-    except TifoError:  # what is wrong with the action itself is told in its own place
-        return
+    outcomes = await request.handle(caller, InvokeActions(client_id=caller.client_id, actions=actions))
+    return answer(batch_answer(body, outcomes, request.new_id(caller)), 201)
 
 
 def _batched(action: BatchedAction | str) -> BatchedAction:
     return BatchedAction(action) if isinstance(action, str) else action
-
-
-def _outcome(done: InvokedAction | BaseException) -> InvokedAction | TifoError:
-    if isinstance(done, InvokedAction | TifoError):
-        return done
-    raise done
 
 
 @get("/invoked-actions/")
