@@ -13,6 +13,7 @@ from litestar.response import Response
 from litestar.response.base import ASGIResponse
 
 from tifo.kernel.errors import TifoError
+from tifo.livelike.app import MAX_BODY_BYTES
 from tifo.livelike.call import Call
 from tifo.livelike.errors import on_crash, on_http_exception, on_tifo_error
 from tifo.livelike.links import ROOT
@@ -24,6 +25,32 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _PROFILES, _BALANCES = f"{ROOT}profiles/", "/reward-item-balances/"
+
+
+class QuickCall(Call):
+    """Reads its body from the server without Litestar's streams and header maps: a seventh of an invoked action."""
+
+    _whole: bytes | None = None
+
+    async def body(self) -> bytes:
+        if self._whole is None:
+            self._whole = await _read(self.receive)
+        return self._whole
+
+
+async def _read(receive: Any) -> bytes:
+    parts: list[bytes] = []
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise HTTPException("The client went away before its request was complete.", status_code=400)
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > MAX_BODY_BYTES:
+            raise HTTPException("Request Entity Too Large", status_code=413)
+        more = message.get("more_body", False)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 class _Found(NamedTuple):
@@ -52,7 +79,7 @@ class Quick:
             await self._litestar(scope, receive, send)
             return
         scope.update(litestar_app=self._litestar, state={}, route_handler=found.handler, path_params=found.path_params)
-        response: Any = await self._answer(found.handler, Call(scope, receive, send))  # type: ignore[arg-type]
+        response: Any = await self._answer(found.handler, QuickCall(scope, receive, send))  # type: ignore[arg-type]
         await response(scope, receive, self._with_cors(send) if b"origin" in names else send)
 
     def _find(self, scope: Scope) -> _Found | None:
