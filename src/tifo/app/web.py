@@ -1,8 +1,6 @@
 """The one HTTP server: plain ASGI for the Tracking API, Litestar for all else, on Granian."""
 
 import asyncio
-import signal
-import threading
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
@@ -57,21 +55,3 @@ async def serve(app: AsgiApp, *, host: str, port: int, stop: asyncio.Event) -> N
         server.stop()  # type: ignore[no-untyped-call]  # Granian's embedded server has no types
     stopped.cancel()
     await serving
-
-
-def stop_on_signals(stop: asyncio.Event) -> None:
-    loop = asyncio.get_running_loop()
-    for signal_number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signal_number, stop.set)
-
-
-def when_parent_ends(stdin: int, act: Callable[[], object]) -> None:
-    """Call `act` once the pipe on `stdin` ends: the supervisor has died without a word."""
-
-    def wait() -> None:
-        with open(stdin, "rb", closefd=False) as pipe:
-            while pipe.read(1):
-                pass
-        act()
-
-    threading.Thread(target=wait, name="parent-watch", daemon=True).start()

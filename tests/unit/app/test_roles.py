@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, insert, select
 
-from tifo.app.roles import keep_answers_few
+from tifo.app.roles.api import keep_answers_few
 from tifo.engagement import commands as c
 from tifo.engagement.ports import Idempotency
 from tifo.kernel.ids import uuid7

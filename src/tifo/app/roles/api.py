@@ -1,26 +1,22 @@
-"""What `tifo up` runs: the api answers, the relay sends facts, the loader fills the warehouse. Each also runs alone."""
+"""The role that answers: Tracking API, LiveLike's resources, incoming webhooks."""
 
 import asyncio
 import contextlib
-import signal
 import sys
-import threading
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
 import structlog
-import uvloop
 
 from tifo.api.tracking import TrackingApi
 from tifo.api.webhooks import ROOT as WEBHOOKS
 from tifo.api.webhooks import Intakes, WebhookApi
 from tifo.app import compose
 from tifo.app.metrics import metrics_page
+from tifo.app.roles.looping import Role, run_on_loop
 from tifo.app.settings import Settings
-from tifo.app.web import dispatch, serve, stop_on_signals, when_parent_ends
-from tifo.delivery.actions import SegmentActions, read_through
-from tifo.delivery.fleet import Fleet
-from tifo.delivery.loader import Loader
+from tifo.app.web import dispatch, serve
+from tifo.delivery.actions import read_through
 from tifo.delivery.retention import loaded_through
 from tifo.eventlog.ports import Append, Appended, EventLog
 from tifo.kernel.batching import GroupCommit
@@ -29,23 +25,15 @@ from tifo.kernel.errors import Transient
 from tifo.kernel.ids import Position, SourceId, uuid7
 from tifo.livelike.app import livelike_app
 from tifo.livelike.quick import Quick
-from tifo.source.endpoint import open_session
 from tifo.source.inbox import Arrived
-from tifo.source.intake import WebhookIntake
-from tifo.source.relay import Relay
-from tifo.source.sender import Sender
 from tifo.store.answers import KEPT, forget_answers
 from tifo.store.catalog import WriteKeys
 from tifo.store.database import Database
 from tifo.store.engine import SqlEngine
 from tifo.store.queries import SqlQueries
 from tifo.store.sqlite_log import SqliteEventLog
-from tifo.warehouses.ports import Warehouse
 from tifo.workspace.model import Source
-from tifo.workspace.warehouses import BUILT_IN, ConnectedWarehouse
-
-Role = Callable[[asyncio.Event], Awaitable[None]]
-"""Runs until the event is set, then finishes what it was handed."""
+from tifo.workspace.warehouses import ConnectedWarehouse
 
 _log = structlog.get_logger("tifo")
 _TRIM_EVERY_S = 60.0
@@ -58,30 +46,8 @@ _BATCH_WEBHOOKS, _WAITING_WEBHOOKS = 500, 10_000
 """Of LiveLike's webhooks, likewise."""
 
 
-def run(role: str, settings: Settings, *, supervised: bool) -> int:
-    """Until SIGTERM, Ctrl-C, or (supervised) until the supervisor is gone."""
-    return RUN[role](settings, supervised)
-
-
-def _run_relay(settings: Settings, supervised: bool) -> int:
-    return _run_async(_relay(settings), supervised)
-
-
-def _run_api(settings: Settings, supervised: bool) -> int:
-    return _run_async(_api(settings), supervised)
-
-
-def _run_async(role: Role, supervised: bool) -> int:
-    async def main() -> None:
-        stop = asyncio.Event()
-        stop_on_signals(stop)
-        if supervised:
-            loop = asyncio.get_running_loop()
-            when_parent_ends(sys.stdin.fileno(), lambda: loop.call_soon_threadsafe(stop.set))
-        await role(stop)
-
-    uvloop.run(main())
-    return 0
+def run(settings: Settings, supervised: bool) -> int:
+    return run_on_loop(_api(settings), supervised)
 
 
 def _api(settings: Settings) -> Role:
@@ -183,62 +149,3 @@ async def keep_answers_few(
                 await sleep(_BETWEEN_STEPS_S)
         except Transient as error:
             _log.info("answers not forgotten this time", reason=error.message)
-
-
-def _relay(settings: Settings) -> Role:
-    async def relay(stop: asyncio.Event) -> None:
-        database = compose.open_state(settings)
-        feed, catalog = compose.facts_of(database), compose.catalog_of(database)
-        async with open_session() as session, compose.outside_session(settings) as outside:
-            own = compose.own_address(settings)
-            relaying = Relay(feed, catalog, session, own, outside=outside)
-            intake = WebhookIntake(compose.inbox_of(database), catalog, session, own, outside=outside)
-            sender = Sender(compose.outbox_of(database), outside)
-            log, engine = compose.open_log_reader(settings), SqlEngine(database, system_clock, uuid7)
-            actions = SegmentActions(log, engine, compose.actions_of(database))
-            await asyncio.gather(relaying.run(stop), intake.run(stop), sender.run(stop), actions.run(stop))
-            await engine.close()
-            log.close()
-        database.dispose()
-
-    return relay
-
-
-def _run_loader(settings: Settings, supervised: bool) -> int:
-    stop = threading.Event()
-    for signal_number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signal_number, lambda *_: stop.set())
-    if supervised:
-        when_parent_ends(sys.stdin.fileno(), stop.set)
-    database = compose.open_state(settings)
-    connected = compose.warehouses_of(database).connected
-
-    def wanted() -> list[str]:
-        return [BUILT_IN, *(warehouse.name for warehouse in connected())]
-
-    Fleet(wanted, lambda name: _loader(settings, database, name)).run(stop)
-    return 0
-
-
-def _loader(settings: Settings, database: Database, name: str) -> Loader:
-    warehouses = compose.warehouses_of(database)
-    warehouse: Warehouse = compose.open_warehouse(settings)
-    takes: Callable[[SourceId], bool] = lambda _: True  # noqa: E731 (the built-in one takes all)
-    if name != BUILT_IN:
-        connected = next(each for each in warehouses.connected() if each.name == name)
-        warehouse, takes = compose.open_connected(connected), connected.takes
-    return Loader(
-        compose.open_log_reader(settings),
-        warehouse,
-        compose.catalog_of(database).sources,
-        name=name,
-        takes=takes,
-        on_syncs=warehouses.record,
-        flush_s=settings.flush_s,
-        flush_events=settings.flush_events,
-        max_tables=settings.max_event_tables,
-    )
-
-
-RUN: dict[str, Callable[[Settings, bool], int]] = {"relay": _run_relay, "api": _run_api, "loader": _run_loader}
-"""By name, in the order of stopping: the relay needs the api, and the loader carries what both have accepted."""

@@ -1,0 +1,52 @@
+"""The role that fills the warehouses."""
+
+import signal
+import sys
+import threading
+from collections.abc import Callable
+
+from tifo.app import compose
+from tifo.app.settings import Settings
+from tifo.app.signals import when_parent_ends
+from tifo.delivery.fleet import Fleet
+from tifo.delivery.loader import Loader
+from tifo.kernel.ids import SourceId
+from tifo.store.database import Database
+from tifo.warehouses.ports import Warehouse
+from tifo.workspace.warehouses import BUILT_IN
+
+
+def run(settings: Settings, supervised: bool) -> int:
+    stop = threading.Event()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signal_number, lambda *_: stop.set())
+    if supervised:
+        when_parent_ends(sys.stdin.fileno(), stop.set)
+    database = compose.open_state(settings)
+    connected = compose.warehouses_of(database).connected
+
+    def wanted() -> list[str]:
+        return [BUILT_IN, *(warehouse.name for warehouse in connected())]
+
+    Fleet(wanted, lambda name: _loader(settings, database, name)).run(stop)
+    return 0
+
+
+def _loader(settings: Settings, database: Database, name: str) -> Loader:
+    warehouses = compose.warehouses_of(database)
+    warehouse: Warehouse = compose.open_warehouse(settings)
+    takes: Callable[[SourceId], bool] = lambda _: True  # noqa: E731 (the built-in one takes all)
+    if name != BUILT_IN:
+        connected = next(each for each in warehouses.connected() if each.name == name)
+        warehouse, takes = compose.open_connected(connected), connected.takes
+    return Loader(
+        compose.open_log_reader(settings),
+        warehouse,
+        compose.catalog_of(database).sources,
+        name=name,
+        takes=takes,
+        on_syncs=warehouses.record,
+        flush_s=settings.flush_s,
+        flush_events=settings.flush_events,
+        max_tables=settings.max_event_tables,
+    )
