@@ -14,6 +14,7 @@ from cyclopts import App, CycloptsError, Parameter
 from tifo.app import commands, tokens, webhooks
 from tifo.app.game_cli import game
 from tifo.app.lines import in_words
+from tifo.app.migrate import migrate
 from tifo.app.output import log_to_stderr, show, show_table, talk
 from tifo.app.settings import Settings, load_settings
 from tifo.kernel.errors import Rejected, Transient
@@ -32,6 +33,7 @@ for group in (applications, sources, delivery, game):
 applications.command(tokens.application_tokens)
 applications.command(tokens.application_secret)
 app.command(tokens.organisation)
+app.command(migrate)
 
 
 @app.command
