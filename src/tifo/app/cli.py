@@ -14,6 +14,7 @@ from cyclopts import App, CycloptsError, Parameter
 from tifo.app import commands, tokens, webhooks
 from tifo.app.game_cli import game
 from tifo.app.lines import in_words
+from tifo.app.migrate import migrate
 from tifo.app.output import log_to_stderr, show, show_table, talk
 from tifo.app.settings import Settings, load_settings
 from tifo.app.warehouses_cli import warehouses
@@ -35,6 +36,7 @@ applications.command(app_webhooks)
 applications.command(tokens.application_tokens)
 applications.command(tokens.application_secret)
 app.command(tokens.organisation)
+app.command(migrate)
 
 
 @app.command

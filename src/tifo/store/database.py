@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from tifo.kernel.errors import Interrupted, Rejected, Transient
-from tifo.store.tables import METADATA
+from tifo.store import schema
 
 _log = structlog.get_logger("tifo.store")
 _WRITES = "tifo_writes"
@@ -69,16 +69,13 @@ class Database:
 
 
 def open_postgres(url: str) -> Database:
-    """`postgresql://user:password@host/database`. Makes the tables where they are missing."""
+    """`postgresql://user:password@host/database`. Makes the tables, or brings them to what this Tifo knows."""
     parsed = postgres_url(url)
     engine = create_engine(
         parsed, pool_size=_POOL, max_overflow=_POOL, pool_timeout=_BUSY_TIMEOUT_S, hide_parameters=True
     )
     event.listen(engine, "do_connect", _connect_patiently)
-    database = Database(engine)
-    with database.writing() as connection:
-        METADATA.create_all(connection)
-    return database
+    return _brought_up(Database(engine))
 
 
 def postgres_url(url: str) -> URL:
@@ -96,7 +93,7 @@ def postgres_url(url: str) -> URL:
 
 
 def open_sqlite(path: Path) -> Database:
-    """Makes the file (readable by its owner only) and its tables where they are missing."""
+    """Makes the file (readable by its owner only) and its tables, or brings them to what this Tifo knows."""
     with _errors_translated():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         # Only where there is none: closing a file that SQLite has open elsewhere in this process drops its locks there.
@@ -105,9 +102,15 @@ def open_sqlite(path: Path) -> Database:
         engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_TIMEOUT_S})
         event.listen(engine, "connect", _on_connect)
         event.listen(engine, "begin", _on_begin)
-        database = Database(engine)
-    with database.writing() as connection:
-        METADATA.create_all(connection)
+        return _brought_up(Database(engine))
+
+
+def _brought_up(database: Database) -> Database:
+    with database.reading() as connection:
+        is_ready = schema.version_of(connection) == schema.HEAD
+    if not is_ready:
+        with database.writing() as connection:  # whoever opens it at the same time waits, and then finds it ready
+            schema.upgrade(connection)
     return database
 
 

@@ -73,7 +73,8 @@ balances = Table(
     METADATA,
     Column("profile_id", String, primary_key=True),
     Column("reward_item_id", String, primary_key=True),
-    Column("balance", BigInteger, CheckConstraint("balance >= 0"), nullable=False),
+    Column("balance", BigInteger, nullable=False),
+    CheckConstraint("balance >= 0"),
     sqlite_with_rowid=False,
 )
 
@@ -118,12 +119,14 @@ transactions = Table(
     Column("client_id", String, nullable=False),
     Column("profile_id", String, nullable=False),
     Column("reward_item_id", String, nullable=False),
-    Column("amount", BigInteger, CheckConstraint("amount <> 0"), nullable=False),
-    Column("balance", BigInteger, CheckConstraint("balance >= 0"), nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("balance", BigInteger, nullable=False),
     Column("kind", String, nullable=False),
     Column("reward_action_key", String),
     Column("created_at", BigInteger, nullable=False),
     Column("body", Text, nullable=False),
+    CheckConstraint("amount <> 0"),
+    CheckConstraint("balance >= 0"),
     Index("transactions_by_profile", "profile_id", "position"),
     Index("transactions_by_client", "client_id", "position"),
 )

@@ -1,0 +1,1 @@
+"""One module a revision, `rNNNN.py`: released ones never change."""
