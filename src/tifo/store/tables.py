@@ -298,7 +298,7 @@ webhooks_in = Table(
 webhook_subscribers = Table(
     "webhook_subscribers",
     METADATA,
-    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("number", POSITION, primary_key=True, autoincrement=True),
     Column("id", String, nullable=False, unique=True),
     Column("client_id", String, nullable=False, index=True),
     Column("url", String, nullable=False),
@@ -333,7 +333,7 @@ late_webhooks = Table(
 action_cursor = Table(
     "action_cursor",
     METADATA,
-    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("number", POSITION, primary_key=True, autoincrement=False),
     Column("position", BigInteger, nullable=False),
 )
 
