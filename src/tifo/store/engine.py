@@ -57,6 +57,13 @@ _KEYS = select(t.idempotency).where(
     tuple_(t.idempotency.c.client_id, t.idempotency.c.key).in_(bindparam("keys", expanding=True))
 )
 
+_mark = postgresql.insert(t.writers)
+_MARK = _mark.on_conflict_do_update(
+    index_elements=[t.writers.c.id],
+    set_={"batch": _mark.excluded.batch, "at": _mark.excluded.at},
+    where=t.writers.c.batch < _mark.excluded.batch,
+).returning(t.writers.c.batch)
+
 
 class _Asked(NamedTuple):
     command: Command[Any]
@@ -116,33 +123,31 @@ class SqlEngine:
         self._number += 1
         deadline = time.monotonic() + PATIENCE_S
         pause_s = FIRST_PAUSE_S
+        sent: list[Any] | None = None  # the answers of the last try that got as far as its COMMIT
         while True:
-            results: list[Any] | None = None
             try:
                 with self._database.writing(in_turn=False) as connection:
                     results = _Batch(connection, self._games, batch, self._clock(), self._new_id).run()
-                    self._mark(connection)
+                    if not self._mark(connection):
+                        # The answer to that COMMIT was lost, but it was done: this try is not.
+                        connection.rollback()
+                        assert sent is not None  # noqa: S101 (nobody else marks this batch)
+                        return sent
+                    sent = results
             except Interrupted:
                 if time.monotonic() > deadline:
                     raise
-                # The answer to a commit may be lost when it is done already: it must not be done twice.
-                if results is not None and self._is_committed():
-                    return results
                 time.sleep(random.uniform(0, pause_s))  # noqa: S311 (chance, not a secret)
                 pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
             else:
                 return results
 
-    def _mark(self, connection: Connection) -> None:
-        if self._database.is_shared:
-            row = {"id": self._id, "batch": self._number, "at": to_micros(self._clock())}
-            upsert_rows(connection, t.writers, [row])
-
-    def _is_committed(self) -> bool:
-        """Raises `Transient` where that cannot be learned."""
-        batch = select(t.writers.c.batch).where(t.writers.c.id == self._id)
-        with self._database.reading() as connection:
-            return connection.execute(batch).scalar() == self._number
+    def _mark(self, connection: Connection) -> bool:
+        """Whether this batch was not committed by an earlier try. Waits for one that the server is still at."""
+        if not self._database.is_shared:
+            return True
+        values = {"id": self._id, "batch": self._number, "at": to_micros(self._clock())}
+        return connection.execute(_MARK, values).first() is not None
 
 
 class _Batch:

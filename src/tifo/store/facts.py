@@ -17,8 +17,8 @@ _CURSOR = select(func.coalesce(func.max(t.relay_cursors.c.position), 0))
 
 
 class SqlFactFeed:
-    """Implements `source.ports.FactFeed`. Positions are given inside the one writing transaction, so they follow the
-    order of commits (PostgreSQL, where several write at once, will need a horizon here).
+    """Implements `source.ports.FactFeed`. An application's positions follow the order of commits: on SQLite there is
+    one writer, and on PostgreSQL the engine gives them to one transaction at a time, from there to its commit.
     """
 
     def __init__(self, database: Database) -> None:
