@@ -1,6 +1,5 @@
 """One request, as the routes see it: who calls, what the body holds, what to ask of the engine and the queries."""
 
-import asyncio
 import base64
 import hashlib
 import hmac
@@ -21,14 +20,15 @@ from tifo.engagement.images import Images
 from tifo.engagement.model import Game
 from tifo.engagement.ports import Engine, Idempotency, Page, Queries
 from tifo.kernel.clock import Clock
-from tifo.kernel.errors import Interrupted, NotFound, Rejected, Unauthorized
+from tifo.kernel.errors import NotFound, Rejected, Unauthorized
 from tifo.kernel.ids import ClientId, uuid7
+from tifo.livelike.asking import ask
 from tifo.livelike.errors import invalid_field
 from tifo.livelike.links import Links
 from tifo.livelike.nicknames import Nicknames
 from tifo.livelike.paging import envelope
 from tifo.livelike.query import Query
-from tifo.livelike.reads import ASKED_AGAIN, Reads
+from tifo.livelike.reads import Reads
 from tifo.livelike.resources import Resources
 from tifo.livelike.tokens import Caller, Tokens
 
@@ -166,12 +166,7 @@ class Call(Request[Any, Any, State]):
 
     async def ask(self, question: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """A blocking query, asked in a thread; asked again where it was interrupted."""
-        for _ in range(ASKED_AGAIN):
-            try:
-                return await asyncio.to_thread(question, *args, **kwargs)
-            except Interrupted:
-                continue
-        return await asyncio.to_thread(question, *args, **kwargs)
+        return await ask(question, *args, **kwargs)
 
     async def resources(self, client_id: ClientId) -> Resources:
         return self.resources_of(await self.desk.reads.game(client_id))

@@ -1,10 +1,10 @@
 """Nicknames of fans seen lately, so that answering an invoked action needs no read."""
 
-import asyncio
 from collections import OrderedDict
 
 from tifo.engagement.ports import Queries
 from tifo.kernel.ids import ClientId, ProfileId
+from tifo.livelike.asking import ask
 
 CAPACITY = 50_000
 
@@ -20,7 +20,7 @@ class Nicknames:
     async def of(self, client_id: ClientId, profile_id: ProfileId) -> str:
         name = self._names.get((client_id, profile_id))
         if name is None:
-            name = (await asyncio.to_thread(self._queries.profile, client_id, profile_id)).nickname
+            name = (await ask(self._queries.profile, client_id, profile_id)).nickname
             self.remember(client_id, profile_id, name)
         return name
 

@@ -7,9 +7,8 @@ from tifo.engagement.ports import Glance, Queries
 from tifo.kernel.batching import GroupCommit
 from tifo.kernel.errors import Interrupted
 from tifo.kernel.ids import ClientId, ProfileId, RewardItemId
+from tifo.livelike.asking import ASKED_AGAIN
 
-ASKED_AGAIN = 3
-"""A read that was interrupted is asked again so often."""
 _MAX_BATCH, _MAX_WAITING = 256, 10_000
 
 _Asked = tuple[ClientId, ProfileId | None]

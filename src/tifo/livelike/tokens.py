@@ -5,7 +5,6 @@ id, `iat`), or one that the integrator makes (`iss`, `iat`, `custom_profile_id`,
 docs. Everything else is taken for a producer's or the organisation's token, which are opaque.
 """
 
-import asyncio
 import base64
 import hashlib
 from collections import OrderedDict
@@ -21,6 +20,7 @@ from tifo.engagement.ports import Queries
 from tifo.kernel.clock import Clock
 from tifo.kernel.errors import Forbidden, NotFound, Unauthorized
 from tifo.kernel.ids import ClientId, ProfileId
+from tifo.livelike.asking import ask
 
 RECHECK_AFTER = timedelta(seconds=5)
 """How long a producer token revoked elsewhere, or one signed with a replaced client secret, may still be believed."""
@@ -107,7 +107,7 @@ class Tokens:
         return (
             self._access is not None
             and len(token) <= MAX_TOKEN_LENGTH
-            and await asyncio.to_thread(self._access.is_organisation_token, token)
+            and await ask(self._access.is_organisation_token, token)
         )
 
     async def mint(self, profile: Profile) -> str:
@@ -116,7 +116,7 @@ class Tokens:
         return jwt.encode(claims, await self._secret(profile.client_id, self._clock()), algorithm="HS256")
 
     async def _producer(self, token: str, now: datetime) -> "tuple[Caller, datetime]":
-        client_id = await asyncio.to_thread(self._queries.client_of_producer_token, token)
+        client_id = await ask(self._queries.client_of_producer_token, token)
         if client_id is None:
             if await self.is_organisation(token):
                 raise Forbidden("The organisation's token makes and changes applications only; use a producer token.")
@@ -149,13 +149,13 @@ class Tokens:
     async def _secret(self, client_id: ClientId, now: datetime) -> str:
         secret = self._secrets.get(client_id, now)
         if secret is None:
-            secret = await asyncio.to_thread(self._queries.client_secret, client_id)
+            secret = await ask(self._queries.client_secret, client_id)
             self._secrets.put(client_id, secret, now + RECHECK_AFTER)
         return secret
 
     async def _profile_of(self, client_id: ClientId, custom_id: str) -> ProfileId | None:
         try:
-            return (await asyncio.to_thread(self._queries.profile_by_custom_id, client_id, custom_id)).id
+            return (await ask(self._queries.profile_by_custom_id, client_id, custom_id)).id
         except NotFound:
             return None
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar, get_args
 
 import msgspec
 from sqlalchemy import Connection, bindparam, delete, insert, select, text, tuple_, update
+from sqlalchemy.dialects import postgresql
 
 from tifo.engagement.access import TokenInfo
 from tifo.engagement.batch import Working, parts
