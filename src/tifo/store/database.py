@@ -106,11 +106,14 @@ def open_sqlite(path: Path) -> Database:
 
 
 def _brought_up(database: Database) -> Database:
-    with database.reading() as connection:
-        is_ready = schema.version_of(connection) == schema.HEAD
-    if not is_ready:
-        with database.writing() as connection:  # whoever opens it at the same time waits, and then finds it ready
-            schema.upgrade(connection)
+    with contextlib.ExitStack() as refused:
+        refused.callback(database.dispose)
+        with database.reading() as connection:
+            is_ready = schema.version_of(connection) == schema.HEAD
+        if not is_ready:
+            with database.writing() as connection:  # whoever opens it at the same time waits, and then finds it ready
+                schema.upgrade(connection)
+        refused.pop_all()
     return database
 
 

@@ -17,7 +17,7 @@ from tests.conftest import NewState
 from tests.postgres import PostgresServer
 from tifo.engagement import commands as c
 from tifo.kernel.clock import system_clock
-from tifo.kernel.errors import Rejected
+from tifo.kernel.errors import Rejected, Transient
 from tifo.kernel.ids import ClientId, uuid7
 from tifo.store import tables as t
 from tifo.store.access import SqlAccess
@@ -109,7 +109,7 @@ def test_an_upgrade_that_fails_leaves_the_folder_as_it_was(old: Path) -> None:
     connection.execute("UPDATE invoked_actions SET body = '{}'")
     connection.commit()
     connection.close()
-    with pytest.raises(Exception, match="user-defined function"):
+    with pytest.raises(Transient):
         open_sqlite(old)
     assert shape(old) == before
 
