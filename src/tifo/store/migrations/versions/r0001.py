@@ -11,6 +11,23 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "action_cursor",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("number"),
+    )
+    op.create_table(
+        "action_skips",
+        sa.Column("client_id", sa.String(), nullable=False),
+        sa.Column("reward_action_key", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("total", sa.BigInteger(), nullable=False),
+        sa.Column("message_id", sa.String(), nullable=False),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("client_id", "reward_action_key", "reason"),
+    )
+    op.create_table(
         "applications",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
@@ -129,6 +146,27 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("invoked_actions", schema=None) as batch_op:
         batch_op.create_index("invoked_actions_by_client", ["client_id", "position"], unique=False)
+
+    op.create_table(
+        "late_webhooks",
+        sa.Column("subscriber_id", sa.String(), nullable=False),
+        sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("fact_id", sa.String(), nullable=False),
+        sa.Column("profile_id", sa.String(), nullable=False),
+        sa.Column("event", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("first_at", sa.BigInteger(), nullable=True),
+        sa.Column("tried_at", sa.BigInteger(), nullable=True),
+        sa.Column("next_at", sa.BigInteger(), nullable=True),
+        sa.Column("status", sa.Integer(), nullable=True),
+        sa.Column("answer", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("subscriber_id", "position"),
+    )
+    with op.batch_alter_table("late_webhooks", schema=None) as batch_op:
+        batch_op.create_index(
+            "late_webhooks_by_profile", ["subscriber_id", "state", "profile_id", "position"], unique=False
+        )
 
     op.create_table(
         "profiles",
@@ -278,6 +316,34 @@ def upgrade() -> None:
         sa.UniqueConstraint("profile_id", "quest_id"),
     )
     op.create_table(
+        "warehouse_syncs",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("warehouse", sa.String(), nullable=False),
+        sa.Column("source_id", sa.String(), nullable=True),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("started_at", sa.BigInteger(), nullable=False),
+        sa.Column("finished_at", sa.BigInteger(), nullable=False),
+        sa.Column("events", sa.BigInteger(), nullable=False),
+        sa.Column("rows", sa.Text(), nullable=False),
+        sa.Column("duplicates", sa.BigInteger(), nullable=False),
+        sa.Column("discarded", sa.BigInteger(), nullable=False),
+        sa.Column("notices", sa.Text(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("number"),
+    )
+    with op.batch_alter_table("warehouse_syncs", schema=None) as batch_op:
+        batch_op.create_index("warehouse_syncs_by_warehouse", ["warehouse", "number"], unique=False)
+
+    op.create_table(
+        "warehouses",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("url", sa.String(), nullable=False),
+        sa.Column("sources", sa.Text(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
         "webhook_intakes",
         sa.Column("source_id", sa.String(), nullable=False),
         sa.Column("client_secret", sa.String(), nullable=False),
@@ -286,6 +352,26 @@ def upgrade() -> None:
         sa.Column("token", sa.String(), nullable=True),
         sa.PrimaryKeyConstraint("source_id"),
     )
+    op.create_table(
+        "webhook_subscribers",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("client_id", sa.String(), nullable=False),
+        sa.Column("url", sa.String(), nullable=False),
+        sa.Column("events", sa.Text(), nullable=False),
+        sa.Column("secret", sa.String(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("delivered", sa.BigInteger(), nullable=False),
+        sa.Column("last_delivered", sa.String(), nullable=True),
+        sa.Column("last_delivered_at", sa.BigInteger(), nullable=True),
+        sa.Column("failed_in_a_row", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("number"),
+        sa.UniqueConstraint("id"),
+    )
+    with op.batch_alter_table("webhook_subscribers", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_webhook_subscribers_client_id"), ["client_id"], unique=False)
+
     op.create_table(
         "webhooks_in",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
