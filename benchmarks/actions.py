@@ -1,5 +1,6 @@
-"""The game over HTTP with 32 connections: invoked actions, each durable, paying one item and progressing one task;
-steps of tasks; reads of balances, while nothing else goes on; and how long an action takes to become a row.
+"""The game over HTTP with 32 connections, on SQLite and on PostgreSQL: invoked actions, each durable, paying an item and
+progressing a task, one by one and in batches; steps of tasks; reads of balances; and how long an action takes to
+become a row.
 """
 
 import argparse
@@ -8,7 +9,7 @@ import json
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,9 +17,14 @@ import aiohttp
 
 from benchmarks.http_load import drive, get, peak_mb, report, request
 from benchmarks.ingest import bare
+from tests.postgres import postgres_server
+from tifo.app import compose
 from tifo.app.local import LocalTifo
+from tifo.app.settings import load_settings
+from tifo.store.audit import facts_by_application
 
 TARGET = 1_000_000
+BATCH = 500
 
 
 def main() -> None:
@@ -29,25 +35,30 @@ def main() -> None:
     with bare() as port:
         empty = drive(port, lambda n: request("/", b'{"code":"%020d"}' % n), seconds=options.seconds)
     report("bare HTTP, one action", empty.per_second, "req", result=empty)
-    _engine(options.seconds, options.fans, empty.per_second)
+    _engine("SQLite", {}, options.seconds, options.fans, empty.per_second)
+    with postgres_server(durable=True) as server:
+        settings = {"TIFO_DATABASE_URL": server.new_database()}
+        _engine("PostgreSQL", settings, options.seconds, options.fans, empty.per_second)
     _latency(options.seconds)
     _sqlite(options.seconds)
 
 
-def _engine(seconds: float, fans: int, bare_rate: float) -> None:
+def _engine(on: str, settings: Mapping[str, str], seconds: float, fans: int, bare_rate: float) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        tifo = LocalTifo(Path(folder) / "data")
+        tifo = LocalTifo(Path(folder) / "data", settings)
         app = tifo.command("app", "create", "Bench")
         with tifo.up("--roles", "api") as api:
             game = asyncio.run(_set_up(tifo, app, fans))
             result = drive(tifo.port, game.action, seconds=seconds, ok=b"HTTP/1.1 201")
+            settings_of = load_settings({"data": tifo.data}, settings)
+            facts = sum(facts_by_application(compose.open_state(settings_of)).values())
+            batches = drive(tifo.port, game.batch, seconds=seconds, connections=4, ok=b"HTTP/1.1 201")
             memory = peak_mb(api.pid)
-            db = sqlite3.connect(tifo.data / "tifo.db")
-            [facts] = db.execute("SELECT count(*) FROM facts").fetchone()
-            db.close()
             reads = drive(tifo.port, game.balances, seconds=seconds)
             steps = drive(tifo.port, game.step, seconds=seconds, ok=b"HTTP/1.1 201")
+        print(f"on {on}")
         report("durable invoked actions", result.per_second, "action", result=result, bare=bare_rate)
+        report(f"the same in batches of {BATCH}", BATCH * batches.per_second, "grant", result=batches)
         report("durable steps of tasks", steps.per_second, "step", result=steps, bare=bare_rate)
         report("reads of a fan's balances", reads.per_second, "read", result=reads, bare=bare_rate)
         assert facts == 2 * result.requests, "each action paid one item and progressed one task, once"
@@ -58,6 +69,8 @@ class _Game(NamedTuple):
     """The n-th requests, each of one of the fans, all of whom have started the quest."""
 
     action: Callable[[int], bytes]
+    batch: Callable[[int], bytes]
+    """`BATCH` actions of as many fans, each with a code."""
     step: Callable[[int], bytes]
     balances: Callable[[int], bytes]
 
@@ -97,6 +110,17 @@ async def _set_up(tifo: LocalTifo, app: dict[str, str], fans: int) -> _Game:
         }
         return request("/api/v1/invoked-actions/", json.dumps(body).encode(), auth)
 
+    def batch(number: int) -> bytes:
+        updates = [
+            {
+                "profile_id": made[(number * BATCH + each) % fans][0],
+                "reward_actions": [{"reward_action_key": "vote", "code": f"batch-{number}-{each}"}],
+            }
+            for each in range(BATCH)
+        ]
+        body = json.dumps({"program_id": app["program_id"], "updates": updates}).encode()
+        return request("/api/v1/batch-invoked-actions/", body, auth)
+
     def step(number: int) -> bytes:
         body = json.dumps({"user_quest_task_id": made[number % fans][1]}).encode()
         return request("/api/v1/user-quest-task-progress/", body, auth)
@@ -104,7 +128,7 @@ async def _set_up(tifo: LocalTifo, app: dict[str, str], fans: int) -> _Game:
     def balances(number: int) -> bytes:
         return get(f"/api/v1/profiles/{made[number % fans][0]}/reward-item-balances/", auth)
 
-    return _Game(action, step, balances)
+    return _Game(action, batch, step, balances)
 
 
 def _latency(seconds: float) -> None:

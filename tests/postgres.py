@@ -8,19 +8,21 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 _STARTS_WITHIN_S = 30.0
-_QUICK = ("fsync=off", "max_connections=60", "listen_addresses=127.0.0.1")
+_ALWAYS = ("max_connections=60", "listen_addresses=127.0.0.1")
+_QUICK = ("fsync=off",)
 """Tests kill us, never the machine."""
 
 
 class PostgresServer:
-    def __init__(self, folder: Path, user: str | None) -> None:
+    def __init__(self, folder: Path, user: str | None, settings: Sequence[str]) -> None:
+        self._settings = (*_ALWAYS, *settings)
         self._folder = folder
         self._user = user
         self._numbers = itertools.count()
@@ -44,7 +46,7 @@ class PostgresServer:
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
     def start(self) -> None:
-        settings = [word for setting in _QUICK for word in ("-c", setting)]
+        settings = [word for setting in self._settings for word in ("-c", setting)]
         command = [_binary("postgres"), "-D", "data", "-p", str(self.port), "-k", str(self._folder)]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -69,7 +71,7 @@ class PostgresServer:
 
 
 @contextmanager
-def postgres_server() -> Iterator[PostgresServer]:
+def postgres_server(*, durable: bool = False) -> Iterator[PostgresServer]:
     """Skips the test where there is no PostgreSQL; in CI there must be one."""
     if not all(map(_binary, ("initdb", "postgres", "psql"))):
         if os.environ.get("CI"):
@@ -93,7 +95,7 @@ def postgres_server() -> Iterator[PostgresServer]:
             "--locale=C",
         ]
         subprocess.run(arguments, cwd=folder, user=user, check=True, stdout=subprocess.DEVNULL)
-        server = PostgresServer(folder, user)
+        server = PostgresServer(folder, user, () if durable else _QUICK)
         server.start()
         try:
             yield server
