@@ -1,5 +1,5 @@
-"""The game over HTTP with 32 connections, on SQLite and on PostgreSQL: invoked actions, each durable, paying an item and
-progressing a task, one by one and in batches; steps of tasks; reads of balances; and how long an action takes to
+"""The game over HTTP with 32 connections, on SQLite and on PostgreSQL: invoked actions, each durable, paying an item
+and progressing a task, one by one and in batches; steps of tasks; reads of balances; and how long an action takes to
 become a row.
 """
 
