@@ -29,7 +29,7 @@ def test_a_folder_moves_to_postgresql_and_the_game_goes_on_there(
         source = tifo.command("source", "create", "Play", "--type", "livelike")
         tifo.command("app", "connect", app["client_id"], "--write-key", source["write_key"])
         item = _set_up(tifo, app, call)
-        _vote(tifo, app, call, "before")
+        assert _vote(tifo, app, call, "before").status == 201
         assert tifo.audit()["ok"]
         while_it_runs = _migrate(tifo, url)
     assert while_it_runs.returncode == 75
@@ -49,7 +49,7 @@ def test_a_folder_moves_to_postgresql_and_the_game_goes_on_there(
 
     with tifo.up("--flush-s", "0.3"):
         assert _vote(tifo, app, call, "before").status == 409
-        _vote(tifo, app, call, "after")
+        assert _vote(tifo, app, call, "after").status == 201
         verdict = tifo.audit()
     assert verdict == {"ok": True, "ledger": 2, "events": 2, "rows": 2, "problems": []}
     database = open_postgres(url)
@@ -83,7 +83,7 @@ def _set_up(tifo: LocalTifo, app: dict[str, str], call: Call) -> str:
     make("reward-actions/", key="vote", name="Vote")
     entry = {"reward_item_id": item, "reward_item_amount": PAID, "action": "vote"}
     make("reward-tables/", name="Match", entries=[entry])
-    make(f"applications/{app['client_id']}/profiles/", custom_id="fan")
+    make(f"profile-by-custom-id/{app['client_id']}/fan/")
     return item
 
 
