@@ -1,13 +1,13 @@
 """What the hottest reads need, asked for many requests at once: one query answers all that wait, in one thread."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from tifo.engagement.model import Game
 from tifo.engagement.ports import Glance, Queries
 from tifo.kernel.batching import GroupCommit
-from tifo.kernel.errors import Interrupted
 from tifo.kernel.ids import ClientId, ProfileId, RewardItemId
-from tifo.livelike.asking import ASKED_AGAIN
+from tifo.livelike.asking import patiently
 
 _MAX_BATCH, _MAX_WAITING = 256, 10_000
 
@@ -41,9 +41,4 @@ class Reads:
         return await self._group.submit((client_id, profile_id))
 
     def _answer(self, asked: Sequence[_Asked]) -> Sequence[Glance | Exception]:
-        for _ in range(ASKED_AGAIN):
-            try:
-                return self._queries.glances(asked)
-            except Interrupted:
-                continue
-        return self._queries.glances(asked)
+        return patiently(partial(self._queries.glances, asked))

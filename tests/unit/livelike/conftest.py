@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, TypeVar
 
+import httpx
 import jwt
 import pytest
 from litestar import Litestar
@@ -36,16 +38,33 @@ from tifo.engagement.ports import (
     Glance,
     Idempotency,
     InvokedFilter,
+    NewApplication,
     Page,
     TransactionFilter,
 )
+from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import KeyReused, NotFound
-from tifo.kernel.ids import BadgeId, ClientId, EarnedBadgeId, LeaderboardId, ProfileId, ProgramId, QuestId, UserQuestId
+from tifo.kernel.ids import (
+    BadgeId,
+    ClientId,
+    EarnedBadgeId,
+    LeaderboardId,
+    ProfileId,
+    ProgramId,
+    QuestId,
+    UserQuestId,
+    uuid7,
+)
 from tifo.livelike.app import livelike_app
 from tifo.livelike.call import Desk
 from tifo.livelike.nicknames import Nicknames
 from tifo.livelike.reads import Reads
 from tifo.livelike.tokens import Tokens
+from tifo.store.access import SqlAccess
+from tifo.store.database import open_sqlite
+from tifo.store.engine import SqlEngine, create_application
+from tifo.store.images import SqlImages
+from tifo.store.queries import SqlQueries
 
 T = TypeVar("T")
 BASE = "https://fans.example.com"
@@ -424,3 +443,41 @@ async def stage(world: World) -> Stage:
     await world.make("quest-rewards/", quest_id=quest["id"], quest_rewards=[reward])
     stage.quest = await world.get(f"quests/{quest['id']}/")
     return stage
+
+
+class Match:
+    def __init__(self, http: Any, made: NewApplication, access: SqlAccess) -> None:
+        self.access = access
+        self.http = http
+        self.made = made
+        self.client_id = made.application.id
+
+    async def call(self, method: str, path: str, body: Any = None, token: str | None = None, **headers: str) -> Any:
+        sent = {"Authorization": f"Bearer {self.made.producer_token if token is None else token}", **headers}
+        return await self.http.request(method, f"/api/v1/{path}", json=body, headers=sent)
+
+    async def make(self, path: str, token: str | None = None, **body: object) -> Any:
+        answer = await self.call("POST", path, body, token)
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+    async def get(self, path: str, token: str | None = None) -> Any:
+        answer = await self.call("GET", path, token=token)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+
+@pytest.fixture
+async def match(tmp_path: Path) -> AsyncIterator[Match]:
+    database = open_sqlite(tmp_path / "tifo.db")
+    made = create_application(database, "Club", system_clock, uuid7)
+    engine = SqlEngine(database, system_clock, uuid7)
+    access = SqlAccess(database, system_clock, uuid7)
+    app = livelike_app(
+        engine, SqlQueries(database), access=access, images=SqlImages(database), public_url="https://x.example"
+    )
+    # On this event loop, which the engine lives in: Litestar's own client runs the app in another one.
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://tifo") as http:  # type: ignore[arg-type]
+        yield Match(http, made, access)
+    await engine.close()
+    database.dispose()

@@ -5,12 +5,9 @@ from typing import Any
 
 import pytest
 
-# On the real engine and queries: what is changed has to be stored and read again.
-from tests.unit.livelike.test_on_sql import match  # noqa: F401 (a fixture)
-
 
 @pytest.fixture
-async def club(match: Any) -> Any:  # noqa: F811 (the fixture)
+async def club(match: Any) -> Any:
     match.points = (await match.make("reward-items/", name="Points", key="points"))["id"]
     match.action = (await match.make("reward-actions/", name="Vote", key="vote"))["id"]
     match.program_id = match.made.application.default_program_id

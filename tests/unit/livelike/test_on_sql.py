@@ -1,62 +1,13 @@
 """The routes on the real engine and queries, on SQLite: one fan's match from sign-up to claim."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-import httpx
 import jwt
 import pytest
 
-from tifo.engagement.ports import NewApplication
-from tifo.kernel.clock import system_clock
-from tifo.kernel.ids import uuid7
-from tifo.livelike.app import livelike_app
-from tifo.store.access import SqlAccess
-from tifo.store.database import open_sqlite
-from tifo.store.engine import SqlEngine, create_application
-from tifo.store.images import SqlImages
-from tifo.store.queries import SqlQueries
-
-
-class Match:
-    def __init__(self, http: Any, made: NewApplication, access: SqlAccess) -> None:
-        self.access = access
-        self.http = http
-        self.made = made
-        self.client_id = made.application.id
-
-    async def call(self, method: str, path: str, body: Any = None, token: str | None = None, **headers: str) -> Any:
-        sent = {"Authorization": f"Bearer {self.made.producer_token if token is None else token}", **headers}
-        return await self.http.request(method, f"/api/v1/{path}", json=body, headers=sent)
-
-    async def make(self, path: str, token: str | None = None, **body: object) -> Any:
-        answer = await self.call("POST", path, body, token)
-        assert answer.status_code == 201, answer.text
-        return answer.json()
-
-    async def get(self, path: str, token: str | None = None) -> Any:
-        answer = await self.call("GET", path, token=token)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-
-@pytest.fixture
-async def match(tmp_path: Path) -> AsyncIterator[Match]:
-    database = open_sqlite(tmp_path / "tifo.db")
-    made = create_application(database, "Club", system_clock, uuid7)
-    engine = SqlEngine(database, system_clock, uuid7)
-    access = SqlAccess(database, system_clock, uuid7)
-    app = livelike_app(
-        engine, SqlQueries(database), access=access, images=SqlImages(database), public_url="https://x.example"
-    )
-    # On this event loop, which the engine lives in: Litestar's own client runs the app in another one.
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://tifo") as http:  # type: ignore[arg-type]
-        yield Match(http, made, access)
-    await engine.close()
-    database.dispose()
+from tests.unit.livelike.conftest import Match
 
 
 async def test_a_fan_plays_a_match_from_sign_up_to_claim(match: Match) -> None:
