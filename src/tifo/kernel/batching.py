@@ -37,6 +37,7 @@ class GroupCommit(Generic[T, R]):
         self._max_batch = max_batch
         self._max_waiting = max_waiting
         self._weigh = weigh
+        self._gathered: list[tuple[T, int, asyncio.Future[R]]] = []
         self._waiting: deque[tuple[T, int, asyncio.Future[R]]] = deque()
         self._weight = 0
         self._changed = threading.Condition()
@@ -48,26 +49,35 @@ class GroupCommit(Generic[T, R]):
     async def submit(self, item: T) -> R:
         """The item's result, once its batch is committed. Raises the item's own error, or the batch's."""
         weight = self._weigh(item)
+        if self._closing:
+            raise Transient("Tifo is stopping. Send this again in a moment.", retry_after_s=1.0)
+        if self._weight + weight > self._max_waiting and self._weight:
+            raise Overloaded(
+                f"{self._weight:,} are waiting to be written, more than the {self._max_waiting:,} allowed."
+                " Send this again after the time in Retry-After.",
+                retry_after_s=1.0,
+            )
         future: asyncio.Future[R] = self._loop.create_future()
+        if not self._gathered:
+            self._loop.call_soon(self._hand_over)
+        self._gathered.append((item, weight, future))
         with self._changed:
-            if self._closing:
-                raise Transient("Tifo is stopping. Send this again in a moment.", retry_after_s=1.0)
-            if self._weight + weight > self._max_waiting and self._waiting:
-                raise Overloaded(
-                    f"{self._weight:,} are waiting to be written, more than the {self._max_waiting:,} allowed."
-                    " Send this again after the time in Retry-After.",
-                    retry_after_s=1.0,
-                )
             self._weight += weight
-            self._waiting.append((item, weight, future))
-            self._changed.notify()
         return await future
+
+    def _hand_over(self) -> None:
+        """What one turn of the loop has gathered goes to the writer together: so batches are larger, and the threads
+        meet once a turn instead of once an item.
+        """
+        with self._changed:
+            self._waiting += self._gathered
+            self._changed.notify()
+        self._gathered.clear()
 
     async def close(self) -> None:
         """Commit what waits, then stop. Later submits raise `Transient`."""
-        with self._changed:
-            self._closing = True
-            self._changed.notify()
+        self._closing = True
+        self._hand_over()
         await asyncio.to_thread(self._thread.join)
 
     def _work(self) -> None:

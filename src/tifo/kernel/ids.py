@@ -5,6 +5,7 @@ which keeps index inserts local and lets a column store prune by id.
 """
 
 import os
+import struct
 import threading
 import time
 from collections.abc import Callable
@@ -39,17 +40,29 @@ Position = NewType("Position", int)
 NewId = Callable[[], str]
 """Where rules get new ids from; tests hand in a counter."""
 
+_AT_ONCE = 512
+"""Random numbers that are fetched together: asking the system for each takes longer than all the rest of an id."""
+_CLOSE = (1 << 20) - 1
+
 _lock = threading.Lock()
-_last = 0
+_last = (0, 0)
+_random: list[int] = []
 
 
 def uuid7() -> str:
-    """A UUIDv7 (RFC 9562), later in text order than every one this process made before."""
+    """A UUIDv7 (RFC 9562), later in text order than every one this process made before.
+
+    Behind the milliseconds stand twelve bits more of the time, then 62 random ones (section 6.2, method 3).
+    """
     global _last  # noqa: PLW0603 (the monotonic counter of RFC 9562, section 6.2)
-    now = (time.time_ns() // 1_000_000 << 74) | (int.from_bytes(os.urandom(9)) << 2)
+    milliseconds, rest = divmod(time.time_ns(), 1_000_000)
+    high = milliseconds << 12 | (rest << 12) // 1_000_000
     with _lock:
-        _last = now = max(now, _last + (1 << 20))
-    stamp, rest = now >> 74, now & ((1 << 74) - 1)
-    value = stamp << 80 | 0x7 << 76 | (rest >> 62) << 64 | 0b10 << 62 | rest & ((1 << 62) - 1)
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+        if not _random:
+            _random.extend(struct.unpack(f"{_AT_ONCE}Q", os.urandom(8 * _AT_ONCE)))
+        low = _random.pop() >> 2
+        if high <= _last[0]:  # in the same quarter of a microsecond, or the clock was set back
+            high, low = _last[0], _last[1] + 1 + (low & _CLOSE)
+        _last = (high, low)
+    parts = (high >> 28, high >> 12 & 0xFFFF, high & 0xFFF, low >> 48 | 0x8000, low & 0xFFFFFFFFFFFF)
+    return "%08x-%04x-7%03x-%04x-%012x" % parts  # noqa: UP031 (quicker than format and f-string)

@@ -42,12 +42,13 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._driver = engine.dialect.loaded_dbapi
         self.is_shared = engine.dialect.name == "postgresql"
         """Whether other processes may write at the same time; else a `writing` block has the database to itself."""
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        with _errors_translated(), self.engine.begin() as connection:
+        with _errors_translated(self._driver), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
@@ -57,7 +58,7 @@ class Database:
         On PostgreSQL the lock is between the blocks that write `in_turn`; the engine, which locks the rows that it
         reads, does not: many write at once.
         """
-        with _errors_translated(), self.engine.connect() as plain:
+        with _errors_translated(self._driver), self.engine.connect() as plain:
             connection = plain.execution_options(**{_WRITES: True})
             with connection.begin():
                 if in_turn and self.is_shared:
@@ -94,7 +95,7 @@ def postgres_url(url: str) -> URL:
 
 def open_sqlite(path: Path) -> Database:
     """Makes the file (readable by its owner only) and its tables, or brings them to what this Tifo knows."""
-    with _errors_translated():
+    with _errors_translated(sqlite3):
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         # Only where there is none: closing a file that SQLite has open elsewhere in this process drops its locks there.
         with contextlib.suppress(FileExistsError):
@@ -148,24 +149,28 @@ def _on_begin(connection: Connection) -> None:
 
 
 @contextmanager
-def _errors_translated() -> Iterator[None]:
+def _errors_translated(driver: Any) -> Iterator[None]:
+    """`driver`: the DBAPI module, whose own errors come from statements that pass SQLAlchemy by."""
     try:
         yield
-    except (DBAPIError, PoolTimeout, OSError) as error:
+    except (DBAPIError, driver.Error, PoolTimeout, OSError) as error:
         # The driver's text holds the statement and its values: it is for the log, not for clients.
         cause = getattr(error, "orig", error)
-        if _is_interruption(error):
+        if _is_interruption(error, cause):
             _log.info("state interrupted", error=str(cause))
             raise Interrupted("The state was interrupted. Send this again.", retry_after_s=1.0) from error
         _log.warning("state out of reach", error=str(cause))
         raise Transient("The state cannot be read or written right now. Send this again.", retry_after_s=1.0) from error
 
 
-def _is_interruption(error: Exception) -> bool:
-    if not isinstance(error, DBAPIError):
+def _is_interruption(error: Exception, cause: Any) -> bool:
+    if getattr(error, "connection_invalidated", False):
+        return True
+    if not hasattr(cause, "sqlstate"):  # SQLite's
         return False
-    code = getattr(error.orig, "sqlstate", None)
-    return code in _INTERRUPTIONS or (code or "").startswith("08") or error.connection_invalidated
+    if cause.sqlstate is None:  # the connection was lost, unless SQLAlchemy, which knows it by more, says otherwise
+        return not isinstance(error, DBAPIError) and type(cause).__name__ == "OperationalError"
+    return cause.sqlstate in _INTERRUPTIONS or cause.sqlstate.startswith("08")
 
 
 def _connect_patiently(dialect: Any, _record: Any, arguments: Any, options: dict[str, Any]) -> Any:

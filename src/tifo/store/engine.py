@@ -5,12 +5,12 @@ import random
 import secrets
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar, get_args
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, insert, select, text, tuple_, update
+from sqlalchemy import Connection, and_, bindparam, delete, insert, select, text, tuple_, update
 from sqlalchemy.dialects import postgresql
 
 from tifo.engagement.access import TokenInfo
@@ -27,8 +27,9 @@ from tifo.kernel.errors import Interrupted, KeyReused, NotFound, TifoError
 from tifo.kernel.ids import ClientId, NewId, ProfileId, ProgramId, uuid7
 from tifo.store import rows as r
 from tifo.store import tables as t
-from tifo.store.bulk import insert_rows, upsert_rows
+from tifo.store.bulk import Lookup, Row, insert_rows, upsert_rows
 from tifo.store.database import Database, maybe_micros, to_micros
+from tifo.store.fans import Fans, Known, raise_versions
 from tifo.store.scores import write_scores
 
 A = TypeVar("A")
@@ -36,18 +37,24 @@ PATIENCE_S = 30.0
 """How long a batch is tried again: a database restarts in less."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.01, 1.0
 _DEFINES: tuple[type, ...] = (*get_args(DefinitionCommand), ApplyDefinitions)
-_BY_CUSTOM_ID = select(t.profiles.c.id).where(
-    t.profiles.c.client_id == bindparam("client_id"), t.profiles.c.custom_id.in_(r.IDS)
+_BY_CUSTOM_ID = Lookup(
+    lambda given: select(t.profiles.c.id).where(
+        t.profiles.c.client_id == bindparam("client_id"), given.among(t.profiles.c.custom_id)
+    )
 )
-_BY_USER_QUEST = select(t.user_quests.c.profile_id).where(t.user_quests.c.id.in_(r.IDS))
-_BY_USER_QUEST_TASK = select(t.user_quest_tasks.c.profile_id).where(t.user_quest_tasks.c.id.in_(r.IDS))
-_BY_EARNED_BADGE = select(t.earned_badges.c.profile_id).where(t.earned_badges.c.id.in_(r.IDS))
-_CODES = select(t.invoked_actions.c.profile_id, t.invoked_actions.c.reward_action_key, t.invoked_actions.c.code).where(
-    t.invoked_actions.c.profile_id.in_(r.IDS), t.invoked_actions.c.code.in_(bindparam("codes", expanding=True))
+_BY_USER_QUEST = Lookup(lambda given: select(t.user_quests.c.profile_id).where(given.among(t.user_quests.c.id)))
+_BY_USER_QUEST_TASK = Lookup(
+    lambda given: select(t.user_quest_tasks.c.profile_id).where(given.among(t.user_quest_tasks.c.id))
 )
-_VERSIONS = select(t.applications).where(t.applications.c.id.in_(r.IDS))
+_BY_EARNED_BADGE = Lookup(lambda given: select(t.earned_badges.c.profile_id).where(given.among(t.earned_badges.c.id)))
+_CODES = Lookup(lambda given: _used(given.tuples("used", 3).c))
+_VERSIONS = Lookup(
+    lambda given: select(t.applications.c.id, t.applications.c.definitions_version).where(
+        given.among(t.applications.c.id)
+    )
+)
+_BODY = select(t.applications.c.body).where(t.applications.c.id == bindparam("client_id"))
 _LOCK_APPLICATION = select(t.applications.c.id).where(t.applications.c.id == bindparam("client_id"))
-_LOCK_FANS = select(t.profiles.c.id).where(t.profiles.c.id.in_(r.IDS)).order_by(t.profiles.c.id).with_for_update()
 _IN_TURN = text("SELECT pg_advisory_xact_lock(hashtextextended(:client_id, 0))")
 _DEFINITIONS = (
     select(t.definitions.c.body)
@@ -81,19 +88,29 @@ class Games:
     def __init__(self) -> None:
         self._known: dict[str, tuple[int, Game]] = {}
 
-    def load(self, connection: Connection, client_ids: Iterable[ClientId]) -> dict[ClientId, Game]:
+    def load(self, connection: Connection, client_ids: Collection[ClientId]) -> dict[ClientId, Game]:
         """Unknown applications are not in the answer. One query, where nothing has changed."""
         games: dict[ClientId, Game] = {}
-        for row in connection.execute(_VERSIONS, {"ids": sorted(set(client_ids))}):
-            known = self._known.get(row.id)
-            if known is None or known[0] != row.definitions_version:
-                bodies = connection.execute(_DEFINITIONS, {"client_id": row.id}).scalars()
-                application = r.decode_definition(row.body)
-                assert isinstance(application, Application)  # noqa: S101 (the column holds nothing else)
-                known = (row.definitions_version, Game(application, tuple(map(r.decode_definition, bodies))))
-                self._known[row.id] = known
-            games[ClientId(row.id)] = known[1]
+        for client_id, version in _VERSIONS.tuples(connection, ids=client_ids):
+            known = self._known.get(client_id)
+            if known is None or known[0] != version:
+                known = self._known[client_id] = (version, _read_game(connection, client_id))
+            games[client_id] = known[1]
         return games
+
+
+def _read_game(connection: Connection, client_id: ClientId) -> Game:
+    asked = {"client_id": client_id}
+    application = r.decode_definition(connection.execute(_BODY, asked).scalar_one())
+    assert isinstance(application, Application)  # noqa: S101 (the column holds nothing else)
+    return Game(application, tuple(map(r.decode_definition, connection.execute(_DEFINITIONS, asked).scalars())))
+
+
+class _Memory(NamedTuple):
+    """What the batches have seen."""
+
+    games: Games
+    fans: Fans
 
 
 class SqlEngine:
@@ -105,7 +122,7 @@ class SqlEngine:
         self._database = database
         self._clock = clock
         self._new_id = new_id
-        self._games = Games()
+        self._memory = _Memory(Games(), Fans())
         self._id = uuid7()
         self._number = 0
         self._commits = GroupCommit[_Asked, Any](
@@ -128,7 +145,8 @@ class SqlEngine:
         while True:
             try:
                 with self._database.writing(in_turn=False) as connection:
-                    results = _Batch(connection, self._games, batch, self._clock(), self._new_id).run()
+                    played = _Batch(connection, self._memory, batch, self._clock(), self._new_id)
+                    results = played.run()
                     if not self._mark(connection):
                         # The answer to that COMMIT was lost, but it was done: this try is not.
                         connection.rollback()
@@ -141,6 +159,7 @@ class SqlEngine:
                 time.sleep(random.uniform(0, pause_s))  # noqa: S311 (chance, not a secret)
                 pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
             else:
+                self._memory.fans.keep(played.seen)
                 return results
 
     def _mark(self, connection: Connection) -> bool:
@@ -155,14 +174,17 @@ class _Batch:
     """One transaction's work."""
 
     def __init__(
-        self, connection: Connection, games: Games, asked: Sequence[_Asked], now: datetime, new_id: NewId
+        self, connection: Connection, memory: "_Memory", asked: Sequence[_Asked], now: datetime, new_id: NewId
     ) -> None:
         self.connection = connection
+        self.fans = memory.fans
         self.asked = asked
         self.now = now
         self.new_id = new_id
-        self.games = games.load(connection, _locked(connection, asked))
+        self.games = memory.games.load(connection, _locked(connection, asked))
         self.results: list[Any] = [None] * len(asked)
+        self.seen: dict[ProfileId, Known] = {}
+        """The fans that were read, as they will be once this is committed."""
         self.answers = self._earlier_answers()
 
     def run(self) -> list[Any]:
@@ -183,7 +205,9 @@ class _Batch:
         client_id = game.application.id
         played = [self.asked[n].command for n in numbers if not isinstance(self.asked[n].command, _DEFINES)]
         wanted = [needs(part) for command in played for part in parts(command)]
-        working = _load(self.connection, game, wanted, game_changes=len(played) < len(numbers))
+        loaded = self.fans.load(self.connection, _ids(self.connection, client_id, wanted))
+        working = Working(game, fans={fan_id: known.fan for fan_id, known in loaded.items()})
+        working.used_codes |= _used_codes(self.connection, wanted, working)
         before = dict(working.fans)
         written = _Written()
         for number in numbers:
@@ -194,6 +218,8 @@ class _Batch:
         written.fans = {fan_id: fan for fan_id, fan in working.fans.items() if before.get(fan_id) is not fan}
         write_scores(self.connection, working.game, written.definitions.values(), written.decisions, before)
         _write(self.connection, client_id, written, before)
+        self.seen |= loaded
+        self.seen |= raise_versions(self.connection, written.fans, loaded)
 
     def _once(self, asked: _Asked, working: Working, written: "_Written") -> object:
         command, idempotency = asked
@@ -253,7 +279,7 @@ class _Written:
     def __init__(self) -> None:
         self.decisions: list[Decision] = []
         self.definitions: dict[str, Definition] = {}
-        self.answers: list[r.Row] = []
+        self.answers: list[Row] = []
         self.fans: dict[ProfileId, Fan] = {}
 
 
@@ -305,31 +331,37 @@ def _answer_type(command_type: type) -> Any:
     return get_args(command_type.__orig_bases__[0])[0]  # type: ignore[attr-defined]
 
 
-def _load(connection: Connection, game: Game, wanted: Sequence[Needs], *, game_changes: bool) -> Working:
+def _ids(connection: Connection, client_id: ClientId, wanted: Sequence[Needs]) -> set[str]:
+    """The fans whom the commands may touch."""
     ids: set[str] = {each for need in wanted for each in need.profile_ids}
 
-    def add(statement: Any, values: set[str], **more: object) -> None:
+    def add(lookup: Lookup, values: set[str], **more: str) -> None:
         if values:
-            ids.update(connection.execute(statement, {"ids": sorted(values), **more}).scalars())
+            ids.update(row[0] for row in lookup.tuples(connection, ids=values, **more))
 
-    add(_BY_CUSTOM_ID, {each for need in wanted for each in need.custom_ids}, client_id=game.application.id)
+    add(_BY_CUSTOM_ID, {each for need in wanted for each in need.custom_ids}, client_id=client_id)
     add(_BY_USER_QUEST, {each for need in wanted for each in need.user_quest_ids})
     add(_BY_USER_QUEST_TASK, {each for need in wanted for each in need.user_quest_task_ids})
     add(_BY_EARNED_BADGE, {each for need in wanted for each in need.earned_badge_ids})
-    codes = {need.code[1] for need in wanted if need.code is not None}
-    if connection.dialect.name == "postgresql" and ids:
-        # In one order, and before anything of the fans is read: what is read then stays true until the commit.
-        connection.execute(_LOCK_FANS, {"ids": sorted(ids)})
-    # A definition of the same batch may limit an entry again, which has counted before.
-    fans = r.load_fans(connection, map(ProfileId, ids), with_payments=game.has_limits or game_changes)
-    return Working(game, fans=fans, used_codes=_used_codes(connection, codes, ids))
+    return ids
 
 
-def _used_codes(connection: Connection, codes: set[str], ids: set[str]) -> set[tuple[ProfileId, str, str]]:
-    if not codes or not ids:
-        return set()
-    found = connection.execute(_CODES, {"ids": sorted(ids), "codes": sorted(codes)})
-    return {(ProfileId(row[0]), row[1], row[2]) for row in found}
+def _used_codes(connection: Connection, wanted: Sequence[Needs], working: Working) -> set[tuple[ProfileId, str, str]]:
+    """Those among the wanted ones that were used before."""
+    used = {
+        (profile_id, *need.code)
+        for need in wanted
+        if need.code is not None
+        for profile_id in (*need.profile_ids, *map(working.by_custom_id.get, need.custom_ids))
+        if profile_id is not None
+    }
+    return {(row[0], row[1], row[2]) for row in _CODES.tuples(connection, used=used)} if used else set()
+
+
+def _used(asked: Any) -> Any:
+    c = t.invoked_actions.c
+    is_one = and_(c.profile_id == asked["0"], c.reward_action_key == asked["1"], c.code == asked["2"])
+    return select(c.profile_id, c.reward_action_key, c.code).where(is_one)
 
 
 def _locked(connection: Connection, asked: Sequence[_Asked]) -> list[ClientId]:
@@ -374,7 +406,7 @@ def _write(connection: Connection, client_id: ClientId, written: _Written, befor
     insert_rows(connection, t.idempotency, written.answers)
 
 
-def _insert_facts(connection: Connection, client_id: ClientId, facts: Sequence[r.Row]) -> None:
+def _insert_facts(connection: Connection, client_id: ClientId, facts: Sequence[Row]) -> None:
     """An application's facts are read by their positions, which must rise in the order of commits: so one transaction
     at a time gives positions to them, from here to its commit.
     """

@@ -11,6 +11,7 @@ from tifo.kernel.ids import ClientId, FactId
 from tifo.source.ports import LineReport, SetAside, Trouble
 from tifo.store import rows as r
 from tifo.store import tables as t
+from tifo.store.bulk import Row
 from tifo.store.database import Database, from_micros, maybe_moment, to_micros
 
 _CURSOR = select(func.coalesce(func.max(t.relay_cursors.c.position), 0))
@@ -141,10 +142,10 @@ def new_facts(client_id: ClientId, after: int) -> Select[Any]:
     return select(c.position, c.body).where(c.client_id == client_id, c.position > after).order_by(c.position)
 
 
-_NO_TROUBLE: r.Row = dict.fromkeys(("held", "since", "tried_at", "attempts", "error"))
+_NO_TROUBLE: Row = dict.fromkeys(("held", "since", "tried_at", "attempts", "error"))
 
 
-def _trouble_row(trouble: Trouble | None) -> r.Row:
+def _trouble_row(trouble: Trouble | None) -> Row:
     if trouble is None:
         return _NO_TROUBLE
     return {**trouble._asdict(), "since": to_micros(trouble.since), "tried_at": to_micros(trouble.tried_at)}
@@ -155,7 +156,7 @@ def _refused_in_a_row(connection: Connection, client_id: ClientId) -> int:
     return connection.execute(query).scalar() or 0
 
 
-def _mark(connection: Connection, client_id: ClientId, values: r.Row) -> None:
+def _mark(connection: Connection, client_id: ClientId, values: Row) -> None:
     known = update(t.relay_lines).where(t.relay_lines.c.client_id == client_id).values(values)
     if connection.execute(known).rowcount == 0:
         connection.execute(insert(t.relay_lines), {"client_id": client_id, **values})

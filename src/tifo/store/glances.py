@@ -8,15 +8,17 @@ from sqlalchemy import select
 from tifo.engagement.ports import Glance
 from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import ClientId, ProfileId, RewardItemId
-from tifo.store import rows as r
 from tifo.store import tables as t
+from tifo.store.bulk import Lookup
 from tifo.store.database import Database
 from tifo.store.engine import Games
 
-_HELD = (
-    select(t.profiles.c.id, t.profiles.c.client_id, t.balances.c.reward_item_id, t.balances.c.balance)
-    .select_from(t.profiles.outerjoin(t.balances, t.balances.c.profile_id == t.profiles.c.id))
-    .where(t.profiles.c.id.in_(r.IDS))
+_HELD = Lookup(
+    lambda given: (
+        select(t.profiles.c.id, t.profiles.c.client_id, t.balances.c.reward_item_id, t.balances.c.balance)
+        .select_from(t.profiles.outerjoin(t.balances, t.balances.c.profile_id == t.profiles.c.id))
+        .where(given.among(t.profiles.c.id))
+    )
 )
 
 
@@ -31,7 +33,7 @@ class SqlGlances:
         held: dict[tuple[str, str], dict[RewardItemId, int]] = defaultdict(dict)
         with self._database.reading() as connection:
             games = self._games.load(connection, {client_id for client_id, _ in asked})
-            for profile_id, client_id, item_id, balance in connection.execute(_HELD, {"ids": wanted}) if wanted else ():
+            for profile_id, client_id, item_id, balance in _HELD.tuples(connection, ids=wanted) if wanted else ():
                 balances = held[client_id, profile_id]
                 if item_id is not None:
                     balances[item_id] = balance

@@ -164,8 +164,7 @@ class SqlQueries(SqlStandings, SqlGlances):
     def _user_quests(self, query: Select[Any]) -> list[UserQuest]:
         with self._database.reading() as connection:
             quests = connection.execute(query).all()
-            owners = {"ids": sorted({row.profile_id for row in quests})}
-            tasks = connection.execute(r.TASKS, owners).all() if quests else []
+            tasks = r.TASKS.rows(connection, ids={row.profile_id for row in quests}) if quests else []
         return r.read_user_quests(quests, tasks)
 
     def _page(self, query: Select[Any], position: Any, read: Callable[[Any], T], window: "Window") -> Page[T]:

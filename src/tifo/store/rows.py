@@ -1,7 +1,7 @@
 """Values to rows and back."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from decimal import Decimal
 from typing import Any, get_args
 
@@ -34,9 +34,9 @@ from tifo.kernel.ids import (
     UserQuestTaskId,
 )
 from tifo.store import tables as t
+from tifo.store.bulk import Lookup, Row
 from tifo.store.database import from_micros, maybe_micros, maybe_moment, to_micros
 
-Row = dict[str, Any]
 _encode = msgspec.json.Encoder().encode
 decode_definition = msgspec.json.Decoder(Definition).decode
 decode_fact = msgspec.json.Decoder(AnyFact).decode
@@ -46,13 +46,17 @@ _decode_attributes = msgspec.json.Decoder(Attributes).decode
 FACT_KINDS = {kind: kind.__struct_config__.tag for kind in get_args(AnyFact)}
 
 IDS: BindParameter[Any] = bindparam("ids", expanding=True)
-_PROFILES = select(t.profiles).where(t.profiles.c.id.in_(IDS))
-_BALANCES = select(t.balances).where(t.balances.c.profile_id.in_(IDS))
-_BADGES = select(t.earned_badges).where(t.earned_badges.c.profile_id.in_(IDS))
-_PAYMENTS = select(t.entry_payments).where(t.entry_payments.c.profile_id.in_(IDS))
-_QUESTS = select(t.user_quests).where(t.user_quests.c.profile_id.in_(IDS))
-TASKS = (
-    select(t.user_quest_tasks).where(t.user_quest_tasks.c.profile_id.in_(IDS)).order_by(t.user_quest_tasks.c.ordinal)
+PROFILES = Lookup(lambda given: select(t.profiles).where(given.among(t.profiles.c.id)))
+_BALANCES = Lookup(lambda given: select(t.balances).where(given.among(t.balances.c.profile_id)))
+_BADGES = Lookup(lambda given: select(t.earned_badges).where(given.among(t.earned_badges.c.profile_id)))
+_PAYMENTS = Lookup(lambda given: select(t.entry_payments).where(given.among(t.entry_payments.c.profile_id)))
+_QUESTS = Lookup(lambda given: select(t.user_quests).where(given.among(t.user_quests.c.profile_id)))
+TASKS = Lookup(
+    lambda given: (
+        select(t.user_quest_tasks)
+        .where(given.among(t.user_quest_tasks.c.profile_id))
+        .order_by(t.user_quest_tasks.c.ordinal)
+    )
 )
 
 
@@ -60,25 +64,22 @@ def body(value: object) -> str:
     return _encode(value).decode()
 
 
-def load_fans(
-    connection: Connection, profile_ids: Iterable[ProfileId], *, with_payments: bool = False
-) -> dict[ProfileId, Fan]:
+def load_fans(connection: Connection, profile_ids: Collection[str]) -> dict[ProfileId, Fan]:
     """All that the rules need of these profiles, with one query a table. Unknown ids are not in the answer."""
-    ids = {"ids": sorted(set(profile_ids))}
-    if not ids["ids"]:
+    if not profile_ids:
         return {}
-    profiles = [read_profile(row) for row in connection.execute(_PROFILES, ids)]
+    ids = sorted(set(profile_ids))
     balances: dict[str, dict[Any, int]] = defaultdict(dict)
-    for row in connection.execute(_BALANCES, ids):
+    for row in _BALANCES.rows(connection, ids=ids):
         balances[row.profile_id][row.reward_item_id] = row.balance
     badges: dict[str, dict[BadgeId, EarnedBadge]] = defaultdict(dict)
-    for row in connection.execute(_BADGES, ids):
+    for row in _BADGES.rows(connection, ids=ids):
         badges[row.profile_id][row.badge_id] = read_earned_badge(row)
     quests: dict[str, dict[QuestId, UserQuest]] = defaultdict(dict)
-    for user_quest in read_user_quests(connection.execute(_QUESTS, ids).all(), connection.execute(TASKS, ids)):
+    for user_quest in read_user_quests(_QUESTS.rows(connection, ids=ids), TASKS.rows(connection, ids=ids)):
         quests[user_quest.profile_id][user_quest.quest_id] = user_quest
     payments: dict[str, dict[RewardTableEntryId, Payments]] = defaultdict(dict)
-    for row in connection.execute(_PAYMENTS, ids) if with_payments else ():
+    for row in _PAYMENTS.rows(connection, ids=ids):
         payments[row.profile_id][row.entry_id] = Payments(
             rate_window=row.rate_window,
             rate_count=row.rate_count,
@@ -93,7 +94,7 @@ def load_fans(
             user_quests=quests[profile.id],
             payments=payments[profile.id],
         )
-        for profile in profiles
+        for profile in map(read_profile, PROFILES.rows(connection, ids=ids))
     }
 
 

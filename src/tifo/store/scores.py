@@ -32,7 +32,7 @@ from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import ClientId, LeaderboardId, ProfileId, RewardItemId
 from tifo.store import rows as r
 from tifo.store import tables as t
-from tifo.store.bulk import Bulk, upsert_rows
+from tifo.store.bulk import Bulk, Lookup, Row, upsert_rows
 from tifo.store.database import Database
 
 _OWN_SHARD = secrets.randbelow(16)
@@ -88,7 +88,7 @@ def _count(
                 changes[item_id, level, lost] -= 1
     shard = _OWN_SHARD if connection.dialect.name == "postgresql" else 0
     # In one order, so that two writers who touch the same rows wait for one another instead of for ever.
-    counts: list[r.Row] = [
+    counts: list[Row] = [
         {"board_id": board, "level": level, "prefix": prefix, "shard": shard, "count": change}
         for (board, level, prefix), change in sorted(changes.items())
         if change
@@ -134,7 +134,7 @@ def _fill(connection: Connection, board_id: str, item_id: RewardItemId) -> None:
 
 _COUNTS_OF = (t.score_counts, t.score_counts.c.board_id)
 _DROP_EMPTY = Bulk(
-    lambda _: t.score_counts.delete().where(
+    lambda *_: t.score_counts.delete().where(
         *(t.score_counts.c[name] == bindparam(name) for name in _NODE), t.score_counts.c.count == literal_column("0")
     )
 )
@@ -170,8 +170,10 @@ _CHILDREN = (
 _COUNT = select(cast(func.coalesce(func.sum(t.score_counts.c.count), 0), BigInteger)).where(
     t.score_counts.c.board_id == bindparam("board_id"), t.score_counts.c.level == LEVELS - 1
 )
-_SCORES = select(t.scores.c.profile_id, t.scores.c.score).where(
-    t.scores.c.board_id == bindparam("board_id"), t.scores.c.profile_id.in_(r.IDS)
+_SCORES = Lookup(
+    lambda given: select(t.scores.c.profile_id, t.scores.c.score).where(
+        t.scores.c.board_id == bindparam("board_id"), given.among(t.scores.c.profile_id)
+    )
 )
 _IN_ORDER = (
     select(t.scores.c.profile_id, t.scores.c.score)
@@ -215,7 +217,7 @@ class SqlStandings:
     def standings_of(self, leaderboard: Leaderboard, profile_ids: Sequence[ProfileId]) -> Sequence[Standing]:
         board_id = _board_of(leaderboard)
         with self._database.reading() as connection:
-            rows = connection.execute(_SCORES, {"board_id": board_id, "ids": sorted(set(profile_ids))}).all()
+            rows = _SCORES.rows(connection, board_id=board_id, ids=set(profile_ids))
             greater = {score: _greater_than(connection, board_id, score) for score in {row.score for row in rows}}
         found = [Standing(ProfileId(row.profile_id), row.score, greater[row.score] + 1) for row in rows]
         return sorted(found, key=lambda each: (each.rank, each.profile_id))

@@ -65,8 +65,12 @@ profiles = Table(
     Column("custom_data", Text),
     Column("attributes", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("version", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("client_id", "custom_id"),
 )
+"""The version rises with each commit that changes anything of the fan's: by it an engine knows whether what it
+remembers of her still holds.
+"""
 
 balances = Table(
     "balances",

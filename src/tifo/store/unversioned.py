@@ -20,6 +20,7 @@ _FILLED: Mapping[tuple[str, str], str] = {
     ("tokens", "id"): "tifo_new_id()",
     ("tokens", "name"): "'first'",
     ("tokens", "created_at"): "tifo_now()",
+    ("profiles", "version"): "0",
     ("invoked_actions", "created_at"): "tifo_micros(body ->> 'created_at')",
 }
 """What stands in the columns that there were not then, and that may not be empty."""

@@ -20,6 +20,7 @@ from tifo.source.outbox import Late, LateState, OutboxReport, Placed, Subscriber
 from tifo.source.webhooks_out import Around, Run, checked_events
 from tifo.store import rows as r
 from tifo.store import tables as t
+from tifo.store.bulk import Row
 from tifo.store.database import Database, from_micros, maybe_micros, maybe_moment, to_micros
 from tifo.store.engine import Games
 from tifo.store.facts import new_facts
@@ -209,8 +210,8 @@ def _runs(connection: Connection, facts: Sequence[AnyFact]) -> dict[str, Run]:
     if not ids:
         return {}
     quests = connection.execute(select(t.user_quests).where(t.user_quests.c.id.in_(ids))).all()
-    owners = sorted({row.profile_id for row in quests})
-    tasks = connection.execute(r.TASKS, {"ids": owners}).all() if owners else []
+    owners = {row.profile_id for row in quests}
+    tasks = r.TASKS.rows(connection, ids=owners) if owners else []
     return {
         run.id: Run(
             run.created_at,
@@ -233,7 +234,7 @@ def _subscriber(row: Any) -> Subscriber:
     )
 
 
-def _late_row(subscriber_id: str, late: Late) -> r.Row:
+def _late_row(subscriber_id: str, late: Late) -> Row:
     moments = {name: maybe_micros(getattr(late, name)) for name in ("first_at", "tried_at", "next_at")}
     return {"subscriber_id": subscriber_id, **late._asdict(), **moments, "state": late.state.value}
 

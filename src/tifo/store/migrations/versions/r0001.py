@@ -177,6 +177,7 @@ def upgrade() -> None:
         sa.Column("custom_data", sa.Text(), nullable=True),
         sa.Column("attributes", sa.Text(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("version", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("client_id", "custom_id"),
     )
