@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import gc
-import sys
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
@@ -38,8 +37,6 @@ from tifo.workspace.warehouses import ConnectedWarehouse
 
 _log = structlog.get_logger("tifo")
 _TRIM_EVERY_S = 60.0
-_SWITCH_S = 0.0005
-"""How long the event loop may keep a commit's thread from its turn: Python's own 5 ms are as long as a commit."""
 _COLLECT_AFTER = 50_000
 _FORGET_EVERY_S, _BETWEEN_STEPS_S = 60.0, 0.1
 _BATCH_EVENTS, _WAITING_EVENTS = 10_000, 100_000
@@ -54,7 +51,6 @@ def run(settings: Settings, supervised: bool) -> int:
 
 def _api(settings: Settings) -> Role:
     async def api(stop: asyncio.Event) -> None:
-        sys.setswitchinterval(_SWITCH_S)
         _collect_seldom()
         database = compose.open_state(settings)
         log = compose.open_log(settings)
