@@ -6,6 +6,7 @@ that took a third of a commit's time.
 
 from collections import namedtuple
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from itertools import chain
 from operator import itemgetter
@@ -41,6 +42,16 @@ def _driver(connection: Connection) -> Any:
     What it raises, `Database` translates as it does SQLAlchemy's errors.
     """
     return connection.connection.driver_connection
+
+
+def without_waiting(connection: Connection) -> AbstractContextManager[Any]:
+    """In its block PostgreSQL is sent one statement behind the other, and asked for what became of them at the end: for
+    statements of this module's that give no rows.
+    """
+    if connection.dialect.name != "postgresql":
+        return nullcontext()
+    pipeline: AbstractContextManager[Any] = _driver(connection).pipeline()
+    return pipeline
 
 
 class Given:

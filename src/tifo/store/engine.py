@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, TypeVar, get_args
 
 import msgspec
-from sqlalchemy import Connection, and_, bindparam, delete, insert, select, text, tuple_, update
+from sqlalchemy import Connection, and_, bindparam, delete, func, insert, literal_column, select, tuple_, update
 from sqlalchemy.dialects import postgresql
 
 from tifo.engagement.access import TokenInfo
@@ -27,16 +27,29 @@ from tifo.kernel.errors import Interrupted, KeyReused, NotFound, TifoError
 from tifo.kernel.ids import ClientId, NewId, ProfileId, ProgramId, uuid7
 from tifo.store import rows as r
 from tifo.store import tables as t
-from tifo.store.bulk import Lookup, Row, insert_rows, upsert_rows
+from tifo.store.bulk import Bulk, Given, Lookup, Row, insert_rows, upsert_rows, without_waiting
 from tifo.store.database import Database, maybe_micros, to_micros
 from tifo.store.fans import Fans, Known, raise_versions
-from tifo.store.scores import write_scores
+from tifo.store.scores import open_boards, write_scores
 
 A = TypeVar("A")
 PATIENCE_S = 30.0
 """How long a batch is tried again: a database restarts in less."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.01, 1.0
 _DEFINES: tuple[type, ...] = (*get_args(DefinitionCommand), ApplyDefinitions)
+
+
+def _versions(given: Given) -> Any:
+    c = t.applications.c
+    return select(c.id, c.definitions_version).where(given.among(c.id))
+
+
+def _used(given: Given) -> Any:
+    c, asked = t.invoked_actions.c, given.tuples("used", 3).c
+    is_one = and_(c.profile_id == asked["0"], c.reward_action_key == asked["1"], c.code == asked["2"])
+    return select(c.profile_id, c.reward_action_key, c.code).where(is_one)
+
+
 _BY_CUSTOM_ID = Lookup(
     lambda given: select(t.profiles.c.id).where(
         t.profiles.c.client_id == bindparam("client_id"), given.among(t.profiles.c.custom_id)
@@ -47,15 +60,19 @@ _BY_USER_QUEST_TASK = Lookup(
     lambda given: select(t.user_quest_tasks.c.profile_id).where(given.among(t.user_quest_tasks.c.id))
 )
 _BY_EARNED_BADGE = Lookup(lambda given: select(t.earned_badges.c.profile_id).where(given.among(t.earned_badges.c.id)))
-_CODES = Lookup(lambda given: _used(given.tuples("used", 3).c))
-_VERSIONS = Lookup(
-    lambda given: select(t.applications.c.id, t.applications.c.definitions_version).where(
-        given.among(t.applications.c.id)
-    )
+_CODES = Lookup(_used)
+_VERSIONS = Lookup(_versions)
+_LOCKED_VERSIONS = Lookup(lambda given: _versions(given).order_by(t.applications.c.id).with_for_update(read=True))
+_FORGET_TASKS = Lookup(lambda given: delete(t.user_quest_tasks).where(given.among(t.user_quest_tasks.c.user_quest_id)))
+_FORGET_QUESTS = Lookup(lambda given: delete(t.user_quests).where(given.among(t.user_quests.c.id)))
+_REVOKE = Bulk(
+    lambda *_: update(t.earned_badges).where(t.earned_badges.c.id == bindparam("of")).values(revoked_at=bindparam("at"))
 )
 _BODY = select(t.applications.c.body).where(t.applications.c.id == bindparam("client_id"))
-_LOCK_APPLICATION = select(t.applications.c.id).where(t.applications.c.id == bindparam("client_id"))
-_IN_TURN = text("SELECT pg_advisory_xact_lock(hashtextextended(:client_id, 0))")
+_LOCK_TO_DEFINE = select(t.applications.c.id).where(t.applications.c.id == bindparam("client_id")).with_for_update()
+_IN_TURN = Lookup(
+    lambda _: select(func.pg_advisory_xact_lock(func.hashtextextended(bindparam("client_id"), literal_column("0"))))
+)
 _DEFINITIONS = (
     select(t.definitions.c.body)
     .where(t.definitions.c.client_id == bindparam("client_id"))
@@ -88,10 +105,16 @@ class Games:
     def __init__(self) -> None:
         self._known: dict[str, tuple[int, Game]] = {}
 
-    def load(self, connection: Connection, client_ids: Collection[ClientId]) -> dict[ClientId, Game]:
-        """Unknown applications are not in the answer. One query, where nothing has changed."""
+    def load(
+        self, connection: Connection, client_ids: Collection[ClientId], *, locked: bool = False
+    ) -> dict[ClientId, Game]:
+        """Unknown applications are not in the answer. One query, where nothing has changed.
+
+        `locked`: on PostgreSQL, nobody changes their definitions before this transaction ends.
+        """
         games: dict[ClientId, Game] = {}
-        for client_id, version in _VERSIONS.tuples(connection, ids=client_ids):
+        asked = _LOCKED_VERSIONS if locked and connection.dialect.name == "postgresql" else _VERSIONS
+        for client_id, version in asked.tuples(connection, ids=client_ids):
             known = self._known.get(client_id)
             if known is None or known[0] != version:
                 known = self._known[client_id] = (version, _read_game(connection, client_id))
@@ -181,7 +204,7 @@ class _Batch:
         self.asked = asked
         self.now = now
         self.new_id = new_id
-        self.games = memory.games.load(connection, _locked(connection, asked))
+        self.games = memory.games.load(connection, _clients(connection, asked), locked=True)
         self.results: list[Any] = [None] * len(asked)
         self.seen: dict[ProfileId, Known] = {}
         """The fans that were read, as they will be once this is committed."""
@@ -216,10 +239,12 @@ class _Batch:
             except TifoError as error:
                 self.results[number] = error
         written.fans = {fan_id: fan for fan_id, fan in working.fans.items() if before.get(fan_id) is not fan}
-        write_scores(self.connection, working.game, written.definitions.values(), written.decisions, before)
-        _write(self.connection, client_id, written, before)
-        self.seen |= loaded
-        self.seen |= raise_versions(self.connection, written.fans, loaded)
+        _define(self.connection, client_id, list(written.definitions.values()))
+        open_boards(self.connection, working.game, written.definitions.values())
+        with without_waiting(self.connection):
+            write_scores(self.connection, working.game, written.decisions, before)
+            _write(self.connection, client_id, written, before)
+            self.seen |= loaded | raise_versions(self.connection, written.fans, loaded)
 
     def _once(self, asked: _Asked, working: Working, written: "_Written") -> object:
         command, idempotency = asked
@@ -358,29 +383,24 @@ def _used_codes(connection: Connection, wanted: Sequence[Needs], working: Workin
     return {(row[0], row[1], row[2]) for row in _CODES.tuples(connection, used=used)} if used else set()
 
 
-def _used(asked: Any) -> Any:
-    c = t.invoked_actions.c
-    is_one = and_(c.profile_id == asked["0"], c.reward_action_key == asked["1"], c.code == asked["2"])
-    return select(c.profile_id, c.reward_action_key, c.code).where(is_one)
-
-
-def _locked(connection: Connection, asked: Sequence[_Asked]) -> list[ClientId]:
-    """The applications of the commands. On PostgreSQL they are locked: for others' play by a batch that defines, for
-    others' definitions by one that plays.
+def _clients(connection: Connection, asked: Sequence[_Asked]) -> set[ClientId]:
+    """The applications of the commands. On PostgreSQL a batch that defines locks them, in one order: for others' play
+    where it defines, for others' definitions where it only plays.
     """
-    client_ids = sorted({each.command.client_id for each in asked})
-    if connection.dialect.name == "postgresql":
-        defining = {each.command.client_id for each in asked if isinstance(each.command, _DEFINES)}
-        for client_id in client_ids:
-            lock = _LOCK_APPLICATION.with_for_update(read=client_id not in defining)
-            connection.execute(lock, {"client_id": client_id})
+    client_ids = {each.command.client_id for each in asked}
+    defining = {each.command.client_id for each in asked if isinstance(each.command, _DEFINES)}
+    if defining and connection.dialect.name == "postgresql":
+        for client_id in sorted(client_ids):
+            if client_id in defining:
+                connection.execute(_LOCK_TO_DEFINE, {"client_id": client_id})
+            else:
+                _LOCKED_VERSIONS.tuples(connection, ids=[client_id])
     return client_ids
 
 
 def _write(connection: Connection, client_id: ClientId, written: _Written, before: dict[ProfileId, Fan]) -> None:
     """Every table with one statement, executed for many rows."""
     decisions = written.decisions
-    _define(connection, client_id, list(written.definitions.values()))
     changed = [(before.get(fan.profile.id), fan) for fan in written.fans.values()]
     profiles = [r.profile_row(fan.profile) for old, fan in changed if old is None or old.profile is not fan.profile]
     upsert_rows(connection, t.profiles, profiles)
@@ -411,7 +431,7 @@ def _insert_facts(connection: Connection, client_id: ClientId, facts: Sequence[R
     at a time gives positions to them, from here to its commit.
     """
     if facts and connection.dialect.name == "postgresql":
-        connection.execute(_IN_TURN, {"client_id": client_id})
+        _IN_TURN.run(connection, client_id=client_id)
     insert_rows(connection, t.facts, facts)
 
 
@@ -424,8 +444,7 @@ def _write_revocations(connection: Connection, changed: list[tuple[Fan | None, F
         for badge_id, earned in fan.badges.items()
         if old.badges.get(badge_id, earned) is not earned
     ]
-    if moved:
-        connection.execute(_REVOKE, moved)
+    _REVOKE.run(connection, moved)
 
 
 def _write_quests(connection: Connection, client_id: ClientId, changed: list[tuple[Fan | None, Fan]]) -> None:
@@ -455,8 +474,8 @@ def _forget_quests(connection: Connection, changed: list[tuple[Fan | None, Fan]]
     left = {each.id for _, fan in changed for each in fan.user_quests.values()}
     gone = [each.id for old, _ in changed if old for each in old.user_quests.values() if each.id not in left]
     if gone:
-        connection.execute(delete(t.user_quest_tasks).where(t.user_quest_tasks.c.user_quest_id.in_(gone)))
-        connection.execute(delete(t.user_quests).where(t.user_quests.c.id.in_(gone)))
+        _FORGET_TASKS.run(connection, ids=gone)
+        _FORGET_QUESTS.run(connection, ids=gone)
 
 
 def _without_tasks(user_quest: Any) -> Any:
@@ -475,6 +494,3 @@ def _define(connection: Connection, client_id: ClientId, changed: list[Definitio
         if isinstance(each, Application):
             values[t.applications.c.body] = r.body(each)
     connection.execute(bump.values(values))
-
-
-_REVOKE = update(t.earned_badges).where(t.earned_badges.c.id == bindparam("of")).values(revoked_at=bindparam("at"))

@@ -47,16 +47,17 @@ _FIRST_SHARD = 0
 _NODE = ("board_id", "level", "prefix", "shard")
 
 
-def write_scores(
-    connection: Connection,
-    game: Game,
-    defined: Iterable[Definition],
-    decisions: Iterable[Decision],
-    before: Mapping[ProfileId, Fan],
-) -> None:
-    """Call it before the balances themselves are written: a board that begins is filled from those that were."""
+def open_boards(connection: Connection, game: Game, defined: Iterable[Definition]) -> None:
+    """Where leaderboards were defined. Call it before balances are written: a board that begins is filled from those
+    that were.
+    """
     if any(isinstance(each, Leaderboard) for each in defined):
         _open_and_close(connection, game)
+
+
+def write_scores(
+    connection: Connection, game: Game, decisions: Iterable[Decision], before: Mapping[ProfileId, Fan]
+) -> None:
     if not game.ranked_items:
         return
     moved = {
