@@ -1,10 +1,13 @@
 """Group commit: many callers wait, one writer commits what has gathered, each gets its own result.
 
-While a commit runs the next batch gathers, so a slow disk makes batches larger instead of callers slower.
+While a commit runs the next batch gathers, so a slow disk makes batches larger instead of callers slower. Callers who
+were answered together tend to come again together: the writer lingers a moment for them, so that they share the next
+commit's costs instead of coming too late for it by turns.
 """
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
@@ -16,9 +19,14 @@ R = TypeVar("R")
 Commit = Callable[[Sequence[T]], Sequence[R | Exception]]
 """Blocks. The n-th result belongs to the n-th item; raising fails every item of the batch."""
 
+LINGER_S = 0.004
+
 
 class GroupCommit(Generic[T, R]):
     """Use from one event loop; `commit` runs in one thread of its own, one batch at a time.
+
+    The writer lingers as long as the last commit took, at most `linger_s`, and no longer than until as many wait as it
+    just answered and saw waiting.
 
     `weigh` tells an item's weight; a batch holds at most `max_batch` (or one item), and what waits at most
     `max_waiting`: then `submit` raises `Overloaded` at once.
@@ -31,12 +39,14 @@ class GroupCommit(Generic[T, R]):
         max_batch: int,
         max_waiting: int,
         weigh: Callable[[T], int] = lambda _: 1,
+        linger_s: float = LINGER_S,
         name: str = "group-commit",
     ) -> None:
         self._commit = commit
         self._max_batch = max_batch
         self._max_waiting = max_waiting
         self._weigh = weigh
+        self._linger_s = linger_s
         self._gathered: list[tuple[T, int, asyncio.Future[R]]] = []
         self._waiting: deque[tuple[T, int, asyncio.Future[R]]] = deque()
         self._weight = 0
@@ -81,20 +91,29 @@ class GroupCommit(Generic[T, R]):
         await asyncio.to_thread(self._thread.join)
 
     def _work(self) -> None:
-        while batch := self._take():
+        expected, linger_s = 0, 0.0
+        while batch := self._take(expected, linger_s):
             results: Sequence[R | Exception]
+            began = time.monotonic()
             try:
                 results = self._commit([item for item, _ in batch])
             except Exception as error:  # noqa: BLE001 (each caller is handed it)
                 results = [error] * len(batch)
             futures = [future for _, future in batch]
             self._loop.call_soon_threadsafe(_settle, futures, results)
+            expected = len(batch) + len(self._waiting) if len(batch) > 1 else 0
+            linger_s = min(time.monotonic() - began, self._linger_s)
 
-    def _take(self) -> list[tuple[T, asyncio.Future[R]]]:
+    def _take(self, expected: int, linger_s: float) -> list[tuple[T, asyncio.Future[R]]]:
         """The next batch; empty when closing and nothing waits."""
+        deadline = time.monotonic() + linger_s
         with self._changed:
             while not self._waiting and not self._closing:
                 self._changed.wait()
+            while len(self._waiting) < expected and not self._closing:
+                if (left_s := deadline - time.monotonic()) <= 0:
+                    break
+                self._changed.wait(left_s)
             batch: list[tuple[T, asyncio.Future[R]]] = []
             taken = 0
             while self._waiting and (not batch or taken + self._waiting[0][1] <= self._max_batch):

@@ -1,5 +1,6 @@
 import asyncio
 import threading
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -76,3 +77,29 @@ async def test_a_full_queue_pushes_back_and_a_closing_one_finishes() -> None:
     assert await asyncio.gather(*waiting) == [0, 1, 2, 3]
     with pytest.raises(Transient):
         await group.submit(10)
+
+
+async def test_those_who_were_answered_together_share_the_next_commit_too() -> None:
+    sizes = []
+
+    def commit(batch: Sequence[int]) -> list[int]:
+        sizes.append(len(batch))
+        time.sleep(0.2)
+        return list(batch)
+
+    group = GroupCommit[int, int](commit, max_batch=10, max_waiting=10, linger_s=30)
+
+    async def client(number: int) -> None:
+        await group.submit(number)
+        for _ in range(100 * number):  # some come back later than others
+            await asyncio.sleep(0)
+        await group.submit(number)
+
+    began = time.monotonic()
+    await asyncio.gather(*(client(number) for number in range(4)))
+    await asyncio.gather(
+        group.submit(1), group.submit(2)
+    )  # the others stay away: they are waited for, but not for ever
+    await group.close()
+    assert sizes == [4, 4, 2]
+    assert time.monotonic() - began < 10, "as long as the last commit took, not as long as is allowed"
