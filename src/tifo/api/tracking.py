@@ -8,6 +8,7 @@ import base64
 import binascii
 import zlib
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from math import ceil
 from typing import Any, NamedTuple
 
 import msgspec
@@ -20,6 +21,7 @@ from tifo.kernel.errors import Overloaded, Rejected, TooLarge, Transient, Unauth
 from tifo.kernel.ids import NewId, SourceId
 from tifo.tracking.envelope import Refused
 from tifo.tracking.limits import MAX_BODY_BYTES, SAMPLE_BYTES
+from tifo.tracking.rates import RateLimit
 from tifo.tracking.requests import BATCH, read_messages, read_request
 from tifo.workspace.model import Source
 
@@ -34,15 +36,19 @@ UNKNOWN_SOURCE = SourceId("")
 
 _CALLS = {f"/v1/{call}": call for call in ("track", "identify", "page", "screen", "group", "alias", BATCH)}
 _CALLS["/v1/import"] = BATCH
+_CALLS |= {f"/v1/{call[0]}": call for call in _CALLS.values()}  # as Segment's browser client writes them
 _SUCCESS = b'{"success": true}'
 _JSON = (b"content-type", b"application/json")
-_CORS = (b"access-control-allow-origin", b"*")
+CORS = (b"access-control-allow-origin", b"*")
 _PREFLIGHT = [
-    _CORS,
+    CORS,
     (b"access-control-allow-methods", b"POST, OPTIONS"),
-    (b"access-control-allow-headers", b"authorization, content-type, content-encoding"),
+    (b"access-control-allow-headers", b"authorization, content-type, content-encoding, x-retry-count"),
     (b"access-control-max-age", b"86400"),
 ]
+_EXPOSED = (b"access-control-expose-headers", b"retry-after, x-ratelimit-reset")
+"""Without it a browser hides from its page how long to wait."""
+_throttled = Counter("tifo_ingest_throttled_requests", "Requests that were told to come again later", ["code"])
 _events = Counter("tifo_ingest_events", "Messages that the Tracking API was sent, by outcome", ["outcome"])
 
 
@@ -52,17 +58,28 @@ class _Answer(NamedTuple):
     headers: Sequence[tuple[bytes, bytes]] = ()
 
 
+TOO_MANY = 429
+_NO_LIMIT = RateLimit(0)
 _OK = _Answer(200, _SUCCESS)
 
 
 class TrackingApi:
     """The ASGI application. `log` commits to an event log; it may refuse: `Overloaded` is 429, `Transient` 503."""
 
-    def __init__(self, log: GroupCommit[Append, Appended], source_of: SourceOf, clock: Clock, new_id: NewId) -> None:
+    def __init__(
+        self,
+        log: GroupCommit[Append, Appended],
+        source_of: SourceOf,
+        clock: Clock,
+        new_id: NewId,
+        *,
+        rate_limit: RateLimit = _NO_LIMIT,
+    ) -> None:
         self._log = log
         self._source_of = source_of
         self._clock = clock
         self._new_id = new_id
+        self._rates = rate_limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         call = _CALLS.get(scope["path"].rstrip("/"))
@@ -91,10 +108,13 @@ class TrackingApi:
         basic = _basic(headers)
         if basic is not None and (named := self._source_of(basic)) is not None:
             source_id = named.id
+            self._rates.check(source_id)  # before the body is looked at, which costs more
         try:
             request = read_request(call, body)
             source = self._source(request.write_key or basic)
             source_id = source.id
+            self._rates.check(source_id)
+            self._rates.spend(source_id, len(request.items))
             good, refused = read_messages(request, received_at := self._clock(), self._new_id)
         except Rejected as error:
             return await self._reject(source_id, error, body)
@@ -185,9 +205,11 @@ def _basic(headers: dict[bytes, bytes]) -> str | None:
 
 
 def _try_later(error: Transient) -> _Answer:
-    status = 429 if isinstance(error, Overloaded) else 503
-    retry_after = str(max(1, round(error.retry_after_s))).encode()
-    return _failure(status, error.code, error.message, [(b"retry-after", retry_after)])
+    status = TOO_MANY if isinstance(error, Overloaded) else 503
+    _throttled.labels(error.code).inc()
+    retry_after = str(max(1, ceil(error.retry_after_s))).encode()
+    headers = [(b"retry-after", retry_after), (b"x-ratelimit-reset", retry_after)]
+    return _failure(status, error.code, error.message, headers if status == TOO_MANY else headers[:1])
 
 
 def _failure(status: int, code: str, message: str, headers: Sequence[tuple[bytes, bytes]] = ()) -> _Answer:
@@ -196,6 +218,6 @@ def _failure(status: int, code: str, message: str, headers: Sequence[tuple[bytes
 
 async def _send(send: Send, answer: _Answer) -> None:
     length = (b"content-length", str(len(answer.body)).encode())
-    headers = [_JSON, _CORS, length, *answer.headers]
+    headers = [_JSON, CORS, _EXPOSED, length, *answer.headers]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})

@@ -36,6 +36,7 @@ class Settings:
     flush_s: float = _setting(2.0, "longest time that events wait for the warehouse, in seconds")
     flush_events: int = _setting(50_000, "number of waiting events that starts a load at once")
     egress_allow: str = _setting("", "networks that configured addresses may reach though they are not public (CIDRs)")
+    rate_limit: float = _setting(0.0, "events a second that a source may send to one api process; 0: no limit")
     max_event_tables: int = _setting(1_000, "number of event names of a source that get a table in a warehouse")
     log_waits_days: float = _setting(30.0, "how long the event log waits for a connected warehouse that is behind")
     log_retention_days: float = _setting(7.0, "how long the event log keeps what is loaded, in days")

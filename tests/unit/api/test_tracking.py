@@ -20,6 +20,7 @@ from tifo.kernel.batching import GroupCommit
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import Position, SourceId, uuid7
 from tifo.tracking.limits import MAX_BODY_BYTES
+from tifo.tracking.rates import RateLimit
 from tifo.workspace.model import Source, SourceType
 
 NOW = datetime(2026, 11, 24, 10, 0, 0, tzinfo=UTC)
@@ -72,7 +73,10 @@ class Api:
     def __init__(self, log: FaultyLog, commits: GroupCommit[Append, Appended]) -> None:
         self.log, self.commits = log, commits
         self.catalog_trouble: Transient | None = None
+        self.seconds = 0.0
+        limit = RateLimit(10, lambda: self.seconds)
         self.app = TrackingApi(commits, self._source_of, lambda: NOW, uuid7)
+        self.limited = TrackingApi(commits, self._source_of, lambda: NOW, uuid7, rate_limit=limit)
 
     async def ask(
         self,
@@ -340,7 +344,7 @@ async def test_a_full_queue_is_429_with_the_time_to_wait_and_stores_nothing(api:
 async def test_a_log_that_refuses_is_503_with_the_time_to_wait_until_it_takes_again(api: Api, raw: bytes) -> None:
     api.log.trouble = Transient("The disk is full.", retry_after_s=7.4)
     answer = await api.ask(raw=raw)
-    assert (answer.status, answer.code, answer.headers["retry-after"]) == (503, "unavailable", "7")
+    assert (answer.status, answer.code, answer.headers["retry-after"]) == (503, "unavailable", "8")
     assert answer.message == "The disk is full."
     assert (api.stored, api.counts) == ([], {})
     api.log.trouble = None
@@ -389,3 +393,33 @@ async def test_what_was_sent_is_stored_or_counted_as_a_duplicate_or_with_its_ref
     assert counts["duplicate"] == 2
     refused = counts.total() - counts["received"] - counts["duplicate"]
     assert len(api.stored) + counts["duplicate"] + refused == sent
+
+
+async def test_a_source_over_its_rate_is_told_when_to_come_again_and_another_is_not(api: Api) -> None:
+    api.app = api.limited
+    batch = {"batch": [{"type": "track", **TRACK}] * 25}
+    assert (await api.ask("/v1/batch", batch)).status == 200, "a batch may overdraw: the next one waits for it"
+    for refused in (
+        await api.ask(),
+        await api.ask(body={**TRACK, "writeKey": KEY}, auth=None),
+        await api.ask(raw=b"{"),
+    ):
+        assert (refused.status, refused.code) == (429, "too_many_requests")
+        assert (refused.headers["retry-after"], refused.headers["x-ratelimit-reset"]) == ("2", "2")
+        assert "x-ratelimit-reset" in refused.headers["access-control-expose-headers"]
+    assert (await api.ask(auth="unknown:")).status == 401
+    assert (await api.ask(auth=f"{DISABLED_KEY}:")).code == "source_disabled"
+    api.seconds = 1.7
+    assert (await api.ask()).status == 200
+    assert len(api.stored) == 26
+    assert api.counts["shop", "received"] == 26, "what was told to come again is neither stored nor counted as refused"
+
+
+@pytest.mark.parametrize("path", ["/v1/t", "/v1/t/", "/v1/i", "/v1/p", "/v1/s", "/v1/g", "/v1/a"])
+async def test_segments_browser_client_writes_its_calls_short(api: Api, path: str) -> None:
+    whole = {**TRACK, "groupId": "g", "previousId": "p", "name": "Home"}
+    assert (await api.ask(path, whole, auth=None)).status == 401
+    answer = await api.ask(path, {**whole, "writeKey": KEY}, auth=None, content_type="text/plain")
+    assert (answer.status, answer.body) == (200, b'{"success": true}')
+    [event] = api.stored
+    assert event["type"].startswith(path[4])

@@ -8,6 +8,8 @@ from datetime import timedelta
 
 import structlog
 
+from tifo.api.browser import ROOT as BROWSER
+from tifo.api.browser import BrowserSettings
 from tifo.api.tracking import TrackingApi
 from tifo.api.webhooks import ROOT as WEBHOOKS
 from tifo.api.webhooks import Intakes, WebhookApi
@@ -32,6 +34,7 @@ from tifo.store.database import Database
 from tifo.store.engine import SqlEngine
 from tifo.store.queries import SqlQueries
 from tifo.store.sqlite_log import SqliteEventLog
+from tifo.tracking.rates import RateLimit
 from tifo.workspace.model import Source
 from tifo.workspace.warehouses import ConnectedWarehouse
 
@@ -63,7 +66,9 @@ def _api(settings: Settings) -> Role:
         )
         engine = SqlEngine(database, system_clock, uuid7)
         write_keys = WriteKeys(compose.catalog_of(database))
-        tracking = TrackingApi(appends, write_keys.source_of, system_clock, uuid7)
+        limit = RateLimit(settings.rate_limit)
+        tracking = TrackingApi(appends, write_keys.source_of, system_clock, uuid7, rate_limit=limit)
+        browser = BrowserSettings(write_keys.source_of, settings.public_url or None)
         livelike = livelike_app(
             engine,
             SqlQueries(database),
@@ -78,7 +83,8 @@ def _api(settings: Settings) -> Role:
             inbox.add, max_batch=_BATCH_WEBHOOKS, max_waiting=_WAITING_WEBHOOKS, name="webhooks"
         )
         webhooks = WebhookApi(arrivals, Intakes(inbox, compose.catalog_of(database)), system_clock)
-        app = dispatch({"/v1/": tracking, WEBHOOKS: webhooks, "/metrics": metrics_page()}, Quick(livelike))
+        quick = {BROWSER: browser, "/v1/": tracking, WEBHOOKS: webhooks, "/metrics": metrics_page()}
+        app = dispatch(quick, Quick(livelike))
         jobs = [
             asyncio.create_task(job) for job in (_keep_log_short(settings, log, database), keep_answers_few(database))
         ]

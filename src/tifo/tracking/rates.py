@@ -1,0 +1,45 @@
+"""How many events a source may send: a bucket for each, which fills by the second."""
+
+import time
+from collections.abc import Callable
+
+from tifo.kernel.errors import Overloaded
+from tifo.kernel.ids import SourceId
+
+BURST_S = 1.0
+"""Seconds of the rate that may come at once after a pause."""
+
+
+class RateLimit:
+    """`per_s` events a second for each source, in this process; 0 is no limit.
+
+    A request is taken as long as anything is left, and may overdraw its bucket: so a batch larger than the bucket is
+    taken too, and the next one waits for it. Holds one number for each source that was ever asked about.
+    """
+
+    def __init__(self, per_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._per_s = per_s
+        self._clock = clock
+        self._left: dict[SourceId, tuple[float, float]] = {}
+        """Events that are left, and when that was so."""
+
+    def check(self, source_id: SourceId) -> None:
+        """Raises `Overloaded` with the seconds until the source may send again."""
+        if not self._per_s:
+            return
+        left = self._now_left(source_id)
+        if left < 1:
+            raise Overloaded(
+                f"The source sends more than its {self._per_s:g} events a second. Send this again after the time in"
+                " Retry-After, or raise rate_limit.",
+                retry_after_s=(1 - left) / self._per_s,
+            )
+
+    def spend(self, source_id: SourceId, events: int) -> None:
+        if self._per_s:
+            self._left[source_id] = (self._now_left(source_id) - events, self._clock())
+
+    def _now_left(self, source_id: SourceId) -> float:
+        full = max(1.0, self._per_s * BURST_S)
+        left, at = self._left.get(source_id, (full, self._clock()))
+        return min(full, left + (self._clock() - at) * self._per_s)
