@@ -41,7 +41,6 @@ _SUCCESS = b'{"success": true}'
 _JSON = (b"content-type", b"application/json")
 CORS = (b"access-control-allow-origin", b"*")
 _PREFLIGHT = [
-    CORS,
     (b"access-control-allow-methods", b"POST, OPTIONS"),
     (b"access-control-allow-headers", b"authorization, content-type, content-encoding, x-retry-count"),
     (b"access-control-max-age", b"86400"),

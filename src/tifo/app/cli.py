@@ -53,6 +53,7 @@ def up(
     log_retention_days: float | None = None,
     log_waits_days: float | None = None,
     max_event_tables: int | None = None,
+    rate_limit: float | None = None,
     roles: Annotated[str, Parameter(help="Comma-separated: api, relay, loader. None named: all.")] = "",
 ) -> int:
     """Start Tifo: with several roles each in its own process, restarted when it dies."""
@@ -70,6 +71,7 @@ def up(
             "log_retention_days": log_retention_days,
             "log_waits_days": log_waits_days,
             "max_event_tables": max_event_tables,
+            "rate_limit": rate_limit,
         }
     )
     return commands.up(settings, [role for role in roles.split(",") if role])

@@ -3,7 +3,8 @@
 The canonical message is one JSON object without a newline. It holds all that was sent, and: `type`, `messageId` (made
 where absent), `context` and `integrations` merged with the batch's, `properties` (or `traits`, by the type),
 `originalTimestamp` (the client's time), `timestamp` (the same, corrected by the skew of the client's clock), `sentAt`
-where sent, `receivedAt`. A null counts as absent for `userId`, `anonymousId` and every field that the rules name.
+where sent, `receivedAt`. The traits of an identify that has none are those of its context, where RudderStack's clients
+put them. A null counts as absent for `userId`, `anonymousId` and every field that the rules name.
 `writeKey` is taken out.
 """
 
@@ -71,6 +72,9 @@ def looked_at_closely(sent: bytes, envelope: Envelope, new_id: NewId) -> Message
     _check_fields(item, kind)
     _merge(item, "context", envelope.context)
     _merge(item, "integrations", envelope.integrations)
+    if kind_name == "identify" and not item["traits"] and isinstance(item["context"].get("traits"), dict):
+        item["traits"] = item["context"]["traits"]
+        _check_fields(item, kind)
     message_id = _message_id(item, new_id)
     _set_times(item, envelope)
     return Message(message_id, _encode(item))

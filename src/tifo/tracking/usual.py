@@ -103,10 +103,10 @@ def usual(raw: bytes, envelope: Envelope, new_id: NewId) -> Message | None:
         item = _OF_CALL[envelope.call].decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    if not (item.user_id or item.anonymous_id) or not _payload(item):
-        return None
     shared = envelope.context
     item.context = {**shared, **(item.context or {})} if shared else item.context or {}
+    if not (item.user_id or item.anonymous_id) or not _payload(item):
+        return None
     shared = envelope.integrations
     item.integrations = {**shared, **(item.integrations or {})} if shared else item.integrations or {}
     if not item.message_id:
@@ -124,5 +124,10 @@ def _payload(item: Any) -> bool:
     if isinstance(item, _WithProperties):
         payload = item.properties = item.properties or {}
     else:
-        payload = item.traits = item.traits or {}
+        payload = item.traits = item.traits or (isinstance(item, _Identify) and _traits_in(item.context)) or {}
     return len(payload) <= MAX_PROPERTIES
+
+
+def _traits_in(context: Mapping[str, Any]) -> Any:
+    traits = context.get("traits")
+    return traits if isinstance(traits, dict) else None

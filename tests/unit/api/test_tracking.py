@@ -113,6 +113,7 @@ class Api:
         start, end = sent
         assert (start["type"], end["type"]) == ("http.response.start", "http.response.body")
         answered = {name.decode(): value.decode() for name, value in start["headers"]}
+        assert len(answered) == len(start["headers"]), "a browser takes no header twice"
         assert answered["content-length"] == str(len(end["body"]))
         assert answered["access-control-allow-origin"] == "*"
         return Answer(start["status"], answered, end["body"])

@@ -1,8 +1,10 @@
 from dataclasses import fields
+from inspect import signature
 from pathlib import Path
 
 import pytest
 
+from tifo.app.cli import up
 from tifo.app.demo.script import expected_rows, write_script
 from tifo.app.settings import Settings, load_settings
 from tifo.app.supervisor import pause_s
@@ -34,6 +36,10 @@ def test_settings_come_back_from_their_flags() -> None:
     settings = Settings(port=1, data=Path("elsewhere"))
     words = settings.as_flags()
     assert dict(zip(words[::2], words[1::2], strict=True)) == {"--data": "elsewhere", "--port": "1"}
+
+
+def test_every_setting_is_a_flag_of_tifo_up() -> None:
+    assert {known.name for known in fields(Settings)} <= signature(up).parameters.keys()
 
 
 def test_the_documents_table_has_every_setting_with_its_meaning_and_default() -> None:

@@ -89,6 +89,24 @@ def test_a_batchs_context_is_each_messages_unless_it_says_otherwise() -> None:
     assert item["integrations"] == {"All": False}
 
 
+@pytest.mark.parametrize("more", [{}, {"channel": "server"}, {"elsewhere": 1}], ids=["bare", "usual", "unusual"])
+def test_the_traits_of_rudderstacks_identify_stand_in_its_context(more: dict[str, Any]) -> None:
+    context = {"traits": {"plan": "gold"}}
+    identify, own, group = read(
+        "batch",
+        {
+            "batch": [
+                {"type": "identify", "userId": "u", "context": context, **more},
+                {"type": "identify", "userId": "u", "context": context, "traits": {"plan": "free"}, **more},
+                {"type": "group", "userId": "u", "groupId": "g", "context": context, **more},
+            ]
+        },
+    )[0]
+    assert (identify["traits"], identify["context"]) == ({"plan": "gold"}, context)
+    assert own["traits"] == {"plan": "free"}
+    assert group["traits"] == {}
+
+
 def test_a_message_id_is_made_where_there_is_none_and_the_write_key_is_taken_out() -> None:
     [item] = read("track", {"userId": "u", "event": "Seen", "writeKey": "secret"})[0]
     assert item["messageId"] == "made"

@@ -39,7 +39,7 @@ FIELDS = {
     "receivedAt": times,
     "properties": objects,
     "traits": objects,
-    "context": objects,
+    "context": objects | st.fixed_dictionaries({"traits": objects | leaves}),
     "integrations": objects,
     "channel": values,
     "version": values,
@@ -81,6 +81,8 @@ def test_what_the_quick_way_takes_comes_out_as_the_close_look_has_it(message: di
     [
         {"type": "track", "event": "Seen", "userId": "u", "properties": {"n": 1, "list": [{"a": 1.5}]}},
         {"type": "identify", "userId": "u", "traits": {"name": "é"}, "context": {"page": {"url": "x"}}},
+        {"type": "identify", "userId": "u", "traits": None, "context": {"traits": {"name": "é"}}},
+        {"type": "group", "userId": "u", "groupId": "g", "context": {"traits": {"name": "é"}}},
         {"type": "page", "anonymousId": "a", "name": "Home", "properties": None},
         {"type": "screen", "anonymousId": "a", "name": None, "_metadata": {"bundled": ["x"]}},
         {"type": "group", "userId": "u", "groupId": "g", "writeKey": "k"},
