@@ -39,7 +39,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "group": {"userId": "ada", "groupId": "north", "traits": {"seats": 40}},
     "alias": {"userId": "ada", "previousId": "ada-before"},
 }
-EXPECTED = {
+EXPECTED: dict[str, dict[str, Any]] = {
     "identifies": {"user_id": "ada", "plan": "gold", "age": 36.5, "address_city": "London"},
     "users": {"id": "ada", "plan": "gold", "age": 36.5, "address_city": "London"},
     "ticket_bought": {"user_id": "ada", "event_text": "Ticket Bought", "price": 12.5, "seats": "[1,2]", "vip": True},

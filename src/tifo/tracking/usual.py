@@ -124,10 +124,11 @@ def _payload(item: Any) -> bool:
     if isinstance(item, _WithProperties):
         payload = item.properties = item.properties or {}
     else:
-        payload = item.traits = item.traits or (isinstance(item, _Identify) and _traits_in(item.context)) or {}
+        given = _traits_in(item.context) if isinstance(item, _Identify) and not item.traits else item.traits
+        payload = item.traits = given or {}
     return len(payload) <= MAX_PROPERTIES
 
 
-def _traits_in(context: Mapping[str, Any]) -> Any:
-    traits = context.get("traits")
+def _traits_in(context: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    traits = (context or {}).get("traits")
     return traits if isinstance(traits, dict) else None
