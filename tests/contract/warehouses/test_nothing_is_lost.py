@@ -1,17 +1,24 @@
 """Any properties come back, leaf by leaf, from the row or from `_discards`."""
 
+import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tifo.delivery.pieces import Cursor, Piece, as_load
+from tifo.eventlog.ports import Block
+from tifo.kernel.ids import Position, SourceId
+from tifo.tracking.requests import read_messages, read_request
 from tifo.warehouses.ports import Load, Warehouse
 
+_AT = datetime(2026, 11, 24, tzinfo=UTC)
+_NUMBERS = itertools.count()
 _STANDARD = {"uuid_ts", "id", "anonymous_id", "user_id", "event", "event_text"} | {
     "received_at",
     "sent_at",
@@ -55,6 +62,59 @@ def test_any_properties_are_recoverable_leaf_by_leaf(
         held = {name: value for name, value in row.items() if name not in _STANDARD and value is not None}
         held |= {str(d["column_name"]): _exact(d) for d in discards if d["message_id"] == message_id}
         assert Counter(map(_meaning, held.values())) == Counter(map(_meaning, _leaves(properties)))
+
+
+_CALLS = {
+    "track": ("goal", ("event",)),
+    "identify": ("identifies", ()),
+    "page": ("pages", ("name", "category")),
+    "screen": ("screens", ("name", "category")),
+    "group": ("groups", ("groupId",)),
+    "alias": ("aliases", ("previousId",)),
+}
+_TEXTS = st.sampled_from(["Home", "Überraschung", "", " "]) | st.text(min_size=1, max_size=5)
+_MESSAGES = st.fixed_dictionaries(
+    {"type": st.sampled_from([*_CALLS]), "userId": st.just("ada"), "event": st.just("Goal")}
+    | {"groupId": st.just("north"), "previousId": st.just("before"), "name": _TEXTS, "category": _TEXTS},
+    optional={"properties": _OBJECTS, "traits": _OBJECTS, "context": _OBJECTS},
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(batches=st.lists(st.lists(_MESSAGES, min_size=1, max_size=4), min_size=1, max_size=3))
+def test_every_call_is_recoverable_leaf_by_leaf(
+    fresh_warehouse: Callable[[], Warehouse], batches: list[list[dict[str, Any]]]
+) -> None:
+    warehouse, cursor = fresh_warehouse(), Cursor(SourceId("one"), "one", Position(0), Position(0))
+    sent: dict[str, dict[str, Any]] = {}
+    for batch in batches:
+        request = read_request("batch", json.dumps({"batch": batch}).encode())
+        good, _ = read_messages(request, _AT, lambda: f"m{next(_NUMBERS)}")
+        if not good:  # an integer beyond 64 bits is refused when it comes
+            continue
+        bodies = b"".join(message.body + b"\n" for message in good)
+        block = Block(Position(len(sent) + 1), len(good), cursor.source_id, _AT, bodies)
+        piece = Piece(cursor, [block], Position(len(sent) + len(good)))
+        warehouse.load([as_load(piece)])
+        cursor.committed = piece.position
+        sent |= {message.message_id: json.loads(message.body) for message in good}
+    tables = warehouse.tables("one") if sent else {}
+    discards = warehouse.query("SELECT * FROM one._discards") if "_discards" in tables else []
+    for message_id, message in sent.items():
+        table, fields = _CALLS[message["type"]]
+        [row] = [row for row in warehouse.query(f"SELECT * FROM one.{table}") if row["id"] == message_id]
+        held = {name: value for name, value in row.items() if name not in _STANDARD and value is not None}
+        held |= {"event": row["event_text"]} if table == "goal" else {}
+        held |= {
+            str(d["column_name"]): _exact(d)
+            for d in discards
+            if d["message_id"] == message_id and d["table_name"] == table
+        }
+        expected = [
+            *_leaves({field: message[field] for field in ("properties", "traits", "context") if field in message})
+        ]
+        expected += [message[field] for field in fields if message.get(field) is not None]
+        assert Counter(map(_meaning, held.values())) == Counter(map(_meaning, expected)), message
 
 
 def _exact(discard: dict[str, Any]) -> Any:
