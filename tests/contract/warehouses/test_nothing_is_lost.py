@@ -104,7 +104,8 @@ def test_every_call_is_recoverable_leaf_by_leaf(
         table, fields = _CALLS[message["type"]]
         [row] = [row for row in warehouse.query(f"SELECT * FROM one.{table}") if row["id"] == message_id]
         held = {name: value for name, value in row.items() if name not in _STANDARD and value is not None}
-        held |= {"event": row["event_text"]} if table == "goal" else {}
+        if table == "goal":
+            held["event"] = row["event_text"]
         held |= {
             str(d["column_name"]): _exact(d)
             for d in discards
