@@ -103,7 +103,7 @@ def test_every_call_is_recoverable_leaf_by_leaf(
     for message_id, message in sent.items():
         table, fields = _CALLS[message["type"]]
         [row] = [row for row in warehouse.query(f"SELECT * FROM one.{table}") if row["id"] == message_id]
-        held = {name: value for name, value in row.items() if name not in _STANDARD and value is not None}
+        held: dict[str, Any] = {n: value for n, value in row.items() if n not in _STANDARD and value is not None}
         if table == "goal":
             held["event"] = row["event_text"]
         held |= {
