@@ -4,6 +4,7 @@ import hashlib
 import time
 from typing import Any
 
+import msgspec
 from sqlalchemy import insert, select
 
 from tifo.kernel.clock import Clock
@@ -13,6 +14,7 @@ from tifo.store import tables as t
 from tifo.store.database import Database, from_micros, to_micros
 from tifo.workspace.model import Connection, Source, SourceType
 from tifo.workspace.rules import checked_endpoint, checked_write_key, new_source
+from tifo.workspace.sync import EVERYTHING, Selection
 
 _FRESH_S = 0.5
 _AGAIN_S = 0.05
@@ -65,6 +67,12 @@ class SqlCatalog:
                 Connection(ClientId(row.client_id), row.write_key, row.endpoint)
                 for row in connection.execute(select(t.connections).order_by(t.connections.c.client_id))
             ]
+
+    def selection_of(self, source_id: SourceId, warehouse: str) -> Selection:
+        c = t.selections.c
+        with self._database.reading() as connection:
+            off = connection.execute(select(c.off).where(c.source_id == source_id, c.warehouse == warehouse)).scalar()
+        return EVERYTHING if off is None else msgspec.json.decode(off, type=Selection)
 
 
 class WriteKeys:

@@ -268,6 +268,15 @@ sources = Table(
     Column("created_at", BigInteger, nullable=False),
 )
 
+selections = Table(
+    "selections",
+    METADATA,
+    Column("source_id", String, primary_key=True),
+    Column("warehouse", String, primary_key=True),
+    Column("off", Text, nullable=False),
+)
+"""What is turned off by source and warehouse: a `Selection`."""
+
 webhook_intakes = Table(
     "webhook_intakes",
     METADATA,

@@ -7,6 +7,7 @@ from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import ClientId, NewId, SourceId, uuid7
 from tifo.workspace.model import Connection, Source, SourceType
+from tifo.workspace.sync import EVERYTHING, Selection
 from tifo.workspace.rules import checked_endpoint, checked_write_key, new_source
 
 
@@ -22,6 +23,7 @@ class InMemoryCatalog:
         self._lock = threading.Lock()
         self._sources: list[Source] = []
         self._connections: dict[ClientId, Connection] = {}
+        self._selections: dict[tuple[SourceId, str], Selection] = {}
 
     def create_source(self, name: str, source_type: SourceType) -> Source:
         with self._lock:
@@ -53,3 +55,7 @@ class InMemoryCatalog:
     def connections(self) -> list[Connection]:
         with self._lock:
             return list(self._connections.values())
+
+    def selection_of(self, source_id: SourceId, warehouse: str) -> Selection:
+        with self._lock:
+            return self._selections.get((source_id, warehouse), EVERYTHING)

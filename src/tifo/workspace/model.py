@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from tifo.kernel.ids import ClientId, SourceId
+from tifo.workspace.sync import Selection
 
 
 class SourceType(StrEnum):
@@ -57,3 +58,8 @@ class Catalog(Protocol):
         """
 
     def connections(self) -> list[Connection]: ...
+
+    def selection_of(self, source_id: SourceId, warehouse: str) -> Selection:
+        """What of the source goes into this warehouse; `EVERYTHING` where nothing was turned off. The built-in
+        warehouse's name is `duckdb`.
+        """

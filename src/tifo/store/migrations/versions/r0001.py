@@ -223,6 +223,13 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "selections",
+        sa.Column("source_id", sa.String(), nullable=False),
+        sa.Column("warehouse", sa.String(), nullable=False),
+        sa.Column("off", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("source_id", "warehouse"),
+    )
+    op.create_table(
         "set_aside_facts",
         sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("client_id", sa.String(), nullable=False),
