@@ -264,7 +264,16 @@ sources = Table(
     Column("schema", String, nullable=False, unique=True),
     Column("type", String, nullable=False),
     Column("enabled", Boolean, nullable=False),
-    Column("write_key", String, nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("deleted_at", BigInteger),
+)
+
+write_keys = Table(
+    "write_keys",
+    METADATA,
+    Column("number", POSITION, primary_key=True, autoincrement=True),
+    Column("key", String, nullable=False, unique=True),
+    Column("source_id", String, nullable=False, index=True),
     Column("created_at", BigInteger, nullable=False),
 )
 

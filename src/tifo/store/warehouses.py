@@ -50,6 +50,7 @@ class SqlWarehouses:
         with self._database.writing() as connection:
             gone = connection.execute(delete(t.warehouses).where(t.warehouses.c.name == name)).rowcount
             connection.execute(delete(t.warehouse_syncs).where(t.warehouse_syncs.c.warehouse == name))
+            connection.execute(delete(t.selections).where(t.selections.c.warehouse == name))
         if not gone:
             raise NotFound(f"There is no connected warehouse {name!r}. See `tifo warehouse list`.", field="name")
 

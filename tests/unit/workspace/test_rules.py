@@ -8,6 +8,7 @@ from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import SourceId
 from tifo.workspace.model import Source, SourceType
 from tifo.workspace.rules import (
+    Taken,
     checked_endpoint,
     checked_write_key,
     free_slug,
@@ -27,8 +28,7 @@ def source(name: str, taken: tuple[Source, ...] = ()) -> Source:
         SourceType.LIVELIKE,
         source_id=SourceId("source-1"),
         at=AT,
-        slugs={one.slug for one in taken},
-        schemas={one.schema for one in taken},
+        taken=Taken({one.slug for one in taken}, {one.schema for one in taken}),
     )
 
 

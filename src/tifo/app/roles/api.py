@@ -105,7 +105,7 @@ async def _keep_log_short(settings: Settings, log: SqliteEventLog, database: Dat
     warehouses = compose.warehouses_of(database)
 
     def trim() -> int:
-        sources = catalog.sources()
+        sources = [*catalog.sources(), *catalog.deleted_sources()]
         with contextlib.closing(compose.open_log_reader(settings)) as reader:
             built_in = loaded_through(reader, warehouse.positions(), sources)
             others = [_loaded_through(reader, connected, sources) for connected in warehouses.connected()]

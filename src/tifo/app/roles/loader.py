@@ -33,7 +33,7 @@ def run(settings: Settings, supervised: bool) -> int:
 
 
 def _loader(settings: Settings, database: Database, name: str) -> Loader:
-    warehouses = compose.warehouses_of(database)
+    warehouses, catalog = compose.warehouses_of(database), compose.catalog_of(database)
     warehouse: Warehouse = compose.open_warehouse(settings)
     takes: Callable[[SourceId], bool] = lambda _: True  # noqa: E731 (the built-in one takes all)
     if name != BUILT_IN:
@@ -42,7 +42,7 @@ def _loader(settings: Settings, database: Database, name: str) -> Loader:
     return Loader(
         compose.open_log_reader(settings),
         warehouse,
-        compose.catalog_of(database).sources,
+        lambda: [*catalog.sources(), *catalog.deleted_sources()],
         name=name,
         takes=takes,
         on_syncs=warehouses.record,
