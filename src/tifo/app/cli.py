@@ -17,6 +17,7 @@ from tifo.app.lines import in_words
 from tifo.app.migrate import migrate
 from tifo.app.output import log_to_stderr, show, show_table, talk
 from tifo.app.settings import Settings, load_settings
+from tifo.app.sources_cli import sources
 from tifo.app.warehouses_cli import warehouses
 from tifo.kernel.errors import Rejected, Transient
 
@@ -27,7 +28,6 @@ Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSO
 
 app = App(name="tifo", help="Self-hosted fan engagement whose every achievement streams into your warehouse.")
 applications = App(name="app", help="Applications of the engagement half.")
-sources = App(name="source", help="Sources of the pipeline.")
 delivery = App(name="delivery", help="What arrived, what did not, and why.")
 app_webhooks = App(name="webhook", help="Who gets the application's webhooks.")
 for group in (applications, sources, delivery, warehouses, game):
@@ -182,27 +182,6 @@ def webhook_show(client_id: str, webhook_id: str, /, *, data: Data = None, json:
 def webhook_retry(client_id: str, webhook_id: str, /, *, data: Data = None, json: Json = False) -> int:
     """Try again now what waits or was set aside."""
     show(webhooks.send_again(_settings(data), client_id, webhook_id), as_json=json)
-    return OK
-
-
-@sources.command(name="create")
-def source_create(
-    name: str,
-    /,
-    *,
-    source_type: Annotated[Literal["livelike", "http"], Parameter(name="--type")],
-    data: Data = None,
-    json: Json = False,
-) -> int:
-    """Make a source, with its write key and its warehouse schema."""
-    show(commands.create_source(_settings(data), name, source_type), as_json=json)
-    return OK
-
-
-@sources.command(name="list")
-def source_list(*, data: Data = None, json: Json = False) -> int:
-    """The sources, with their write keys."""
-    show(commands.list_sources(_settings(data)), as_json=json)
     return OK
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tifo.store.warehouses import SqlWarehouses
     from tifo.store.webhooks_in import SqlWebhookInbox
     from tifo.store.webhooks_out import SqlWebhookOutbox
+    from tifo.store.workspace_tokens import SqlWorkspaceTokens
     from tifo.warehouses.duckdb import DuckdbWarehouse
     from tifo.warehouses.ports import Warehouse
     from tifo.workspace.warehouses import ConnectedWarehouse
@@ -100,6 +101,12 @@ def warehouses_of(database: Database) -> "SqlWarehouses":
     from tifo.store.warehouses import SqlWarehouses
 
     return SqlWarehouses(database, system_clock)
+
+
+def workspace_tokens_of(database: Database) -> "SqlWorkspaceTokens":
+    from tifo.store.workspace_tokens import SqlWorkspaceTokens
+
+    return SqlWorkspaceTokens(database, system_clock, uuid7)
 
 
 def open_connected(connected: "ConnectedWarehouse") -> "Warehouse":

@@ -47,6 +47,16 @@ tokens = Table(
     Column("created_at", BigInteger, nullable=False),
 )
 
+workspace_tokens = Table(
+    "workspace_tokens",
+    METADATA,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("name", String, nullable=False),
+    Column("role", String, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
 images = Table(
     "images",
     METADATA,
@@ -391,6 +401,7 @@ warehouses = Table(
     Column("kind", String, nullable=False),
     Column("url", String, nullable=False),
     Column("sources", Text),
+    Column("enabled", Boolean, nullable=False),
     Column("created_at", BigInteger, nullable=False),
 )
 

@@ -346,6 +346,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("url", sa.String(), nullable=False),
         sa.Column("sources", sa.Text(), nullable=True),
+        sa.Column("enabled", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
@@ -396,6 +397,16 @@ def upgrade() -> None:
     with op.batch_alter_table("webhooks_in", schema=None) as batch_op:
         batch_op.create_index("webhooks_in_by_state", ["source_id", "state", "number"], unique=False)
 
+    op.create_table(
+        "workspace_tokens",
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("role", sa.String(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("digest"),
+        sa.UniqueConstraint("id"),
+    )
     op.create_table(
         "write_keys",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
