@@ -19,6 +19,7 @@ from tifo.app.output import log_to_stderr, show, show_table, talk
 from tifo.app.settings import Settings, load_settings
 from tifo.app.sources_cli import sources
 from tifo.app.warehouses_cli import warehouses
+from tifo.app.workspace_cli import workspace
 from tifo.kernel.errors import Rejected, Transient
 
 OK, DIFFERENT, BAD_INPUT, TRY_LATER = 0, 1, 2, 75
@@ -30,7 +31,7 @@ app = App(name="tifo", help="Self-hosted fan engagement whose every achievement 
 applications = App(name="app", help="Applications of the engagement half.")
 delivery = App(name="delivery", help="What arrived, what did not, and why.")
 app_webhooks = App(name="webhook", help="Who gets the application's webhooks.")
-for group in (applications, sources, delivery, warehouses, game):
+for group in (applications, sources, delivery, warehouses, game, workspace):
     app.command(group)
 applications.command(app_webhooks)
 applications.command(tokens.application_tokens)

@@ -116,6 +116,13 @@ def open_connected(connected: "ConnectedWarehouse") -> "Warehouse":
     return PostgresWarehouse(connected.url)
 
 
+def check_connected(url: str) -> None:
+    """Raises `Rejected` for what is no address of a warehouse, `Transient` where none can be reached there."""
+    from tifo.warehouses.postgres import PostgresWarehouse, checked_url
+
+    PostgresWarehouse(checked_url(url)).positions()
+
+
 def outside_session(settings: Settings) -> "aiohttp.ClientSession":
     """For every address that someone configured; open it in the event loop."""
     from tifo.egress.guard import guarded_connector

@@ -83,7 +83,7 @@ def select(
     catalog = _catalog(settings)
     source = rules.named(catalog.sources(), name)
     overrides = [_override(each, enabled=False) for each in off] + [_override(each, enabled=True) for each in on]
-    return _rows(catalog.select(source.id, _known(settings, warehouse), overrides))
+    return _rows(catalog.select(_known(settings, warehouse), {source.id: overrides})[source.id])
 
 
 def _override(place: str, *, enabled: bool) -> Override:

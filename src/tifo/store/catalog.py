@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -99,12 +99,14 @@ class SqlCatalog:
         with self._database.reading() as connection:
             return read_selection(connection, source_id, warehouse)
 
-    def select(self, source_id: SourceId, warehouse: str, overrides: Sequence[Override]) -> Selection:
+    def select(self, warehouse: str, overrides: Mapping[SourceId, Sequence[Override]]) -> dict[SourceId, Selection]:
+        made: dict[SourceId, Selection] = {}
         with self._database.writing() as connection:
-            read_source(connection, source_id)
-            selection = with_overrides(read_selection(connection, source_id, warehouse), overrides)
-            put_selection(connection, source_id, warehouse, selection)
-        return selection
+            for source_id, those in overrides.items():
+                read_source(connection, source_id)
+                made[source_id] = with_overrides(read_selection(connection, source_id, warehouse), those)
+                put_selection(connection, source_id, warehouse, made[source_id])
+        return made
 
 
 class WriteKeys:

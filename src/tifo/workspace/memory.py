@@ -1,7 +1,7 @@
 """The catalog's twin in memory: for tests."""
 
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from tifo.kernel.clock import Clock, system_clock
@@ -91,11 +91,14 @@ class InMemoryCatalog:
         with self._lock:
             return self._selections.get((source_id, warehouse), EVERYTHING)
 
-    def select(self, source_id: SourceId, warehouse: str, overrides: Sequence[Override]) -> Selection:
+    def select(self, warehouse: str, overrides: Mapping[SourceId, Sequence[Override]]) -> dict[SourceId, Selection]:
         with self._lock:
-            place = (self._source(source_id).id, warehouse)
-            self._selections[place] = with_overrides(self._selections.get(place, EVERYTHING), overrides)
-            return self._selections[place]
+            made = {
+                self._source(each).id: with_overrides(self._selections.get((each, warehouse), EVERYTHING), those)
+                for each, those in overrides.items()
+            }
+            self._selections |= {(each, warehouse): selection for each, selection in made.items()}
+            return made
 
     def _source(self, source_id: SourceId) -> Source:
         if source_id not in self._sources:

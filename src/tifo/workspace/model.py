@@ -1,6 +1,6 @@
 """Sources, write keys, and the connections that lead from the platform to a pipeline."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -122,5 +122,5 @@ class Catalog(Protocol):
         warehouse's name is `duckdb`.
         """
 
-    def select(self, source_id: SourceId, warehouse: str, overrides: Sequence[Override]) -> Selection:
-        """Turn tables and columns off or on, all of them or (`Rejected`) none."""
+    def select(self, warehouse: str, overrides: Mapping[SourceId, Sequence[Override]]) -> dict[SourceId, Selection]:
+        """Turn tables and columns of sources off or on, all of them or (`Rejected`, `NotFound`) none."""

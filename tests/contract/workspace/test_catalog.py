@@ -244,7 +244,7 @@ def test_what_is_not_there_is_not_found(catalog: Catalog) -> None:
         lambda: catalog.delete_source(nobody),
         lambda: catalog.add_write_key(nobody),
         lambda: catalog.remove_write_key(made.id, "wrong"),
-        lambda: catalog.select(nobody, "duckdb", []),
+        lambda: catalog.select("duckdb", {nobody: []}),
     ):
         with pytest.raises(NotFound):
             ask()
@@ -253,8 +253,8 @@ def test_what_is_not_there_is_not_found(catalog: Catalog) -> None:
 def test_tables_and_columns_are_turned_off_and_on_by_source_and_warehouse(catalog: Catalog) -> None:
     made, other = (catalog.create_source(name, SourceType.HTTP) for name in ("Demo", "Other"))
     assert catalog.selection_of(made.id, "duckdb") == EVERYTHING
-    catalog.select(made.id, "duckdb", [Override("pages", None, False), Override("tracks", "context_ip", False)])
-    catalog.select(made.id, "duckdb", [Override("identifies", "email", False), Override("pages", None, True)])
+    catalog.select("duckdb", {made.id: [Override("pages", None, False), Override("tracks", "context_ip", False)]})
+    catalog.select("duckdb", {made.id: [Override("identifies", "email", False), Override("pages", None, True)]})
     expected = Selection(
         columns_off={"identifies": frozenset({"email"}), "tracks": frozenset({"context_ip"})},
     )
@@ -265,7 +265,7 @@ def test_tables_and_columns_are_turned_off_and_on_by_source_and_warehouse(catalo
 def test_settings_of_which_one_is_refused_change_nothing(catalog: Catalog) -> None:
     made = catalog.create_source("Demo", SourceType.HTTP)
     with pytest.raises(Rejected):
-        catalog.select(made.id, "duckdb", [Override("pages", None, False), Override("tracks", "id", False)])
+        catalog.select("duckdb", {made.id: [Override("pages", None, False), Override("tracks", "id", False)]})
     assert catalog.selection_of(made.id, "duckdb") == EVERYTHING
 
 
@@ -277,3 +277,14 @@ def test_every_write_key_of_a_source_is_looked_up_and_none_of_a_deleted_one(kind
     assert [WriteKeys(catalog).source_of(key) for key in source.write_keys] == [source, source]
     catalog.delete_source(made.id)
     assert [WriteKeys(catalog).source_of(key) for key in source.write_keys] == [None, None]
+
+
+def test_settings_of_several_sources_are_changed_all_or_none(catalog: Catalog) -> None:
+    one, two = (catalog.create_source(name, SourceType.HTTP) for name in ("One", "Two"))
+    off = [Override("pages", None, False)]
+    with pytest.raises(NotFound):
+        catalog.select("duckdb", {one.id: off, SourceId("nobody"): off})
+    assert catalog.selection_of(one.id, "duckdb") == EVERYTHING
+    catalog.select("duckdb", {one.id: off, two.id: off})
+    assert not catalog.selection_of(one.id, "duckdb").takes_table("pages")
+    assert not catalog.selection_of(two.id, "duckdb").takes_table("pages")

@@ -8,6 +8,9 @@ from datetime import timedelta
 
 import structlog
 
+from tifo.api.management.app import ROOT as MANAGEMENT
+from tifo.api.management.app import ManagementApi
+from tifo.api.management.calls import Desk
 from tifo.api.tracking import TrackingApi
 from tifo.api.webhooks import ROOT as WEBHOOKS
 from tifo.api.webhooks import Intakes, WebhookApi
@@ -79,7 +82,10 @@ def _api(settings: Settings) -> Role:
             inbox.add, max_batch=_BATCH_WEBHOOKS, max_waiting=_WAITING_WEBHOOKS, name="webhooks"
         )
         webhooks = WebhookApi(arrivals, Intakes(inbox, compose.catalog_of(database)), system_clock)
-        app = dispatch({"/v1/": tracking, WEBHOOKS: webhooks, "/metrics": metrics_page()}, Quick(livelike))
+        desk = Desk(compose.catalog_of(database), compose.warehouses_of(database), compose.check_connected)
+        management = ManagementApi(desk, compose.workspace_tokens_of(database))
+        quick = {"/v1/": tracking, WEBHOOKS: webhooks, MANAGEMENT: management, "/metrics": metrics_page()}
+        app = dispatch(quick, Quick(livelike))
         jobs = [
             asyncio.create_task(job) for job in (_keep_log_short(settings, log, database), keep_answers_few(database))
         ]
