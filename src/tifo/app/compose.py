@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tifo.store.warehouses import SqlWarehouses
     from tifo.store.webhooks_in import SqlWebhookInbox
     from tifo.store.webhooks_out import SqlWebhookOutbox
+    from tifo.store.workspace import SqlWorkspace
     from tifo.store.workspace_tokens import SqlWorkspaceTokens
     from tifo.warehouses.duckdb import DuckdbWarehouse
     from tifo.warehouses.ports import Warehouse
@@ -101,6 +102,12 @@ def warehouses_of(database: Database) -> "SqlWarehouses":
     from tifo.store.warehouses import SqlWarehouses
 
     return SqlWarehouses(database, system_clock)
+
+
+def workspace_of(database: Database) -> "SqlWorkspace":
+    from tifo.store.workspace import SqlWorkspace
+
+    return SqlWorkspace(database, system_clock, uuid7)
 
 
 def workspace_tokens_of(database: Database) -> "SqlWorkspaceTokens":

@@ -11,7 +11,7 @@ from sqlalchemy import Connection as Sql
 from sqlalchemy import delete, insert, select, update
 
 from tifo.kernel.clock import Clock
-from tifo.kernel.errors import NotFound
+from tifo.kernel.errors import Conflict, NotFound
 from tifo.kernel.ids import ClientId, NewId, SourceId
 from tifo.store import tables as t
 from tifo.store.database import Database, from_micros, to_micros
@@ -68,7 +68,7 @@ class SqlCatalog:
     def add_write_key(self, source_id: SourceId) -> Source:
         with self._database.writing() as connection:
             source = rules.with_new_key(read_source(connection, source_id), self._clock())
-            connection.execute(insert(t.write_keys), [_key_row(source_id, source.keys[-1])])
+            add_keys(connection, source_id, source.keys[-1:])
         return source
 
     def remove_write_key(self, source_id: SourceId, write_key: str) -> Source:
@@ -135,8 +135,18 @@ class WriteKeys:
 
 def insert_source(connection: Sql, source: Source) -> Source:
     connection.execute(insert(t.sources), [_source_row(source)])
-    connection.execute(insert(t.write_keys), [_key_row(source.id, key) for key in source.keys])
+    add_keys(connection, source.id, source.keys)
     return source
+
+
+def add_keys(connection: Sql, source_id: SourceId, keys: Sequence[WriteKey]) -> None:
+    """Raises `Conflict` for one that a source has already; the message does not repeat it."""
+    if not keys:
+        return
+    wanted = [each.key for each in keys]
+    if connection.execute(select(t.write_keys.c.key).where(t.write_keys.c.key.in_(wanted))).first() is not None:
+        raise Conflict("A source has one of these write keys already. Give another.", field="write_keys")
+    connection.execute(insert(t.write_keys), [_key_row(source_id, key) for key in keys])
 
 
 def change_source(connection: Sql, source_id: SourceId, change: SourceChange) -> Source:

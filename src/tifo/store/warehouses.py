@@ -44,7 +44,7 @@ class SqlWarehouses:
 
     def take(self, name: str, source_ids: Collection[SourceId] | None) -> ConnectedWarehouse:
         with self._database.writing() as connection:
-            return change_warehouse(connection, name, sources=_sources_text(source_ids))
+            return change_warehouse(connection, name, sources=sources_text(source_ids))
 
     def remove(self, name: str) -> None:
         with self._database.writing() as connection:
@@ -124,13 +124,13 @@ def _row(made: ConnectedWarehouse) -> dict[str, Any]:
         "name": made.name,
         "kind": made.kind.value,
         "url": made.url,
-        "sources": _sources_text(made.source_ids),
+        "sources": sources_text(made.source_ids),
         "enabled": made.enabled,
         "created_at": to_micros(made.created_at),
     }
 
 
-def _sources_text(source_ids: Collection[SourceId] | None) -> str | None:
+def sources_text(source_ids: Collection[SourceId] | None) -> str | None:
     return None if source_ids is None else msgspec.json.encode(sorted(source_ids)).decode()
 
 

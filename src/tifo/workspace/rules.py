@@ -20,6 +20,8 @@ WRITE_KEY_LENGTH = 32
 MAX_WRITE_KEYS = 20
 """Of a source. Ours: rotation needs two."""
 
+MIN_BROUGHT_KEY = 16
+"""Ours: a shorter one can be guessed."""
 _MAX_SLUG = 48
 """With a suffix and a prefix it stays below 63 bytes, PostgreSQL's limit for a schema's name."""
 _FALLBACK_SLUG = "source"
@@ -94,6 +96,16 @@ def with_new_key(source: Source, at: datetime) -> Source:
             field="write_key",
         )
     return replace(source, keys=(*source.keys, WriteKey(new_write_key(), at)))
+
+
+def checked_new_key(key: str, field: str) -> str:
+    """One that somebody brings from elsewhere. Messages do not repeat it."""
+    if len(key) < MIN_BROUGHT_KEY or not _FOREIGN_KEY.fullmatch(key):
+        raise Rejected(
+            f"{field} has a key that is no write key: {MIN_BROUGHT_KEY} to 200 visible ASCII characters, no colon.",
+            field=field,
+        )
+    return key
 
 
 def without_key(source: Source, write_key: str, connections: Iterable[Connection]) -> Source:
