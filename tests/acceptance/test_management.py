@@ -13,7 +13,10 @@ from typing import Any
 import pytest
 
 from tests.postgres import PostgresServer
+from tifo.app import compose
 from tifo.app.local import LocalTifo
+from tifo.app.settings import load_settings
+from tifo.workspace.tokens import Role
 
 FOLDER = Path(__file__).parent / "public_api_sdk"
 WITHIN_S = 10.0
@@ -73,12 +76,14 @@ def npm_packages() -> None:
 @pytest.fixture(scope="module")
 def sdks(tifo: LocalTifo, npm_packages: None) -> Iterator[dict[str, Sdk]]:  # noqa: ARG001 (installed before)
     """One for each role."""
+    state = compose.open_state(load_settings({"data": tifo.data}))
     with contextlib.ExitStack() as stack:
         made = {}
-        for role in ("owner", "editor", "viewer"):
-            token = tifo.command("workspace", "token", "create", "--name", role, "--role", role)["token"]
-            made[role] = Sdk(tifo.address, token)
-            stack.callback(made[role].close)
+        for role in Role:
+            compose.workspace_tokens_of(state).add(role, role, f"token-of-the-{role}")
+            made[role.value] = Sdk(tifo.address, f"token-of-the-{role}")
+            stack.callback(made[role.value].close)
+        state.dispose()
         yield made
 
 
@@ -188,14 +193,15 @@ def test_a_viewer_sees_no_secret_and_changes_nothing(sdks: dict[str, Sdk]) -> No
     made = new_source(editor, "guarded")
     assert viewer("sources", "getSource", made["id"])["source"]["writeKeys"] == []
     assert all(each["writeKeys"] == [] for each in viewer("sources", "listSources", {"count": 200})["sources"])
-    for sdk, call, *args in [
-        (viewer, "createSource", {"slug": "x", "enabled": True, "metadataId": "node"}),
-        (viewer, "updateSource", made["id"], {"enabled": False}),
-        (viewer, "createWriteKeyForSource", made["id"]),
-        (viewer, "removeWriteKeyFromSource", made["id"], made["writeKeys"][0]),
-        (viewer, "deleteSource", made["id"]),
-        (editor, "deleteSource", made["id"]),
-    ]:
+    tries: list[tuple[Sdk, str, list[object]]] = [
+        (viewer, "createSource", [{"slug": "x", "enabled": True, "metadataId": "node"}]),
+        (viewer, "updateSource", [made["id"], {"enabled": False}]),
+        (viewer, "createWriteKeyForSource", [made["id"]]),
+        (viewer, "removeWriteKeyFromSource", [made["id"], made["writeKeys"][0]]),
+        (viewer, "deleteSource", [made["id"]]),
+        (editor, "deleteSource", [made["id"]]),
+    ]
+    for sdk, call, args in tries:
         with pytest.raises(SdkError) as caught:
             sdk("sources", call, *args)
         assert (caught.value.type, caught.value.status) == ("forbidden", 403)
@@ -205,7 +211,6 @@ def test_a_viewer_sees_no_secret_and_changes_nothing(sdks: dict[str, Sdk]) -> No
 def test_a_revoked_token_is_refused_at_once(tifo: LocalTifo, call: Call) -> None:
     made = tifo.command("workspace", "token", "create", "--name", "gone", "--role", "owner")
     assert call("GET", f"{tifo.address}/management/sources", token=made["token"]).status == 200
-    assert made["token"] not in json.dumps(tifo.command("workspace", "token", "list"))
     tifo.command("workspace", "token", "revoke", made["id"])
     answer = call("GET", f"{tifo.address}/management/sources", token=made["token"])
     assert (answer.status, answer.body["errors"][0]["type"]) == (401, "unauthorized")

@@ -28,6 +28,7 @@ _FALLBACK_SLUG = "source"
 _RESERVED_SCHEMAS = frozenset(("main", "temp", "system", "public", "information_schema", "warehouse"))
 """Schemas that warehouses have already; `warehouse` is DuckDB's name for the file, which it confuses with a schema.
 `_tifo`, our own book-keeping, cannot come about: no slug begins with an underscore, and `tifo` is not reserved."""
+_UNSTORABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _BOOK_KEEPING = "_tifo"
 _SLUG = re.compile(rf"[a-z0-9][a-z0-9_-]{{0,{_MAX_SLUG - 1}}}")
 _SCHEMA = re.compile(rf"[a-z_][a-z0-9_]{{0,{_MAX_SLUG - 1}}}")
@@ -157,6 +158,8 @@ def checked_name(name: str) -> str:
     name = name.strip()
     if not name:
         raise Rejected("A source needs a name: it was empty.", field="name")
+    if _UNSTORABLE.search(name):
+        raise Rejected(f"The name {name!a:.100} holds control characters. Take them away.", field="name")
     if len(name) > MAX_NAME:
         raise Rejected(f"The name has {len(name)} characters; give one of at most {MAX_NAME}.", field="name")
     return name

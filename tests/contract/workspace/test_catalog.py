@@ -76,7 +76,7 @@ def test_a_source_is_read_as_it_was_made(catalog: Catalog) -> None:
     assert read.write_key not in repr(read)
 
 
-@pytest.mark.parametrize("name", ["", "   ", "x" * 201])
+@pytest.mark.parametrize("name", ["", "   ", "x" * 201, "a\0b", "a\nb"])
 def test_a_name_that_is_refused_leaves_no_source(catalog: Catalog, name: str) -> None:
     with pytest.raises(Rejected) as caught:
         catalog.create_source(name, SourceType.HTTP)

@@ -71,7 +71,7 @@ def test_a_file_makes_sources_warehouses_and_what_is_not_loaded(
     assert (web.slug, web.schema, web.enabled, web.write_keys) == ("web", "web", True, ("brought-from-segment-1",))
     assert (tills.slug, tills.schema, tills.enabled, len(tills.keys)) == ("tills", "shop_tills", False, 1)
     [reports] = SqlWarehouses(database, lambda: NOW).connected()
-    assert (reports.name, reports.url, reports.source_ids) == ("reports", URLS["reports"], {web.id})
+    assert (reports.name, reports.url, reports.source_ids) == ("reports", URLS["reports"], frozenset({web.id}))
     assert not catalog.selection_of(web.id, "duckdb").takes_table("pages")
     assert not catalog.selection_of(web.id, "duckdb").takes_column("tracks", "context_ip")
     assert not catalog.selection_of(web.id, "reports").takes_column("identifies", "email")

@@ -19,7 +19,11 @@ from tifo.workspace.rules import (
 )
 
 AT = datetime(2026, 11, 24, 10, 0, 0, tzinfo=UTC)
-ANY_NAMES = st.lists(st.text(min_size=1).filter(lambda name: bool(name.strip())), min_size=1, max_size=8)
+ANY_NAMES = st.lists(
+    st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1).filter(lambda name: bool(name.strip())),
+    min_size=1,
+    max_size=8,
+)
 
 
 def source(name: str, taken: tuple[Source, ...] = ()) -> Source:

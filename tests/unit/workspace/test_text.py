@@ -54,7 +54,8 @@ def test_what_is_pruned_goes_last_and_warehouses_before_sources() -> None:
 
 def test_a_plan_shows_how_many_write_keys_and_none_of_them() -> None:
     key = "brought-from-segment-1"
-    text = f"sources: {{web: {{name: Web, type: http, write_keys: [{key}], not_loaded: {{duckdb: [pages, tracks.context_ip]}}}}}}"
+    off = "not_loaded: {duckdb: [pages, tracks.context_ip]}"
+    text = f"sources: {{web: {{name: Web, type: http, write_keys: [{key}], {off}}}}}"
     [change] = planned(text)
     assert change.fields == (FieldChange("write_keys", "1 keys", "2 keys"),)
 
