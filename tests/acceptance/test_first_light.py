@@ -157,7 +157,8 @@ def test_sql_and_audit_work_while_tifo_is_down(tmp_path_factory: pytest.TempPath
     tifo = LocalTifo(tmp_path_factory.mktemp("down") / "data")
     source = tifo.command("source", "create", "Quiet", "--type", "http")
     assert tifo.audit() == {"ok": True, "ledger": 0, "events": 0, "rows": 0, "problems": []}
-    assert tifo.command("source", "list") == [{**source, "name": "Quiet", "type": "http", "enabled": True}]
+    shown = {**source, "name": "Quiet", "type": "http", "enabled": True, "write_keys": 1}
+    assert tifo.command("source", "list") == [shown]
     with pytest.raises(subprocess.CalledProcessError) as refused:
         tifo.query("select 1 as one")
     assert refused.value.returncode == 2, "there is no warehouse before the first load, which is no crash"

@@ -49,7 +49,7 @@ def run_audit(settings: Settings) -> dict[str, Any]:
 
 def _verdict(settings: Settings, database: Database) -> dict[str, Any]:
     catalog = compose.catalog_of(database)
-    sources = {source.write_key: source for source in catalog.sources()}
+    sources = {key: source for source in catalog.sources() for key in source.write_keys}
     connections = {connection.client_id: connection for connection in catalog.connections()}
     problems = state_problems(database)
     ledger = events = rows = 0

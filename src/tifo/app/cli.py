@@ -17,7 +17,9 @@ from tifo.app.lines import in_words
 from tifo.app.migrate import migrate
 from tifo.app.output import log_to_stderr, show, show_table, talk
 from tifo.app.settings import Settings, load_settings
+from tifo.app.sources_cli import sources
 from tifo.app.warehouses_cli import warehouses
+from tifo.app.workspace_cli import workspace
 from tifo.kernel.errors import Rejected, Transient
 
 OK, DIFFERENT, BAD_INPUT, TRY_LATER = 0, 1, 2, 75
@@ -27,10 +29,9 @@ Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSO
 
 app = App(name="tifo", help="Self-hosted fan engagement whose every achievement streams into your warehouse.")
 applications = App(name="app", help="Applications of the engagement half.")
-sources = App(name="source", help="Sources of the pipeline.")
 delivery = App(name="delivery", help="What arrived, what did not, and why.")
 app_webhooks = App(name="webhook", help="Who gets the application's webhooks.")
-for group in (applications, sources, delivery, warehouses, game):
+for group in (applications, sources, delivery, warehouses, game, workspace):
     app.command(group)
 applications.command(app_webhooks)
 applications.command(tokens.application_tokens)
@@ -184,27 +185,6 @@ def webhook_show(client_id: str, webhook_id: str, /, *, data: Data = None, json:
 def webhook_retry(client_id: str, webhook_id: str, /, *, data: Data = None, json: Json = False) -> int:
     """Try again now what waits or was set aside."""
     show(webhooks.send_again(_settings(data), client_id, webhook_id), as_json=json)
-    return OK
-
-
-@sources.command(name="create")
-def source_create(
-    name: str,
-    /,
-    *,
-    source_type: Annotated[Literal["livelike", "http"], Parameter(name="--type")],
-    data: Data = None,
-    json: Json = False,
-) -> int:
-    """Make a source, with its write key and its warehouse schema."""
-    show(commands.create_source(_settings(data), name, source_type), as_json=json)
-    return OK
-
-
-@sources.command(name="list")
-def source_list(*, data: Data = None, json: Json = False) -> int:
-    """The sources, with their write keys."""
-    show(commands.list_sources(_settings(data)), as_json=json)
     return OK
 
 

@@ -21,7 +21,6 @@ from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import ClientId, uuid7
 from tifo.store.engine import create_application as new_application
 from tifo.store.queries import SqlQueries
-from tifo.workspace.model import SourceType
 
 if TYPE_CHECKING:
     from tifo.app.demo.run import Outcome
@@ -123,26 +122,6 @@ def show_application(settings: Settings, client_id: str) -> dict[str, Any]:
 
 def resend(settings: Settings, client_id: str) -> dict[str, Any]:
     return {"resent": compose.facts_of(compose.open_state(settings)).resend(ClientId(client_id), None)}
-
-
-def create_source(settings: Settings, name: str, source_type: str) -> dict[str, Any]:
-    source = compose.catalog_of(compose.open_state(settings)).create_source(name, SourceType(source_type))
-    return {"id": source.id, "slug": source.slug, "schema": source.schema, "write_key": source.write_key}
-
-
-def list_sources(settings: Settings) -> list[dict[str, Any]]:
-    return [
-        {
-            "id": source.id,
-            "name": source.name,
-            "slug": source.slug,
-            "schema": source.schema,
-            "type": source.type.value,
-            "enabled": source.enabled,
-            "write_key": source.write_key,
-        }
-        for source in compose.catalog_of(compose.open_state(settings)).sources()
-    ]
 
 
 def query(settings: Settings, sql: str) -> list[dict[str, Any]]:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tifo.store.warehouses import SqlWarehouses
     from tifo.store.webhooks_in import SqlWebhookInbox
     from tifo.store.webhooks_out import SqlWebhookOutbox
+    from tifo.store.workspace import SqlWorkspace
+    from tifo.store.workspace_tokens import SqlWorkspaceTokens
     from tifo.warehouses.duckdb import DuckdbWarehouse
     from tifo.warehouses.ports import Warehouse
     from tifo.workspace.warehouses import ConnectedWarehouse
@@ -102,11 +104,30 @@ def warehouses_of(database: Database) -> "SqlWarehouses":
     return SqlWarehouses(database, system_clock)
 
 
+def workspace_of(database: Database) -> "SqlWorkspace":
+    from tifo.store.workspace import SqlWorkspace
+
+    return SqlWorkspace(database, system_clock, uuid7)
+
+
+def workspace_tokens_of(database: Database) -> "SqlWorkspaceTokens":
+    from tifo.store.workspace_tokens import SqlWorkspaceTokens
+
+    return SqlWorkspaceTokens(database, system_clock, uuid7)
+
+
 def open_connected(connected: "ConnectedWarehouse") -> "Warehouse":
     """Nothing is connected to before it is used."""
     from tifo.warehouses.postgres import PostgresWarehouse
 
     return PostgresWarehouse(connected.url)
+
+
+def check_connected(url: str) -> None:
+    """Raises `Rejected` for what is no address of a warehouse, `Transient` where none can be reached there."""
+    from tifo.warehouses.postgres import PostgresWarehouse, checked_url
+
+    PostgresWarehouse(checked_url(url)).positions()
 
 
 def outside_session(settings: Settings) -> "aiohttp.ClientSession":

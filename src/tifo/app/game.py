@@ -162,6 +162,11 @@ def _game(database: Database, app: str | None) -> Game:
 
 
 def _load(file: Path, game: Game, *, prune: bool) -> Document:
+    return load(read_file(file), str(file), Keys(game).known(prune=prune))
+
+
+def read_file(file: Path) -> str:
+    """Raises `Rejected` for a file that is none, too large or not UTF-8."""
     try:
         with file.open("rb") as opened:
             content = opened.read(MAX_BYTES + 1)
@@ -170,10 +175,9 @@ def _load(file: Path, game: Game, *, prune: bool) -> Document:
     if len(content) > MAX_BYTES:
         raise Rejected(f"{file} is larger than {MAX_BYTES:,} bytes. Split it: files may refer to one another's keys.")
     try:
-        text = content.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise Rejected(f"{file}: byte {error.start:,} is no UTF-8. Save the file as UTF-8.", field="file") from error
-    return load(text, str(file), Keys(game).known(prune=prune))
 
 
 def _data(value: Any) -> Any:

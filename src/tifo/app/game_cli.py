@@ -41,7 +41,7 @@ def apply(
     planned = rules.plan(settings, file, app, prune=prune)
     if not json:
         show_lines(planned.as_lines())
-    applied = bool(planned.changes) and not plan and (yes or _agreed(json=json))
+    applied = bool(planned.changes) and not plan and (yes or agreed(json=json))
     if applied:
         rules.apply(settings, planned)
         talk.print("Applied.")
@@ -75,7 +75,7 @@ def preview(
     return APPLIED
 
 
-def _agreed(*, json: bool) -> bool:
+def agreed(*, json: bool) -> bool:
     if json or not (sys.stdin.isatty() and sys.stderr.isatty()):
         talk.print("Nothing is applied: there is nobody to ask. Say --yes to apply.")
         return False

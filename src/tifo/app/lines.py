@@ -17,7 +17,7 @@ def show_line(queries: SqlQueries, catalog: Catalog, feed: FactFeed, client_id: 
     (it tries too, but someone has to act); `trouble` says since when, and why.
     """
     application = queries.game(client_id).application
-    slugs = {source.write_key: source.slug for source in catalog.sources()}
+    slugs = {key: source.slug for source in catalog.sources() for key in source.write_keys}
     connected = [
         {"source": slugs.get(each.write_key), "endpoint": each.endpoint or "Tifo"}
         for each in catalog.connections()

@@ -41,7 +41,7 @@ def _check_circle(catalog: Catalog, client_id: ClientId, source: Source) -> None
     """Such an action would act on what it causes. The consumer would skip these events; better not to wait for them."""
     for connection in catalog.connections():
         own = connection.client_id == client_id and connection.endpoint is None
-        if own and connection.write_key == source.write_key:
+        if own and connection.write_key in source.write_keys:
             raise Rejected(
                 f"The application's own events go to the source {source.slug}: an action there could trigger itself."
                 " Name another source.",

@@ -47,6 +47,16 @@ tokens = Table(
     Column("created_at", BigInteger, nullable=False),
 )
 
+workspace_tokens = Table(
+    "workspace_tokens",
+    METADATA,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("name", String, nullable=False),
+    Column("role", String, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
 images = Table(
     "images",
     METADATA,
@@ -268,9 +278,27 @@ sources = Table(
     Column("schema", String, nullable=False, unique=True),
     Column("type", String, nullable=False),
     Column("enabled", Boolean, nullable=False),
-    Column("write_key", String, nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("deleted_at", BigInteger),
+)
+
+write_keys = Table(
+    "write_keys",
+    METADATA,
+    Column("number", POSITION, primary_key=True, autoincrement=True),
+    Column("key", String, nullable=False, unique=True),
+    Column("source_id", String, nullable=False, index=True),
     Column("created_at", BigInteger, nullable=False),
 )
+
+selections = Table(
+    "selections",
+    METADATA,
+    Column("source_id", String, primary_key=True),
+    Column("warehouse", String, primary_key=True),
+    Column("off", Text, nullable=False),
+)
+"""What is turned off by source and warehouse: a `Selection`."""
 
 webhook_intakes = Table(
     "webhook_intakes",
@@ -377,6 +405,7 @@ warehouses = Table(
     Column("kind", String, nullable=False),
     Column("url", String, nullable=False),
     Column("sources", Text),
+    Column("enabled", Boolean, nullable=False),
     Column("created_at", BigInteger, nullable=False),
 )
 

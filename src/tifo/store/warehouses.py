@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from itertools import count
 from typing import Any
 
 import msgspec
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from tifo.kernel.clock import Clock
 from tifo.kernel.errors import NotFound, Rejected
@@ -30,28 +31,24 @@ class SqlWarehouses:
     def add(
         self, kind: WarehouseKind, url: str, name: str | None, source_ids: Collection[SourceId] | None
     ) -> ConnectedWarehouse:
-        if name is not None and not _NAME.fullmatch(name):
-            raise Rejected(f"name {name!r:.60} must be small letters, digits, _ and -, at most 48.", field="name")
         with self._database.writing() as connection:
-            taken = {BUILT_IN, *connection.execute(select(t.warehouses.c.name)).scalars()}
-            if name in taken:
-                raise Rejected(f"There is a warehouse named {name!r} already. Give another --name.", field="name")
-            chosen = name or next(free for free in _names(kind) if free not in taken)
-            sources = None if source_ids is None else frozenset(source_ids)
-            made = ConnectedWarehouse(chosen, kind, url, sources, self._clock())
-            connection.execute(insert(t.warehouses), _row(made))
-        return made
+            return insert_warehouse(connection, kind, url, name, source_ids, at=self._clock())
 
     def connected(self) -> list[ConnectedWarehouse]:
         with self._database.reading() as connection:
-            return [_read(row) for row in connection.execute(select(t.warehouses).order_by(t.warehouses.c.name))]
+            return read_warehouses(connection)
+
+    def enable(self, name: str, *, enabled: bool) -> ConnectedWarehouse:
+        with self._database.writing() as connection:
+            return change_warehouse(connection, name, enabled=enabled)
+
+    def take(self, name: str, source_ids: Collection[SourceId] | None) -> ConnectedWarehouse:
+        with self._database.writing() as connection:
+            return change_warehouse(connection, name, sources=sources_text(source_ids))
 
     def remove(self, name: str) -> None:
         with self._database.writing() as connection:
-            gone = connection.execute(delete(t.warehouses).where(t.warehouses.c.name == name)).rowcount
-            connection.execute(delete(t.warehouse_syncs).where(t.warehouse_syncs.c.warehouse == name))
-        if not gone:
-            raise NotFound(f"There is no connected warehouse {name!r}. See `tifo warehouse list`.", field="name")
+            delete_warehouse(connection, name)
 
     def record(self, syncs: Sequence[Sync]) -> None:
         if not syncs:
@@ -74,19 +71,74 @@ class SqlWarehouses:
             return [_read_sync(row) for row in connection.execute(wanted)]
 
 
+def insert_warehouse(
+    connection: Connection,
+    kind: WarehouseKind,
+    url: str,
+    name: str | None,
+    source_ids: Collection[SourceId] | None,
+    *,
+    at: datetime,
+) -> ConnectedWarehouse:
+    if name is not None and not _NAME.fullmatch(name):
+        raise Rejected(f"name {name!r:.60} must be small letters, digits, _ and -, at most 48.", field="name")
+    taken = {BUILT_IN, *connection.execute(select(t.warehouses.c.name)).scalars()}
+    if name in taken:
+        raise Rejected(f"There is a warehouse named {name!r} already. Give another --name.", field="name")
+    chosen = name or next(free for free in _names(kind) if free not in taken)
+    made = ConnectedWarehouse(chosen, kind, url, None if source_ids is None else frozenset(source_ids), at)
+    connection.execute(insert(t.warehouses), _row(made))
+    return made
+
+
+def read_warehouses(connection: Connection) -> list[ConnectedWarehouse]:
+    return [_read(row) for row in connection.execute(select(t.warehouses).order_by(t.warehouses.c.name))]
+
+
+def change_warehouse(connection: Connection, name: str, **values: object) -> ConnectedWarehouse:
+    connection.execute(update(t.warehouses).where(t.warehouses.c.name == name).values(**values))
+    found = connection.execute(select(t.warehouses).where(t.warehouses.c.name == name)).first()
+    if found is None:
+        raise _unknown(name)
+    return _read(found)
+
+
+def delete_warehouse(connection: Connection, name: str) -> None:
+    gone = connection.execute(delete(t.warehouses).where(t.warehouses.c.name == name)).rowcount
+    if not gone:
+        raise _unknown(name)
+    connection.execute(delete(t.warehouse_syncs).where(t.warehouse_syncs.c.warehouse == name))
+    connection.execute(delete(t.selections).where(t.selections.c.warehouse == name))
+
+
+def _unknown(name: str) -> NotFound:
+    return NotFound(f"There is no connected warehouse {name!r:.100}. See `tifo warehouse list`.", field="name")
+
+
 def _names(kind: WarehouseKind) -> Any:
     return (kind.value if number == 1 else f"{kind.value}_{number}" for number in count(1))
 
 
 def _row(made: ConnectedWarehouse) -> dict[str, Any]:
-    sources = None if made.source_ids is None else msgspec.json.encode(sorted(made.source_ids)).decode()
-    created_at = to_micros(made.created_at)
-    return {"name": made.name, "kind": made.kind.value, "url": made.url, "sources": sources, "created_at": created_at}
+    return {
+        "name": made.name,
+        "kind": made.kind.value,
+        "url": made.url,
+        "sources": sources_text(made.source_ids),
+        "enabled": made.enabled,
+        "created_at": to_micros(made.created_at),
+    }
+
+
+def sources_text(source_ids: Collection[SourceId] | None) -> str | None:
+    return None if source_ids is None else msgspec.json.encode(sorted(source_ids)).decode()
 
 
 def _read(row: Any) -> ConnectedWarehouse:
     sources = None if row.sources is None else frozenset(map(SourceId, msgspec.json.decode(row.sources)))
-    return ConnectedWarehouse(row.name, WarehouseKind(row.kind), row.url, sources, from_micros(row.created_at))
+    return ConnectedWarehouse(
+        row.name, WarehouseKind(row.kind), row.url, sources, from_micros(row.created_at), row.enabled
+    )
 
 
 def _sync_row(sync: Sync) -> dict[str, Any]:

@@ -1,21 +1,38 @@
 """Sources, write keys, and the connections that lead from the platform to a pipeline."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
 from tifo.kernel.ids import ClientId, SourceId
+from tifo.workspace.sync import Override, Selection
 
 
 class SourceType(StrEnum):
+    """See kinds.py for what each is called and how it is set up."""
+
     LIVELIKE = "livelike"
     HTTP = "http"
+    JAVASCRIPT = "javascript"
+    NODE = "node"
+    PYTHON = "python"
+    RUDDER_NODE = "rudder-node"
+    RUDDER_PYTHON = "rudder-python"
+
+
+@dataclass(frozen=True)
+class WriteKey:
+    key: str = field(repr=False)
+    created_at: datetime
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where events come from. `schema` is the warehouse schema: unique, and stable when the source is renamed."""
+    """Where events come from. `schema` is the warehouse schema: unique, also among deleted sources, and stable when
+    the source is renamed.
+    """
 
     id: SourceId
     name: str
@@ -24,7 +41,27 @@ class Source:
     type: SourceType
     enabled: bool
     created_at: datetime
-    write_key: str = field(repr=False)
+    keys: tuple[WriteKey, ...]
+    """The oldest first. All of them are valid; only a disabled source may have none."""
+
+    @property
+    def write_keys(self) -> tuple[str, ...]:
+        return tuple(each.key for each in self.keys)
+
+    @property
+    def write_key(self) -> str:
+        """The one that has been valid longest; empty where there is none."""
+        return self.keys[0].key if self.keys else ""
+
+
+@dataclass(frozen=True)
+class SourceChange:
+    """What is None stays. The schema changes only where it is named: rows that are there stay in the old one."""
+
+    name: str | None = None
+    enabled: bool | None = None
+    slug: str | None = None
+    schema: str | None = None
 
 
 @dataclass(frozen=True)
@@ -40,14 +77,36 @@ class Connection:
 class Catalog(Protocol):
     """What the workspace holds. Methods block. Readers see a change within a second, in every process."""
 
-    def create_source(self, name: str, source_type: SourceType) -> Source:
-        """Make the slug (`LiveLike_Demo` → `livelike_demo`: small letters and digits, `_` for every run of anything
-        else; `_2`, `_3`, … is added where it is taken), the schema (the slug; behind a `_` where it begins with a
-        digit or is a name that warehouses use themselves) and a 32-character write key: see rules.py. Raises
-        `Rejected` for an empty name.
+    def create_source(
+        self, name: str, source_type: SourceType, *, enabled: bool = True, slug: str | None = None
+    ) -> Source:
+        """Make the slug, where none is given (`LiveLike_Demo` → `livelike_demo`: small letters and digits, `_` for
+        every run of anything else; `_2`, `_3`, … is added where it is taken), the schema (the slug; behind a `_` where
+        it begins with a digit or is a name that warehouses use themselves) and a 32-character write key: see rules.py.
+        Raises `Rejected` for an empty name or a slug that is none, `Conflict` for a slug that is taken.
         """
 
     def sources(self) -> list[Source]: ...
+
+    def deleted_sources(self) -> list[Source]:
+        """Without keys, and with their id as slug: the loader still brings what they sent into their schemas."""
+
+    def change_source(self, source_id: SourceId, change: SourceChange) -> Source:
+        """Raises `NotFound`; `Rejected` for bad names, and for enabling a source without a write key; `Conflict` for a
+        slug or schema that is taken, also by a deleted source.
+        """
+
+    def delete_source(self, source_id: SourceId, *, force: bool = False) -> list[Connection]:
+        """Its write keys stop within a second; its events stay in the log and in the warehouses, and its schema is
+        never given to another source. Raises `Conflict` while applications are connected with its keys; with `force`
+        these connections go too, and are returned: their facts wait for another connection.
+        """
+
+    def add_write_key(self, source_id: SourceId) -> Source:
+        """Raises `Rejected` where there are `MAX_WRITE_KEYS` already."""
+
+    def remove_write_key(self, source_id: SourceId, write_key: str) -> Source:
+        """Raises `Conflict` for the last one of an enabled source, and while an application is connected with it."""
 
     def connect(self, client_id: ClientId, write_key: str, endpoint: str | None) -> Connection:
         """Replaces an earlier connection of the application; what was sent already is not sent again.
@@ -57,3 +116,11 @@ class Catalog(Protocol):
         """
 
     def connections(self) -> list[Connection]: ...
+
+    def selection_of(self, source_id: SourceId, warehouse: str) -> Selection:
+        """What of the source goes into this warehouse; `EVERYTHING` where nothing was turned off. The built-in
+        warehouse's name is `duckdb`.
+        """
+
+    def select(self, warehouse: str, overrides: Mapping[SourceId, Sequence[Override]]) -> dict[SourceId, Selection]:
+        """Turn tables and columns of sources off or on, all of them or (`Rejected`, `NotFound`) none."""

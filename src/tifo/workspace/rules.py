@@ -1,29 +1,48 @@
 """What a source is called, which schema and write key it has, and which connections are sound."""
 
+import hmac
 import re
 import secrets
 import string
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import count
 from urllib.parse import urlsplit
 
-from tifo.kernel.errors import Rejected
+from tifo.kernel.errors import Conflict, NotFound, Rejected
 from tifo.kernel.ids import SourceId
-from tifo.workspace.model import Source, SourceType
+from tifo.workspace.model import Connection, Source, SourceChange, SourceType, WriteKey
 
 MAX_NAME = 200
 WRITE_KEY_LENGTH = 32
+MAX_WRITE_KEYS = 20
+"""Of a source. Ours: rotation needs two."""
 
+MIN_BROUGHT_KEY = 16
+"""Ours: a shorter one can be guessed."""
 _MAX_SLUG = 48
 """With a suffix and a prefix it stays below 63 bytes, PostgreSQL's limit for a schema's name."""
 _FALLBACK_SLUG = "source"
 _RESERVED_SCHEMAS = frozenset(("main", "temp", "system", "public", "information_schema", "warehouse"))
 """Schemas that warehouses have already; `warehouse` is DuckDB's name for the file, which it confuses with a schema.
 `_tifo`, our own book-keeping, cannot come about: no slug begins with an underscore, and `tifo` is not reserved."""
+_UNSTORABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_BOOK_KEEPING = "_tifo"
+_SLUG = re.compile(rf"[a-z0-9][a-z0-9_-]{{0,{_MAX_SLUG - 1}}}")
+_SCHEMA = re.compile(rf"[a-z_][a-z0-9_]{{0,{_MAX_SLUG - 1}}}")
 _WRITE_KEY_LETTERS = string.ascii_letters + string.digits
 _FOREIGN_KEY = re.compile(r"[!-9;-~]{1,200}")
 """Visible ASCII without the colon, which ends the user in Basic auth."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Slugs and schemas in use; schemas of deleted sources are."""
+
+    slugs: AbstractSet[str]
+    schemas: AbstractSet[str]
 
 
 def new_source(
@@ -32,26 +51,147 @@ def new_source(
     *,
     source_id: SourceId,
     at: datetime,
-    slugs: AbstractSet[str],
-    schemas: AbstractSet[str],
+    taken: Taken,
+    enabled: bool = True,
+    slug: str | None = None,
 ) -> Source:
-    """`slugs` and `schemas` are those in use. Raises `Rejected` for an empty name, or one that is too long."""
-    name = name.strip()
-    if not name:
-        raise Rejected("A source needs a name: it was empty.", field="name")
-    if len(name) > MAX_NAME:
-        raise Rejected(f"The name has {len(name)} characters; give one of at most {MAX_NAME}.", field="name")
-    slug = free_slug(slug_of(name), slugs, schemas)
+    """Raises `Rejected` for a name that is empty or too long or a slug that is none, `Conflict` for one in use."""
+    name = checked_name(name)
+    if slug is None:
+        slug = free_slug(slug_of(name), taken.slugs, taken.schemas)
+        schema = schema_of(slug)
+    else:
+        schema = free_schema(checked_slug(slug, taken.slugs), taken.schemas)
     return Source(
         id=source_id,
         name=name,
         slug=slug,
-        schema=schema_of(slug),
+        schema=schema,
         type=source_type,
-        enabled=True,
+        enabled=enabled,
         created_at=at,
-        write_key=new_write_key(),
+        keys=(WriteKey(new_write_key(), at),),
     )
+
+
+def changed(source: Source, change: SourceChange, others: Taken) -> Source:
+    """`others` is what all other sources have. Neither slug nor schema follow a new name by themselves."""
+    if change.enabled and not source.keys:
+        raise Rejected(
+            f"The source {source.slug} has no write key. Make one first: tifo source key create {source.slug}.",
+            field="enabled",
+        )
+    return replace(
+        source,
+        name=source.name if change.name is None else checked_name(change.name),
+        enabled=source.enabled if change.enabled is None else change.enabled,
+        slug=source.slug if change.slug is None else checked_slug(change.slug, others.slugs),
+        schema=source.schema if change.schema is None else checked_schema(change.schema, others.schemas),
+    )
+
+
+def with_new_key(source: Source, at: datetime) -> Source:
+    if len(source.keys) >= MAX_WRITE_KEYS:
+        raise Rejected(
+            f"The source {source.slug} has {MAX_WRITE_KEYS} write keys. Remove one that nobody uses any more.",
+            field="write_key",
+        )
+    return replace(source, keys=(*source.keys, WriteKey(new_write_key(), at)))
+
+
+def checked_new_key(key: str, field: str) -> str:
+    """One that somebody brings from elsewhere. Messages do not repeat it."""
+    if len(key) < MIN_BROUGHT_KEY or not _FOREIGN_KEY.fullmatch(key):
+        raise Rejected(
+            f"{field} has a key that is no write key: {MIN_BROUGHT_KEY} to 200 visible ASCII characters, no colon.",
+            field=field,
+        )
+    return key
+
+
+def without_key(source: Source, write_key: str, connections: Iterable[Connection]) -> Source:
+    """Messages do not repeat the key."""
+    left = tuple(each for each in source.keys if not hmac.compare_digest(each.key.encode(), write_key.encode()))
+    if len(left) == len(source.keys):
+        raise NotFound(f"The source {source.slug} has no such write key.", field="write_key")
+    if not left and source.enabled:
+        raise Conflict(
+            f"This is the last write key of the source {source.slug}, which is enabled. Make another first, or disable"
+            " the source.",
+            field="write_key",
+        )
+    users = [each.client_id for each in connections if each.endpoint is None and each.write_key == write_key]
+    if users:
+        raise Conflict(
+            f"The application {users[0]} sends with this write key. Connect it with another first: tifo app connect.",
+            field="write_key",
+        )
+    return replace(source, keys=left)
+
+
+def connected_to(source: Source, connections: Iterable[Connection]) -> list[Connection]:
+    return [each for each in connections if each.endpoint is None and each.write_key in source.write_keys]
+
+
+def check_unused(source: Source, connected: Sequence[Connection], *, force: bool) -> None:
+    if connected and not force:
+        raise Conflict(
+            f"The application {connected[0].client_id} sends to the source {source.slug}. Connect it elsewhere first"
+            " (tifo app connect), or force this: its events then wait until it is connected again.",
+            field="source",
+        )
+
+
+def named(sources: Iterable[Source], name: str) -> Source:
+    """By slug or id. Raises `NotFound`."""
+    for source in sources:
+        if name in (source.slug, source.id):
+            return source
+    raise no_source(name)
+
+
+def no_source(name: str) -> NotFound:
+    return NotFound(f"There is no source {name!r:.100}. See `tifo source list`.", field="source")
+
+
+def checked_name(name: str) -> str:
+    name = name.strip()
+    if not name:
+        raise Rejected("A source needs a name: it was empty.", field="name")
+    if _UNSTORABLE.search(name):
+        raise Rejected(f"The name {name!a:.100} holds control characters. Take them away.", field="name")
+    if len(name) > MAX_NAME:
+        raise Rejected(f"The name has {len(name)} characters; give one of at most {MAX_NAME}.", field="name")
+    return name
+
+
+def checked_slug(slug: str, taken: AbstractSet[str]) -> str:
+    if not _SLUG.fullmatch(slug):
+        raise Rejected(
+            f"The slug {slug!r:.100} is none: give 1 to {_MAX_SLUG} small letters, digits, _ and -.", field="slug"
+        )
+    if slug in taken:
+        raise Conflict(f"There is a source with the slug {slug} already. Give another.", field="slug")
+    return slug
+
+
+def checked_schema(schema: str, taken: AbstractSet[str]) -> str:
+    if not _SCHEMA.fullmatch(schema) or schema_of(schema) != schema or schema == _BOOK_KEEPING:
+        raise Rejected(
+            f"The schema {schema!r:.100} will not do: give 1 to {_MAX_SLUG} small letters, digits and _, not a digit"
+            " first, and no name that warehouses use themselves.",
+            field="schema",
+        )
+    if schema in taken:
+        raise Conflict(f"The schema {schema} belongs to another source, which may be deleted.", field="schema")
+    return schema
+
+
+def free_schema(slug: str, schemas: AbstractSet[str]) -> str:
+    """For a slug that someone chose, which may be one of a deleted source."""
+    plain = slug_of(slug)
+    candidates = (schema_of(plain if number == 1 else f"{plain}_{number}") for number in count(1))
+    return next(free for free in candidates if free not in schemas)
 
 
 def slug_of(name: str) -> str:

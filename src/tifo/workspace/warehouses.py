@@ -25,6 +25,7 @@ class ConnectedWarehouse:
     source_ids: frozenset[SourceId] | None
     """None for every source, those to come included."""
     created_at: datetime
+    enabled: bool = True
 
     def takes(self, source_id: SourceId) -> bool:
         return self.source_ids is None or source_id in self.source_ids
@@ -63,6 +64,14 @@ class Warehouses(Protocol):
         """
 
     def connected(self) -> list[ConnectedWarehouse]: ...
+
+    def enable(self, name: str, *, enabled: bool) -> ConnectedWarehouse:
+        """A disabled one is not loaded; the log waits for it as for one that is away. Raises `NotFound`."""
+
+    def take(self, name: str, source_ids: Collection[SourceId] | None) -> ConnectedWarehouse:
+        """Load these sources from now on (None: all, those to come included). A source that is added gets what the log
+        holds; of one that is left out all rows stay. Raises `NotFound`.
+        """
 
     def remove(self, name: str) -> None:
         """What was loaded stays in the warehouse. Raises `NotFound`."""

@@ -20,7 +20,7 @@ from tifo.kernel.errors import Transient
 from tifo.kernel.ids import MessageId, Position, SourceId, uuid7
 from tifo.store.sqlite_log import SqliteEventLog
 from tifo.tracking.envelope import Message, Refused
-from tifo.workspace.model import Source, SourceType
+from tifo.workspace.model import Source, SourceType, WriteKey
 
 A = SourceId("a")
 NOW = datetime(2026, 11, 24, 10, 59, tzinfo=UTC)
@@ -189,7 +189,7 @@ def test_trimming_frees_a_full_disk(tmp_path: Path, full_disk: FullDisk) -> None
 async def test_a_client_is_told_503_and_when_to_come_again_until_there_is_space(
     log: SqliteEventLog, full: Full
 ) -> None:
-    source = Source(A, "A", "a", "a", SourceType.HTTP, enabled=True, created_at=NOW, write_key="key")
+    source = Source(A, "A", "a", "a", SourceType.HTTP, enabled=True, created_at=NOW, keys=(WriteKey("key", NOW),))
     commits = GroupCommit[Append, Appended](log.append, max_batch=1_000, max_waiting=1_000)
     api = TrackingApi(commits, {"key": source}.get, lambda: NOW, uuid7)
 

@@ -14,7 +14,7 @@ from tifo.tracking.envelope import Message
 from tifo.warehouses.duckdb import DuckdbWarehouse
 from tifo.warehouses.ports import Warehouse
 from tifo.warehouses.postgres import PostgresWarehouse
-from tifo.workspace.model import Source, SourceType
+from tifo.workspace.model import Source, SourceType, WriteKey
 
 OPEN: dict[str, Callable[[str], Warehouse]] = {
     "duckdb": lambda place: DuckdbWarehouse(Path(place)),
@@ -28,7 +28,9 @@ def main(kind: str, place: str, events: int) -> None:
     log = MemoryEventLog()
     messages = [Message(MessageId(f"m{n:06}"), _body(n)) for n in range(events)]
     log.append([Append(SourceId("one"), NOW, messages)])
-    source = Source(SourceId("one"), "one", "one", "one", SourceType.HTTP, enabled=True, created_at=NOW, write_key="k")
+    source = Source(
+        SourceId("one"), "one", "one", "one", SourceType.HTTP, enabled=True, created_at=NOW, keys=(WriteKey("k", NOW),)
+    )
     loader = Loader(log, OPEN[kind](place), lambda: [source], flush_events=1_000)
     while True:
         try:

@@ -6,11 +6,13 @@ import pytest
 
 from tifo.api.browser import BrowserSettings
 from tifo.kernel.ids import SourceId
-from tifo.workspace.model import Source, SourceType
+from tifo.workspace.model import Source, SourceType, WriteKey
 
 AT = datetime(2026, 11, 24, tzinfo=UTC)
 SOURCES = {
-    key: Source(SourceId(key), key, key, key, SourceType.HTTP, enabled=enabled, created_at=AT, write_key=key)
+    key: Source(
+        SourceId(key), key, key, key, SourceType.HTTP, enabled=enabled, created_at=AT, keys=(WriteKey(key, AT),)
+    )
     for key, enabled in (("open", True), ("closed", False))
 }
 

@@ -21,12 +21,14 @@ from tifo.kernel.errors import Transient
 from tifo.kernel.ids import Position, SourceId, uuid7
 from tifo.tracking.limits import MAX_BODY_BYTES
 from tifo.tracking.rates import RateLimit
-from tifo.workspace.model import Source, SourceType
+from tifo.workspace.model import Source, SourceType, WriteKey
 
 NOW = datetime(2026, 11, 24, 10, 0, 0, tzinfo=UTC)
 KEY, DISABLED_KEY = "the-key", "the-disabled-key"
-SHOP = Source(SourceId("shop"), "Shop", "shop", "shop", SourceType.HTTP, enabled=True, created_at=NOW, write_key=KEY)
-SOURCES = {KEY: SHOP, DISABLED_KEY: replace(SHOP, id=SourceId("closed"), enabled=False, write_key=DISABLED_KEY)}
+SHOP = Source(
+    SourceId("shop"), "Shop", "shop", "shop", SourceType.HTTP, enabled=True, created_at=NOW, keys=(WriteKey(KEY, NOW),)
+)
+SOURCES = {KEY: SHOP, DISABLED_KEY: replace(SHOP, id=SourceId("closed"), enabled=False)}
 TRACK: dict[str, Any] = {"userId": "ada", "event": "Order Completed", "properties": {"total": 12.5}}
 
 

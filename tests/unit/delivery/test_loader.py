@@ -13,7 +13,7 @@ from tifo.kernel.ids import Position, SourceId
 from tifo.warehouses.columns import MAX_CELLS, MAX_COLUMNS
 from tifo.warehouses.duckdb import DuckdbWarehouse
 from tifo.warehouses.ports import Cursor, Load, Loaded
-from tifo.workspace.model import Source, SourceType
+from tifo.workspace.model import Source, SourceType, WriteKey
 from tifo.workspace.warehouses import Sync, SyncStatus
 
 NOW = datetime(2026, 11, 24, 10, 0, 1, tzinfo=UTC)
@@ -57,7 +57,9 @@ class Warehouse(DuckdbWarehouse):
 
 
 def source(name: str) -> Source:
-    return Source(SourceId(name), name, name, name, SourceType.HTTP, enabled=True, created_at=NOW, write_key="k")
+    return Source(
+        SourceId(name), name, name, name, SourceType.HTTP, enabled=True, created_at=NOW, keys=(WriteKey("k", NOW),)
+    )
 
 
 @pytest.fixture

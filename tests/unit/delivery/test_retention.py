@@ -6,13 +6,15 @@ from tifo.eventlog.ports import Append
 from tifo.kernel.ids import MessageId, Position, SourceId
 from tifo.tracking.envelope import Message
 from tifo.warehouses.ports import Cursor
-from tifo.workspace.model import Source, SourceType
+from tifo.workspace.model import Source, SourceType, WriteKey
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
 
 def source(name: str) -> Source:
-    return Source(SourceId(name), name, name, name, SourceType.HTTP, enabled=True, created_at=NOW, write_key=name)
+    return Source(
+        SourceId(name), name, name, name, SourceType.HTTP, enabled=True, created_at=NOW, keys=(WriteKey(name, NOW),)
+    )
 
 
 def test_what_one_source_has_not_loaded_is_kept_and_a_quiet_source_keeps_nothing() -> None:

@@ -8,6 +8,7 @@ from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import SourceId
 from tifo.workspace.model import Source, SourceType
 from tifo.workspace.rules import (
+    Taken,
     checked_endpoint,
     checked_write_key,
     free_slug,
@@ -18,7 +19,11 @@ from tifo.workspace.rules import (
 )
 
 AT = datetime(2026, 11, 24, 10, 0, 0, tzinfo=UTC)
-ANY_NAMES = st.lists(st.text(min_size=1).filter(lambda name: bool(name.strip())), min_size=1, max_size=8)
+ANY_NAMES = st.lists(
+    st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1).filter(lambda name: bool(name.strip())),
+    min_size=1,
+    max_size=8,
+)
 
 
 def source(name: str, taken: tuple[Source, ...] = ()) -> Source:
@@ -27,8 +32,7 @@ def source(name: str, taken: tuple[Source, ...] = ()) -> Source:
         SourceType.LIVELIKE,
         source_id=SourceId("source-1"),
         at=AT,
-        slugs={one.slug for one in taken},
-        schemas={one.schema for one in taken},
+        taken=Taken({one.slug for one in taken}, {one.schema for one in taken}),
     )
 
 

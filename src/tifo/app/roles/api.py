@@ -10,6 +10,9 @@ import structlog
 
 from tifo.api.browser import ROOT as BROWSER
 from tifo.api.browser import BrowserSettings
+from tifo.api.management.app import ROOT as MANAGEMENT
+from tifo.api.management.app import ManagementApi
+from tifo.api.management.calls import Desk
 from tifo.api.tracking import TrackingApi
 from tifo.api.webhooks import ROOT as WEBHOOKS
 from tifo.api.webhooks import Intakes, WebhookApi
@@ -17,7 +20,7 @@ from tifo.app import compose
 from tifo.app.metrics import metrics_page
 from tifo.app.roles.looping import Role, run_on_loop
 from tifo.app.settings import Settings
-from tifo.app.web import dispatch, serve
+from tifo.app.web import AsgiApp, dispatch, serve
 from tifo.delivery.actions import read_through
 from tifo.delivery.retention import loaded_through
 from tifo.eventlog.ports import Append, Appended, EventLog
@@ -83,7 +86,10 @@ def _api(settings: Settings) -> Role:
             inbox.add, max_batch=_BATCH_WEBHOOKS, max_waiting=_WAITING_WEBHOOKS, name="webhooks"
         )
         webhooks = WebhookApi(arrivals, Intakes(inbox, compose.catalog_of(database)), system_clock)
-        quick = {BROWSER: browser, "/v1/": tracking, WEBHOOKS: webhooks, "/metrics": metrics_page()}
+        desk = Desk(compose.catalog_of(database), compose.warehouses_of(database), compose.check_connected)
+        management = ManagementApi(desk, compose.workspace_tokens_of(database))
+        quick: dict[str, AsgiApp] = {BROWSER: browser, "/v1/": tracking, WEBHOOKS: webhooks, MANAGEMENT: management}
+        quick["/metrics"] = metrics_page()
         app = dispatch(quick, Quick(livelike))
         jobs = [
             asyncio.create_task(job) for job in (_keep_log_short(settings, log, database), keep_answers_few(database))
@@ -119,7 +125,7 @@ async def _keep_log_short(settings: Settings, log: SqliteEventLog, database: Dat
     warehouses = compose.warehouses_of(database)
 
     def trim() -> int:
-        sources = catalog.sources()
+        sources = [*catalog.sources(), *catalog.deleted_sources()]
         with contextlib.closing(compose.open_log_reader(settings)) as reader:
             built_in = loaded_through(reader, warehouse.positions(), sources)
             others = [_loaded_through(reader, connected, sources) for connected in warehouses.connected()]

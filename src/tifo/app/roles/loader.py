@@ -3,6 +3,7 @@
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 
 from tifo.app import compose
@@ -13,7 +14,9 @@ from tifo.delivery.loader import Loader
 from tifo.kernel.ids import SourceId
 from tifo.store.database import Database
 from tifo.warehouses.ports import Warehouse
-from tifo.workspace.warehouses import BUILT_IN
+from tifo.workspace.warehouses import BUILT_IN, ConnectedWarehouse, Warehouses
+
+_FRESH_S = 1.0
 
 
 def run(settings: Settings, supervised: bool) -> int:
@@ -26,23 +29,23 @@ def run(settings: Settings, supervised: bool) -> int:
     connected = compose.warehouses_of(database).connected
 
     def wanted() -> list[str]:
-        return [BUILT_IN, *(warehouse.name for warehouse in connected())]
+        return [BUILT_IN, *(warehouse.name for warehouse in connected() if warehouse.enabled)]
 
     Fleet(wanted, lambda name: _loader(settings, database, name)).run(stop)
     return 0
 
 
 def _loader(settings: Settings, database: Database, name: str) -> Loader:
-    warehouses = compose.warehouses_of(database)
+    warehouses, catalog = compose.warehouses_of(database), compose.catalog_of(database)
     warehouse: Warehouse = compose.open_warehouse(settings)
     takes: Callable[[SourceId], bool] = lambda _: True  # noqa: E731 (the built-in one takes all)
     if name != BUILT_IN:
         connected = next(each for each in warehouses.connected() if each.name == name)
-        warehouse, takes = compose.open_connected(connected), connected.takes
+        warehouse, takes = compose.open_connected(connected), _Taken(warehouses, name).takes
     return Loader(
         compose.open_log_reader(settings),
         warehouse,
-        compose.catalog_of(database).sources,
+        lambda: [*catalog.sources(), *catalog.deleted_sources()],
         name=name,
         takes=takes,
         on_syncs=warehouses.record,
@@ -50,3 +53,19 @@ def _loader(settings: Settings, database: Database, name: str) -> Loader:
         flush_events=settings.flush_events,
         max_tables=settings.max_event_tables,
     )
+
+
+class _Taken:
+    """Which sources a warehouse is loaded with, at most a second old."""
+
+    def __init__(self, warehouses: Warehouses, name: str) -> None:
+        self._warehouses = warehouses
+        self._name = name
+        self._read_at = float("-inf")
+        self._now: ConnectedWarehouse | None = None
+
+    def takes(self, source_id: SourceId) -> bool:
+        if time.monotonic() - self._read_at > _FRESH_S:
+            self._now = next((each for each in self._warehouses.connected() if each.name == self._name), None)
+            self._read_at = time.monotonic()
+        return self._now is not None and self._now.takes(source_id)

@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from types import NoneType, UnionType
-from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from tifo.engagement.definitions import MAX_PARTS, MAX_TIMEOUT
-from tifo.engagement.text.document import SECTIONS, Checked, Document, Refers
+from tifo.engagement.text.document import SECTIONS, Checked, Document, Refers, Text
 from tifo.engagement.text.tree import (
     FALSE,
     NUMBER,
@@ -30,6 +30,7 @@ from tifo.engagement.text.tree import (
 from tifo.engagement.values import MAX_AMOUNT, check_text
 from tifo.kernel.errors import Rejected
 
+D = TypeVar("D", bound=Text)
 MAX_TOLD = 50
 """Problems in one message."""
 MAX_KEYS = 10_000
@@ -61,12 +62,28 @@ def load(text: str, file: str, known: Mapping[str, Collection[str]]) -> Document
     reading = read(text)
     problems = [*reading.problems, *_unknown(reading, known)]
     if problems or reading.document is None:
-        problems.sort(key=lambda problem: problem.line or 0)
-        told = [f"{file}: {problem}" for problem in problems[:MAX_TOLD]]
-        if len(problems) > MAX_TOLD:
-            told.append(f"{file}: and {len(problems) - MAX_TOLD:,} more problems.")
-        raise Rejected("\n".join(told), code="bad_file")
+        raise bad_file(file, problems)
     return reading.document
+
+
+def load_as(kind: type[D], text: str, file: str) -> D:
+    """A document of another kind, made of the same parts. Raises `Rejected` with all problems."""
+    try:
+        root, problems = grow(text)
+    except Unreadable as error:
+        raise bad_file(file, [error.problem]) from error
+    document: D | None = _Reader(problems).struct(root, kind, "")
+    if problems or document is None:
+        raise bad_file(file, problems)
+    return document
+
+
+def bad_file(file: str, problems: Iterable[Problem]) -> Rejected:
+    ordered = sorted(problems, key=lambda problem: problem.line or 0)
+    told = [f"{file}: {problem}" for problem in ordered[:MAX_TOLD]]
+    if len(ordered) > MAX_TOLD:
+        told.append(f"{file}: and {len(ordered) - MAX_TOLD:,} more problems.")
+    return Rejected("\n".join(told), code="bad_file")
 
 
 def read(text: str) -> Reading:

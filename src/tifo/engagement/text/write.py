@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from tifo.engagement.text.document import Document, RateLimitText, RewardLimitText
+from tifo.engagement.text.document import RateLimitText, RewardLimitText, Text
 from tifo.engagement.text.tree import is_text
 from tifo.engagement.values import decimal_text
 
@@ -17,7 +17,7 @@ _FLOW_ITEMS = 5
 """A mapping of so many plain values stands on one line, inside a list."""
 
 
-def write(document: Document) -> str:
+def write(document: Text) -> str:
     """Sections in the format's order, definitions in the document's; what has its default is left out."""
     sections = {name: plain(value) for name in document.__struct_fields__ if (value := getattr(document, name))}
     parts = [_dump({name: value}) for name, value in sections.items() if value]
@@ -46,8 +46,12 @@ def _said(text: Any) -> dict[str, Any]:
     return {
         field.name: plain(values[field.name])
         for field in fields
-        if field.required or values[field.name] != field.default
+        if field.required or values[field.name] != _default(field)
     }
+
+
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    return field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
 
 
 def inline(value: Any) -> str:

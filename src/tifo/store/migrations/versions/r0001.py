@@ -224,6 +224,13 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "selections",
+        sa.Column("source_id", sa.String(), nullable=False),
+        sa.Column("warehouse", sa.String(), nullable=False),
+        sa.Column("off", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("source_id", "warehouse"),
+    )
+    op.create_table(
         "set_aside_facts",
         sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("client_id", sa.String(), nullable=False),
@@ -247,13 +254,12 @@ def upgrade() -> None:
         sa.Column("schema", sa.String(), nullable=False),
         sa.Column("type", sa.String(), nullable=False),
         sa.Column("enabled", sa.Boolean(), nullable=False),
-        sa.Column("write_key", sa.String(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("deleted_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("position"),
         sa.UniqueConstraint("id"),
         sa.UniqueConstraint("schema"),
         sa.UniqueConstraint("slug"),
-        sa.UniqueConstraint("write_key"),
     )
     op.create_table(
         "tokens",
@@ -341,6 +347,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("url", sa.String(), nullable=False),
         sa.Column("sources", sa.Text(), nullable=True),
+        sa.Column("enabled", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
@@ -390,6 +397,28 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("webhooks_in", schema=None) as batch_op:
         batch_op.create_index("webhooks_in_by_state", ["source_id", "state", "number"], unique=False)
+
+    op.create_table(
+        "workspace_tokens",
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("role", sa.String(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("digest"),
+        sa.UniqueConstraint("id"),
+    )
+    op.create_table(
+        "write_keys",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("source_id", sa.String(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("number"),
+        sa.UniqueConstraint("key"),
+    )
+    with op.batch_alter_table("write_keys", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_write_keys_source_id"), ["source_id"], unique=False)
 
     op.create_table(
         "writers",

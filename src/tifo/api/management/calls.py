@@ -1,0 +1,114 @@
+"""What a resource's handlers get and give, and how they are found: to add a resource, write a module with `ROUTES` and
+name it in app.py.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import unquote
+
+import msgspec
+
+from tifo.kernel.errors import Rejected
+from tifo.kernel.json import JsonObject
+from tifo.workspace.model import Catalog
+from tifo.workspace.tokens import Role
+from tifo.workspace.warehouses import Warehouses
+
+T = TypeVar("T")
+WORKSPACE_ID = "tifo"
+"""There is one workspace in an installation."""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The parts that handlers work on. All of them block: handlers run in threads."""
+
+    catalog: Catalog
+    warehouses: Warehouses
+    check_warehouse: Callable[[str], None]
+    """Connects to the warehouse at this address. Raises `Rejected` for what is no address, `Transient` where it cannot
+    be reached.
+    """
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request whose token is valid and may do this."""
+
+    desk: Desk
+    role: Role
+    parts: Mapping[str, str]
+    """From the path, decoded."""
+    query: Mapping[str, str]
+    """`pagination[count]` and so on; the last of each name."""
+    body: bytes
+
+    def read(self, kind: type[T]) -> T:
+        """Raises `Rejected`, naming the field, for a body that is not of this kind; fields not known are refused."""
+        try:
+            return msgspec.json.decode(self.body or b"{}", type=kind)
+        except msgspec.ValidationError as error:
+            text = str(error)
+            place = _PLACE.search(text)
+            named = place or _NAMED.search(text)
+            raise Rejected(f"The body is not as expected: {text}.", field=named[1] if named else None) from error
+        except msgspec.DecodeError as error:
+            raise Rejected(f"The body is no JSON: {error}.") from error
+
+
+class Route(NamedTuple):
+    method: str
+    path: str
+    """`/sources/{source_id}`, below `/management`."""
+    needs: Role
+    handle: Callable[[Call], JsonObject]
+    """Returns what stands under `data`. Blocks."""
+
+
+class Found(NamedTuple):
+    route: Route | None
+    parts: Mapping[str, str]
+    methods: tuple[str, ...]
+    """That the path takes; empty for an unknown path."""
+
+
+class Router:
+    """There are few paths, with few parts: each is compared in turn, literal ones before those with names."""
+
+    def __init__(self, routes: list[Route]) -> None:
+        ordered = sorted(routes, key=lambda route: route.path.count("{"))
+        self._routes = [(tuple(route.path.strip("/").split("/")), route) for route in ordered]
+
+    def find(self, method: str, path: str) -> Found:
+        wanted = path.strip("/").split("/")
+        fitting = [(route, parts) for pattern, route in self._routes if (parts := _match(pattern, wanted)) is not None]
+        for route, parts in fitting:
+            if route.method == method:
+                return Found(route, parts, ())
+        return Found(None, {}, tuple(sorted({route.method for route, _ in fitting})))
+
+
+def _match(pattern: tuple[str, ...], path: list[str]) -> dict[str, str] | None:
+    if len(pattern) != len(path):
+        return None
+    parts: dict[str, str] = {}
+    for expected, given in zip(pattern, path, strict=True):
+        if expected.startswith("{"):
+            parts[expected[1:-1]] = unquote(given)
+        elif expected != given:
+            return None
+    return parts
+
+
+class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel", kw_only=True):
+    """A body. A field that is not known is refused: what was asked for would not happen."""
+
+
+_PLACE = re.compile(r"at `\$\.?([^`]+)`")
+_NAMED = re.compile(r"field `([^`]+)`")
+
+
+def statused(status: str) -> dict[str, Any]:
+    return {"status": status}

@@ -1,0 +1,85 @@
+"""`/catalog`: which kinds of sources and warehouses there are."""
+
+from tifo.api.management.calls import Call, Route
+from tifo.api.management.paging import page
+from tifo.kernel.errors import NotFound
+from tifo.kernel.json import JsonObject
+from tifo.workspace.kinds import KINDS, SourceKind, kind_of
+from tifo.workspace.tokens import Role
+from tifo.workspace.warehouses import BUILT_IN, WarehouseKind
+
+_NO_LOGOS: JsonObject = {"default": ""}
+_ADDRESS = (
+    ("hostname", "string", "Host", "Where the database is.", ""),
+    ("port", "string", "Port", "5432 where it is not given.", "5432"),
+    ("database", "string", "Database", "Its name.", ""),
+    ("username", "string", "User", "Who loads.", ""),
+    ("password", "password", "Password", "Never shown again.", ""),
+    ("url", "string", "Address", "In place of all of these: postgresql://user:password@host:5432/database.", ""),
+)
+_WAREHOUSES = {
+    WarehouseKind.POSTGRES.value: ("Postgres", "A PostgreSQL database.", _ADDRESS),
+    BUILT_IN: ("DuckDB", "The file that comes with Tifo: always there, and takes every source.", ()),
+}
+
+
+def source_metadata(kind: SourceKind) -> JsonObject:
+    return {
+        "id": kind.id,
+        "slug": kind.id,
+        "name": kind.name,
+        "description": kind.description,
+        "logos": _NO_LOGOS,
+        "options": [],
+        "categories": list(kind.categories),
+        "isCloudEventSource": kind.is_cloud_event_source,
+    }
+
+
+def warehouse_metadata(kind: str) -> JsonObject:
+    if kind not in _WAREHOUSES:
+        known = ", ".join(_WAREHOUSES)
+        raise NotFound(f"There is no kind of warehouse {kind!r:.100}. Known are {known}.", field="metadataId")
+    name, description, options = _WAREHOUSES[kind]
+    return {
+        "id": kind,
+        "slug": kind,
+        "name": name,
+        "description": description,
+        "logos": _NO_LOGOS,
+        "options": [
+            {
+                "name": option,
+                "type": sort,
+                "required": False,
+                "description": what,
+                "defaultValue": value,
+                "label": label,
+            }
+            for option, sort, label, what, value in options
+        ],
+    }
+
+
+def _sources(call: Call) -> JsonObject:
+    return page(call, "sourcesCatalog", KINDS, lambda kind: kind.id, source_metadata)
+
+
+def _source(call: Call) -> JsonObject:
+    return {"sourceMetadata": source_metadata(kind_of(call.parts["metadata_id"]))}
+
+
+def _warehouses(call: Call) -> JsonObject:
+    return page(call, "warehousesCatalog", list(_WAREHOUSES), str, warehouse_metadata)
+
+
+def _warehouse(call: Call) -> JsonObject:
+    return {"warehouseMetadata": warehouse_metadata(call.parts["metadata_id"])}
+
+
+ROUTES = [
+    Route("GET", "/catalog/sources", Role.VIEWER, _sources),
+    Route("GET", "/catalog/sources/{metadata_id}", Role.VIEWER, _source),
+    Route("GET", "/catalog/warehouses", Role.VIEWER, _warehouses),
+    Route("GET", "/catalog/warehouses/{metadata_id}", Role.VIEWER, _warehouse),
+]

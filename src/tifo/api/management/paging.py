@@ -1,0 +1,63 @@
+"""`pagination[count]` and `pagination[cursor]`: a cursor says after which item the page begins, by its id.
+
+So whoever follows cursors sees each item once, whatever is made meanwhile; where the item is gone, the cursor is
+refused.
+"""
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from tifo.api.management.calls import Call
+from tifo.kernel.errors import Rejected
+from tifo.kernel.json import JsonObject
+
+DEFAULT_COUNT, MAX_COUNT = 10, 200
+_FIRST = "-"
+T = TypeVar("T")
+
+
+def page(
+    call: Call, field: str, items: Sequence[T], key: Callable[[T], str], shown: Callable[[T], Any]
+) -> dict[str, Any]:
+    """`{field: […], "pagination": {current, next?, previous?, totalEntries}}`."""
+    count = _count(call.query.get("pagination[count]"))
+    keys = [key(item) for item in items]
+    start = _start(call.query.get("pagination[cursor]"), keys)
+    end = start + count
+    pagination: JsonObject = {"current": _cursor(keys, start), "totalEntries": len(items)}
+    if end < len(items):
+        pagination["next"] = _cursor(keys, end)
+    if start > 0:
+        pagination["previous"] = _cursor(keys, max(0, start - count))
+    return {field: [shown(item) for item in items[start:end]], "pagination": pagination}
+
+
+def _count(asked: str | None) -> int:
+    if asked is None:
+        return DEFAULT_COUNT
+    if not asked.isascii() or not asked.isdigit() or not 1 <= int(asked[:9]) <= MAX_COUNT:
+        raise Rejected(f"pagination[count] is {asked!r:.20}. Give 1 to {MAX_COUNT}.", field="pagination.count")
+    return int(asked)
+
+
+def _start(cursor: str | None, keys: Sequence[str]) -> int:
+    if not cursor:
+        return 0
+    try:
+        after = base64.urlsafe_b64decode(cursor.encode()).decode()
+    except (binascii.Error, UnicodeError):
+        after = ""
+    if after == _FIRST:
+        return 0
+    if after not in keys:
+        raise Rejected(
+            "pagination[cursor] is none, or what it points to is gone. Begin again without it.",
+            field="pagination.cursor",
+        )
+    return keys.index(after) + 1
+
+
+def _cursor(keys: Sequence[str], start: int) -> str:
+    return base64.urlsafe_b64encode((keys[start - 1] if start else _FIRST).encode()).decode()

@@ -1,0 +1,113 @@
+"""`/sources`: sources and their write keys. A viewer sees no write key."""
+
+from typing import Annotated, Any
+
+import msgspec
+
+from tifo.api.management.calls import WORKSPACE_ID, Call, Input, Route, statused
+from tifo.api.management.catalog import source_metadata
+from tifo.api.management.paging import page
+from tifo.kernel.errors import Rejected
+from tifo.kernel.json import JsonObject
+from tifo.workspace import rules
+from tifo.workspace.kinds import kind_of
+from tifo.workspace.model import Source, SourceChange
+from tifo.workspace.tokens import Role
+
+_Settings = dict[str, Any]
+_SETTINGS = {"schema"}
+
+
+class _New(Input, frozen=True, kw_only=True):
+    slug: str
+    enabled: bool
+    metadata_id: Annotated[str, msgspec.Meta(min_length=1)]
+    settings: _Settings | None = None
+
+
+class _Change(Input, frozen=True, kw_only=True):
+    name: str | None = None
+    enabled: bool | None = None
+    slug: str | None = None
+    settings: _Settings | None = None
+
+
+def source_shown(source: Source, role: Role) -> JsonObject:
+    return {
+        "id": source.id,
+        "slug": source.slug,
+        "name": source.name,
+        "metadata": source_metadata(kind_of(source.type)),
+        "workspaceId": WORKSPACE_ID,
+        "enabled": source.enabled,
+        "writeKeys": list(source.write_keys) if role.may(Role.EDITOR) else [],
+        "settings": {"schema": source.schema},
+        "labels": [],
+    }
+
+
+def named_source(call: Call) -> Source:
+    return rules.named(call.desk.catalog.sources(), call.parts["source_id"])
+
+
+def _list(call: Call) -> JsonObject:
+    shown = lambda source: source_shown(source, call.role)  # noqa: E731 (one line says it)
+    return page(call, "sources", call.desk.catalog.sources(), lambda source: source.id, shown)
+
+
+def _get(call: Call) -> JsonObject:
+    return _answer(call, named_source(call))
+
+
+def _create(call: Call) -> JsonObject:
+    new = call.read(_New)
+    if _schema(new.settings) is not None:
+        raise Rejected("The schema comes from the slug. Change it afterwards.", field="settings.schema")
+    kind = kind_of(new.metadata_id)
+    made = call.desk.catalog.create_source(new.slug, kind.type, enabled=new.enabled, slug=new.slug)
+    return _answer(call, made)
+
+
+def _update(call: Call) -> JsonObject:
+    asked = call.read(_Change)
+    change = SourceChange(asked.name, asked.enabled, asked.slug, _schema(asked.settings))
+    return _answer(call, call.desk.catalog.change_source(named_source(call).id, change))
+
+
+def _delete(call: Call) -> JsonObject:
+    call.desk.catalog.delete_source(named_source(call).id)
+    return statused("SUCCESS")
+
+
+def _create_key(call: Call) -> JsonObject:
+    return _answer(call, call.desk.catalog.add_write_key(named_source(call).id))
+
+
+def _remove_key(call: Call) -> JsonObject:
+    call.desk.catalog.remove_write_key(named_source(call).id, call.parts["write_key"])
+    return statused("SUCCESS")
+
+
+def _schema(settings: _Settings | None) -> str | None:
+    unknown = set(settings or {}) - _SETTINGS
+    if unknown:
+        raise Rejected(f"There is no setting {min(unknown)!r:.100}. Known is schema.", field="settings")
+    schema = (settings or {}).get("schema")
+    if schema is not None and not isinstance(schema, str):
+        raise Rejected("settings.schema is no string.", field="settings.schema")
+    return schema
+
+
+def _answer(call: Call, source: Source) -> JsonObject:
+    return {"source": source_shown(source, call.role)}
+
+
+ROUTES = [
+    Route("GET", "/sources", Role.VIEWER, _list),
+    Route("POST", "/sources", Role.EDITOR, _create),
+    Route("GET", "/sources/{source_id}", Role.VIEWER, _get),
+    Route("PATCH", "/sources/{source_id}", Role.EDITOR, _update),
+    Route("DELETE", "/sources/{source_id}", Role.OWNER, _delete),
+    Route("POST", "/sources/{source_id}/writekey", Role.EDITOR, _create_key),
+    Route("DELETE", "/sources/{source_id}/writekey/{write_key}", Role.EDITOR, _remove_key),
+]

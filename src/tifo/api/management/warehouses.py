@@ -1,0 +1,220 @@
+"""`/warehouses`: warehouses and which sources are loaded into each. No answer holds a password.
+
+A warehouse's id is its name. The built-in one, `duckdb`, is listed with the others; it takes every source and stays.
+"""
+
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from tifo.api.management.calls import WORKSPACE_ID, Call, Input, Route, statused
+from tifo.api.management.catalog import warehouse_metadata
+from tifo.api.management.paging import page
+from tifo.api.management.sources import named_source, source_shown
+from tifo.kernel.errors import Conflict, NotFound, Rejected, Transient
+from tifo.kernel.ids import SourceId
+from tifo.kernel.json import JsonObject
+from tifo.workspace.rules import slug_of
+from tifo.workspace.tokens import Role
+from tifo.workspace.warehouses import BUILT_IN, ConnectedWarehouse, WarehouseKind
+
+_Settings = dict[str, Any]
+_PARTS = ("hostname", "port", "database", "username", "password")
+
+
+class _New(Input, frozen=True, kw_only=True):
+    metadata_id: str
+    settings: _Settings
+    name: str | None = None
+    enabled: bool = True
+
+
+class _Change(Input, frozen=True, kw_only=True):
+    name: str | None = None
+    enabled: bool | None = None
+    settings: _Settings | None = None
+
+
+class _Checked(Input, frozen=True, kw_only=True):
+    metadata_id: str
+    settings: _Settings
+
+
+def warehouse_shown(warehouse: ConnectedWarehouse | None) -> JsonObject:
+    """None is the built-in one."""
+    if warehouse is None:
+        name, kind, enabled, settings = BUILT_IN, BUILT_IN, True, {}
+    else:
+        name, kind, enabled = warehouse.name, warehouse.kind.value, warehouse.enabled
+        settings = _settings_shown(warehouse.url)
+    return {
+        "id": name,
+        "metadata": warehouse_metadata(kind),
+        "workspaceId": WORKSPACE_ID,
+        "enabled": enabled,
+        "settings": {"name": name, **settings},
+    }
+
+
+def named_warehouse(call: Call) -> ConnectedWarehouse | None:
+    name = call.parts["warehouse_id"]
+    if name == BUILT_IN:
+        return None
+    for connected in call.desk.warehouses.connected():
+        if connected.name == name:
+            return connected
+    raise NotFound(f"There is no warehouse {name!r:.100}. GET /warehouses lists them.", field="warehouseId")
+
+
+def _all(call: Call) -> list[ConnectedWarehouse | None]:
+    return [None, *call.desk.warehouses.connected()]
+
+
+def _name(warehouse: ConnectedWarehouse | None) -> str:
+    return BUILT_IN if warehouse is None else warehouse.name
+
+
+def _list(call: Call) -> JsonObject:
+    return page(call, "warehouses", _all(call), _name, warehouse_shown)
+
+
+def _get(call: Call) -> JsonObject:
+    return {"warehouse": warehouse_shown(named_warehouse(call))}
+
+
+def _create(call: Call) -> JsonObject:
+    new = call.read(_New)
+    kind, url = _kind(new.metadata_id), _url(new.settings)
+    call.desk.check_warehouse(url)
+    name = None if new.name is None else slug_of(new.name)
+    made = call.desk.warehouses.add(kind, url, name, ())
+    if not new.enabled:
+        made = call.desk.warehouses.enable(made.name, enabled=False)
+    return {"warehouse": warehouse_shown(made)}
+
+
+def _update(call: Call) -> JsonObject:
+    warehouse, asked = _changeable(call), call.read(_Change)
+    if asked.name is not None and asked.name != warehouse.name:
+        raise Rejected("A warehouse's name is its id, and stays.", field="name")
+    same = {"name": warehouse.name, **_settings_shown(warehouse.url)}
+    changed = [name for name, value in (asked.settings or {}).items() if same.get(name) != value]
+    if changed:
+        raise Rejected(
+            f"settings.{changed[0]:.100} cannot be changed. Make another warehouse, and delete this one.",
+            field=f"settings.{changed[0]:.100}",
+        )
+    if asked.enabled is not None:
+        warehouse = call.desk.warehouses.enable(warehouse.name, enabled=asked.enabled)
+    return {"warehouse": warehouse_shown(warehouse)}
+
+
+def _delete(call: Call) -> JsonObject:
+    call.desk.warehouses.remove(_changeable(call).name)
+    return statused("SUCCESS")
+
+
+def _validate(call: Call) -> JsonObject:
+    asked = call.read(_Checked)
+    _kind(asked.metadata_id)
+    return statused("CONNECTED" if _reaches(call, _url(asked.settings)) else "FAILED")
+
+
+def _connection_state(call: Call) -> JsonObject:
+    warehouse = named_warehouse(call)
+    connected = warehouse is None or _reaches(call, warehouse.url)
+    return {"connectionState": "CONNECTED" if connected else "FAILED"}
+
+
+def _reaches(call: Call, url: str) -> bool:
+    try:
+        call.desk.check_warehouse(url)
+    except Transient:
+        return False
+    return True
+
+
+def _connected_sources(call: Call) -> JsonObject:
+    warehouse = named_warehouse(call)
+    taken = [each for each in call.desk.catalog.sources() if warehouse is None or warehouse.takes(each.id)]
+    return page(call, "sources", taken, lambda source: source.id, lambda source: source_shown(source, call.role))
+
+
+def _connected_warehouses(call: Call) -> JsonObject:
+    source = named_source(call)
+    taking = [each for each in _all(call) if each is None or each.takes(source.id)]
+    return page(call, "warehouses", taking, _name, warehouse_shown)
+
+
+def _connect(call: Call) -> JsonObject:
+    warehouse, source = named_warehouse(call), named_source(call)
+    if warehouse is not None and not warehouse.takes(source.id):
+        call.desk.warehouses.take(warehouse.name, {*(warehouse.source_ids or ()), source.id})
+    return statused("CONNECTED")
+
+
+def _disconnect(call: Call) -> JsonObject:
+    """Of a warehouse that takes all sources, the others that there are now stay connected."""
+    warehouse, source = _changeable(call), named_source(call)
+    if warehouse.takes(source.id):
+        everyone: set[SourceId] = {each.id for each in call.desk.catalog.sources()}
+        taken = everyone if warehouse.source_ids is None else set(warehouse.source_ids)
+        call.desk.warehouses.take(warehouse.name, taken - {source.id})
+    return statused("SUCCESS")
+
+
+def _changeable(call: Call) -> ConnectedWarehouse:
+    warehouse = named_warehouse(call)
+    if warehouse is None:
+        raise Conflict(
+            f"{BUILT_IN} is built in: it stays, and takes every source. Turn tables off by selective sync.",
+            field="warehouseId",
+        )
+    return warehouse
+
+
+def _kind(metadata_id: str) -> WarehouseKind:
+    warehouse_metadata(metadata_id)
+    if metadata_id == BUILT_IN:
+        raise Conflict(f"There is one {BUILT_IN}, and it is built in.", field="metadataId")
+    return WarehouseKind(metadata_id)
+
+
+def _url(settings: _Settings) -> str:
+    unknown = set(settings) - {"name", "url", *_PARTS}
+    if unknown:
+        known = ", ".join(("url", *_PARTS))
+        raise Rejected(f"There is no setting {min(unknown)!r:.100}. Known are {known}.", field="settings")
+    if "url" in settings:
+        return str(settings["url"])
+    for required in ("hostname", "database", "username"):
+        if not settings.get(required):
+            raise Rejected(f"settings.{required} is missing.", field=f"settings.{required}")
+    host, port, database, user, password = (quote(str(settings.get(part, "")), safe="") for part in _PARTS)
+    secret = f":{password}" if password else ""
+    return f"postgresql://{user}{secret}@{host}:{port or 5432}/{database}"
+
+
+def _settings_shown(url: str) -> JsonObject:
+    """Parameters are left out: they may hold a secret."""
+    parts = urlsplit(url)
+    return {
+        "hostname": parts.hostname or "",
+        "port": str(parts.port or 5432),
+        "database": parts.path.strip("/"),
+        "username": parts.username or "",
+    }
+
+
+ROUTES = [
+    Route("GET", "/warehouses", Role.VIEWER, _list),
+    Route("POST", "/warehouses", Role.EDITOR, _create),
+    Route("POST", "/warehouses/validation", Role.EDITOR, _validate),
+    Route("GET", "/warehouses/{warehouse_id}", Role.VIEWER, _get),
+    Route("PATCH", "/warehouses/{warehouse_id}", Role.EDITOR, _update),
+    Route("DELETE", "/warehouses/{warehouse_id}", Role.OWNER, _delete),
+    Route("GET", "/warehouses/{warehouse_id}/connection-state", Role.EDITOR, _connection_state),
+    Route("GET", "/warehouses/{warehouse_id}/connected-sources", Role.VIEWER, _connected_sources),
+    Route("POST", "/warehouses/{warehouse_id}/connected-sources/{source_id}", Role.EDITOR, _connect),
+    Route("DELETE", "/warehouses/{warehouse_id}/connected-sources/{source_id}", Role.EDITOR, _disconnect),
+    Route("GET", "/sources/{source_id}/connected-warehouses", Role.VIEWER, _connected_warehouses),
+]

@@ -1,0 +1,162 @@
+"""The workspace as text, applied to the state: all of a file in one transaction."""
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from tifo.kernel.clock import Clock
+from tifo.kernel.errors import Conflict, Rejected
+from tifo.kernel.ids import NewId, SourceId
+from tifo.store import catalog, warehouses
+from tifo.store import tables as t
+from tifo.store.database import Database
+from tifo.workspace import rules
+from tifo.workspace.model import Source, SourceChange, SourceType, WriteKey
+from tifo.workspace.sync import EVERYTHING, Override, with_overrides
+from tifo.workspace.text import SourceText, Verb, WarehouseText, Workspace, WorkspaceText, changes, describe
+from tifo.workspace.warehouses import BUILT_IN, WarehouseKind
+
+
+class SqlWorkspace:
+    def __init__(self, database: Database, clock: Clock, new_id: NewId) -> None:
+        self._database = database
+        self._clock = clock
+        self._new_id = new_id
+
+    def read(self) -> Workspace:
+        with self._database.reading() as connection:
+            return _read(connection)
+
+    def rehearse(self, wanted: WorkspaceText, urls: Mapping[str, str], *, prune: bool) -> None:
+        """Does all that `apply` does, and takes it back: raises what that would raise."""
+        with contextlib.suppress(_TakenBack), self._database.writing() as connection:
+            applying = _Applying(
+                connection, _read(connection), wanted, urls=urls, at=self._clock(), new_id=self._new_id
+            )
+            applying.run(prune=prune)
+            raise _TakenBack
+
+    def apply(self, planned: Workspace, wanted: WorkspaceText, urls: Mapping[str, str], *, prune: bool) -> None:
+        """All of it, or nothing. Raises `Conflict` where the workspace is not what was planned for any more. `urls` are
+        the addresses of the warehouses to make.
+        """
+        with self._database.writing() as connection:
+            now = _read(connection)
+            if now != planned:
+                raise Conflict("The workspace was changed meanwhile. Nothing is applied: plan again.")
+            applying = _Applying(connection, now, wanted, urls=urls, at=self._clock(), new_id=self._new_id)
+            applying.run(prune=prune)
+
+
+class _TakenBack(Exception):
+    pass
+
+
+class _Applying:
+    """One file, in one transaction."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        now: Workspace,
+        wanted: WorkspaceText,
+        *,
+        urls: Mapping[str, str],
+        at: datetime,
+        new_id: NewId,
+    ) -> None:
+        self._connection = connection
+        self._wanted = wanted
+        self._urls = urls
+        self._at = at
+        self._new_id = new_id
+        self._text = describe(now, secrets=True)
+        self._ids: dict[str, SourceId] = {source.slug: source.id for source in now.sources}
+
+    def run(self, *, prune: bool) -> None:
+        made = changes(self._text, self._wanted, prune=prune)
+        for change in made:
+            if change.verb is Verb.DELETE:
+                self._delete(change.section, change.key)
+            elif change.section == "sources":
+                self._source(change.key, self._wanted.sources[change.key])
+            else:
+                self._warehouse(change.key, self._wanted.warehouses[change.key])
+        for change in made:
+            if change.verb is not Verb.DELETE and change.section == "sources":
+                self._select(change.key, self._wanted.sources[change.key])
+
+    def _source(self, slug: str, text: SourceText) -> None:
+        change = SourceChange(name=text.name, schema=text.schema)
+        if slug in self._ids:
+            source = catalog.change_source(self._connection, self._ids[slug], change)
+        else:
+            source = self._new_source(slug, text)
+        missing = [key for key in text.write_keys if key not in source.write_keys]
+        source = replace(source, keys=(*source.keys, *(WriteKey(key, self._at) for key in missing)))
+        catalog.add_keys(self._connection, source.id, source.keys[len(source.keys) - len(missing) :])
+        catalog.change_source(self._connection, source.id, SourceChange(enabled=text.enabled))
+
+    def _new_source(self, slug: str, text: SourceText) -> Source:
+        """With the keys that the file gives, or else with one that is made."""
+        taken = catalog.taken(self._connection)
+        source = rules.new_source(
+            text.name,
+            SourceType(text.type),
+            source_id=SourceId(self._new_id()),
+            at=self._at,
+            taken=taken,
+            slug=slug,
+        )
+        if text.schema is not None:
+            source = rules.changed(source, SourceChange(schema=text.schema), taken)
+        if text.write_keys:
+            source = replace(source, keys=())
+        self._ids[slug] = source.id
+        return catalog.insert_source(self._connection, replace(source, enabled=False))
+
+    def _warehouse(self, name: str, text: WarehouseText) -> None:
+        ids = None if text.sources is None else [self._id(slug) for slug in text.sources]
+        if name not in self._text.warehouses:
+            kind, url = WarehouseKind(text.kind), self._urls[name]
+            warehouses.insert_warehouse(self._connection, kind, url, name, ids, at=self._at)
+        sources = warehouses.sources_text(ids)
+        warehouses.change_warehouse(self._connection, name, enabled=text.enabled, sources=sources)
+
+    def _select(self, slug: str, text: SourceText) -> None:
+        source_id, known = self._ids[slug], {BUILT_IN, *(w.name for w in warehouses.read_warehouses(self._connection))}
+        for warehouse in text.not_loaded.keys() - known:
+            raise Rejected(f"sources.{slug}.not_loaded: there is no warehouse {warehouse!r:.100}.", field="not_loaded")
+        for warehouse in known:
+            overrides = [_off(place) for place in text.not_loaded.get(warehouse, ())]
+            selection = with_overrides(EVERYTHING, overrides)
+            catalog.put_selection(self._connection, source_id, warehouse, selection)
+
+    def _delete(self, section: str, key: str) -> None:
+        if section == "warehouses":
+            warehouses.delete_warehouse(self._connection, key)
+        else:
+            catalog.delete_source(self._connection, self._ids[key], at=self._at, force=False)
+
+    def _id(self, slug: str) -> SourceId:
+        if slug not in self._ids:
+            raise rules.no_source(slug)
+        return self._ids[slug]
+
+
+def _off(place: str) -> Override:
+    table, _, column = place.partition(".")
+    return Override(table, column or None, enabled=False)
+
+
+def _read(connection: Connection) -> Workspace:
+    rows = connection.execute(select(t.selections.c.source_id, t.selections.c.warehouse)).all()
+    places = [(SourceId(row.source_id), row.warehouse) for row in rows]
+    return Workspace(
+        tuple(catalog.read_sources(connection)),
+        tuple(warehouses.read_warehouses(connection)),
+        {place: catalog.read_selection(connection, *place) for place in places},
+    )

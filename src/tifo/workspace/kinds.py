@@ -1,0 +1,143 @@
+"""The catalog of source kinds: what each is called, and how it is set up with a write key."""
+
+from dataclasses import dataclass
+
+from tifo.kernel.errors import NotFound
+from tifo.workspace.model import SourceType
+
+
+@dataclass(frozen=True)
+class SourceKind:
+    type: SourceType
+    name: str
+    description: str
+    categories: tuple[str, ...]
+    setup: str
+    """Text with `{write_key}` and `{endpoint}` (Tifo's address, without a slash at its end) to be filled in."""
+
+    @property
+    def id(self) -> str:
+        """Also its slug in the management API."""
+        return self.type.value
+
+    @property
+    def is_cloud_event_source(self) -> bool:
+        return self.type is SourceType.LIVELIKE
+
+    def instructions(self, write_key: str, endpoint: str) -> str:
+        return self.setup.replace("{write_key}", write_key).replace("{endpoint}", endpoint)
+
+
+KINDS = (
+    SourceKind(
+        SourceType.LIVELIKE,
+        "LiveLike",
+        "Badges, quests and rewards that fans earn, from Tifo's own engagement half or from LiveLike's webhooks.",
+        ("Engagement",),
+        """\
+# An application of this Tifo:
+tifo app connect CLIENT_ID --write-key {write_key}
+
+# Or LiveLike's webhooks, to {endpoint}/webhooks/livelike/SOURCE:
+tifo source webhooks-in SOURCE --secret CLIENT_SECRET
+""",
+    ),
+    SourceKind(
+        SourceType.HTTP,
+        "HTTP API",
+        "Whatever can send JSON over HTTP, in the form of Segment's Tracking API.",
+        ("Server",),
+        """\
+curl -u {write_key}: -H 'Content-Type: application/json' {endpoint}/v1/track \\
+  -d '{"userId": "fan-1", "event": "Ticket Bought", "properties": {"price": 25}}'
+""",
+    ),
+    SourceKind(
+        SourceType.JAVASCRIPT,
+        "Javascript (Analytics.js)",
+        "Web pages, by @segment/analytics-next.",
+        ("Website",),
+        """\
+// npm install @segment/analytics-next
+import { AnalyticsBrowser } from '@segment/analytics-next'
+
+const endpoint = new URL('{endpoint}')
+const analytics = AnalyticsBrowser.load(
+  { writeKey: '{write_key}', cdnURL: endpoint.origin },
+  {
+    integrations: {
+      'Segment.io': { apiHost: endpoint.host + '/v1', protocol: endpoint.protocol.slice(0, -1) },
+    },
+  },
+)
+analytics.track('Ticket Bought', { price: 25 })
+""",
+    ),
+    SourceKind(
+        SourceType.NODE,
+        "Node.js",
+        "Node.js servers, by @segment/analytics-node.",
+        ("Server",),
+        """\
+// npm install @segment/analytics-node
+import { Analytics } from '@segment/analytics-node'
+
+const analytics = new Analytics({ writeKey: '{write_key}', host: '{endpoint}' })
+analytics.track({ userId: 'fan-1', event: 'Ticket Bought', properties: { price: 25 } })
+await analytics.closeAndFlush()
+""",
+    ),
+    SourceKind(
+        SourceType.PYTHON,
+        "Python",
+        "Python programs, by segment-analytics-python.",
+        ("Server",),
+        """\
+# pip install segment-analytics-python
+import segment.analytics as analytics
+
+analytics.write_key = "{write_key}"
+analytics.host = "{endpoint}"
+analytics.track("fan-1", "Ticket Bought", {"price": 25})
+analytics.shutdown()
+""",
+    ),
+    SourceKind(
+        SourceType.RUDDER_NODE,
+        "RudderStack Node.js",
+        "Node.js servers, by @rudderstack/rudder-sdk-node.",
+        ("Server",),
+        """\
+// npm install @rudderstack/rudder-sdk-node
+import Analytics from '@rudderstack/rudder-sdk-node'
+
+const analytics = new Analytics('{write_key}', { dataPlaneUrl: '{endpoint}', gzip: true })
+analytics.track({ userId: 'fan-1', event: 'Ticket Bought', properties: { price: 25 } })
+await analytics.flush()
+""",
+    ),
+    SourceKind(
+        SourceType.RUDDER_PYTHON,
+        "RudderStack Python",
+        "Python programs, by rudder-sdk-python.",
+        ("Server",),
+        """\
+# pip install rudder-sdk-python
+import rudderstack.analytics as analytics
+
+analytics.write_key = "{write_key}"
+analytics.dataPlaneUrl = "{endpoint}"
+analytics.track("fan-1", "Ticket Bought", {"price": 25})
+analytics.flush()
+""",
+    ),
+)
+
+
+def kind_of(name: str) -> SourceKind:
+    """Raises `NotFound`."""
+    for kind in KINDS:
+        if kind.id == name:
+            return kind
+    known = ", ".join(kind.id for kind in KINDS)
+    raise NotFound(f"There is no kind of source {name!r:.100}. Known are {known}.", field="metadataId")

@@ -1,0 +1,45 @@
+"""Who may use the management API: bearer tokens with a role."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+
+class Role(StrEnum):
+    VIEWER = "viewer"
+    """Reads, without secrets."""
+    EDITOR = "editor"
+    """Also sees write keys, and makes and changes things."""
+    OWNER = "owner"
+    """Also deletes sources and warehouses."""
+
+    def may(self, needed: "Role") -> bool:
+        order = list(Role)
+        return order.index(self) >= order.index(needed)
+
+
+@dataclass(frozen=True)
+class WorkspaceToken:
+    """What is known of a token: never the token itself, of which a digest is stored."""
+
+    id: str
+    name: str
+    role: Role
+    created_at: datetime
+
+
+class WorkspaceTokens(Protocol):
+    """Methods block. A change counts at once, in every process."""
+
+    def add(self, name: str, role: Role, token: str) -> WorkspaceToken:
+        """Raises `Rejected` for an empty name."""
+
+    def tokens(self) -> Sequence[WorkspaceToken]: ...
+
+    def revoke(self, token_id: str) -> None:
+        """Raises `NotFound`."""
+
+    def role_of(self, token: str) -> Role | None:
+        """None for a token that is not valid (any more); by its time it does not tell how near that was."""

@@ -1,0 +1,126 @@
+"""`tifo source` and `tifo workspace`, by the command line."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tifo.app.cli import BAD_INPUT, DIFFERENT, OK, run
+
+FILE = """
+sources:
+  web:
+    name: Web shop
+    type: javascript
+    not_loaded:
+      duckdb: [pages, tracks.context_ip]
+"""
+Tifo = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def tifo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Tifo:
+    """Runs a command on a fresh folder: its exit code, and what it printed on stdout and stderr."""
+    monkeypatch.setenv("TIFO_DATA", str(tmp_path / "data"))
+
+    def tifo(*words: str) -> tuple[int, str, str]:
+        code = run(words)
+        return (code, *capsys.readouterr())
+
+    return tifo
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "workspace.yaml"
+    path.write_text(FILE)
+    return path
+
+
+def as_json(tifo: Tifo, *words: str) -> Any:
+    code, out, _ = tifo(*words, "--json")
+    assert code == OK
+    return json.loads(out)
+
+
+def test_a_file_is_planned_then_applied_and_exported_again(tifo: Tifo, file: Path) -> None:
+    code, out, said = tifo("workspace", "apply", str(file))
+    assert (code, out) == (DIFFERENT, "+ sources.web\n1 to create, 0 to change, 0 to delete.\n")
+    assert "Nothing is applied" in said
+    assert as_json(tifo, "source", "list") == []
+    assert as_json(tifo, "workspace", "apply", str(file), "--yes")["applied"]
+    [source] = as_json(tifo, "source", "list")
+    code, exported, _ = tifo("workspace", "export")
+    assert source["write_key"] not in exported
+    file.write_text(exported)
+    assert tifo("workspace", "apply", str(file))[:2] == (OK, "No changes.\n")
+    assert source["write_key"] in tifo("workspace", "export", "--secrets")[1]
+
+
+def test_a_warehouse_that_cannot_be_reached_is_not_made(
+    tifo: Tifo, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text(FILE + "warehouses:\n  reports: {kind: postgres, url_env: REPORTS_URL}\n")
+    code, _, said = tifo("workspace", "apply", str(file), "--yes")
+    assert (code, "REPORTS_URL is not set" in said) == (BAD_INPUT, True)
+    monkeypatch.setenv("REPORTS_URL", "postgresql://tifo:hidden-word@127.0.0.1:1/reports")
+    code, out, said = tifo("workspace", "apply", str(file), "--yes")
+    assert code == 75
+    assert "hidden-word" not in out + said
+    assert as_json(tifo, "source", "list") == []
+
+
+def test_a_source_lives_on_the_command_line(tifo: Tifo) -> None:
+    made = as_json(tifo, "source", "create", "Shop", "--type", "python")
+    told = as_json(tifo, "source", "setup", "shop")["setup"]
+    assert made["write_key"] in told
+    assert "segment.analytics" in told
+    new = as_json(tifo, "source", "key", "create", "shop")["write_key"]
+    assert as_json(tifo, "source", "key", "remove", "shop", made["write_key"])["write_keys"] == 1
+    assert [each["write_key"] for each in as_json(tifo, "source", "key", "list", "shop")] == [new]
+    assert tifo("source", "key", "remove", "shop", new)[0] == BAD_INPUT
+    renamed = as_json(tifo, "source", "rename", "shop", "Fan shop", "--schema", "fan_shop")
+    assert (renamed["name"], renamed["slug"], renamed["schema"]) == ("Fan shop", "shop", "fan_shop")
+    assert not as_json(tifo, "source", "disable", "shop")["enabled"]
+    assert as_json(tifo, "source", "enable", "shop")["enabled"]
+    code, out, said = tifo("source", "delete", "shop", "--json")
+    assert (code, json.loads(out)["schema_kept"]) == (OK, "fan_shop")
+    assert "stays in the event log" in said
+    assert as_json(tifo, "source", "list") == []
+
+
+def test_a_source_with_an_application_is_deleted_by_force_only(tifo: Tifo) -> None:
+    app = as_json(tifo, "app", "create", "Club")
+    key = as_json(tifo, "source", "create", "Fans", "--type", "livelike")["write_key"]
+    as_json(tifo, "app", "connect", app["client_id"], "--write-key", key)
+    code, _, said = tifo("source", "delete", "fans")
+    assert (code, app["client_id"] in said) == (BAD_INPUT, True)
+    deleted = as_json(tifo, "source", "delete", "fans", "--force")
+    assert deleted["applications_disconnected"] == [app["client_id"]]
+    assert as_json(tifo, "app", "show", app["client_id"])
+
+
+def test_what_is_not_loaded_is_told_and_changed_by_table_and_column(tifo: Tifo) -> None:
+    as_json(tifo, "source", "create", "Shop", "--type", "http")
+    off = ("--off", "pages", "--off", "identifies.email")
+    assert as_json(tifo, "source", "sync", "shop", *off) == [
+        {"table": "pages", "column": None, "loaded": False},
+        {"table": "identifies", "column": "email", "loaded": False},
+    ]
+    assert as_json(tifo, "source", "sync", "shop", "--on", "pages") == [
+        {"table": "identifies", "column": "email", "loaded": False}
+    ]
+    assert tifo("source", "sync", "shop", "--warehouse", "nowhere")[0] == BAD_INPUT
+
+
+def test_a_token_is_shown_once_and_revoked_by_its_id(tifo: Tifo) -> None:
+    made = as_json(tifo, "workspace", "token", "create", "--name", "ci", "--role", "editor")
+    code, out, _ = tifo("workspace", "token", "list", "--json")
+    assert (code, made["token"] in out) == (OK, False)
+    [listed] = json.loads(out)
+    assert (listed["id"], listed["name"], listed["role"]) == (made["id"], "ci", "editor")
+    assert as_json(tifo, "workspace", "token", "revoke", made["id"]) == {"revoked": made["id"]}
+    assert as_json(tifo, "workspace", "token", "list") == []
+    assert tifo("workspace", "token", "revoke", made["id"])[0] == BAD_INPUT

@@ -1,0 +1,42 @@
+"""Tokens of the management API, on each kind of state."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.conftest import NewState
+from tifo.kernel.errors import NotFound, Rejected
+from tifo.kernel.ids import uuid7
+from tifo.store.tables import workspace_tokens
+from tifo.store.workspace_tokens import SqlWorkspaceTokens
+from tifo.workspace.tokens import Role
+
+NOW = datetime(2026, 11, 24, 10, 0, 0, 123_000, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_a_token_is_known_until_it_is_revoked_and_never_stored(kind: str, new_state: NewState) -> None:
+    database = new_state(kind)
+    tokens = SqlWorkspaceTokens(database, lambda: NOW, uuid7)
+    editor = tokens.add("ci", Role.EDITOR, "the-editor's-token")
+    owner = tokens.add("ops", Role.OWNER, "the-owner's-token")
+    assert tokens.tokens() == [editor, owner]
+    assert tokens.role_of("the-editor's-token") is Role.EDITOR
+    assert tokens.role_of("the-editor's-tokem") is None
+    with database.reading() as connection:
+        stored = str(connection.execute(workspace_tokens.select()).all())
+    assert "the-editor's-token" not in stored
+    tokens.revoke(editor.id)
+    assert (tokens.role_of("the-editor's-token"), tokens.tokens()) == (None, [owner])
+    with pytest.raises(NotFound):
+        tokens.revoke(editor.id)
+    with pytest.raises(Rejected):
+        tokens.add(" ", Role.OWNER, "another")
+
+
+def test_each_role_may_what_the_lesser_ones_may() -> None:
+    assert [[role.may(needed) for needed in Role] for role in Role] == [
+        [True, False, False],
+        [True, True, False],
+        [True, True, True],
+    ]

@@ -1,0 +1,97 @@
+from datetime import UTC, datetime
+
+import pytest
+
+from tifo.engagement.text.read import load_as
+from tifo.kernel.errors import Rejected
+from tifo.workspace.memory import InMemoryCatalog
+from tifo.workspace.model import SourceType
+from tifo.workspace.sync import EVERYTHING, Override, with_overrides
+from tifo.workspace.text import Change, FieldChange, Verb, Workspace, WorkspaceText, changes, describe
+from tifo.workspace.warehouses import ConnectedWarehouse, WarehouseKind
+
+AT = datetime(2026, 11, 24, 10, 0, 0, tzinfo=UTC)
+SOURCE = InMemoryCatalog(()).create_source("Web", SourceType.HTTP)
+WAREHOUSE = ConnectedWarehouse("reports", WarehouseKind.POSTGRES, "postgresql://db/reports", None, AT)
+OFF = with_overrides(EVERYTHING, [Override("pages", None, False), Override("tracks", "context_ip", False)])
+NOW = describe(Workspace((SOURCE,), (WAREHOUSE,), {(SOURCE.id, "duckdb"): OFF}), secrets=True)
+
+
+def planned(text: str, *, prune: bool = False) -> tuple[Change, ...]:
+    return changes(NOW, load_as(WorkspaceText, text, "workspace.yaml"), prune=prune)
+
+
+def test_a_plan_names_what_is_made_and_each_field_that_changes() -> None:
+    text = """
+sources:
+  web: {name: Shop, type: http, not_loaded: {duckdb: [pages]}}
+  new: {name: New, type: node}
+warehouses:
+  reports: {kind: postgres, sources: [web]}
+"""
+    assert planned(text) == (
+        Change(
+            Verb.CHANGE,
+            "sources",
+            "web",
+            (
+                FieldChange("name", "Web", "Shop"),
+                FieldChange("not_loaded.duckdb", ("pages", "tracks.context_ip"), ("pages",)),
+            ),
+        ),
+        Change(Verb.CREATE, "sources", "new"),
+        Change(Verb.CHANGE, "warehouses", "reports", (FieldChange("sources", "all", ("web",)),)),
+    )
+
+
+def test_what_is_pruned_goes_last_and_warehouses_before_sources() -> None:
+    assert planned("sources: {new: {name: New, type: node}}", prune=True) == (
+        Change(Verb.CREATE, "sources", "new"),
+        Change(Verb.DELETE, "warehouses", "reports"),
+        Change(Verb.DELETE, "sources", "web"),
+    )
+
+
+def test_a_plan_shows_how_many_write_keys_and_none_of_them() -> None:
+    key = "brought-from-segment-1"
+    off = "not_loaded: {duckdb: [pages, tracks.context_ip]}"
+    text = f"sources: {{web: {{name: Web, type: http, write_keys: [{key}], {off}}}}}"
+    [change] = planned(text)
+    assert change.fields == (FieldChange("write_keys", "1 keys", "2 keys"),)
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ("sources: {web: {name: Web, type: node}}", "type"),
+        ("warehouses: {reports: {kind: postgres, url: 'postgresql://other/reports'}}", "url"),
+    ],
+)
+def test_what_cannot_change_is_refused(text: str, field: str) -> None:
+    with pytest.raises(Rejected) as caught:
+        planned(text)
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("sources: {web: {type: http}}", "name is missing"),
+        ("sources: {web: {name: W, type: fax}}", "Write one of"),
+        ("sources: {web: {name: W, type: http, write_keys: [short]}}", "write key"),
+        ("sources: {web: {name: W, type: http, not_loaded: {duckdb: [.x]}}}", "table.column"),
+        ("sources: {web: {name: W, type: http, bogus: 1}}", "no field 'bogus'"),
+        ("- web", "not a mapping"),
+        ("sources: *x", "unidentified|alias|undefined"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_told_with_its_place(text: str, said: str) -> None:
+    with pytest.raises(Rejected, match=said) as caught:
+        planned(text)
+    assert caught.value.message.startswith("workspace.yaml: line 1: ")
+
+
+def test_only_a_description_with_secrets_has_keys_and_addresses() -> None:
+    without = describe(Workspace((SOURCE,), (WAREHOUSE,), {}), secrets=False)
+    assert (without.sources["web"].write_keys, without.warehouses["reports"].url) == ((), None)
+    assert NOW.sources["web"].write_keys == SOURCE.write_keys
