@@ -55,7 +55,7 @@ def run(folder: Path, events: int, flush: int) -> None:
         total_bytes += sum(len(block.bodies) for block in blocks)
         cursor.read = Position(blocks[-1].first + blocks[-1].size - 1)
         with _timed(seconds, "convert"):
-            load = as_load(Piece(cursor, blocks, cursor.read))
+            load = as_load(Piece(cursor, blocks, cursor.read)).load
         with _timed(seconds, "duckdb"):
             warehouse.load([load])
         cursor.committed = cursor.read

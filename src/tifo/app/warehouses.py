@@ -174,6 +174,7 @@ def _sync_shown(sync: Sync, slugs: dict[SourceId, str]) -> dict[str, Any]:
         "rows": dict(sync.rows),
         "duplicates": sync.duplicates,
         "discarded": sync.discarded,
+        "left_out": dict(sync.left_out),
         "notices": list(sync.notices),
         "error": sync.error,
     }

@@ -11,13 +11,13 @@ missing for `MISSING_S` seconds (a catalog may show a new source a second late).
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
-from tifo.delivery.pieces import Cursor, Piece, as_discard, as_load, halves
+from tifo.delivery.pieces import Cursor, Piece, Wanted, as_discard, as_load, halves
 from tifo.eventlog.ports import Block, EventLog
 from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import Conflict, Transient
@@ -25,6 +25,7 @@ from tifo.kernel.ids import Position, SourceId
 from tifo.kernel.names import snake_case
 from tifo.warehouses.messages import MAX_TABLES
 from tifo.warehouses.ports import Loaded, Warehouse
+from tifo.warehouses.selected import Taken
 from tifo.workspace.model import Source
 from tifo.workspace.warehouses import BUILT_IN, Sync, SyncStatus
 
@@ -87,6 +88,7 @@ class Loader:
         *,
         name: str = BUILT_IN,
         takes: Callable[[SourceId], bool] = lambda _: True,
+        taken: Callable[[SourceId], Taken | None] = lambda _: None,
         on_syncs: Callable[[Sequence[Sync]], None] = lambda _: None,
         flush_s: float = 2.0,
         flush_events: int = 50_000,
@@ -101,6 +103,7 @@ class Loader:
         self._clock = clock
         self._name = name
         self._takes = takes
+        self._taken = taken
         self._on_syncs = on_syncs
         self._flush_s = flush_s
         self._flush_events = flush_events
@@ -301,13 +304,17 @@ class Loader:
     def _load(self, pieces: Sequence[Piece]) -> None:
         """All pieces in one transaction; where what they hold is refused, apart, until the culprit is alone."""
         try:
-            loaded = self._warehouse.load([as_load(piece, self._max_tables) for piece in pieces])
+            prepared = [as_load(piece, self._wanted(piece.cursor.source_id)) for piece in pieces]
+            loaded = self._warehouse.load([each.load for each in prepared])
         except (Transient, Conflict):
             raise
         except Exception as error:  # noqa: BLE001 (no message may stop the others, whatever it breaks)
             self._load_apart(pieces, error)
         else:
-            self._committed(pieces, loaded)
+            self._committed(pieces, loaded, [each.left_out for each in prepared])
+
+    def _wanted(self, source_id: SourceId) -> Wanted:
+        return Wanted([self._name], self._taken(source_id), self._max_tables)
 
     def _load_apart(self, pieces: Sequence[Piece], error: Exception) -> None:
         if len(pieces) > 1:
@@ -324,14 +331,16 @@ class Loader:
             raise Transient(f"The warehouse refuses to move a position: {error}") from error
         _log.warning("loader.message_set_aside", position=piece.position, schema=piece.cursor.schema, error=str(error))
         try:
-            loaded = self._warehouse.load([as_discard(piece, f"refused by the warehouse: {error}")])
+            loaded = self._warehouse.load([as_discard(piece, f"refused by the warehouse: {error}").load])
         except (Transient, Conflict):
             raise
         except Exception as second:
             raise Transient(f"The warehouse does not even take a discarded message: {second}") from second
-        self._committed([piece], loaded)
+        self._committed([piece], loaded, [{}])
 
-    def _committed(self, pieces: Sequence[Piece], loaded: Sequence[Loaded]) -> None:
+    def _committed(
+        self, pieces: Sequence[Piece], loaded: Sequence[Loaded], left_out: Sequence[Mapping[str, int]]
+    ) -> None:
         for piece, result in zip(pieces, loaded, strict=True):
             piece.cursor.committed = piece.position
             piece.cursor.tables |= result.rows.keys()
@@ -341,12 +350,13 @@ class Loader:
             _DISCARDS.inc(result.discarded)
             for notice in result.notices:
                 _log.info("loader.schema_changed", schema=piece.cursor.schema, notice=notice)
-        self._tell([self._sync(piece, result) for piece, result in zip(pieces, loaded, strict=True) if piece.events])
+        outcomes = zip(pieces, loaded, left_out, strict=True)
+        self._tell([self._sync(piece, result, left) for piece, result, left in outcomes if piece.events])
         received = [block.received_at for piece in pieces for block in piece.blocks]
         if received:
             _LATENCY.observe((self._clock() - min(received)).total_seconds())
 
-    def _sync(self, piece: Piece, loaded: Loaded) -> Sync:
+    def _sync(self, piece: Piece, loaded: Loaded, left_out: Mapping[str, int]) -> Sync:
         return Sync(
             self._name,
             piece.cursor.source_id,
@@ -358,6 +368,7 @@ class Loader:
             loaded.duplicates,
             loaded.discarded,
             loaded.notices,
+            left_out=left_out,
         )
 
 

@@ -1,6 +1,6 @@
 """Neighbouring events of one source on their way into a warehouse, and how they are taken apart to find a culprit."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,6 +9,7 @@ from tifo.kernel.clock import to_iso
 from tifo.kernel.ids import Position, SourceId
 from tifo.warehouses.messages import MAX_TABLES, convert, set_aside
 from tifo.warehouses.ports import Discard, Load, Table
+from tifo.warehouses.selected import WITHHELD, Taken, admitted, selected
 
 
 @dataclass
@@ -36,19 +37,43 @@ class Piece(NamedTuple):
         return sum(block.size for block in self.blocks)
 
 
-def as_load(piece: Piece, max_tables: int = MAX_TABLES) -> Load:
+class Wanted(NamedTuple):
+    """What a warehouse takes of a source."""
+
+    names: Collection[str] = ()
+    """What messages may call the warehouse in their `integrations`."""
+    taken: Taken | None = None
+    """None for all tables and columns."""
+    max_tables: int = MAX_TABLES
+
+
+class Prepared(NamedTuple):
+    load: Load
+    left_out: Mapping[str, int]
+
+
+ALL = Wanted()
+
+
+def as_load(piece: Piece, wanted: Wanted = ALL) -> Prepared:
     """The events as rows. Without events the load only moves the cursor."""
-    converted = convert(b"".join(block.bodies for block in piece.blocks), piece.cursor.tables, max_tables)
-    return _load(piece, converted.tables, converted.discards)
+    bodies, withheld = admitted(b"".join(block.bodies for block in piece.blocks), wanted.names)
+    converted = convert(bodies, piece.cursor.tables, wanted.max_tables)
+    left_out: Mapping[str, int] = {}
+    if wanted.taken is not None:
+        converted, left_out = selected(converted, wanted.taken)
+    if withheld:
+        left_out = {**left_out, WITHHELD: withheld}
+    return Prepared(_load(piece, converted.tables, converted.discards), left_out)
 
 
-def as_discard(piece: Piece, reason: str) -> Load:
+def as_discard(piece: Piece, reason: str) -> Prepared:
     """A load that sets the piece's only event aside, whole, instead of making rows of it."""
     (block,) = piece.blocks
     discard = set_aside(block.bodies.rstrip(b"\n"), reason)
     if discard.received_at is None:
         discard = discard._replace(received_at=to_iso(block.received_at))
-    return _load(piece, {}, [discard])
+    return Prepared(_load(piece, {}, [discard]), {})
 
 
 def halves(piece: Piece) -> tuple[Piece, Piece]:

@@ -424,5 +424,6 @@ warehouse_syncs = Table(
     Column("discarded", BigInteger, nullable=False),
     Column("notices", Text, nullable=False),
     Column("error", Text),
+    Column("left_out", Text, nullable=False),
     Index("warehouse_syncs_by_warehouse", "warehouse", "number"),
 )

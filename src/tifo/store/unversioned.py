@@ -21,6 +21,7 @@ _FILLED: Mapping[tuple[str, str], str] = {
     ("tokens", "name"): "'first'",
     ("tokens", "created_at"): "tifo_now()",
     ("profiles", "version"): "0",
+    ("warehouse_syncs", "left_out"): "'{}'",
     ("invoked_actions", "created_at"): "tifo_micros(body ->> 'created_at')",
 }
 """What stands in the columns that there were not then, and that may not be empty."""

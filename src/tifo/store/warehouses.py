@@ -154,6 +154,7 @@ def _sync_row(sync: Sync) -> dict[str, Any]:
         "discarded": sync.discarded,
         "notices": msgspec.json.encode(list(sync.notices)).decode(),
         "error": sync.error,
+        "left_out": msgspec.json.encode(sync.left_out).decode(),
     }
 
 
@@ -170,4 +171,5 @@ def _read_sync(row: Any) -> Sync:
         row.discarded,
         tuple(msgspec.json.decode(row.notices)),
         row.error,
+        msgspec.json.decode(row.left_out),
     )

@@ -51,6 +51,8 @@ class Sync:
     discarded: int = 0
     notices: Sequence[str] = ()
     error: str | None = None
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """Messages, rows and values that stay out of this warehouse by choice, by the reason."""
 
 
 class Warehouses(Protocol):

@@ -8,7 +8,7 @@ const failures = [];
 // Each returns what hands over one call, and what resolves once all of them are answered.
 function segment() {
   const { Analytics } = require("@segment/analytics-node");
-  const client = new Analytics({ writeKey, host: address, flushInterval: 100, maxRetries: 30 });
+  const client = new Analytics({ writeKey, host: address, flushInterval: 100, maxRetries: 60 });
   client.on("error", (error) => failures.push(String(error.reason || error.code)));
   return { hand: (call, message) => client[call](message), end: () => client.closeAndFlush({ timeout: 60000 }) };
 }
@@ -19,8 +19,8 @@ function rudder() {
   const client = new Rudder(writeKey, {
     dataPlaneUrl: address,
     flushInterval: 100,
-    retryCount: 30,
-    axiosRetryConfig: { retryDelay: () => 300 },
+    retryCount: 120,
+    axiosRetryConfig: { retryDelay: () => 500 },
     errorHandler: (error) => failures.push(String(error)),
   });
   return {

@@ -26,7 +26,7 @@ def main() -> None:
         "host": address,
         "upload_interval": 0.1,
         "upload_size": 20,
-        "max_retries": 30,
+        "max_retries": 60,
         "on_error": lambda error, _: failures.append(repr(error)),
     }
     client = (Segment if kind == "segment" else Rudder)(write_key, **options)

@@ -95,7 +95,7 @@ def test_every_call_is_recoverable_leaf_by_leaf(
         bodies = b"".join(message.body + b"\n" for message in good)
         block = Block(Position(len(sent) + 1), len(good), cursor.source_id, _AT, bodies)
         piece = Piece(cursor, [block], Position(len(sent) + len(good)))
-        warehouse.load([as_load(piece)])
+        warehouse.load([as_load(piece).load])
         cursor.committed = piece.position
         sent |= {message.message_id: json.loads(message.body) for message in good}
     tables = warehouse.tables("one") if sent else {}

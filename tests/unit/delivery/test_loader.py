@@ -14,6 +14,7 @@ from tifo.warehouses.columns import MAX_CELLS, MAX_COLUMNS
 from tifo.warehouses.duckdb import DuckdbWarehouse
 from tifo.warehouses.ports import Cursor, Load, Loaded
 from tifo.workspace.model import Source, SourceType, WriteKey
+from tifo.workspace.sync import EVERYTHING, Override, with_overrides
 from tifo.workspace.warehouses import Sync, SyncStatus
 
 NOW = datetime(2026, 11, 24, 10, 0, 1, tzinfo=UTC)
@@ -328,3 +329,28 @@ def test_an_idle_loader_notices_that_its_position_was_taken_back(
     monotonic.now += LOOK_S
     loader.step()
     assert warehouse.ids("one.tracks") == ["a"]
+
+
+def test_what_stays_out_by_choice_is_counted_in_the_history(log: Any, warehouse: Warehouse, message: Message) -> None:
+    told: list[Sync] = []
+    off = [Override("badge_rewarded", "level", enabled=False), Override("seen", None, enabled=False)]
+    loader = Loader(
+        log,
+        warehouse,
+        lambda: [source("one")],
+        taken=lambda _: with_overrides(EVERYTHING, off),
+        on_syncs=told.extend,
+    )
+    withheld = message("c")[:-1] + b', "integrations": {"Warehouses": {"all": false}}}'
+    log.add("one", message("a", level=1), message("b", "Seen"), withheld)
+    assert loader.flush() == 3
+    assert warehouse.ids("one.tracks") == ["a", "b"]
+    assert warehouse.tables("one").keys() == {"tracks", "badge_rewarded"}
+    assert warehouse.positions()["one"].position == 3
+    assert [dict(sync.left_out) for sync in told] == [
+        {
+            "column badge_rewarded.level is turned off": 1,
+            "table seen is turned off": 1,
+            "withheld by the message's integrations": 1,
+        }
+    ]

@@ -14,6 +14,7 @@ from tifo.delivery.loader import Loader
 from tifo.kernel.ids import SourceId
 from tifo.store.database import Database
 from tifo.warehouses.ports import Warehouse
+from tifo.workspace.sync import Selection
 from tifo.workspace.warehouses import BUILT_IN, ConnectedWarehouse, Warehouses
 
 _FRESH_S = 1.0
@@ -42,12 +43,19 @@ def _loader(settings: Settings, database: Database, name: str) -> Loader:
     if name != BUILT_IN:
         connected = next(each for each in warehouses.connected() if each.name == name)
         warehouse, takes = compose.open_connected(connected), _Taken(warehouses, name).takes
+    catalog = compose.catalog_of(database)
+
+    def taken(source_id: SourceId) -> Selection | None:
+        selection = catalog.selection_of(source_id, name)
+        return None if selection.is_everything else selection
+
     return Loader(
         compose.open_log_reader(settings),
         warehouse,
         lambda: [*catalog.sources(), *catalog.deleted_sources()],
         name=name,
         takes=takes,
+        taken=taken,
         on_syncs=warehouses.record,
         flush_s=settings.flush_s,
         flush_events=settings.flush_events,

@@ -336,6 +336,7 @@ def upgrade() -> None:
         sa.Column("discarded", sa.BigInteger(), nullable=False),
         sa.Column("notices", sa.Text(), nullable=False),
         sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("left_out", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("number"),
     )
     with op.batch_alter_table("warehouse_syncs", schema=None) as batch_op:

@@ -1,0 +1,84 @@
+"""What of a source goes into one warehouse: messages by their own `integrations`, tables and columns by what is turned
+off. All that stays out is counted under its reason.
+
+`{"Warehouses": {"all": false}}` (or `{"Warehouses": false}`) keeps a message out of every warehouse,
+`{"Warehouses": {"warehouseIds": […]}}` out of all but those. `{"All": false}` is for destinations alone, as with
+Segment.
+`users` and `accounts` are made from `identifies` and `groups`: what is turned off there stays out of them too.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from tifo.warehouses.messages import Converted
+from tifo.warehouses.ports import Table
+
+WITHHELD = "withheld by the message's integrations"
+_MARK = b'"Warehouses"'
+
+
+class Taken(Protocol):
+    """Tables and columns by the warehouse's names."""
+
+    def takes_table(self, table: str) -> bool: ...
+    def takes_column(self, table: str, column: str) -> bool: ...
+
+
+class Selected(NamedTuple):
+    converted: Converted
+    left_out: Mapping[str, int]
+    """Messages, rows and values by the reason that they stay out for."""
+
+
+class _Integrations(msgspec.Struct):
+    integrations: Any = None
+
+
+_decode = msgspec.json.Decoder(_Integrations).decode
+
+
+def admitted(bodies: bytes, names: Collection[str]) -> tuple[bytes, int]:
+    """Those of the canonical messages that may go into the warehouse with these names, and how many may not."""
+    if _MARK not in bodies:
+        return bodies, 0
+    lines = bodies.splitlines(keepends=True)
+    kept = [line for line in lines if _MARK not in line or _admits(line, names)]
+    return b"".join(kept), len(lines) - len(kept)
+
+
+def _admits(line: bytes, names: Collection[str]) -> bool:
+    try:
+        integrations = _decode(line).integrations
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return True  # what it is, the conversion says
+    asked = integrations.get("Warehouses") if isinstance(integrations, dict) else None
+    if not isinstance(asked, dict):
+        return asked is not False
+    ids = asked.get("warehouseIds")
+    if isinstance(ids, list):
+        return any(each in names for each in ids)
+    return asked.get("all") is not False
+
+
+def selected(converted: Converted, taken: Taken) -> Selected:
+    left_out: Counter[str] = Counter()
+    tables: dict[str, Table] = {}
+    for name, table in converted.tables.items():
+        sources = [name] if table.latest is None else [name, table.latest.history]
+        if not all(map(taken.takes_table, sources)):
+            left_out[f"table {name} is turned off"] += len(table.rows)
+            continue
+        off = [column for column in table.types if not all(taken.takes_column(source, column) for source in sources)]
+        for column in off:
+            left_out[f"column {name}.{column} is turned off"] += len(table.rows) - table.rows[column].null_count
+        types = {column: kind for column, kind in table.types.items() if column not in off}
+        tables[name] = Table(types, table.rows.drop_columns(off), table.latest) if off else table
+    discards = [
+        each
+        for each in converted.discards
+        if each.table is None or (taken.takes_column(each.table, each.column or "") and taken.takes_table(each.table))
+    ]
+    return Selected(Converted(tables, discards), left_out)
