@@ -40,10 +40,9 @@ def test_a_disabled_warehouse_is_remembered_as_such(warehouses: SqlWarehouses) -
     assert warehouses.add(WarehouseKind.POSTGRES, "postgresql://db/reports", None, None).enabled
     assert not warehouses.enable("postgres", enabled=False).enabled
     assert not warehouses.connected()[0].enabled
-    for ask in (
-        lambda: warehouses.enable("nowhere", enabled=True),
-        lambda: warehouses.connect("nowhere", ONE),
-        lambda: warehouses.disconnect("nowhere", ONE, []),
-    ):
-        with pytest.raises(NotFound):
-            ask()
+    with pytest.raises(NotFound):
+        warehouses.enable("nowhere", enabled=True)
+    with pytest.raises(NotFound):
+        warehouses.connect("nowhere", ONE)
+    with pytest.raises(NotFound):
+        warehouses.disconnect("nowhere", ONE, [])
