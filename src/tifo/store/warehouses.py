@@ -42,9 +42,18 @@ class SqlWarehouses:
         with self._database.writing() as connection:
             return change_warehouse(connection, name, enabled=enabled)
 
-    def take(self, name: str, source_ids: Collection[SourceId] | None) -> ConnectedWarehouse:
+    def connect(self, name: str, source_id: SourceId) -> ConnectedWarehouse:
         with self._database.writing() as connection:
-            return change_warehouse(connection, name, sources=sources_text(source_ids))
+            now = read_warehouse(connection, name)
+            if now.source_ids is None:
+                return now
+            return change_warehouse(connection, name, sources=sources_text(now.source_ids | {source_id}))
+
+    def disconnect(self, name: str, source_id: SourceId, everyone: Collection[SourceId]) -> ConnectedWarehouse:
+        with self._database.writing() as connection:
+            now = read_warehouse(connection, name)
+            taken = frozenset(everyone) if now.source_ids is None else now.source_ids
+            return change_warehouse(connection, name, sources=sources_text(taken - {source_id}))
 
     def remove(self, name: str) -> None:
         with self._database.writing() as connection:
@@ -97,6 +106,10 @@ def read_warehouses(connection: Connection) -> list[ConnectedWarehouse]:
 
 def change_warehouse(connection: Connection, name: str, **values: object) -> ConnectedWarehouse:
     connection.execute(update(t.warehouses).where(t.warehouses.c.name == name).values(**values))
+    return read_warehouse(connection, name)
+
+
+def read_warehouse(connection: Connection, name: str) -> ConnectedWarehouse:
     found = connection.execute(select(t.warehouses).where(t.warehouses.c.name == name)).first()
     if found is None:
         raise _unknown(name)

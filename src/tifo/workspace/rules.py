@@ -56,12 +56,13 @@ def new_source(
     slug: str | None = None,
 ) -> Source:
     """Raises `Rejected` for a name that is empty or too long or a slug that is none, `Conflict` for one in use."""
-    name = checked_name(name)
-    if slug is None:
+    if slug is not None:
+        schema = free_schema(checked_slug(slug, taken.slugs), taken.schemas)
+        name = checked_name(name)
+    else:
+        name = checked_name(name)
         slug = free_slug(slug_of(name), taken.slugs, taken.schemas)
         schema = schema_of(slug)
-    else:
-        schema = free_schema(checked_slug(slug, taken.slugs), taken.schemas)
     return Source(
         id=source_id,
         name=name,

@@ -70,9 +70,12 @@ class Warehouses(Protocol):
     def enable(self, name: str, *, enabled: bool) -> ConnectedWarehouse:
         """A disabled one is not loaded; the log waits for it as for one that is away. Raises `NotFound`."""
 
-    def take(self, name: str, source_ids: Collection[SourceId] | None) -> ConnectedWarehouse:
-        """Load these sources from now on (None: all, those to come included). A source that is added gets what the log
-        holds; of one that is left out all rows stay. Raises `NotFound`.
+    def connect(self, name: str, source_id: SourceId) -> ConnectedWarehouse:
+        """Load this source too: the warehouse gets what the log holds of it. Raises `NotFound`."""
+
+    def disconnect(self, name: str, source_id: SourceId, everyone: Collection[SourceId]) -> ConnectedWarehouse:
+        """Load this source no more; what was loaded stays. A warehouse that takes all sources takes, from now on,
+        those of `everyone` only. Raises `NotFound`.
         """
 
     def remove(self, name: str) -> None:

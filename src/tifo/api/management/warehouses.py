@@ -11,7 +11,6 @@ from tifo.api.management.catalog import warehouse_metadata
 from tifo.api.management.paging import page
 from tifo.api.management.sources import named_source, source_shown
 from tifo.kernel.errors import Conflict, NotFound, Rejected, Transient
-from tifo.kernel.ids import SourceId
 from tifo.kernel.json import JsonObject
 from tifo.workspace.rules import slug_of
 from tifo.workspace.tokens import Role
@@ -147,18 +146,16 @@ def _connected_warehouses(call: Call) -> JsonObject:
 
 def _connect(call: Call) -> JsonObject:
     warehouse, source = named_warehouse(call), named_source(call)
-    if warehouse is not None and not warehouse.takes(source.id):
-        call.desk.warehouses.take(warehouse.name, {*(warehouse.source_ids or ()), source.id})
+    if warehouse is not None:
+        call.desk.warehouses.connect(warehouse.name, source.id)
     return statused("CONNECTED")
 
 
 def _disconnect(call: Call) -> JsonObject:
     """Of a warehouse that takes all sources, the others that there are now stay connected."""
     warehouse, source = _changeable(call), named_source(call)
-    if warehouse.takes(source.id):
-        everyone: set[SourceId] = {each.id for each in call.desk.catalog.sources()}
-        taken = everyone if warehouse.source_ids is None else set(warehouse.source_ids)
-        call.desk.warehouses.take(warehouse.name, taken - {source.id})
+    everyone = [each.id for each in call.desk.catalog.sources()]
+    call.desk.warehouses.disconnect(warehouse.name, source.id, everyone)
     return statused("SUCCESS")
 
 
