@@ -43,6 +43,8 @@ class World:
         self.ids["reward_action_key"] = self.ids["action"] = "vote"
         self.ids["reward_item_id"] = item
         self.ids["table_id"] = make("reward-tables/", name="Match", entries=[entry])
+        table = call("GET", f"{tifo.address}/api/v1/reward-tables/{self.ids['table_id']}/", token=self.token).body
+        self.ids["entry_id"] = table["entries"][0]["id"]
         self.ids["badge_id"] = make("badges/", name="Voter", reward_item_id=item, reward_item_threshold=10)
         self.ids["leaderboard_id"] = make("leaderboards/", name="All", reward_item_id=item)
         self.ids["quest_id"] = quest = make("quests/", name="Matchday")
@@ -62,6 +64,9 @@ class World:
         make("invoked-actions/", program_id=made["program_id"], profile_id=fan, reward_action_key="vote")
         rewards = call("GET", f"{tifo.address}/api/v1/quest-rewards/", token=self.token).body["results"]
         self.ids["reward_id"] = rewards[0]["id"]
+        award = f"{tifo.address}/api/v1/profiles/{fan}/badges/"
+        earned = call("POST", award, {"badge_id": self.ids["badge_id"]}, token=self.token).body
+        self.ids["earned_badge_id"] = earned["earned_badge_id"]
         self.document = call("GET", f"{tifo.address}/docs/openapi.json").body
 
     def naming_what_is_there(self) -> Any:
@@ -135,7 +140,7 @@ def test_no_answer_is_outside_the_document(world: World, call: Call, who: str) -
     assert len(statuses) > 50
     if who == "producer":
         unanswered = [label for label, seen in statuses.items() if min(seen) >= 300 and seen != {403}]
-        assert len(unanswered) < len(statuses) / 3, f"too little was tried in earnest: {unanswered}"
+        assert len(unanswered) < len(statuses) / 4, f"too little was tried in earnest: {unanswered}"
 
 
 def _operations(schema: Any) -> Iterator[Any]:

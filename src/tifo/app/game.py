@@ -5,9 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
-
-from tifo.app import compose
+from tifo.app import compose, plans
 from tifo.app.settings import Settings
 from tifo.engagement import definitions
 from tifo.engagement.commands import ApplyDefinitions
@@ -21,7 +19,7 @@ from tifo.engagement.text.keys import Keys
 from tifo.engagement.text.plan import Change, Verb, changes
 from tifo.engagement.text.read import load
 from tifo.engagement.text.tree import MAX_BYTES
-from tifo.engagement.text.write import inline, plain, write
+from tifo.engagement.text.write import write
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import ClientId, uuid7
@@ -32,7 +30,6 @@ from tifo.store.recorded import SqlRecorded, client_ids
 
 MAX_CHANGES = 2_000
 """Ours: so many hold the state for some ten seconds."""
-_SIGNS = {Verb.CREATE: "+", Verb.CHANGE: "~", Verb.ARCHIVE: "-"}
 
 
 class Planned(NamedTuple):
@@ -44,30 +41,10 @@ class Planned(NamedTuple):
     command: ApplyDefinitions
 
     def as_data(self) -> dict[str, Any]:
-        return {
-            "client_id": self.before.application.id,
-            "changes": [
-                {
-                    "verb": each.verb.value,
-                    "section": each.section,
-                    "key": each.key,
-                    "fields": [
-                        {"path": field.path, "old": _data(field.old), "new": _data(field.new)} for field in each.fields
-                    ],
-                }
-                for each in self.changes
-            ],
-        }
+        return {"client_id": self.before.application.id, "changes": plans.as_data(self.changes)}
 
     def as_lines(self) -> list[str]:
-        lines = []
-        for change in self.changes:
-            where = f"{change.section}.{change.key}" if change.key else change.section
-            lines.append(f"{_SIGNS[change.verb]} {where}")
-            lines += [f"    {each.path}: {inline(each.old)} → {inline(each.new)}" for each in change.fields]
-        counts = {verb: sum(each.verb is verb for each in self.changes) for verb in Verb}
-        summary = ", ".join(f"{number:,} to {verb.value}" for verb, number in counts.items())
-        return [*lines, f"{summary}." if self.changes else "No changes."]
+        return plans.as_lines(self.changes, Verb)
 
 
 def plan(settings: Settings, file: Path, app: str | None, *, prune: bool) -> Planned:
@@ -178,7 +155,3 @@ def read_file(file: Path) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise Rejected(f"{file}: byte {error.start:,} is no UTF-8. Save the file as UTF-8.", field="file") from error
-
-
-def _data(value: Any) -> Any:
-    return None if value is None else msgspec.json.decode(msgspec.json.encode(plain(value)))

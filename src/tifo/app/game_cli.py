@@ -12,9 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tifo.app import game as rules
 from tifo.app.output import show, show_lines, show_table, talk
+from tifo.app.plans import APPLIED, carry_out
 from tifo.app.settings import load_settings
-
-APPLIED, NOT_APPLIED = 0, 1
 
 Data = Annotated[Path | None, Parameter(help="Folder that holds all state (default: tifo-data).")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document.")]
@@ -39,15 +38,7 @@ def apply(
     """Make the rules what the file says: shows what would change, asks, and applies all of it or nothing."""
     settings = load_settings({"data": data})
     planned = rules.plan(settings, file, app, prune=prune)
-    if not json:
-        show_lines(planned.as_lines())
-    applied = bool(planned.changes) and not plan and (yes or agreed(json=json))
-    if applied:
-        rules.apply(settings, planned)
-        talk.print("Applied.")
-    if json:
-        show({**planned.as_data(), "applied": applied}, as_json=True)
-    return APPLIED if applied or not planned.changes else NOT_APPLIED
+    return carry_out(planned, lambda: rules.apply(settings, planned), only_show=plan, unasked=yes, json=json)
 
 
 @game.command
@@ -73,17 +64,6 @@ def preview(
     else:
         _show_preview(result)
     return APPLIED
-
-
-def agreed(*, json: bool) -> bool:
-    if json or not (sys.stdin.isatty() and sys.stderr.isatty()):
-        talk.print("Nothing is applied: there is nobody to ask. Say --yes to apply.")
-        return False
-    talk.print("Apply this? Only yes does. ", end="")
-    agreed = sys.stdin.readline().strip().lower() in {"y", "yes"}
-    if not agreed:
-        talk.print("Nothing is applied.")
-    return agreed
 
 
 def _show_preview(result: dict[str, Any]) -> None:

@@ -4,17 +4,13 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
-
-from tifo.app import compose
+from tifo.app import compose, plans
 from tifo.app.game import read_file
 from tifo.app.settings import Settings
 from tifo.engagement.text.read import load_as
-from tifo.engagement.text.write import inline, plain, write
+from tifo.engagement.text.write import write
 from tifo.kernel.errors import Rejected
 from tifo.workspace.text import Change, Verb, WarehouseText, Workspace, WorkspaceText, changes, describe
-
-_SIGNS = {Verb.CREATE: "+", Verb.CHANGE: "~", Verb.DELETE: "-"}
 
 
 class Planned(NamedTuple):
@@ -27,28 +23,10 @@ class Planned(NamedTuple):
     changes: tuple[Change, ...]
 
     def as_data(self) -> dict[str, Any]:
-        return {
-            "changes": [
-                {
-                    "verb": each.verb.value,
-                    "section": each.section,
-                    "key": each.key,
-                    "fields": [
-                        {"path": field.path, "old": _data(field.old), "new": _data(field.new)} for field in each.fields
-                    ],
-                }
-                for each in self.changes
-            ]
-        }
+        return {"changes": plans.as_data(self.changes)}
 
     def as_lines(self) -> list[str]:
-        lines = []
-        for change in self.changes:
-            lines.append(f"{_SIGNS[change.verb]} {change.section}.{change.key}")
-            lines += [f"    {each.path}: {inline(each.old)} → {inline(each.new)}" for each in change.fields]
-        counts = {verb: sum(each.verb is verb for each in self.changes) for verb in Verb}
-        summary = ", ".join(f"{number:,} to {verb.value}" for verb, number in counts.items())
-        return [*lines, f"{summary}." if self.changes else "No changes."]
+        return plans.as_lines(self.changes, Verb)
 
 
 def plan(settings: Settings, file: Path, *, prune: bool) -> Planned:
@@ -85,7 +63,3 @@ def _url(name: str, text: WarehouseText) -> str:
     if text.url_env is not None:
         raise Rejected(f"warehouses.{name}: the variable {text.url_env} is not set.", field="url_env")
     raise Rejected(f"warehouses.{name} is new: write its url, or url_env for a variable that holds it.", field="url")
-
-
-def _data(value: Any) -> Any:
-    return None if value is None else msgspec.json.decode(msgspec.json.encode(plain(value)))

@@ -13,8 +13,8 @@ from cyclopts import App, Parameter
 
 from tifo.app import compose
 from tifo.app import workspace as work
-from tifo.app.game_cli import APPLIED, NOT_APPLIED, agreed
-from tifo.app.output import show, show_lines, talk
+from tifo.app.output import show
+from tifo.app.plans import carry_out
 from tifo.app.settings import load_settings
 from tifo.kernel.clock import to_iso
 from tifo.store.workspace_tokens import SqlWorkspaceTokens
@@ -43,15 +43,7 @@ def apply(
     """Make the workspace what the file says: shows what would change, asks, and applies all of it or nothing."""
     settings = load_settings({"data": data})
     planned = work.plan(settings, file, prune=prune)
-    if not json:
-        show_lines(planned.as_lines())
-    applied = bool(planned.changes) and not plan and (yes or agreed(json=json))
-    if applied:
-        work.apply(settings, planned)
-        talk.print("Applied.")
-    if json:
-        show({**planned.as_data(), "applied": applied}, as_json=True)
-    return APPLIED if applied or not planned.changes else NOT_APPLIED
+    return carry_out(planned, lambda: work.apply(settings, planned), only_show=plan, unasked=yes, json=json)
 
 
 @workspace.command

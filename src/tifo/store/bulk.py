@@ -46,7 +46,7 @@ def _driver(connection: Connection) -> Any:
 
 def without_waiting(connection: Connection) -> AbstractContextManager[Any]:
     """In its block PostgreSQL is sent one statement behind the other, and asked for what became of them at the end: for
-    statements of this module's that give no rows.
+    statements of this module's whose rows nobody asks for.
     """
     if connection.dialect.name != "postgresql":
         return nullcontext()
