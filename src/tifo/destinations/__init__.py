@@ -1,0 +1,1 @@
+"""The destination contract, the catalog of kinds, one adapter a kind, and filters. Never retries."""
