@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tifo.store.access import SqlAccess
     from tifo.store.actions import SqlActionsState
     from tifo.store.catalog import SqlCatalog
+    from tifo.store.deliveries import SqlDeliveryState
+    from tifo.store.destinations import SqlDestinations
     from tifo.store.facts import SqlFactFeed
     from tifo.store.images import SqlImages
     from tifo.store.sqlite_log import SqliteEventLog
@@ -77,6 +79,20 @@ def actions_of(database: Database) -> "SqlActionsState":
     from tifo.store.actions import SqlActionsState
 
     return SqlActionsState(database, system_clock)
+
+
+def destinations_of(database: Database, settings: Settings) -> "SqlDestinations":
+    from tifo.store.destinations import SqlDestinations
+    from tifo.store.vault import Vault
+
+    vault = Vault(settings.secret_key, settings.secret_key_file)
+    return SqlDestinations(database, system_clock, uuid7, vault)
+
+
+def deliveries_of(database: Database) -> "SqlDeliveryState":
+    from tifo.store.deliveries import SqlDeliveryState
+
+    return SqlDeliveryState(database)
 
 
 def open_log(settings: Settings) -> "SqliteEventLog":

@@ -17,7 +17,7 @@ def _setting(default: object, meaning: str, *, secret: bool = False) -> Any:  # 
 
 
 _DATA = Path("tifo-data")
-_SECRET = ("database_url",)
+_SECRET = ("database_url", "secret_key")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,9 @@ class Settings:
         "",
         "PostgreSQL that holds the state instead of tifo.db, such as postgresql://user:password@host/tifo",
         secret=True,
+    )
+    secret_key: str = _setting(
+        "", "key that encrypts the secrets of destinations, instead of the file secret.key in `data`", secret=True
     )
     host: str = _setting("127.0.0.1", "address to listen on")
     port: int = _setting(8100, "port to listen on; 0 takes a free one")
@@ -58,6 +61,10 @@ class Settings:
     @property
     def database(self) -> Path:
         return self.data / "tifo.db"
+
+    @property
+    def secret_key_file(self) -> Path:
+        return self.data / "secret.key"
 
     @property
     def log(self) -> Path:

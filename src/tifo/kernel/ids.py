@@ -33,6 +33,7 @@ FactId = NewType("FactId", str)
 """Also the `messageId` of the track message that the fact becomes."""
 SourceId = NewType("SourceId", str)
 WarehouseId = NewType("WarehouseId", str)
+DestinationId = NewType("DestinationId", str)
 MessageId = NewType("MessageId", str)
 Position = NewType("Position", int)
 """A place in the event log: the first event has position 1; 0 stands before everything."""

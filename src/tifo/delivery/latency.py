@@ -1,0 +1,35 @@
+"""Latencies in buckets: small enough to keep for each minute, fine enough for percentiles within a tenth.
+
+A bucket's bound is 1.2 times the one before, from a millisecond to three days.
+"""
+
+from collections.abc import Mapping
+from math import ceil, log
+
+_LEAST_S = 0.001
+_RATIO = 1.2
+_LAST = 106
+
+
+def bucket_of(seconds: float) -> int:
+    if seconds <= _LEAST_S:
+        return 0
+    return min(_LAST, ceil(log(seconds / _LEAST_S) / log(_RATIO) - 1e-9))
+
+
+def bound_s(bucket: int) -> float:
+    """No latency in the bucket is longer, but in the last one."""
+    return _LEAST_S * _RATIO**bucket
+
+
+def percentile_s(buckets: Mapping[int, int], share: float) -> float | None:
+    """The bound of the bucket that the share (0 to 1) falls into; None of nothing."""
+    total = sum(buckets.values())
+    if not total:
+        return None
+    left = ceil(total * share)
+    for bucket in sorted(buckets):
+        left -= buckets[bucket]
+        if left <= 0:
+            return bound_s(bucket)
+    return bound_s(max(buckets))

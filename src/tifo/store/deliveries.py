@@ -1,0 +1,288 @@
+"""What delivery keeps, on SQL: see delivery/ports.py."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Table, and_, case, delete, exists, func, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from tifo.delivery.ports import Attempt, Change, Due, Sample, Standing, State, Undelivered
+from tifo.destinations.ports import Event, Exchange
+from tifo.kernel.errors import NotFound
+from tifo.kernel.ids import DestinationId, Position
+from tifo.store import tables as t
+from tifo.store.bulk import Row
+from tifo.store.database import Database, to_micros
+
+MINUTE, HOUR, ALL = "minute", "hour", "all"
+KEPT_MINUTES = 48 * 60
+KEPT_HOURS = 30 * 24
+"""As Segment keeps them: minutes for two days, hours for thirty."""
+
+_U, _C = t.undelivered.c, t.delivery_cursors.c
+_TABLE_KEYS = {
+    t.undelivered: ("destination_id", "position", "replay"),
+    t.delivery_counts: ("destination_id", "grain", "at", "type", "name", "result", "code"),
+    t.delivery_latencies: ("destination_id", "grain", "at", "bucket"),
+    t.delivery_samples: ("destination_id", "result", "code"),
+}
+_exchange = msgspec.json.Decoder(Exchange)
+_history = msgspec.json.Decoder(tuple[Attempt, ...])
+
+
+class SqlDeliveryState:
+    """Implements `delivery.ports.DeliveryState`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def standing(self, destination_id: DestinationId) -> Standing:
+        with self._database.reading() as connection:
+            return read_standing(connection, destination_id)
+
+    def settle(self, changes: Sequence[Change]) -> None:
+        with self._database.writing() as connection:
+            known = set(connection.execute(select(_C.destination_id)).scalars())
+            kept = [change for change in changes if change.destination_id in known]
+            for change in kept:
+                _move(connection, change)
+            _leave(connection, kept)
+            _put(connection, t.undelivered, [_late_row(c.destination_id, each) for c in kept for each in c.undelivered])
+            _put(connection, t.delivery_samples, [_sample_row(c.destination_id, s) for c in kept for s in c.samples])
+            _add_up(connection, t.delivery_counts, [row for change in kept for row in _count_rows(change)])
+            _add_up(connection, t.delivery_latencies, [row for change in kept for row in _latency_rows(change)])
+
+    def due(self, destination_id: DestinationId, now: float, *, most: int, in_order: bool) -> Due:
+        waits = and_(_U.destination_id == destination_id, _U.state == State.WAITING.value)
+        wanted = select(t.undelivered).where(waits, _U.next_at <= _micros(now))
+        if in_order:
+            earlier = t.undelivered.alias()
+            of_user = and_(
+                earlier.c.destination_id == destination_id,
+                earlier.c.state == State.WAITING.value,
+                earlier.c.user == _U.user,
+                earlier.c.user != "",
+                earlier.c.position < _U.position,
+            )
+            wanted = wanted.where(~exists().where(of_user))
+        with self._database.reading() as connection:
+            rows = connection.execute(wanted.order_by(_U.next_at, _U.position).limit(most)).all()
+            total = connection.execute(select(func.count()).where(waits)).scalar_one()
+        return Due([read_late(row) for row in rows], total)
+
+    def held_up(self, destination_id: DestinationId) -> Mapping[str, int]:
+        waits = and_(_U.destination_id == destination_id, _U.state == State.WAITING.value)
+        with self._database.reading() as connection:
+            found = connection.execute(select(_U.user, func.count().label("n")).where(waits).group_by(_U.user))
+            return {row.user: int(row.n) for row in found}
+
+    def forget(self, before: datetime, *, most: int) -> int:
+        micros = to_micros(before)
+        old = select(_U.destination_id, _U.position, _U.replay).where(
+            _U.state == State.FAILED.value, _U.tried_at < micros
+        )
+        with self._database.writing() as connection:
+            gone = connection.execute(old.order_by(_U.tried_at).limit(most)).all()
+            for row in gone:
+                place = and_(
+                    _U.destination_id == row.destination_id, _U.position == row.position, _U.replay == row.replay
+                )
+                connection.execute(delete(t.undelivered).where(place))
+                if not row.replay:
+                    of_it = _C.destination_id == row.destination_id
+                    connection.execute(update(t.delivery_cursors).where(of_it).values(forgotten=_C.forgotten + 1))
+            return len(gone)
+
+    def forget_numbers(self, now: datetime) -> None:
+        """Those beyond their time; the totals stay."""
+        minute = to_micros(now) // 60_000_000
+        oldest = {MINUTE: minute - KEPT_MINUTES, HOUR: minute // 60 - KEPT_HOURS}
+        with self._database.writing() as connection:
+            for table in (t.delivery_counts, t.delivery_latencies):
+                for grain, at in oldest.items():
+                    connection.execute(delete(table).where(table.c.grain == grain, table.c.at < at))
+
+    def redrive(self, destination_id: DestinationId, positions: Collection[Position] | None, now: float) -> int:
+        chosen = and_(_U.destination_id == destination_id, _U.state == State.FAILED.value)
+        if positions is not None:
+            chosen = and_(chosen, _U.position.in_(list(positions)))
+        again = {"state": State.WAITING.value, "attempts": 0, "first_at": _micros(now), "next_at": _micros(now)}
+        with self._database.writing() as connection:
+            read_standing(connection, destination_id)
+            return connection.execute(update(t.undelivered).where(chosen).values(again)).rowcount
+
+
+def read_standing(connection: Connection, destination_id: DestinationId) -> Standing:
+    row = connection.execute(select(t.delivery_cursors).where(_C.destination_id == destination_id)).first()
+    if row is None:
+        raise NotFound(
+            f"There is no destination {destination_id!r:.100}. See `tifo destination list`.", field="destination"
+        )
+    own = and_(_U.destination_id == destination_id, _U.replay == "")
+    waiting = func.coalesce(func.sum(case((_U.state == State.WAITING.value, 1), else_=0)), 0)
+    failed = func.coalesce(func.sum(case((_U.state == State.FAILED.value, 1), else_=0)), 0)
+    counted = connection.execute(select(waiting.label("waiting"), failed.label("failed")).where(own)).one()
+    return Standing(
+        Position(row.start),
+        Position(row.position),
+        row.received,
+        int(counted.waiting),
+        int(counted.failed),
+        row.forgotten,
+        None if row.dead_since is None else row.dead_since / 1e6,
+        row.dead_reason,
+    )
+
+
+def read_late(row: Any) -> Undelivered:
+    event = Event(
+        Position(row.position),
+        row.message_id,
+        row.type,
+        row.name,
+        row.user,
+        row.received_at / 1e6,
+        bytes(row.body),
+        None if row.left is None else bytes(row.left),
+    )
+    return Undelivered(
+        event,
+        State(row.state),
+        row.first_at / 1e6,
+        None if row.next_at is None else row.next_at / 1e6,
+        row.attempts,
+        _history.decode(row.history),
+        row.code,
+        row.detail,
+        None if row.exchange is None else _exchange.decode(row.exchange),
+        row.replay,
+    )
+
+
+def _move(connection: Connection, change: Change) -> None:
+    moved: dict[str, Any] = {
+        "received": _C.received + change.received,
+        "dead_since": None if change.dead_since is None else _micros(change.dead_since),
+        "dead_reason": _plain(change.dead_reason),
+    }
+    if change.position is not None:
+        moved["position"] = case((_C.position < change.position, change.position), else_=_C.position)
+    of_it = _C.destination_id == change.destination_id
+    connection.execute(update(t.delivery_cursors).where(of_it).values(moved))
+
+
+def _leave(connection: Connection, changes: Sequence[Change]) -> None:
+    places = [
+        {"d": change.destination_id, "p": position, "r": replay}
+        for change in changes
+        for position, replay in change.settled
+    ]
+    if places:
+        gone = "DELETE FROM undelivered WHERE destination_id = :d AND position = :p AND replay = :r"
+        connection.execute(text(gone), places)
+
+
+def _put(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """In the place of those with the same key."""
+    if not rows:
+        return
+    keys = _TABLE_KEYS[table]
+    made = _inserting(connection, table)
+    rest = {column.name: made.excluded[column.name] for column in table.c if column.name not in keys}
+    connection.execute(made.on_conflict_do_update(index_elements=list(keys), set_=rest), list(rows))
+
+
+def _add_up(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    if not rows:
+        return
+    made = _inserting(connection, table)
+    total = {"total": table.c.total + made.excluded["total"]}
+    statement = made.on_conflict_do_update(index_elements=list(_TABLE_KEYS[table]), set_=total)
+    connection.execute(statement, list(rows))
+
+
+def _inserting(connection: Connection, table: Table) -> Any:
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    return dialect.insert(table)
+
+
+def _count_rows(change: Change) -> list[Row]:
+    totals: dict[tuple[Any, ...], int] = {}
+    for counted, number in change.counts.items():
+        for grain, at in _grains(counted.minute):
+            key = grain, at, _plain(counted.type), _plain(counted.name), counted.result.value, counted.code
+            totals[key] = totals.get(key, 0) + number
+    names = ("grain", "at", "type", "name", "result", "code")
+    return [
+        {"destination_id": change.destination_id, **dict(zip(names, key, strict=True)), "total": total}
+        for key, total in totals.items()
+    ]
+
+
+def _latency_rows(change: Change) -> list[Row]:
+    totals: dict[tuple[str, int, int], int] = {}
+    for taken, number in change.latencies.items():
+        for grain, at in _grains(taken.minute):
+            key = grain, at, taken.bucket
+            totals[key] = totals.get(key, 0) + number
+    return [
+        {"destination_id": change.destination_id, "grain": grain, "at": at, "bucket": bucket, "total": total}
+        for (grain, at, bucket), total in totals.items()
+    ]
+
+
+def _grains(minute: int) -> Sequence[tuple[str, int]]:
+    return (MINUTE, minute), (HOUR, minute // 60), (ALL, 0)
+
+
+def _late_row(destination_id: DestinationId, late: Undelivered) -> Row:
+    event = late.event
+    return {
+        "destination_id": destination_id,
+        "position": event.position,
+        "replay": late.replay,
+        "state": late.state.value,
+        "message_id": _plain(event.message_id),
+        "type": _plain(event.type),
+        "name": _plain(event.name),
+        "user": _plain(event.user),
+        "received_at": _micros(event.received_at),
+        "body": event.body,
+        "left": event.left,
+        "first_at": _micros(late.first_at),
+        "tried_at": _micros(late.history[-1].at if late.history else late.first_at),
+        "next_at": None if late.next_at is None else _micros(late.next_at),
+        "attempts": late.attempts,
+        "history": msgspec.json.encode(late.history).decode(),
+        "code": late.code,
+        "detail": _plain(late.detail),
+        "exchange": _text(late.exchange),
+    }
+
+
+def _sample_row(destination_id: DestinationId, sample: Sample) -> Row:
+    return {
+        "destination_id": destination_id,
+        "result": sample.result.value,
+        "code": sample.code,
+        "message_id": _plain(sample.message_id),
+        "at": _micros(sample.at),
+        "received": sample.received,
+        "detail": _plain(sample.detail),
+        "exchange": _text(sample.exchange),
+    }
+
+
+def _text(exchange: Exchange | None) -> str | None:
+    return None if exchange is None else msgspec.json.encode(exchange).decode()
+
+
+def _plain(value: str) -> str:
+    """PostgreSQL's texts hold no NUL. The event's own bytes are kept as they are."""
+    return value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def _micros(seconds: float) -> int:
+    return int(seconds * 1_000_000 + 0.5)
