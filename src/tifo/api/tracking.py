@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 from prometheus_client import Counter
 
+from tifo.api.plans import PlanBook
 from tifo.eventlog.ports import Append, Appended
 from tifo.kernel.batching import GroupCommit
 from tifo.kernel.clock import Clock
@@ -21,8 +22,9 @@ from tifo.kernel.errors import Overloaded, Rejected, TooLarge, Transient, Unauth
 from tifo.kernel.ids import NewId, SourceId
 from tifo.tracking.envelope import Refused
 from tifo.tracking.limits import MAX_BODY_BYTES, SAMPLE_BYTES
+from tifo.tracking.plans.checking import FILTERED_AT_SOURCE
 from tifo.tracking.rates import RateLimit
-from tifo.tracking.requests import BATCH, read_messages, read_request
+from tifo.tracking.requests import BATCH, Read, read_messages, read_request
 from tifo.workspace.model import Source
 
 Scope = MutableMapping[str, Any]
@@ -73,12 +75,14 @@ class TrackingApi:
         new_id: NewId,
         *,
         rate_limit: RateLimit = _NO_LIMIT,
+        plans: PlanBook | None = None,
     ) -> None:
         self._log = log
         self._source_of = source_of
         self._clock = clock
         self._new_id = new_id
         self._rates = rate_limit
+        self._plans = plans
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         call = _CALLS.get(scope["path"].rstrip("/"))
@@ -114,14 +118,36 @@ class TrackingApi:
             source_id = source.id
             self._rates.check(source_id)
             self._rates.spend(source_id, len(request.items))
-            good, refused = read_messages(request, received_at := self._clock(), self._new_id)
+            watch = self._plans.of(source_id) if self._plans else None
+            received_at = self._clock()
+            read = read_messages(request, received_at, self._new_id, watch.check if watch else None)
         except Rejected as error:
             return await self._reject(source_id, error, body)
-        await self._log.submit(Append(source_id, received_at, good, refused))
-        _events.labels("received").inc(len(good))
-        if refused:
-            _events.labels("refused").inc(len(refused))
-        return _OK if good else _failure(400, refused[0].code, refused[0].detail)
+        append = Append(source_id, received_at, read.good, read.refused)
+        if watch is not None and read.unplanned:
+            await self._append(watch.forwards(read.unplanned, received_at))
+        await self._log.submit(append)
+        _events.labels("received").inc(len(read.good))
+        if watch is not None and read.unplanned:
+            watch.note(read.unplanned, received_at)
+        return self._outcome(read)
+
+    async def _append(self, appends: Sequence[Append]) -> None:
+        """Before what they came of is acknowledged: a client that has no answer sends it again, and they are known."""
+        for append in appends:
+            await self._log.submit(append)
+
+    @staticmethod
+    def _outcome(read: Read) -> _Answer:
+        """What a plan keeps out is no fault of the request's."""
+        faults = [each for each in read.refused if each.code not in FILTERED_AT_SOURCE]
+        if faults:
+            _events.labels("refused").inc(len(faults))
+        if len(faults) < len(read.refused):
+            _events.labels("filtered").inc(len(read.refused) - len(faults))
+        if faults and not read.good and len(faults) == len(read.refused):
+            return _failure(400, faults[0].code, faults[0].detail)
+        return _OK
 
     def _source(self, write_key: str | None) -> Source:
         source = self._source_of(write_key) if write_key else None

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tifo.store.destinations import SqlDestinations
     from tifo.store.facts import SqlFactFeed
     from tifo.store.images import SqlImages
+    from tifo.store.plans import SqlTrackingPlans
     from tifo.store.sqlite_log import SqliteEventLog
     from tifo.store.warehouses import SqlWarehouses
     from tifo.store.webhooks_in import SqlWebhookInbox
@@ -79,6 +80,12 @@ def actions_of(database: Database) -> "SqlActionsState":
     from tifo.store.actions import SqlActionsState
 
     return SqlActionsState(database, system_clock)
+
+
+def plans_of(database: Database) -> "SqlTrackingPlans":
+    from tifo.store.plans import SqlTrackingPlans
+
+    return SqlTrackingPlans(database, system_clock, uuid7)
 
 
 def destinations_of(database: Database, settings: Settings) -> "SqlDestinations":

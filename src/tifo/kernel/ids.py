@@ -34,6 +34,7 @@ FactId = NewType("FactId", str)
 SourceId = NewType("SourceId", str)
 WarehouseId = NewType("WarehouseId", str)
 DestinationId = NewType("DestinationId", str)
+TrackingPlanId = NewType("TrackingPlanId", str)
 MessageId = NewType("MessageId", str)
 Position = NewType("Position", int)
 """A place in the event log: the first event has position 1; 0 stands before everything."""

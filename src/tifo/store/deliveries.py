@@ -5,8 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Table, and_, case, delete, exists, func, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, and_, case, delete, exists, func, select, text, update
 
 from tifo.delivery.ports import Attempt, Change, Due, Sample, Standing, State, Undelivered
 from tifo.destinations.ports import Event, Exchange
@@ -15,6 +14,7 @@ from tifo.kernel.ids import DestinationId, Position
 from tifo.store import tables as t
 from tifo.store.bulk import Row
 from tifo.store.database import Database, to_micros
+from tifo.store.upserts import plain, put
 
 MINUTE, HOUR, ALL = "minute", "hour", "all"
 KEPT_MINUTES = 48 * 60
@@ -22,12 +22,6 @@ KEPT_HOURS = 30 * 24
 """As Segment keeps them: minutes for two days, hours for thirty."""
 
 _U, _C = t.undelivered.c, t.delivery_cursors.c
-_TABLE_KEYS = {
-    t.undelivered: ("destination_id", "position", "replay"),
-    t.delivery_counts: ("destination_id", "grain", "at", "type", "name", "result", "code"),
-    t.delivery_latencies: ("destination_id", "grain", "at", "bucket"),
-    t.delivery_samples: ("destination_id", "result", "code"),
-}
 _exchange = msgspec.json.Decoder(Exchange)
 _history = msgspec.json.Decoder(tuple[Attempt, ...])
 
@@ -49,10 +43,17 @@ class SqlDeliveryState:
             for change in kept:
                 _move(connection, change)
             _leave(connection, kept)
-            _put(connection, t.undelivered, [_late_row(c.destination_id, each) for c in kept for each in c.undelivered])
-            _put(connection, t.delivery_samples, [_sample_row(c.destination_id, s) for c in kept for s in c.samples])
-            _add_up(connection, t.delivery_counts, [row for change in kept for row in _count_rows(change)])
-            _add_up(connection, t.delivery_latencies, [row for change in kept for row in _latency_rows(change)])
+            put(connection, t.undelivered, [_late_row(c.destination_id, each) for c in kept for each in c.undelivered])
+            put(connection, t.delivery_samples, [_sample_row(c.destination_id, s) for c in kept for s in c.samples])
+            put(
+                connection, t.delivery_counts, [row for change in kept for row in _count_rows(change)], adding=["total"]
+            )
+            put(
+                connection,
+                t.delivery_latencies,
+                [row for change in kept for row in _latency_rows(change)],
+                adding=["total"],
+            )
 
     def due(self, destination_id: DestinationId, now: float, *, most: int, in_order: bool) -> Due:
         waits = and_(_U.destination_id == destination_id, _U.state == State.WAITING.value)
@@ -165,7 +166,7 @@ def _move(connection: Connection, change: Change) -> None:
     moved: dict[str, Any] = {
         "received": _C.received + change.received,
         "dead_since": None if change.dead_since is None else _micros(change.dead_since),
-        "dead_reason": _plain(change.dead_reason),
+        "dead_reason": plain(change.dead_reason),
     }
     if change.position is not None:
         moved["position"] = case((_C.position < change.position, change.position), else_=_C.position)
@@ -184,35 +185,11 @@ def _leave(connection: Connection, changes: Sequence[Change]) -> None:
         connection.execute(text(gone), places)
 
 
-def _put(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
-    """In the place of those with the same key."""
-    if not rows:
-        return
-    keys = _TABLE_KEYS[table]
-    made = _inserting(connection, table)
-    rest = {column.name: made.excluded[column.name] for column in table.c if column.name not in keys}
-    connection.execute(made.on_conflict_do_update(index_elements=list(keys), set_=rest), list(rows))
-
-
-def _add_up(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
-    if not rows:
-        return
-    made = _inserting(connection, table)
-    total = {"total": table.c.total + made.excluded["total"]}
-    statement = made.on_conflict_do_update(index_elements=list(_TABLE_KEYS[table]), set_=total)
-    connection.execute(statement, list(rows))
-
-
-def _inserting(connection: Connection, table: Table) -> Any:
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    return dialect.insert(table)
-
-
 def _count_rows(change: Change) -> list[Row]:
     totals: dict[tuple[Any, ...], int] = {}
     for counted, number in change.counts.items():
         for grain, at in _grains(counted.minute):
-            key = grain, at, _plain(counted.type), _plain(counted.name), counted.result.value, counted.code
+            key = grain, at, plain(counted.type), plain(counted.name), counted.result.value, counted.code
             totals[key] = totals.get(key, 0) + number
     names = ("grain", "at", "type", "name", "result", "code")
     return [
@@ -244,10 +221,10 @@ def _late_row(destination_id: DestinationId, late: Undelivered) -> Row:
         "position": event.position,
         "replay": late.replay,
         "state": late.state.value,
-        "message_id": _plain(event.message_id),
-        "type": _plain(event.type),
-        "name": _plain(event.name),
-        "user": _plain(event.user),
+        "message_id": plain(event.message_id),
+        "type": plain(event.type),
+        "name": plain(event.name),
+        "user": plain(event.user),
         "received_at": _micros(event.received_at),
         "body": event.body,
         "left": event.left,
@@ -257,7 +234,7 @@ def _late_row(destination_id: DestinationId, late: Undelivered) -> Row:
         "attempts": late.attempts,
         "history": msgspec.json.encode(late.history).decode(),
         "code": late.code,
-        "detail": _plain(late.detail),
+        "detail": plain(late.detail),
         "exchange": _text(late.exchange),
     }
 
@@ -267,21 +244,16 @@ def _sample_row(destination_id: DestinationId, sample: Sample) -> Row:
         "destination_id": destination_id,
         "result": sample.result.value,
         "code": sample.code,
-        "message_id": _plain(sample.message_id),
+        "message_id": plain(sample.message_id),
         "at": _micros(sample.at),
         "received": sample.received,
-        "detail": _plain(sample.detail),
+        "detail": plain(sample.detail),
         "exchange": _text(sample.exchange),
     }
 
 
 def _text(exchange: Exchange | None) -> str | None:
     return None if exchange is None else msgspec.json.encode(exchange).decode()
-
-
-def _plain(value: str) -> str:
-    """PostgreSQL's texts hold no NUL. The event's own bytes are kept as they are."""
-    return value.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _micros(seconds: float) -> int:

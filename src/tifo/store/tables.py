@@ -526,3 +526,50 @@ delivery_samples = Table(
     Column("detail", Text, nullable=False),
     Column("exchange", Text),
 )
+
+tracking_plans = Table(
+    "tracking_plans",
+    METADATA,
+    Column("number", POSITION, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("name", String, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("type", String, nullable=False),
+    Column("rules", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+plan_connections = Table(
+    "plan_connections",
+    METADATA,
+    Column("source_id", String, primary_key=True),
+    Column("plan_id", String),  # None: to no plan, also where the source's kind comes with one
+)
+
+schema_controls = Table(
+    "schema_controls",
+    METADATA,
+    Column("source_id", String, primary_key=True),
+    Column("controls", Text, nullable=False),
+)
+
+violations = Table(
+    "violations",
+    METADATA,
+    Column("source_id", String, primary_key=True),
+    Column("plan_id", String, primary_key=True),
+    Column("bucket", BigInteger, primary_key=True, autoincrement=False),
+    Column("type", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("violation", String, primary_key=True),
+    Column("field", String, primary_key=True),
+    Column("total", BigInteger, nullable=False),
+    Column("blocked", BigInteger, nullable=False),
+    Column("omitted", BigInteger, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("message_id", String, nullable=False),
+    Column("sample", LargeBinary, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Index("violations_by_age", "bucket"),
+)

@@ -1,18 +1,24 @@
 """What goes into reading a message, and what comes out: the same for the usual ones and for all others."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 
 from tifo.kernel.ids import MessageId
+from tifo.tracking.plans.checking import Verdict
 from tifo.tracking.times import Receipt
+
+Check = Callable[[Mapping[str, Any]], Verdict | None]
+"""By the source's tracking plan. It may take properties out of the event that it is given."""
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
     message_id: MessageId
     body: bytes
     """Canonical: one JSON object, UTF-8, no newline."""
+    verdict: Verdict | None = None
+    """Of the source's tracking plan, where the message is not as planned."""
 
 
 class Refused(NamedTuple):
@@ -32,3 +38,4 @@ class Envelope(NamedTuple):
     receipt: Receipt
     context: Mapping[str, Any] | None = None
     integrations: Mapping[str, Any] | None = None
+    check: Check | None = None

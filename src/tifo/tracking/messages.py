@@ -77,7 +77,8 @@ def looked_at_closely(sent: bytes, envelope: Envelope, new_id: NewId) -> Message
         _check_fields(item, kind)
     message_id = _message_id(item, new_id)
     _set_times(item, envelope)
-    return Message(message_id, _encode(item))
+    verdict = None if envelope.check is None else envelope.check(item)
+    return Message(message_id, _encode(item), verdict)
 
 
 def _object(raw: bytes) -> dict[str, Any]:

@@ -2,18 +2,20 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from tifo.kernel.errors import Rejected, TooLarge
 from tifo.kernel.ids import NewId
-from tifo.tracking.envelope import Envelope, Message, Refused
+from tifo.tracking.envelope import Check, Envelope, Message, Refused
 from tifo.tracking.limits import MAX_BATCH_EVENTS, MAX_BODY_BYTES, SAMPLE_BYTES
 from tifo.tracking.messages import canonical
+from tifo.tracking.plans.checking import Verdict
 from tifo.tracking.times import receipt
 
 BATCH = "batch"
+_DETAIL = 1_000
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -68,22 +70,48 @@ def read_request(call: str, body: bytes) -> Request:
     return Request(call, batch.write_key, batch.sent_at, batch.context, batch.integrations, batch.batch)
 
 
-def read_messages(request: Request, received_at: datetime, new_id: NewId) -> tuple[list[Message], list[Refused]]:
+class Read(NamedTuple):
+    """The messages of one request."""
+
+    good: list[Message]
+    refused: list[Refused]
+    """Those that are no good, and those that the source's tracking plan keeps out."""
+    unplanned: list[Message]
+    """All that are not as planned, good or kept out."""
+
+
+def read_messages(request: Request, received_at: datetime, new_id: NewId, check: Check | None = None) -> Read:
     """The good ones in canonical form, and for each bad one why. Never raises: a bad one harms no neighbour."""
     envelope = Envelope(
         call=None if request.call == BATCH else request.call,
         receipt=receipt(received_at, request.sent_at),
         context=request.context,
         integrations=request.integrations,
+        check=check,
     )
-    good: list[Message] = []
-    refused: list[Refused] = []
+    read = Read([], [], [])
     for raw in request.items[:MAX_BATCH_EVENTS]:
         try:
-            good.append(canonical(raw, envelope, new_id))
+            message = canonical(raw, envelope, new_id)
         except Rejected as error:
-            refused.append(Refused(error.code, error.message, bytes(raw)[:SAMPLE_BYTES]))
+            read.refused.append(Refused(error.code, error.message, bytes(raw)[:SAMPLE_BYTES]))
+            continue
+        if message.verdict is None:
+            read.good.append(message)
+        else:
+            _sort(message, message.verdict, bytes(raw), read)
     for raw in request.items[MAX_BATCH_EVENTS:]:
         detail = f"The batch holds more than {MAX_BATCH_EVENTS:,} messages; this one is beyond. Send smaller batches."
-        refused.append(Refused("bad_request", detail, bytes(raw)[:SAMPLE_BYTES]))
-    return good, refused
+        read.refused.append(Refused("bad_request", detail, bytes(raw)[:SAMPLE_BYTES]))
+    return read
+
+
+def _sort(message: Message, verdict: Verdict, raw: bytes, read: Read) -> None:
+    read.unplanned.append(message)
+    if verdict.blocked is None:
+        read.good.append(message)
+        return
+    told = "; ".join(f"{each.field or verdict.name}: {each.description}" for each in verdict.violations)
+    read.refused.append(
+        Refused(verdict.blocked, f"Kept out by the tracking plan. {told}"[:_DETAIL], raw[:SAMPLE_BYTES])
+    )

@@ -4,7 +4,7 @@ A message that does not fit these types is not wrong yet: `messages` looks at it
 anything is. One that fits gives the same canonical message there as here, only slower.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -94,6 +94,10 @@ _OF_CALL: Mapping[str | None, msgspec.json.Decoder[Any]] = {
     "group": msgspec.json.Decoder(_Group),
     "alias": msgspec.json.Decoder(_Alias),
 }
+_FIELDS: Mapping[type[_Usual], Sequence[tuple[str, str]]] = {
+    kind: list(zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True))
+    for kind in (_Track, _Identify, _Page, _Screen, _Group, _Alias)
+}
 _encode = msgspec.json.Encoder().encode
 
 
@@ -115,7 +119,14 @@ def usual(raw: bytes, envelope: Envelope, new_id: NewId) -> Message | None:
     item.original_timestamp, item.timestamp, item.sent_at = times.original_timestamp, times.timestamp, times.sent_at
     item.received_at = envelope.receipt.received_at_text
     item.write_key = UNSET
-    return Message(MessageId(item.message_id), _encode(item))
+    verdict = None if envelope.check is None else envelope.check(_as_object(item))
+    return Message(MessageId(item.message_id), _encode(item), verdict)
+
+
+def _as_object(item: _Usual) -> Mapping[str, Any]:
+    """The message's own fields, as JSON names them; what stands in them is the item's own."""
+    values = ((wire, getattr(item, name)) for name, wire in _FIELDS[type(item)])
+    return {"type": item.__struct_config__.tag, **{w: v for w, v in values if v is not None and v is not UNSET}}
 
 
 def _payload(item: Any) -> bool:

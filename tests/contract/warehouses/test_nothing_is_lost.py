@@ -89,7 +89,7 @@ def test_every_call_is_recoverable_leaf_by_leaf(
     sent: dict[str, dict[str, Any]] = {}
     for batch in batches:
         request = read_request("batch", json.dumps({"batch": batch}).encode())
-        good, _ = read_messages(request, _AT, lambda: f"m{next(_NUMBERS)}")
+        good, _, _ = read_messages(request, _AT, lambda: f"m{next(_NUMBERS)}")
         if not good:  # an integer beyond 64 bits is refused when it comes
             continue
         bodies = b"".join(message.body + b"\n" for message in good)

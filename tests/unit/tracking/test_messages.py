@@ -25,7 +25,7 @@ values = st.recursive(leaves, lambda inner: st.lists(inner, max_size=3) | st.dic
 
 def read(call: str, body: Any) -> tuple[list[dict[str, Any]], list[Any]]:
     raw = body if isinstance(body, bytes) else msgspec.json.encode(body)
-    good, refused = read_messages(read_request(call, raw), NOW, lambda: "made")
+    good, refused, _ = read_messages(read_request(call, raw), NOW, lambda: "made")
     return [msgspec.json.decode(message.body) for message in good], refused
 
 

@@ -13,6 +13,7 @@ from tifo.api.browser import BrowserSettings
 from tifo.api.management.app import ROOT as MANAGEMENT
 from tifo.api.management.app import ManagementApi
 from tifo.api.management.calls import Desk
+from tifo.api.plans import PlanBook
 from tifo.api.tracking import TrackingApi
 from tifo.api.webhooks import ROOT as WEBHOOKS
 from tifo.api.webhooks import Intakes, WebhookApi
@@ -70,7 +71,9 @@ def _api(settings: Settings) -> Role:
         engine = SqlEngine(database, system_clock, uuid7)
         write_keys = WriteKeys(compose.catalog_of(database))
         limit = RateLimit(settings.rate_limit)
-        tracking = TrackingApi(appends, write_keys.source_of, system_clock, uuid7, rate_limit=limit)
+        book = PlanBook(compose.plans_of(database), compose.catalog_of(database).sources, system_clock)
+        await asyncio.to_thread(book.look)
+        tracking = TrackingApi(appends, write_keys.source_of, system_clock, uuid7, rate_limit=limit, plans=book)
         browser = BrowserSettings(write_keys.source_of, settings.public_url or None)
         livelike = livelike_app(
             engine,
@@ -92,7 +95,8 @@ def _api(settings: Settings) -> Role:
         quick["/metrics"] = metrics_page()
         app = dispatch(quick, Quick(livelike))
         jobs = [
-            asyncio.create_task(job) for job in (_keep_log_short(settings, log, database), keep_answers_few(database))
+            asyncio.create_task(job)
+            for job in (_keep_log_short(settings, log, database), keep_answers_few(database), book.run())
         ]
         await serve(app, host=settings.host, port=settings.port, stop=stop)
         for job in jobs:
@@ -100,6 +104,8 @@ def _api(settings: Settings) -> Role:
         await arrivals.close()
         await engine.close()
         await appends.close()
+        with contextlib.suppress(Transient):  # counts of the last half second; the events themselves are safe
+            await book.write()
         log.close()
         database.dispose()
 

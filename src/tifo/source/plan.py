@@ -1,0 +1,46 @@
+"""The tracking plan that the LiveLike source comes with: its six events (events.yaml), made from what sends them."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from tifo.kernel.ids import SourceId, TrackingPlanId
+from tifo.source.events import EVENTS, Event
+from tifo.tracking.plans.model import PlanType, Rule, RuleType, TrackingPlan
+from tifo.workspace.model import Source, SourceType
+
+PLAN_ID = TrackingPlanId("livelike")
+_SINCE = datetime(2026, 11, 24, tzinfo=UTC)
+
+
+def _rule(event: Event) -> Rule:
+    properties: dict[str, Any] = {
+        "type": "object",
+        "properties": {each.name: {"type": each.type} for each in event.properties},
+        "required": [each.name for each in event.properties if each.when == "always"],
+    }
+    schema = {"type": "object", "properties": {"properties": properties}, "required": ["properties"]}
+    return Rule(type=RuleType.TRACK, key=event.name, json_schema=schema)
+
+
+LIVELIKE_PLAN = TrackingPlan(
+    PLAN_ID,
+    "LiveLike",
+    "The six events of the LiveLike source. Built in.",
+    PlanType.LIVE,
+    tuple(_rule(event) for event in EVENTS.values()),
+    _SINCE,
+    _SINCE,
+)
+
+
+def plan_ids(
+    sources: Iterable[Source], connections: Mapping[SourceId, TrackingPlanId | None]
+) -> dict[SourceId, TrackingPlanId]:
+    """Which source has which plan: the one that it was connected to, or else the one that its kind comes with."""
+    found = {source.id: connections.get(source.id, _own(source)) for source in sources}
+    return {source_id: plan_id for source_id, plan_id in found.items() if plan_id is not None}
+
+
+def _own(source: Source) -> TrackingPlanId | None:
+    return PLAN_ID if source.type is SourceType.LIVELIKE else None

@@ -1,0 +1,267 @@
+"""Whether an event is as planned, and what becomes of one that is not.
+
+Segment's order: the standard controls by the event's own rule first, then the common rule. Schemas are checked by
+compiled code in half a microsecond; only for an event that violates one is it found out how. Patterns run on an engine
+that takes linear time, whatever is written in them.
+"""
+
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from typing import Any, NamedTuple
+
+import jsonschema_rs
+
+from tifo.kernel.errors import Rejected
+from tifo.tracking.plans.model import (
+    MAX_RULES,
+    MAX_SCHEMA_BYTES,
+    Controls,
+    OnCommon,
+    Rule,
+    RuleType,
+    TrackingPlan,
+)
+
+UNPLANNED, SCHEMA, BOTH, COMMON = (
+    "unplanned",
+    "schema_violation",
+    "unplanned_and_schema_violation",
+    "common_schema_violation",
+)
+FILTERED_AT_SOURCE = frozenset((UNPLANNED, SCHEMA, BOTH, COMMON, "event_setting"))
+"""Segment's codes of events that a plan keeps out: no fault of the request's."""
+
+MAX_VIOLATIONS = 20
+"""That are told of one event."""
+_MAX_DEPTH = 64
+_DESCRIPTION = 300
+_KINDS = {"required": "Required", "type": "Invalid Type"}
+_TYPES = {
+    "track": RuleType.TRACK,
+    "identify": RuleType.IDENTIFY,
+    "group": RuleType.GROUP,
+    "page": RuleType.PAGE,
+    "screen": RuleType.SCREEN,
+}
+_NAMED = {"track": "event", "page": "name", "screen": "name"}
+
+
+class Violation(NamedTuple):
+    type: str
+    """`Required`, `Invalid Type`, `Invalid Value`, `Unplanned Event` or `Unplanned Property`."""
+    field: str
+    """`properties.price`; empty where it is the event as such."""
+    description: str
+
+
+class Verdict(NamedTuple):
+    """Of an event that is not as planned."""
+
+    call: str
+    """`track`, `identify`, …"""
+    name: str
+    """A track's event, a page's or screen's name; else empty."""
+    violations: Sequence[Violation]
+    blocked: str | None
+    """Segment's code, where the event is kept out."""
+    omitted: Sequence[str]
+    """Fields that were taken out of it."""
+
+
+class _Checked(NamedTuple):
+    validator: jsonschema_rs.Draft7Validator
+    planned: frozenset[str]
+    """Names of the payload that the schema knows."""
+
+
+class Checker:
+    """Of one source: its plan under its controls. Call it with an event; its payload is changed in place."""
+
+    def __init__(self, plan: TrackingPlan, controls: Controls) -> None:
+        self._controls = controls
+        self._rules = {place: _compiled(rule) for place, rule in plan.latest.items()}
+        self._common = self._rules.pop((RuleType.COMMON, None), None)
+        self._plans_tracks = any(kind is RuleType.TRACK for kind, _ in self._rules)
+
+    def __call__(self, event: Mapping[str, Any]) -> Verdict | None:
+        """None for an event that is as planned."""
+        kind = event["type"]
+        name = str(event.get(_NAMED.get(kind, "")) or "")
+        rule_type = _TYPES.get(kind)
+        rule = None if rule_type is None else self._rules.get((rule_type, name or None))
+        if rule is None and rule_type is not None and name:
+            rule = self._rules.get((rule_type, None))
+        payload = event.get("traits" if kind in {"identify", "group"} else "properties")
+        if (
+            (rule is not None or kind != "track" or not self._plans_tracks)
+            and (rule is None or rule.validator.is_valid(event))
+            and (self._common is None or self._common.validator.is_valid(event))
+            and (rule is None or self._lets_unplanned(kind) or not payload or payload.keys() <= rule.planned)
+        ):
+            return None
+        return self._judged(event, rule, name)
+
+    def _judged(self, event: Mapping[str, Any], rule: _Checked | None, name: str) -> Verdict:
+        case = _Case(event)
+        code = self._by_own_rule(case, rule)
+        if code is None:
+            code = self._by_common_rule(case)
+        return Verdict(case.kind, name, case.violations[:MAX_VIOLATIONS], code, case.omitted)
+
+    def _by_own_rule(self, case: "_Case", rule: _Checked | None) -> str | None:
+        if rule is None:
+            if case.kind == "track" and self._plans_tracks:
+                case.note([Violation("Unplanned Event", "", "The plan has no rule for this event.")])
+                return None if self._controls.track.allow_unplanned_events else UNPLANNED
+            return None
+        found = list(_violations(rule.validator, case.event))
+        case.note(found)
+        unplanned = [] if self._lets_unplanned(case.kind) else case.unplanned(rule.planned)
+        if found and case.kind == "track" and not self._controls.track.allow_event_on_violations:
+            return BOTH if unplanned else SCHEMA
+        if found and not self._lets_violating(case.kind):
+            case.omit(found)
+        case.note(unplanned)
+        case.omit(unplanned)
+        return None
+
+    def _by_common_rule(self, case: "_Case") -> str | None:
+        if self._common is None:
+            return None
+        found = list(_violations(self._common.validator, case.event))
+        case.note(found)
+        does = self._on_common(case.kind)
+        if not found or does is OnCommon.ALLOW:
+            return None
+        if does is OnCommon.BLOCK:
+            return COMMON
+        case.omit(found)
+        return None
+
+    def _lets_unplanned(self, kind: str) -> bool:
+        controls = self._controls
+        if kind == "track":
+            return controls.track.allow_unplanned_event_properties
+        return self._traits(kind).allow_unplanned_traits if kind in {"identify", "group"} else True
+
+    def _lets_violating(self, kind: str) -> bool:
+        controls = self._controls
+        if kind == "track":
+            return controls.track.allow_properties_on_violations
+        return self._traits(kind).allow_traits_on_violations if kind in {"identify", "group"} else True
+
+    def _on_common(self, kind: str) -> OnCommon:
+        """Segment has no setting for pages and screens: they are let through."""
+        if kind == "track":
+            return self._controls.track.common_event_on_violations
+        return self._traits(kind).common_event_on_violations if kind in {"identify", "group"} else OnCommon.ALLOW
+
+    def _traits(self, kind: str) -> Any:
+        return self._controls.identify if kind == "identify" else self._controls.group
+
+
+class _Case:
+    """One event that is looked at closely."""
+
+    def __init__(self, event: Mapping[str, Any]) -> None:
+        self.event = event
+        self.kind: str = event["type"]
+        self.violations: list[Violation] = []
+        self.omitted: list[str] = []
+        self._payload = "traits" if self.kind in {"identify", "group"} else "properties"
+
+    def note(self, found: Sequence[Violation]) -> None:
+        known = {(violation.type, violation.field) for violation in self.violations}
+        self.violations += [each for each in found if (each.type, each.field) not in known]
+
+    def unplanned(self, planned: frozenset[str]) -> list[Violation]:
+        names = sorted((self.event.get(self._payload) or {}).keys() - planned)
+        return [
+            Violation("Unplanned Property", f"{self._payload}.{name}", "The plan does not know it.") for name in names
+        ]
+
+    def omit(self, found: Sequence[Violation]) -> None:
+        """What of the payload violates; what is missing cannot be taken out."""
+        for violation in found:
+            payload, _, path = violation.field.partition(".")
+            if payload == self._payload and path and violation.type != "Required" and self._take_out(path.split(".")):
+                self.omitted.append(violation.field)
+
+    def _take_out(self, path: Sequence[str]) -> bool:
+        holder: Any = self.event[self._payload]
+        for name in path[:-1]:
+            holder = holder.get(name) if isinstance(holder, dict) else None
+        if not isinstance(holder, MutableMapping) or path[-1] not in holder:
+            return self._take_out(path[:-1]) if len(path) > 1 else False
+        del holder[path[-1]]
+        return True
+
+
+def check_rules(rules: Sequence[Rule]) -> None:
+    """Raises `Rejected` for the first rule that is none, naming it and the place in its schema."""
+    if len(rules) > MAX_RULES:
+        raise Rejected(f"There are {len(rules):,} rules; at most {MAX_RULES:,} are taken.", field="rules")
+    seen = set()
+    for number, rule in enumerate(rules):
+        if rule.place in seen:
+            raise Rejected(f"rules[{number}] is the second one for {rule}. Keep one.", field=f"rules[{number}]")
+        seen.add(rule.place)
+        if rule.type in {RuleType.COMMON, RuleType.IDENTIFY, RuleType.GROUP} and rule.key:
+            raise Rejected(f"rules[{number}]: a {rule.type} rule has no key.", field=f"rules[{number}].key")
+        if rule.type is RuleType.TRACK and not rule.key:
+            raise Rejected(f"rules[{number}]: a TRACK rule names its event as its key.", field=f"rules[{number}].key")
+        try:
+            _compiled(rule)
+        except Rejected as error:
+            raise Rejected(f"rules[{number}] ({rule}): {error.message}", field=f"rules[{number}].jsonSchema") from error
+
+
+def _compiled(rule: Rule) -> _Checked:
+    """Raises `Rejected` for a schema that is none. References lead to places in it, never anywhere else."""
+    if len(repr(rule.json_schema)) > MAX_SCHEMA_BYTES:
+        raise Rejected(f"The schema is larger than {MAX_SCHEMA_BYTES:,} bytes.")
+    if _is_deeper(rule.json_schema, _MAX_DEPTH):
+        raise Rejected(f"The schema is nested deeper than {_MAX_DEPTH} levels.")
+    try:
+        validator = jsonschema_rs.Draft7Validator(
+            rule.json_schema, pattern_options=jsonschema_rs.RegexOptions(), retriever=_nowhere
+        )
+    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
+        place = "/".join(map(str, getattr(error, "instance_path", ())))
+        what = getattr(error, "message", None) or str(error).splitlines()[0]
+        raise Rejected(f"jsonSchema is no JSON schema of draft 7, at /{place}: {what:.300}") from error
+    return _Checked(validator, _planned(rule))
+
+
+def _nowhere(address: str) -> Any:
+    raise ValueError(f"{address:.100} is not looked up: a schema refers to its own parts only.")
+
+
+def _planned(rule: Rule) -> frozenset[str]:
+    payload = "traits" if rule.type in {RuleType.IDENTIFY, RuleType.GROUP} else "properties"
+    schema: Any = rule.json_schema
+    for name in ("properties", payload, "properties"):
+        schema = schema.get(name) if isinstance(schema, dict) else None
+    return frozenset(schema) if isinstance(schema, dict) else frozenset()
+
+
+def _violations(validator: jsonschema_rs.Draft7Validator, event: Mapping[str, Any]) -> Iterator[Violation]:
+    for number, error in enumerate(validator.iter_errors(event)):
+        if number >= MAX_VIOLATIONS:
+            return
+        path = [str(part) for part in error.instance_path]
+        name = error.kind.name
+        if name == "required":
+            path.append(str(error.kind.as_dict()["property"]))
+        elif name == "additionalProperties":
+            for unexpected in error.kind.as_dict()["unexpected"]:
+                field = ".".join([*path, str(unexpected)])
+                yield Violation("Unplanned Property", field, "The plan does not allow it.")
+            continue
+        yield Violation(_KINDS.get(name, "Invalid Value"), ".".join(path), error.message[:_DESCRIPTION])
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    children = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(child, levels - 1) for child in children)

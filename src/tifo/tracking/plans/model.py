@@ -1,0 +1,138 @@
+"""Tracking plans and schema controls, in the form of Segment's Public API."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from tifo.kernel.errors import Rejected
+from tifo.kernel.ids import SourceId, TrackingPlanId
+
+MAX_RULES = 2_000
+MAX_SCHEMA_BYTES = 64 * 1024
+"""Ours, of one rule."""
+MAX_NAME = 200
+
+
+class PlanType(StrEnum):
+    LIVE = "LIVE"
+    PROPERTY_LIBRARY = "PROPERTY_LIBRARY"
+    RULE_LIBRARY = "RULE_LIBRARY"
+    TEMPLATE = "TEMPLATE"
+    ENGAGE = "ENGAGE"
+
+
+class RuleType(StrEnum):
+    COMMON = "COMMON"
+    """For every event, after the rule of its own."""
+    TRACK = "TRACK"
+    IDENTIFY = "IDENTIFY"
+    GROUP = "GROUP"
+    PAGE = "PAGE"
+    SCREEN = "SCREEN"
+
+
+class Rule(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    type: RuleType
+    json_schema: dict[str, Any]
+    """Draft 7, of the whole event: `{"type": "object", "properties": {"properties": {…}, "context": {…}}}`."""
+    key: str | None = None
+    """A track's event, a page's or screen's name; None for all of the type."""
+    version: int = 1
+
+    @property
+    def place(self) -> tuple[RuleType, str | None, int]:
+        """No two rules of a plan have the same."""
+        return self.type, self.key or None, self.version
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.key}" if self.key else self.type.value
+
+
+@dataclass(frozen=True)
+class TrackingPlan:
+    id: TrackingPlanId
+    name: str
+    description: str
+    type: PlanType
+    rules: Sequence[Rule]
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def latest(self) -> Mapping[tuple[RuleType, str | None], Rule]:
+        """Of rules for the same events the newest version: the others are history."""
+        ordered = sorted(self.rules, key=lambda rule: rule.version)
+        return {(rule.type, rule.key or None): rule for rule in ordered}
+
+
+class OnCommon(StrEnum):
+    ALLOW = "ALLOW"
+    BLOCK = "BLOCK"
+    OMIT_PROPERTIES = "OMIT_PROPERTIES"
+    OMIT_TRAITS = "OMIT_TRAITS"
+
+
+class TrackControls(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    allow_unplanned_events: bool = True
+    allow_unplanned_event_properties: bool = True
+    allow_event_on_violations: bool = True
+    allow_properties_on_violations: bool = True
+    common_event_on_violations: OnCommon = OnCommon.ALLOW
+
+
+class TraitControls(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """Of identify and of group calls: Segment never blocks them for their own rule."""
+
+    allow_unplanned_traits: bool = True
+    allow_traits_on_violations: bool = True
+    common_event_on_violations: OnCommon = OnCommon.ALLOW
+
+
+class Controls(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """What becomes of a source's events that are not as planned. By themselves they are all let through."""
+
+    track: TrackControls = TrackControls()
+    identify: TraitControls = TraitControls()
+    group: TraitControls = TraitControls()
+    forwarding_violations_to: SourceId | None = None
+    forwarding_blocked_events_to: SourceId | None = None
+
+
+LENIENT = Controls()
+
+
+def changed(controls: Controls, asked: Mapping[str, Any]) -> Controls:
+    """What `asked`, in the form of the API, does not name stays; an empty text takes a forwarding away.
+
+    Raises `Rejected`, naming the field.
+    """
+    told = msgspec.to_builtins(controls)
+    for name, value in asked.items():
+        told[name] = {**told[name], **value} if isinstance(value, dict) and isinstance(told.get(name), dict) else value
+        if value == "":
+            told[name] = None
+    try:
+        made = msgspec.convert(told, Controls)
+    except msgspec.ValidationError as error:
+        raise Rejected(f"The settings are not as expected: {error}.", field=_field(str(error))) from error
+    _check(made)
+    return made
+
+
+def _check(controls: Controls) -> None:
+    wrong = {"track": OnCommon.OMIT_TRAITS, "identify": OnCommon.OMIT_PROPERTIES, "group": OnCommon.OMIT_PROPERTIES}
+    for name, value in wrong.items():
+        if getattr(controls, name).common_event_on_violations is value:
+            raise Rejected(
+                f"{name}.commonEventOnViolations is {value}: a {name} call has none of those. Send ALLOW, BLOCK or"
+                f" {'OMIT_PROPERTIES' if name == 'track' else 'OMIT_TRAITS'}.",
+                field=f"{name}.commonEventOnViolations",
+            )
+
+
+def _field(text: str) -> str | None:
+    return text.rpartition("`$.")[2].rstrip("`") if "`$." in text else None

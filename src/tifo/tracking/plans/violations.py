@@ -1,0 +1,178 @@
+"""What was not as planned: counted by kind with a sample, and told as events where somebody wants them."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+
+from tifo.kernel.clock import to_iso
+from tifo.kernel.ids import MessageId, SourceId, TrackingPlanId
+from tifo.tracking.envelope import Message
+from tifo.tracking.plans.checking import Verdict, Violation
+from tifo.tracking.plans.model import TrackingPlan
+
+MAX_KINDS = 2_000
+"""That are counted one by one between two writes; what is beyond is counted together."""
+OTHER = "(other)"
+BUCKET_MINUTES = 10
+GENERATED = "Violation Generated"
+USER = "schema-violations"
+SAMPLE_BYTES = 1_024
+
+
+class Kind(NamedTuple):
+    """What one number is of."""
+
+    source_id: SourceId
+    plan_id: TrackingPlanId
+    bucket: int
+    """Of ten minutes, since 1970."""
+    type: str
+    name: str
+    violation: str
+    field: str
+
+
+class Noted(NamedTuple):
+    """Events of one kind: how many, how many of them were kept out or lost a property, and the newest."""
+
+    total: int
+    blocked: int
+    omitted: int
+    description: str
+    message_id: str
+    sample: bytes
+    at: datetime
+
+
+class Notebook:
+    """Takes what requests find until it is written. Never grows beyond its bounds."""
+
+    def __init__(self, most: int = MAX_KINDS) -> None:
+        self._most = most
+        self._found: dict[Kind, Noted] = {}
+
+    def note(self, source_id: SourceId, plan_id: TrackingPlanId, message: Message, at: datetime) -> None:
+        verdict = message.verdict
+        if verdict is None:
+            return
+        bucket = int(at.timestamp()) // (60 * BUCKET_MINUTES)
+        for violation in verdict.violations:
+            kind = Kind(source_id, plan_id, bucket, verdict.call, verdict.name, violation.type, violation.field)
+            is_blocked, is_omitted = verdict.blocked is not None, violation.field in verdict.omitted
+            sample = message.body[:SAMPLE_BYTES]
+            self._add(kind, Noted(1, is_blocked, is_omitted, violation.description, message.message_id, sample, at))
+
+    def give_back(self, found: Mapping[Kind, Noted]) -> None:
+        """What was taken, and could not be written."""
+        newer, self._found = self._found, dict(found)
+        for kind, noted in newer.items():
+            self._add(kind, noted)
+
+    def _add(self, kind: Kind, noted: Noted) -> None:
+        if kind not in self._found and len(self._found) >= self._most:
+            kind = kind._replace(name=OTHER, field=OTHER, violation=OTHER)
+        before = self._found.get(kind)
+        self._found[kind] = (
+            noted
+            if before is None
+            else noted._replace(
+                total=before.total + noted.total,
+                blocked=before.blocked + noted.blocked,
+                omitted=before.omitted + noted.omitted,
+            )
+        )
+
+    def take(self) -> Mapping[Kind, Noted]:
+        """All since the last time."""
+        found, self._found = self._found, {}
+        return found
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The source that events came from."""
+
+    id: SourceId
+    name: str
+    slug: str
+
+
+class _Sent(msgspec.Struct, rename="camel"):
+    type: str
+    sent_at: str | None = None
+    timestamp: str | None = None
+    context: Any = None
+
+
+def generated(origin: Origin, plan: TrackingPlan, message: Message, at: datetime) -> Sequence[Message]:
+    """A `Violation Generated` track for each violation, as Segment forwards them. Their ids follow from the message's:
+    one that is sent again is known.
+    """
+    verdict = message.verdict
+    if verdict is None:
+        return []
+    about = _about(origin, plan, message, verdict)
+    return [_track(about, violation, at) for violation in verdict.violations]
+
+
+def _about(origin: Origin, plan: TrackingPlan, message: Message, verdict: Verdict) -> dict[str, Any]:
+    sent = msgspec.json.decode(message.body, type=_Sent)
+    app = sent.context.get("app") if isinstance(sent.context, dict) else None
+    return {
+        "eventName": verdict.name,
+        "eventType": sent.type,
+        "eventMessageID": message.message_id,
+        "eventSentAt": sent.sent_at,
+        "eventTimestamp": sent.timestamp,
+        "appVersion": app.get("version") if isinstance(app, dict) else None,
+        "sourceID": origin.id,
+        "sourceName": origin.name,
+        "sourceSlug": origin.slug,
+        "trackingPlanID": plan.id,
+        "trackingPlanName": plan.name,
+    }
+
+
+def _track(about: Mapping[str, Any], violation: Violation, at: datetime) -> Message:
+    now = to_iso(at)
+    made_id = _id("violation", about["sourceID"], about["eventMessageID"], violation.type, violation.field)
+    properties = {
+        **about,
+        "violationType": violation.type,
+        "violationField": violation.field,
+        "violationDescription": violation.description,
+    }
+    body = {
+        "type": "track",
+        "messageId": made_id,
+        "userId": USER,
+        "event": GENERATED,
+        "properties": {name: value for name, value in properties.items() if value is not None},
+        "context": {"library": {"name": "tifo"}},
+        "integrations": {},
+        "timestamp": now,
+        "originalTimestamp": now,
+        "receivedAt": now,
+    }
+    return Message(made_id, msgspec.json.encode(body))
+
+
+def forwarded(origin: Origin, message: Message) -> Message:
+    """A blocked event on its way to another source: as it was, with a word of where from and why."""
+    body = msgspec.json.decode(message.body)
+    verdict = message.verdict
+    told = [] if verdict is None else [each._asdict() for each in verdict.violations]
+    context = body.get("context") or {}
+    body["context"] = {**context, "protocols": {"sourceId": origin.id, "violations": told}}
+    made_id = body["messageId"] = _id("blocked", origin.id, message.message_id)
+    body["context"]["protocols"]["messageId"] = message.message_id
+    return Message(made_id, msgspec.json.encode(body))
+
+
+def _id(*parts: str) -> MessageId:
+    digest = hashlib.blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
+    return MessageId(f"{parts[0]}-{digest}")

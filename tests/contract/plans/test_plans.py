@@ -1,0 +1,96 @@
+"""Tracking plans as they are kept, on SQLite and PostgreSQL alike."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+import pytest
+
+from tests.conftest import NewState
+from tifo.kernel.errors import Conflict, NotFound, Rejected
+from tifo.kernel.ids import MessageId, SourceId, TrackingPlanId
+from tifo.store.catalog import SqlCatalog
+from tifo.store.plans import SqlTrackingPlans, bucket_of
+from tifo.tracking.plans.model import LENIENT, PlanType, Rule, RuleType, changed
+from tifo.tracking.plans.violations import Kind, Noted
+from tifo.workspace.model import SourceType
+
+NOW = datetime(2026, 11, 25, 10, 5, tzinfo=UTC)
+RULE = Rule(type=RuleType.TRACK, key="Order\0 Completed", json_schema={"required": ["properties"]})
+
+
+class Kept:
+    def __init__(self, new_state: NewState, kind: str) -> None:
+        database = new_state(kind)
+        numbers = count()
+        self.catalog = SqlCatalog(database, lambda: NOW, lambda: f"id{next(numbers)}")
+        self.plans = SqlTrackingPlans(database, lambda: NOW, lambda: f"id{next(numbers)}")
+        self.source = self.catalog.create_source("Shop", SourceType.HTTP).id
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def kept(request: pytest.FixtureRequest, new_state: NewState) -> Kept:
+    return Kept(new_state, request.param)
+
+
+def test_a_plan_is_made_changed_and_deleted(kept: Kept) -> None:
+    made = kept.plans.create("Shop", PlanType.LIVE, "What we sell", [RULE])
+    assert made.rules[0].json_schema == RULE.json_schema
+    assert kept.plans.change(made.id, name="Store").name == "Store"
+    assert kept.plans.replace_rules(made.id, []).rules == ()
+    assert [plan.description for plan in kept.plans.plans()] == ["What we sell"]
+    kept.plans.delete(made.id)
+    assert kept.plans.plans() == []
+    for call in (kept.plans.delete, lambda each: kept.plans.change(each, name="x")):
+        with pytest.raises(NotFound):
+            call(made.id)
+
+
+def test_bad_rules_change_nothing(kept: Kept) -> None:
+    made = kept.plans.create("Shop", PlanType.LIVE, rules=[RULE])
+    with pytest.raises(Rejected):
+        kept.plans.replace_rules(made.id, [Rule(type=RuleType.COMMON, json_schema={"type": "strin"})])
+    assert len(kept.plans.plans()[0].rules) == 1
+    for name in ("", " ", "x" * 201, "a\nb"):
+        with pytest.raises(Rejected):
+            kept.plans.create(name, PlanType.LIVE)
+
+
+def test_a_source_has_one_plan_and_a_plan_in_use_stays(kept: Kept) -> None:
+    first, second = (kept.plans.create(name, PlanType.LIVE) for name in ("A", "B"))
+    kept.plans.connect(kept.source, first.id)
+    kept.plans.connect(kept.source, second.id)
+    assert kept.plans.connections() == {kept.source: second.id}
+    with pytest.raises(Conflict, match="shop"):
+        kept.plans.delete(second.id)
+    kept.plans.connect(kept.source, None)
+    assert kept.plans.connections() == {kept.source: None}
+    kept.plans.delete(second.id)
+    with pytest.raises(NotFound):
+        kept.plans.connect(SourceId("nobody"), first.id)
+
+
+def test_controls_are_kept_and_forward_to_sources_that_exist(kept: Kept) -> None:
+    asked = changed(LENIENT, {"track": {"allowUnplannedEvents": False}, "forwardingViolationsTo": kept.source})
+    kept.plans.control(kept.source, asked)
+    assert kept.plans.controls() == {kept.source: asked}
+    with pytest.raises(NotFound):
+        kept.plans.control(kept.source, changed(asked, {"forwardingBlockedEventsTo": "nobody"}))
+
+
+def test_violations_add_up_in_time_and_are_forgotten(kept: Kept) -> None:
+    kind = Kind(kept.source, TrackingPlanId("p"), bucket_of(NOW), "track", "A\0", "Required", "properties.a")
+    rare = kind._replace(field="properties.b")
+    old = kind._replace(bucket=bucket_of(NOW - timedelta(days=3)))
+    noted = Noted(2, 1, 0, "missing\0", MessageId("m1"), b"\0sample", NOW)
+    kept.plans.record({kind: noted, old: noted, rare: noted._replace(total=1)})
+    kept.plans.record({kind: noted._replace(message_id=MessageId("m2"))})
+    hour = kept.plans.violations(kept.source, NOW - timedelta(hours=1), most=10)
+    assert [(each.kind.field, each.noted.total, each.noted.blocked) for each in hour] == [
+        ("properties.a", 4, 2),
+        ("properties.b", 1, 1),
+    ]
+    assert (hour[0].noted.message_id, hour[0].noted.sample, hour[0].noted.at) == ("m2", b"\0sample", NOW)
+    week = kept.plans.violations(kept.source, NOW - timedelta(days=7), most=1)
+    assert [each.noted.total for each in week] == [6]
+    kept.plans.forget(NOW - timedelta(days=1))
+    assert [each.noted.total for each in kept.plans.violations(kept.source, NOW - timedelta(days=7), most=1)] == [4]
