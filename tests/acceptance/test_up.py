@@ -1,19 +1,64 @@
 """Starting and stopping, as a user or a service manager does it."""
 
 import contextlib
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 
-from tifo.app.local import LocalTifo
+from tifo.app.local import LocalTifo, free_port
+
+
+def test_an_empty_folder_needs_no_configuration(tmp_path: Path) -> None:
+    """As a new user does it: in a folder of her own, without a flag but the port, which a test may not choose."""
+    port = str(free_port())
+    tifo = [sys.executable, "-m", "tifo"]
+    process = subprocess.Popen([*tifo, "up", "--port", port], cwd=tmp_path, stdout=subprocess.DEVNULL)
+    try:
+        made = subprocess.run(
+            [*tifo, "source", "create", "Club", "--type", "http", "--json"],
+            cwd=tmp_path,
+            capture_output=True,
+            check=True,
+        )
+        key = json.loads(made.stdout)["write_key"]
+        assert eventually(lambda: posted(port, key) == 200)
+        counting = [*tifo, "sql", "select count(*) as n from club.seen", "--json"]
+        assert eventually(
+            lambda: (
+                subprocess.run(counting, cwd=tmp_path, capture_output=True, check=False).stdout.strip() == b'[{"n":1}]'
+            )
+        )
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=15) == 0
+    assert [each.name for each in tmp_path.iterdir()] == ["tifo-data"]
+
+
+def posted(port: str, key: str) -> int:
+    body = {"writeKey": key, "userId": "ada", "event": "Seen", "messageId": "m1"}
+    try:
+        return httpx.post(f"http://127.0.0.1:{port}/v1/track", json=body).status_code
+    except httpx.TransportError:
+        return 0
+
+
+def eventually(is_so: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + 30
+    while not is_so():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.2)
+    return True
 
 
 def test_a_port_in_use_is_named_and_nothing_is_started(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from tifo.app.game_cli import game
 from tifo.app.lines import in_words
 from tifo.app.migrate import migrate
 from tifo.app.output import log_to_stderr, show, show_table, talk
+from tifo.app.plans_cli import events, tracking_plans
 from tifo.app.settings import Settings, load_settings
 from tifo.app.sources_cli import sources
 from tifo.app.warehouses_cli import warehouses
@@ -31,7 +32,7 @@ app = App(name="tifo", help="Self-hosted fan engagement whose every achievement 
 applications = App(name="app", help="Applications of the engagement half.")
 delivery = App(name="delivery", help="What arrived, what did not, and why.")
 app_webhooks = App(name="webhook", help="Who gets the application's webhooks.")
-for group in (applications, sources, delivery, warehouses, game, workspace):
+for group in (applications, sources, delivery, warehouses, tracking_plans, events, game, workspace):
     app.command(group)
 applications.command(app_webhooks)
 applications.command(tokens.application_tokens)
@@ -48,6 +49,7 @@ def up(
     port: int | None = None,
     public_url: str | None = None,
     database_url: str | None = None,
+    secret_key: str | None = None,
     flush_s: float | None = None,
     flush_events: int | None = None,
     egress_allow: str | None = None,
@@ -66,6 +68,7 @@ def up(
             "port": port,
             "public_url": public_url,
             "database_url": database_url,
+            "secret_key": secret_key,
             "flush_s": flush_s,
             "flush_events": flush_events,
             "egress_allow": egress_allow,

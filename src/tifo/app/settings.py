@@ -93,6 +93,7 @@ def load_settings(
             values[name] = _convert(known.type, env[variable], variable)
         elif name in from_file:
             values[name] = _convert(known.type, from_file[name], f"{name} in {file or FILE}")
+    values["data"] = Path(str(values.get("data", _DATA))).absolute()  # the same folder, wherever it is asked from
     return Settings(**values)  # type: ignore[arg-type]  # _convert has made each of its field's type
 
 

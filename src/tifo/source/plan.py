@@ -6,10 +6,9 @@ from typing import Any
 
 from tifo.kernel.ids import SourceId, TrackingPlanId
 from tifo.source.events import EVENTS, Event
-from tifo.tracking.plans.model import PlanType, Rule, RuleType, TrackingPlan
+from tifo.tracking.plans.model import BUILT_IN_PLAN, LIVELIKE, PlanType, Rule, RuleType, TrackingPlan
 from tifo.workspace.model import Source, SourceType
 
-PLAN_ID = TrackingPlanId("livelike")
 _SINCE = datetime(2026, 11, 24, tzinfo=UTC)
 
 
@@ -24,8 +23,8 @@ def _rule(event: Event) -> Rule:
 
 
 LIVELIKE_PLAN = TrackingPlan(
-    PLAN_ID,
-    "LiveLike",
+    BUILT_IN_PLAN,
+    LIVELIKE,
     "The six events of the LiveLike source. Built in.",
     PlanType.LIVE,
     tuple(_rule(event) for event in EVENTS.values()),
@@ -43,4 +42,4 @@ def plan_ids(
 
 
 def _own(source: Source) -> TrackingPlanId | None:
-    return PLAN_ID if source.type is SourceType.LIVELIKE else None
+    return BUILT_IN_PLAN if source.type is SourceType.LIVELIKE else None

@@ -14,7 +14,7 @@ from tifo.store import tables as t
 from tifo.store.database import Database, from_micros, to_micros
 from tifo.store.upserts import plain, put
 from tifo.tracking.plans.checking import check_rules
-from tifo.tracking.plans.model import MAX_NAME, Controls, PlanType, Rule, TrackingPlan
+from tifo.tracking.plans.model import LIVELIKE, MAX_NAME, NO_PLAN, Controls, PlanType, Rule, TrackingPlan
 from tifo.tracking.plans.ports import Told
 from tifo.tracking.plans.violations import BUCKET_MINUTES, Kind, Noted
 
@@ -66,7 +66,7 @@ class SqlTrackingPlans:
     def connect(self, source_id: SourceId, plan_id: TrackingPlanId | None) -> None:
         with self._database.writing() as connection:
             _check_source(connection, source_id)
-            put(connection, t.plan_connections, [{"source_id": source_id, "plan_id": plan_id}])
+            connect_plan(connection, source_id, plan_id)
 
     def connections(self) -> Mapping[SourceId, TrackingPlanId | None]:
         with self._database.reading() as connection:
@@ -113,6 +113,7 @@ def insert_plan(
     rules: Sequence[Rule],
     at: datetime,
 ) -> TrackingPlan:
+    _check_free(connection, name, plan_id)
     row = {
         "id": plan_id,
         "name": _checked_name(name),
@@ -140,6 +141,8 @@ def read_plan(connection: Connection, plan_id: TrackingPlanId) -> TrackingPlan:
 def change_plan(
     connection: Connection, plan_id: TrackingPlanId, values: Mapping[str, Any], *, at: datetime
 ) -> TrackingPlan:
+    if "name" in values:
+        _check_free(connection, values["name"], plan_id)
     changed = {**values, "updated_at": to_micros(at)}
     connection.execute(update(t.tracking_plans).where(_P.id == plan_id).values(changed))
     return read_plan(connection, plan_id)
@@ -157,6 +160,10 @@ def delete_plan(connection: Connection, plan_id: TrackingPlanId) -> None:
         )
     connection.execute(delete(t.plan_connections).where(c.plan_id == plan_id))
     connection.execute(delete(t.tracking_plans).where(_P.id == plan_id))
+
+
+def connect_plan(connection: Connection, source_id: SourceId, plan_id: TrackingPlanId | None) -> None:
+    put(connection, t.plan_connections, [{"source_id": source_id, "plan_id": plan_id}])
 
 
 def read_plan_connections(connection: Connection) -> dict[SourceId, TrackingPlanId | None]:
@@ -187,6 +194,12 @@ def _checked_name(name: str) -> str:
     if not name.strip() or len(name) > MAX_NAME or not name.isprintable():
         raise Rejected(f"name {name!r:.250} must be 1 to {MAX_NAME} printable characters.", field="name")
     return name.strip()
+
+
+def _check_free(connection: Connection, name: str, plan_id: TrackingPlanId) -> None:
+    taken = connection.execute(select(_P.id).where(_P.name == name.strip(), _P.id != plan_id)).first() is not None
+    if taken or name.strip() in {LIVELIKE, NO_PLAN}:
+        raise Conflict(f"There is a tracking plan {name!r:.250} already. Give another name.", field="name")
 
 
 def _check_source(connection: Connection, source_id: SourceId) -> None:

@@ -129,7 +129,7 @@ class SqliteEventLog:
         segment_bytes: int = 256 * 1024 * 1024,
         read_only: bool = False,
     ) -> None:
-        self._directory = directory
+        self._directory = directory.absolute()
         self._clock = clock
         self._window = dedup_window
         self._segment_bytes = segment_bytes

@@ -9,14 +9,26 @@ from sqlalchemy import Connection, select
 
 from tifo.kernel.clock import Clock
 from tifo.kernel.errors import Conflict, Rejected
-from tifo.kernel.ids import NewId, SourceId
-from tifo.store import catalog, warehouses
+from tifo.kernel.ids import NewId, SourceId, TrackingPlanId
+from tifo.store import catalog, plans, warehouses
 from tifo.store import tables as t
 from tifo.store.database import Database
+from tifo.store.upserts import plain
+from tifo.tracking.plans.model import BUILT_IN_PLAN, NO_PLAN, PlanType
 from tifo.workspace import rules
 from tifo.workspace.model import Source, SourceChange, SourceType, WriteKey
 from tifo.workspace.sync import EVERYTHING, Override, with_overrides
-from tifo.workspace.text import SourceText, Verb, WarehouseText, Workspace, WorkspaceText, changes, describe
+from tifo.workspace.text import (
+    PlanText,
+    SourceText,
+    Verb,
+    WarehouseText,
+    Workspace,
+    WorkspaceText,
+    changes,
+    controls_of,
+    describe,
+)
 from tifo.workspace.warehouses import BUILT_IN, WarehouseKind
 
 
@@ -75,12 +87,15 @@ class _Applying:
         self._new_id = new_id
         self._text = describe(now, secrets=True)
         self._ids: dict[str, SourceId] = {source.slug: source.id for source in now.sources}
+        self._plan_ids = {plan.name: plan.id for plan in now.plans}
 
     def run(self, *, prune: bool) -> None:
         made = changes(self._text, self._wanted, prune=prune)
         for change in made:
             if change.verb is Verb.DELETE:
                 self._delete(change.section, change.key)
+            elif change.section == "tracking_plans":
+                self._plan(change.key, self._wanted.tracking_plans[change.key])
             elif change.section == "sources":
                 self._source(change.key, self._wanted.sources[change.key])
             else:
@@ -88,6 +103,44 @@ class _Applying:
         for change in made:
             if change.verb is not Verb.DELETE and change.section == "sources":
                 self._select(change.key, self._wanted.sources[change.key])
+                self._control(change.key, self._wanted.sources[change.key])
+
+    def _plan(self, name: str, text: PlanText) -> None:
+        rules = [rule.as_rule() for rule in text.rules]
+        if name in self._plan_ids:
+            values = {"description": plain(text.description), "rules": plans.rules_text(rules)}
+            plans.change_plan(self._connection, self._plan_ids[name], values, at=self._at)
+            return
+        made_id = TrackingPlanId(self._new_id())
+        made = plans.insert_plan(
+            self._connection,
+            made_id,
+            name,
+            PlanType(text.type),
+            description=text.description,
+            rules=rules,
+            at=self._at,
+        )
+        self._plan_ids[name] = made.id
+
+    def _control(self, slug: str, text: SourceText) -> None:
+        """Its plan, and what becomes of events that are not as planned."""
+        source_id = self._ids[slug]
+        if text.tracking_plan is not None:
+            plans.connect_plan(self._connection, source_id, self._plan_id(text.tracking_plan))
+        if text.schema_controls is not None:
+            plans.put_controls(self._connection, source_id, controls_of(text.schema_controls, self._id))
+
+    def _plan_id(self, name: str) -> TrackingPlanId | None:
+        if name == NO_PLAN:
+            return None
+        if name == BUILT_IN_PLAN:
+            return BUILT_IN_PLAN
+        if name not in self._plan_ids:
+            raise Rejected(
+                f"There is no tracking plan {name!r:.100}. Add it under tracking_plans.", field="tracking_plan"
+            )
+        return self._plan_ids[name]
 
     def _source(self, slug: str, text: SourceText) -> None:
         change = SourceChange(name=text.name, schema=text.schema)
@@ -138,6 +191,8 @@ class _Applying:
     def _delete(self, section: str, key: str) -> None:
         if section == "warehouses":
             warehouses.delete_warehouse(self._connection, key)
+        elif section == "tracking_plans":
+            plans.delete_plan(self._connection, self._plan_ids[key])
         else:
             catalog.delete_source(self._connection, self._ids[key], at=self._at, force=False)
 
@@ -159,4 +214,7 @@ def _read(connection: Connection) -> Workspace:
         tuple(catalog.read_sources(connection)),
         tuple(warehouses.read_warehouses(connection)),
         {place: catalog.read_selection(connection, *place) for place in places},
+        tuple(plans.read_plans(connection)),
+        plans.read_plan_connections(connection),
+        plans.read_controls(connection),
     )

@@ -99,6 +99,12 @@ _context_names = context_naming()
 _decoder = msgspec.json.Decoder(_Message)
 
 
+def place_of(call: str, name: str) -> tuple[str, Naming]:
+    """The table that holds the properties (or traits) of such calls, and how its columns are named."""
+    kind = _CALLS[call]
+    return (table_name(name) if kind.table == "tracks" else kind.table), kind.names
+
+
 def convert(bodies: bytes, known_tables: Collection[str] = (), max_tables: int = MAX_TABLES) -> Converted:
     """Of canonical messages, each followed by a newline. What cannot become a row is a discard, never an error.
 

@@ -1,7 +1,7 @@
 """The workspace as text: what a file says of sources, warehouses and selective sync, and how that differs from now."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple
 
@@ -9,7 +9,17 @@ import msgspec
 
 from tifo.engagement.text.document import Checked, Name, Text, one_of
 from tifo.kernel.errors import Rejected
-from tifo.kernel.ids import SourceId
+from tifo.kernel.ids import SourceId, TrackingPlanId
+from tifo.tracking.plans.model import (
+    LENIENT,
+    NO_PLAN,
+    Controls,
+    PlanType,
+    Rule,
+    RuleType,
+    TrackingPlan,
+    changed,
+)
 from tifo.workspace.model import Source, SourceType
 from tifo.workspace.rules import checked_new_key
 from tifo.workspace.sync import Selection
@@ -27,14 +37,42 @@ Key = Annotated[str, Checked(checked_new_key)]
 Place = Annotated[str, Checked(_place)]
 
 
+class RuleText(Text, frozen=True, kw_only=True):
+    """As Segment's Public API has it; the schema is of the whole event."""
+
+    type: Annotated[str, one_of(*RuleType)]
+    key: Name | None = None
+    version: int = 1
+    json_schema: dict[str, Any]
+
+    def as_rule(self) -> Rule:
+        return Rule(type=RuleType(self.type), json_schema=self.json_schema, key=self.key, version=self.version)
+
+
+class PlanText(Text, frozen=True, kw_only=True):
+    """A tracking plan, by its name."""
+
+    type: Annotated[str, one_of(*PlanType)] = PlanType.LIVE.value
+    description: str = ""
+    rules: tuple[RuleText, ...] = ()
+
+
 class SourceText(Text, frozen=True, kw_only=True):
-    """By its slug. `schema` and `write_keys` that are not written stay as they are."""
+    """By its slug. `schema`, `write_keys`, `tracking_plan` and `schema_controls` stay as they are where they are not
+    written.
+    """
 
     name: Name
     type: Annotated[str, one_of(*SourceType)]
     enabled: bool = True
     schema: Name | None = None
     write_keys: tuple[Key, ...] = ()
+    tracking_plan: Name | None = None
+    """A plan's name, `livelike` for the one that LiveLike sources come with, or `none`."""
+    schema_controls: dict[str, Any] | None = None
+    """In the form of Segment's source settings, but with slugs where they have ids. What it does not name is as it is
+    by itself.
+    """
     not_loaded: dict[str, tuple[Place, ...]] = msgspec.field(default_factory=dict)
     """By warehouse: tables, and table.column, that are not loaded."""
 
@@ -51,6 +89,7 @@ class WarehouseText(Text, frozen=True, kw_only=True):
 
 
 class WorkspaceText(Text, frozen=True, kw_only=True):
+    tracking_plans: dict[str, PlanText] = msgspec.field(default_factory=dict)
     sources: dict[str, SourceText] = msgspec.field(default_factory=dict)
     warehouses: dict[str, WarehouseText] = msgspec.field(default_factory=dict)
 
@@ -62,6 +101,9 @@ class Workspace:
     sources: tuple[Source, ...]
     warehouses: tuple[ConnectedWarehouse, ...]
     selections: Mapping[tuple[SourceId, str], Selection]
+    plans: tuple[TrackingPlan, ...] = ()
+    plan_connections: Mapping[SourceId, TrackingPlanId | None] = field(default_factory=dict)
+    controls: Mapping[SourceId, Controls] = field(default_factory=dict)
 
 
 class Verb(StrEnum):
@@ -87,6 +129,7 @@ def describe(workspace: Workspace, *, secrets: bool) -> WorkspaceText:
     """Write keys and the addresses of warehouses, which may hold passwords, only with `secrets`."""
     slugs = {source.id: source.slug for source in workspace.sources}
     return WorkspaceText(
+        tracking_plans={plan.name: _plan_text(plan) for plan in workspace.plans},
         sources={source.slug: _source_text(source, workspace, secrets=secrets) for source in workspace.sources},
         warehouses={
             warehouse.name: WarehouseText(
@@ -102,6 +145,14 @@ def describe(workspace: Workspace, *, secrets: bool) -> WorkspaceText:
     )
 
 
+def _plan_text(plan: TrackingPlan) -> PlanText:
+    rules = tuple(
+        RuleText(type=rule.type.value, key=rule.key, version=rule.version, json_schema=rule.json_schema)
+        for rule in plan.rules
+    )
+    return PlanText(type=plan.type.value, description=plan.description, rules=rules)
+
+
 def _source_text(source: Source, workspace: Workspace, *, secrets: bool) -> SourceText:
     off = {
         warehouse: places(selection)
@@ -114,8 +165,42 @@ def _source_text(source: Source, workspace: Workspace, *, secrets: bool) -> Sour
         enabled=source.enabled,
         schema=source.schema,
         write_keys=source.write_keys if secrets else (),
+        tracking_plan=_plan_name(workspace, source.id),
+        schema_controls=_controls_told(workspace, source.id),
         not_loaded={warehouse: those for warehouse, those in off.items() if those},
     )
+
+
+def _plan_name(workspace: Workspace, source_id: SourceId) -> str | None:
+    if source_id not in workspace.plan_connections:
+        return None
+    plan_id = workspace.plan_connections[source_id]
+    names = {plan.id: plan.name for plan in workspace.plans}
+    return NO_PLAN if plan_id is None else names.get(plan_id, plan_id)
+
+
+def _controls_told(workspace: Workspace, source_id: SourceId) -> dict[str, Any] | None:
+    """What is as it is by itself is left out."""
+    if source_id not in workspace.controls:
+        return None
+    slugs = {source.id: source.slug for source in workspace.sources}
+    told, usual = msgspec.to_builtins(workspace.controls[source_id]), msgspec.to_builtins(LENIENT)
+    differing = {name: value for name, value in told.items() if value != usual[name]}
+    return {
+        name: {each: setting for each, setting in value.items() if setting != usual[name][each]}
+        if isinstance(value, dict)
+        else slugs.get(SourceId(value), value)
+        for name, value in differing.items()
+    }
+
+
+def controls_of(text: Mapping[str, Any], id_of: Callable[[str], SourceId]) -> Controls:
+    """Of a source's text, with ids in the place of slugs. Raises `Rejected`, naming the field."""
+    told = dict(text)
+    for name in ("forwardingViolationsTo", "forwardingBlockedEventsTo"):
+        if told.get(name):
+            told[name] = id_of(told[name])
+    return changed(LENIENT, told)
 
 
 def places(selection: Selection) -> tuple[str, ...]:
@@ -126,14 +211,14 @@ def places(selection: Selection) -> tuple[str, ...]:
 def changes(now: WorkspaceText, wanted: WorkspaceText, *, prune: bool) -> tuple[Change, ...]:
     """`now` with its secrets; no secret is in what is returned. In an order in which they can be done."""
     made: list[Change] = []
-    for section in ("sources", "warehouses"):
+    for section in ("tracking_plans", "sources", "warehouses"):
         there, said = getattr(now, section), getattr(wanted, section)
         for key, text in said.items():
             if key not in there:
                 made.append(Change(Verb.CREATE, section, key))
             elif fields := tuple(_differences(there[key], text)):
                 made.append(Change(Verb.CHANGE, section, key, fields))
-    for section in ("warehouses", "sources") if prune else ():
+    for section in ("warehouses", "sources", "tracking_plans") if prune else ():
         gone = getattr(now, section).keys() - getattr(wanted, section).keys()
         made += [Change(Verb.DELETE, section, key) for key in sorted(gone)]
     return tuple(made)
@@ -146,18 +231,44 @@ def _differences(old: Any, new: Any) -> Iterator[FieldChange]:
             raise Rejected(f"{name} is {before} and cannot become {after}. Give it another key.", field=name)
         if name == "url" and after is not None and before != after:
             raise Rejected("The address of a warehouse cannot be changed. Give it another name.", field="url")
-        if name == "write_keys":
-            added = set(after) - set(before)
-            if added:
-                yield FieldChange("write_keys", f"{len(before)} keys", f"{len(before) + len(added)} keys")
-        elif name == "not_loaded":
-            yield from _off_differences(before, after)
-        elif name == "sources":
-            told = [None if those is None else tuple(sorted(those)) for those in (before, after)]
-            if told[0] != told[1]:
-                yield FieldChange(name, *("all" if those is None else those for those in told))
-        elif name not in {"url", "url_env"} and before != after and not (name == "schema" and after is None):
+        if name in _DIFFERENCES:
+            yield from _DIFFERENCES[name](before, after)
+        elif name not in {"url", "url_env"} and before != after:
             yield FieldChange(name, before, after)
+
+
+def _key_differences(before: tuple[str, ...], after: tuple[str, ...]) -> Iterator[FieldChange]:
+    added = set(after) - set(before)
+    if added:
+        yield FieldChange("write_keys", f"{len(before)} keys", f"{len(before) + len(added)} keys")
+
+
+def _source_differences(before: tuple[str, ...] | None, after: tuple[str, ...] | None) -> Iterator[FieldChange]:
+    told = [None if those is None else tuple(sorted(those)) for those in (before, after)]
+    if told[0] != told[1]:
+        yield FieldChange("sources", *("all" if those is None else those for those in told))
+
+
+def _if_written(name: str) -> "_Differences":
+    """What is not written stays as it is."""
+
+    def differences(before: Any, after: Any) -> Iterator[FieldChange]:
+        if after is not None and _told(before) != _told(after):
+            yield FieldChange(name, before, after)
+
+    return differences
+
+
+def _told(value: Any) -> Any:
+    return changed(LENIENT, value) if isinstance(value, dict) else value
+
+
+def _rule_differences(before: tuple[RuleText, ...], after: tuple[RuleText, ...]) -> Iterator[FieldChange]:
+    was, becomes = ({rule.as_rule().place: rule for rule in rules} for rules in (before, after))
+    for place in sorted(was.keys() | becomes.keys(), key=str):
+        if was.get(place) != becomes.get(place):
+            name = " ".join(str(part) for part in (*place[:2], f"version {place[2]}") if part)
+            yield FieldChange(f"rules.{name}", *("written" if place in each else "" for each in (was, becomes)))
 
 
 def _off_differences(
@@ -167,3 +278,15 @@ def _off_differences(
         was, becomes = (tuple(sorted(off.get(warehouse, ()))) for off in (before, after))
         if was != becomes:
             yield FieldChange(f"not_loaded.{warehouse}", was, becomes)
+
+
+_Differences = Callable[[Any, Any], Iterator[FieldChange]]
+_DIFFERENCES: Mapping[str, _Differences] = {
+    "schema": _if_written("schema"),
+    "write_keys": _key_differences,
+    "sources": _source_differences,
+    "tracking_plan": _if_written("tracking_plan"),
+    "schema_controls": _if_written("schema_controls"),
+    "rules": _rule_differences,
+    "not_loaded": _off_differences,
+}

@@ -12,6 +12,7 @@ from tifo.api.management.calls import Desk
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import uuid7
+from tifo.store.plans import SqlTrackingPlans
 from tifo.store.warehouses import SqlWarehouses
 from tifo.store.workspace_tokens import SqlWorkspaceTokens
 from tifo.workspace.memory import InMemoryCatalog
@@ -37,7 +38,8 @@ def ask(catalog: InMemoryCatalog, new_state: NewState) -> Ask:
     database = new_state("sqlite")
     tokens = SqlWorkspaceTokens(database, system_clock, uuid7)
     tokens.add("tests", Role.OWNER, TOKEN)
-    api = ManagementApi(Desk(catalog, SqlWarehouses(database, system_clock), reach), tokens)
+    plans = SqlTrackingPlans(database, system_clock, uuid7)
+    api = ManagementApi(Desk(catalog, SqlWarehouses(database, system_clock), plans, reach), tokens)
 
     async def ask(
         method: str,

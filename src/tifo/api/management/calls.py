@@ -12,6 +12,7 @@ import msgspec
 
 from tifo.kernel.errors import Rejected
 from tifo.kernel.json import JsonObject
+from tifo.tracking.plans.ports import TrackingPlans
 from tifo.workspace.model import Catalog
 from tifo.workspace.tokens import Role
 from tifo.workspace.warehouses import Warehouses
@@ -27,6 +28,7 @@ class Desk:
 
     catalog: Catalog
     warehouses: Warehouses
+    plans: TrackingPlans
     check_warehouse: Callable[[str], None]
     """Connects to the warehouse at this address. Raises `Rejected` for what is no address, `Transient` where it cannot
     be reached.

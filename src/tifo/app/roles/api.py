@@ -71,7 +71,8 @@ def _api(settings: Settings) -> Role:
         engine = SqlEngine(database, system_clock, uuid7)
         write_keys = WriteKeys(compose.catalog_of(database))
         limit = RateLimit(settings.rate_limit)
-        book = PlanBook(compose.plans_of(database), compose.catalog_of(database).sources, system_clock)
+        plans = compose.plans_of(database)
+        book = PlanBook(plans, compose.catalog_of(database).sources, system_clock)
         await asyncio.to_thread(book.look)
         tracking = TrackingApi(appends, write_keys.source_of, system_clock, uuid7, rate_limit=limit, plans=book)
         browser = BrowserSettings(write_keys.source_of, settings.public_url or None)
@@ -89,7 +90,7 @@ def _api(settings: Settings) -> Role:
             inbox.add, max_batch=_BATCH_WEBHOOKS, max_waiting=_WAITING_WEBHOOKS, name="webhooks"
         )
         webhooks = WebhookApi(arrivals, Intakes(inbox, compose.catalog_of(database)), system_clock)
-        desk = Desk(compose.catalog_of(database), compose.warehouses_of(database), compose.check_connected)
+        desk = Desk(compose.catalog_of(database), compose.warehouses_of(database), plans, compose.check_connected)
         management = ManagementApi(desk, compose.workspace_tokens_of(database))
         quick: dict[str, AsgiApp] = {BROWSER: browser, "/v1/": tracking, WEBHOOKS: webhooks, MANAGEMENT: management}
         quick["/metrics"] = metrics_page()

@@ -25,6 +25,7 @@ from tifo.engagement.text.tree import (
     Unreadable,
     below,
     grow,
+    grow_toml,
     is_text,
 )
 from tifo.engagement.values import MAX_AMOUNT, check_text
@@ -41,7 +42,7 @@ class Reference(NamedTuple):
     section: str
     key: str
     path: str
-    line: int
+    line: int | None
 
 
 class Reading(NamedTuple):
@@ -67,9 +68,12 @@ def load(text: str, file: str, known: Mapping[str, Collection[str]]) -> Document
 
 
 def load_as(kind: type[D], text: str, file: str) -> D:
-    """A document of another kind, made of the same parts. Raises `Rejected` with all problems."""
+    """A document of another kind, made of the same parts: TOML where the file is named so, else YAML.
+
+    Raises `Rejected` with all problems.
+    """
     try:
-        root, problems = grow(text)
+        root, problems = (grow_toml if file.endswith(".toml") else grow)(text)
     except Unreadable as error:
         raise bad_file(file, [error.problem]) from error
     document: D | None = _Reader(problems).struct(root, kind, "")
@@ -159,6 +163,8 @@ class _Reader:
             return self._list(node, get_args(kind)[0], path, field)
         if get_origin(kind) is dict:
             return self._by_key(node, get_args(kind)[1], path)
+        if kind is Any:
+            return _json(node)
         if issubclass(kind, msgspec.Struct):
             return self.struct(node, kind, path)
         if not isinstance(node, Scalar):
@@ -251,8 +257,23 @@ class _Reader:
         shown = {Listed: "a list", Mapped: "a mapping"}.get(type(node)) or repr(getattr(node, "text", "")[:80])
         self._note(path, node.line, f"{shown} is not {wanted}.")
 
-    def _note(self, path: str, line: int, message: str) -> None:
+    def _note(self, path: str, line: int | None, message: str) -> None:
         self.problems.append(Problem(path, line, message))
+
+
+def _json(node: Node) -> Any:
+    """Whatever stands there, as YAML's JSON schema reads it."""
+    if isinstance(node, Mapped):
+        return {name: _json(each) for name, each in node.items.items()}
+    if isinstance(node, Listed):
+        return [_json(each) for each in node.items]
+    if node.is_quoted or is_text(node.text):
+        return node.text
+    if node.is_null:
+        return None
+    if node.text in TRUE | FALSE:
+        return node.text in TRUE
+    return int(node.text) if WHOLE.fullmatch(node.text) else float(node.text)
 
 
 @functools.cache

@@ -5,15 +5,17 @@ wants. Aliases are never followed, so a small file can't grow into a large tree.
 """
 
 import re
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import date, time
 from typing import Any, NamedTuple
 
 import yaml
 
 MAX_BYTES = 1_000_000
-MAX_DEPTH = 12
-"""The document's own depth is 6."""
+MAX_DEPTH = 40
+"""A document's own depth is 6; a JSON schema may stand in it."""
 NULLS = {"", "~", "null", "Null", "NULL"}
 TRUE, FALSE = {"true", "True", "TRUE"}, {"false", "False", "FALSE"}
 WHOLE = re.compile(r"[-+]?[0-9]{1,40}")
@@ -44,7 +46,7 @@ class Unreadable(Exception):
 @dataclass(frozen=True)
 class Scalar:
     text: str
-    line: int
+    line: int | None
     is_quoted: bool = False
 
     @property
@@ -54,13 +56,13 @@ class Scalar:
 
 @dataclass(frozen=True)
 class Listed:
-    line: int
+    line: int | None
     items: list["Node"] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Mapped:
-    line: int
+    line: int | None
     items: dict[str, "Node"] = field(default_factory=dict)
 
 
@@ -92,6 +94,29 @@ def grow(text: str) -> tuple[Node, list[Problem]]:
         raise Unreadable(Problem("", line, f"This is no YAML: {said}.")) from error
     except (yaml.YAMLError, UnicodeError) as error:
         raise Unreadable(Problem("", None, f"This is no YAML: {str(error).splitlines()[0]}.")) from error
+
+
+def grow_toml(text: str) -> tuple[Node, list[Problem]]:
+    """As `grow`, of TOML, which tells no lines of what it holds."""
+    if len(text) > MAX_BYTES:
+        raise Unreadable(Problem("", None, f"The file has {len(text):,} characters; at most {MAX_BYTES:,} are read."))
+    try:
+        return _planted(tomllib.loads(text), "", 1), []
+    except tomllib.TOMLDecodeError as error:
+        raise Unreadable(Problem("", None, f"This is no TOML: {error}.")) from error
+
+
+def _planted(value: Any, path: str, depth: int) -> Node:
+    if depth > MAX_DEPTH:
+        raise Unreadable(Problem(path, None, f"This is nested more than {MAX_DEPTH} deep."))
+    if isinstance(value, dict):
+        return Mapped(None, {name: _planted(each, below(path, name), depth + 1) for name, each in value.items()})
+    if isinstance(value, list):
+        return Listed(None, [_planted(each, f"{path}[{n}]", depth + 1) for n, each in enumerate(value)])
+    if isinstance(value, bool):
+        return Scalar(str(value).lower(), None)
+    text = value.isoformat() if isinstance(value, date | time) else str(value)
+    return Scalar(text, None, is_quoted=isinstance(value, str))
 
 
 class _Grower:

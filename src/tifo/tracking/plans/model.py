@@ -15,6 +15,12 @@ MAX_RULES = 2_000
 MAX_SCHEMA_BYTES = 64 * 1024
 """Ours, of one rule."""
 MAX_NAME = 200
+BUILT_IN_PLAN = TrackingPlanId("livelike")
+"""The plan that LiveLike sources come with (source/plan.py)."""
+LIVELIKE = "LiveLike"
+"""Its name."""
+NO_PLAN = "none"
+"""What a text says in a plan's place; no plan is named so."""
 
 
 class PlanType(StrEnum):

@@ -21,7 +21,7 @@ class TrackingPlans(Protocol):
     """Methods block. Other processes see a change within a second."""
 
     def create(self, name: str, plan_type: PlanType, description: str = "", rules: Sequence[Rule] = ()) -> TrackingPlan:
-        """Raises `Rejected` for a bad name or rule."""
+        """Raises `Rejected` for a bad name or rule, `Conflict` for a name that another plan has."""
 
     def plans(self) -> list[TrackingPlan]:
         """In the order of their making."""
