@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from benchmarks.http_load import Result, drive, peak_mb, report, request
@@ -19,6 +20,9 @@ from tifo.kernel.ids import Position
 from tifo.store.sqlite_log import SqliteEventLog
 
 BATCH = 100
+_TURNS = 4
+_FRESH = 1_000_000
+"""So that no turn sends message ids that another has sent."""
 _MARK = b"N" * 20
 _UUID = "01a20b4b-4224-7d0f-b3a4-423990486580"
 EVENT = {
@@ -49,6 +53,7 @@ def main() -> None:
     report(f"bare HTTP, {BATCH} events", batches.per_second * BATCH, "event", result=batches)
     _tifo("durable /v1/track", _singles, seconds, 1, single)
     _tifo(f"durable /v1/batch of {BATCH}", _batches, seconds, BATCH, batches)
+    _planned(seconds)
     _sqlite(seconds)
 
 
@@ -65,6 +70,28 @@ def _tifo(what: str, make: Callable[[str], Callable[[int], bytes]], seconds: flo
         assert log.read(Position(0), max_events=1)
         log.close()
         print(f"{'':<34} peak memory {memory:,.0f} MB")
+
+
+def _planned(seconds: float) -> None:
+    """Batches into two sources of one Tifo by turns: one without a tracking plan, one with that of the six events."""
+    with tempfile.TemporaryDirectory() as folder:
+        tifo = LocalTifo(Path(folder) / "data")
+        keys = [tifo.command("source", "create", kind, "--type", kind)["write_key"] for kind in ("http", "livelike")]
+        sent, took_s = [0, 0], [0.0, 0.0]
+        with tifo.up("--roles", "api"):
+            for turn in range(_TURNS * 2):
+                make, first = _batches(keys[turn % 2]), turn * _FRESH
+                result = drive(tifo.port, partial(_later, make, first), seconds=seconds / _TURNS)
+                sent[turn % 2] += result.requests * BATCH
+                took_s[turn % 2] += result.seconds
+    without, planned = (sent[which] / took_s[which] for which in (0, 1))
+    report(f"batches of {BATCH}, no plan", without, "event")
+    report(f"batches of {BATCH}, a tracking plan", planned, "event")
+    print(f"{'':<34} {planned / without:.2f} of the rate without")
+
+
+def _later(make: Callable[[int], bytes], first: int, number: int) -> bytes:
+    return make(first + number)
 
 
 @contextlib.contextmanager

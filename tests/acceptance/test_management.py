@@ -280,3 +280,55 @@ def test_tables_and_columns_are_turned_off(tifo: LocalTifo, owner: Sdk) -> None:
         {"table": "pages", "column": None, "loaded": False},
         {"table": "tracks", "column": "context_ip", "loaded": False},
     ]
+
+
+def test_a_tracking_plan_is_written_connected_and_taken_apart(owner: Sdk) -> None:
+    source = new_source(owner, "planned")
+    made = owner("trackingPlans", "createTrackingPlan", {"name": "Shop", "type": "LIVE", "description": "d"})
+    plan = made["trackingPlan"]["id"]
+    schema = {"type": "object", "properties": {"properties": {"required": ["total"]}}}
+    rules = [
+        {"type": "TRACK", "key": key, "version": 1, "jsonSchema": schema} for key in ("Order Completed", "Order Paid")
+    ]
+    assert owner("trackingPlans", "replaceRulesInTrackingPlan", plan, {"rules": rules})["status"] == "SUCCESS"
+    upsert = {"type": "COMMON", "version": 1, "jsonSchema": {}}
+    assert owner("trackingPlans", "updateRulesInTrackingPlan", plan, {"rules": [upsert]})["status"] == "SUCCESS"
+    removed = [{"type": "TRACK", "key": "Order Paid", "version": 1}]
+    assert owner("trackingPlans", "removeRulesFromTrackingPlan", plan, removed)["status"] == "SUCCESS"
+    kept = owner("trackingPlans", "listRulesFromTrackingPlan", plan, {"count": 10})["rules"]
+    assert [(rule["type"], rule.get("key")) for rule in kept] == [("TRACK", "Order Completed"), ("COMMON", None)]
+    assert kept[0]["jsonSchema"] == schema
+    assert owner("trackingPlans", "addSourceToTrackingPlan", plan, {"sourceId": source["id"]})["status"] == "SUCCESS"
+    connected = owner("trackingPlans", "listSourcesFromTrackingPlan", plan, {"count": 10})["sources"]
+    assert [each["id"] for each in connected] == [source["id"]]
+    with pytest.raises(SdkError) as used:
+        owner("trackingPlans", "deleteTrackingPlan", plan)
+    assert used.value.status == 409
+    owner("trackingPlans", "removeSourceFromTrackingPlan", plan, source["id"])
+    owner("trackingPlans", "updateTrackingPlan", plan, {"name": "Store"})
+    assert owner("trackingPlans", "getTrackingPlan", plan)["trackingPlan"]["name"] == "Store"
+    listed = owner("trackingPlans", "listTrackingPlans", {"count": 10}, "LIVE")["trackingPlans"]
+    assert {each["name"] for each in listed} == {"LiveLike", "Store"}
+    owner("trackingPlans", "deleteTrackingPlan", plan)
+    with pytest.raises(SdkError):
+        owner("trackingPlans", "getTrackingPlan", plan)
+
+
+def test_schema_controls_are_set_by_what_is_named(sdks: dict[str, Sdk], owner: Sdk) -> None:
+    source = new_source(owner, "controlled")["id"]
+    asked = {"track": {"allowUnplannedEvents": False, "commonEventOnViolations": "OMIT_PROPERTIES"}}
+    told = owner("sources", "updateSchemaSettingsInSource", source, asked)["settings"]
+    assert told["track"] == {
+        "allowUnplannedEvents": False,
+        "allowUnplannedEventProperties": True,
+        "allowEventOnViolations": True,
+        "allowPropertiesOnViolations": True,
+        "commonEventOnViolations": "OMIT_PROPERTIES",
+    }
+    assert sdks["viewer"]("sources", "listSchemaSettingsInSource", source)["settings"] == told
+    with pytest.raises(SdkError) as refused:
+        sdks["viewer"]("sources", "updateSchemaSettingsInSource", source, asked)
+    assert refused.value.status == 403
+    with pytest.raises(SdkError) as wrong:
+        owner("sources", "updateSchemaSettingsInSource", source, {"track": {"commonEventOnViolations": "OMIT_TRAITS"}})
+    assert wrong.value.field == "track.commonEventOnViolations"

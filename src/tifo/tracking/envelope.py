@@ -1,7 +1,7 @@
 """What goes into reading a message, and what comes out: the same for the usual ones and for all others."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -9,8 +9,15 @@ from tifo.kernel.ids import MessageId
 from tifo.tracking.plans.checking import Verdict
 from tifo.tracking.times import Receipt
 
-Check = Callable[[Mapping[str, Any]], Verdict | None]
-"""By the source's tracking plan. It may take properties out of the event that it is given."""
+
+class Check(Protocol):
+    """By the source's tracking plan."""
+
+    parts: frozenset[str] | None
+    """The fields of an event that it looks at, beside its type and name; None for all of them."""
+
+    def __call__(self, event: Mapping[str, Any]) -> Verdict | None:
+        """It may take properties out of the event that it is given. None for an event that is as planned."""
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):

@@ -98,6 +98,8 @@ _FIELDS: Mapping[type[_Usual], Sequence[tuple[str, str]]] = {
     kind: list(zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True))
     for kind in (_Track, _Identify, _Page, _Screen, _Group, _Alias)
 }
+_MOST = frozenset(("type", "event", "properties", "context"))
+"""What most plans look at of a track."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -119,12 +121,15 @@ def usual(raw: bytes, envelope: Envelope, new_id: NewId) -> Message | None:
     item.original_timestamp, item.timestamp, item.sent_at = times.original_timestamp, times.timestamp, times.sent_at
     item.received_at = envelope.receipt.received_at_text
     item.write_key = UNSET
-    verdict = None if envelope.check is None else envelope.check(_as_object(item))
+    check = envelope.check
+    verdict = None if check is None else check(_shown(item, check.parts))
     return Message(MessageId(item.message_id), _encode(item), verdict)
 
 
-def _as_object(item: _Usual) -> Mapping[str, Any]:
+def _shown(item: Any, parts: frozenset[str] | None) -> Mapping[str, Any]:
     """The message's own fields, as JSON names them; what stands in them is the item's own."""
+    if type(item) is _Track and parts is not None and parts <= _MOST:
+        return {"type": "track", "event": item.event, "properties": item.properties, "context": item.context}
     values = ((wire, getattr(item, name)) for name, wire in _FIELDS[type(item)])
     return {"type": item.__struct_config__.tag, **{w: v for w, v in values if v is not None and v is not UNSET}}
 

@@ -33,6 +33,8 @@ FILTERED_AT_SOURCE = frozenset((UNPLANNED, SCHEMA, BOTH, COMMON, "event_setting"
 MAX_VIOLATIONS = 20
 """That are told of one event."""
 _MAX_DEPTH = 64
+_PLAIN = frozenset(("$schema", "$id", "title", "description", "type", "properties", "required", "labels"))
+"""Keywords at a schema's top that look at no field but those they name."""
 _DESCRIPTION = 300
 _KINDS = {"required": "Required", "type": "Invalid Type"}
 _TYPES = {
@@ -81,9 +83,21 @@ class Checker:
         self._rules = {place: _compiled(rule) for place, rule in plan.latest.items()}
         self._common = self._rules.pop((RuleType.COMMON, None), None)
         self._plans_tracks = any(kind is RuleType.TRACK for kind, _ in self._rules)
+        self._tracks = {key: rule.validator.is_valid for (kind, key), rule in self._rules.items() if kind == "TRACK"}
+        self._only_own_rules = self._common is None and controls.track.allow_unplanned_event_properties
+        parts = [_parts(rule.json_schema) for rule in plan.latest.values()]
+        self.parts = None if None in parts else frozenset().union(*(part for part in parts if part is not None))
+        """The fields of an event that the rules look at; None for all of them."""
 
     def __call__(self, event: Mapping[str, Any]) -> Verdict | None:
-        """None for an event that is as planned."""
+        """None for an event that is as planned. `event` holds at least what `parts` names, its type and its name."""
+        if self._only_own_rules and event["type"] == "track":
+            is_valid = self._tracks.get(event["event"])
+            if is_valid is not None and is_valid(event):
+                return None  # nearly always
+        return self._looked_at(event)
+
+    def _looked_at(self, event: Mapping[str, Any]) -> Verdict | None:
         kind = event["type"]
         name = str(event.get(_NAMED.get(kind, "")) or "")
         rule_type = _TYPES.get(kind)
@@ -230,6 +244,13 @@ def _compiled(rule: Rule) -> _Checked:
         what = getattr(error, "message", None) or str(error).splitlines()[0]
         raise Rejected(f"jsonSchema is no JSON schema of draft 7, at /{place}: {what:.300}") from error
     return _Checked(validator, _planned(rule))
+
+
+def _parts(schema: Mapping[str, Any]) -> frozenset[str] | None:
+    """The fields of the event that a schema looks at; None where it may look at any."""
+    if schema.keys() - _PLAIN or not isinstance(schema.get("properties", {}), dict):
+        return None
+    return frozenset((*schema.get("properties", {}), *schema.get("required", ())))
 
 
 def _nowhere(address: str) -> Any:
