@@ -148,12 +148,13 @@ def change_plan(
     return read_plan(connection, plan_id)
 
 
-def delete_plan(connection: Connection, plan_id: TrackingPlanId) -> None:
+def delete_plan(connection: Connection, plan_id: TrackingPlanId, *, force: bool = False) -> None:
+    """With `force` the sources that are connected to it are left without a plan."""
     plan = read_plan(connection, plan_id)
     c = t.plan_connections.c
     live = select(t.sources.c.slug).join(t.plan_connections, c.source_id == t.sources.c.id)
     used = connection.execute(live.where(c.plan_id == plan_id, t.sources.c.deleted_at.is_(None))).scalars().all()
-    if used:
+    if used and not force:
         raise Conflict(
             f"The tracking plan {plan.name!r} is connected to {', '.join(used)}. Disconnect it first.",
             field="trackingPlanId",

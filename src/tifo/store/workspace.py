@@ -192,7 +192,7 @@ class _Applying:
         if section == "warehouses":
             warehouses.delete_warehouse(self._connection, key)
         elif section == "tracking_plans":
-            plans.delete_plan(self._connection, self._plan_ids[key])
+            plans.delete_plan(self._connection, self._plan_ids[key], force=True)
         else:
             catalog.delete_source(self._connection, self._ids[key], at=self._at, force=False)
 

@@ -11,6 +11,7 @@ from tifo.kernel.errors import Conflict, NotFound, Rejected
 from tifo.kernel.ids import uuid7
 from tifo.store.catalog import SqlCatalog
 from tifo.store.database import Database
+from tifo.store.plans import SqlTrackingPlans
 from tifo.store.warehouses import SqlWarehouses
 from tifo.store.workspace import SqlWorkspace
 from tifo.workspace.model import SourceType
@@ -19,10 +20,18 @@ from tifo.workspace.text import WorkspaceText, describe
 NOW = datetime(2026, 11, 24, 10, 0, 0, 123_000, tzinfo=UTC)
 URLS = {"reports": "postgresql://tifo:hidden-word@db/reports"}
 FILE = """
+tracking_plans:
+  Shop:
+    description: What we sell
+    rules:
+      - {type: TRACK, key: "Bought: now", json_schema: {properties: {properties: {required: [total]}}}}
+      - {type: COMMON, version: 2, json_schema: {"null": null, "yes": [true, "true", 1.5, "1.5"]}}
 sources:
   web:
     name: Web shop
     type: javascript
+    tracking_plan: Shop
+    schema_controls: {track: {allowUnplannedEvents: false}, forwardingViolationsTo: tills}
     write_keys: [brought-from-segment-1]
     not_loaded:
       duckdb: [pages, tracks.context_ip]
@@ -75,6 +84,13 @@ def test_a_file_makes_sources_warehouses_and_what_is_not_loaded(
     assert not catalog.selection_of(web.id, "duckdb").takes_table("pages")
     assert not catalog.selection_of(web.id, "duckdb").takes_column("tracks", "context_ip")
     assert not catalog.selection_of(web.id, "reports").takes_column("identifies", "email")
+    plans = SqlTrackingPlans(database, lambda: NOW, uuid7)
+    (shop,) = plans.plans()
+    assert (shop.name, shop.rules[0].key, shop.rules[1].version) == ("Shop", "Bought: now", 2)
+    assert shop.rules[1].json_schema == {"null": None, "yes": [True, "true", 1.5, "1.5"]}
+    assert plans.connections() == {web.id: shop.id}
+    assert plans.controls()[web.id].forwarding_violations_to == tills.id
+    assert not plans.controls()[web.id].track.allow_unplanned_events
 
 
 def test_what_is_exported_with_secrets_makes_the_same_workspace_again(workspace: SqlWorkspace) -> None:

@@ -4,6 +4,8 @@ import pytest
 
 from tifo.engagement.text.read import load_as
 from tifo.kernel.errors import Rejected
+from tifo.kernel.ids import TrackingPlanId
+from tifo.tracking.plans.model import LENIENT, PlanType, Rule, RuleType, TrackingPlan, changed
 from tifo.workspace.memory import InMemoryCatalog
 from tifo.workspace.model import SourceType
 from tifo.workspace.sync import EVERYTHING, Override, with_overrides
@@ -95,3 +97,58 @@ def test_only_a_description_with_secrets_has_keys_and_addresses() -> None:
     without = describe(Workspace((SOURCE,), (WAREHOUSE,), {}), secrets=False)
     assert (without.sources["web"].write_keys, without.warehouses["reports"].url) == ((), None)
     assert NOW.sources["web"].write_keys == SOURCE.write_keys
+
+
+def test_a_plan_and_its_controls_are_read_from_yaml_and_toml_alike() -> None:
+    schema = {"type": "object", "properties": {"properties": {"required": ["total"], "minProperties": 1}}}
+    yaml = """
+tracking_plans:
+  Shop:
+    rules:
+      - type: TRACK
+        key: Bought
+        json_schema: {type: object, properties: {properties: {required: [total], minProperties: 1}}}
+sources:
+  web: {name: Web, type: http, tracking_plan: Shop, schema_controls: {track: {allowUnplannedEvents: false}}}
+"""
+    toml = """
+[[tracking_plans.Shop.rules]]
+type = "TRACK"
+key = "Bought"
+json_schema = {type = "object", properties = {properties = {required = ["total"], minProperties = 1}}}
+[sources.web]
+name = "Web"
+type = "http"
+tracking_plan = "Shop"
+schema_controls.track.allowUnplannedEvents = false
+"""
+    read = [load_as(WorkspaceText, text, file) for text, file in ((yaml, "w.yaml"), (toml, "w.toml"))]
+    assert read[0] == read[1]
+    assert read[0].tracking_plans["Shop"].rules[0].json_schema == schema
+    with pytest.raises(Rejected, match=r"w\.toml: sources\.web\.name"):
+        load_as(WorkspaceText, toml.replace('name = "Web"', "name = 5"), "w.toml")
+    with pytest.raises(Rejected, match="no TOML"):
+        load_as(WorkspaceText, "[", "w.toml")
+
+
+def test_a_plan_is_told_as_text_and_compared_rule_by_rule() -> None:
+    rules = (Rule(type=RuleType.TRACK, key="Bought", json_schema={}), Rule(type=RuleType.COMMON, json_schema={}))
+    plan = TrackingPlan(TrackingPlanId("p"), "Shop", "", PlanType.LIVE, rules, AT, AT)
+    controls = changed(LENIENT, {"track": {"allowUnplannedEvents": False}, "forwardingViolationsTo": SOURCE.id})
+    workspace = Workspace((SOURCE,), (), {}, (plan,), {SOURCE.id: plan.id}, {SOURCE.id: controls})
+    told = describe(workspace, secrets=True)
+    assert changes(told, told, prune=True) == ()
+    assert told.sources["web"].tracking_plan == "Shop"
+    assert told.sources["web"].schema_controls == {
+        "track": {"allowUnplannedEvents": False},
+        "forwardingViolationsTo": "web",
+    }
+    text = """
+tracking_plans: {Shop: {rules: [{type: TRACK, key: Bought, json_schema: {required: [properties]}}]}}
+sources: {web: {name: Web, type: http, tracking_plan: none, schema_controls: {}}}
+"""
+    made = changes(told, load_as(WorkspaceText, text, "w.yaml"), prune=False)
+    assert [(change.section, [field.path for field in change.fields]) for change in made] == [
+        ("tracking_plans", ["rules.COMMON version 1", "rules.TRACK Bought version 1"]),
+        ("sources", ["tracking_plan", "schema_controls"]),
+    ]
