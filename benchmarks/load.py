@@ -1,20 +1,22 @@
-"""Log → Arrow → DuckDB: events a second through the loader's own steps, and DuckDB alone beside it.
+"""Log → warehouse: events a second through the real loader, into DuckDB and PostgreSQL, and peers beside it.
 
-    uv run python benchmarks/load.py [--events 300000] [--flush 50000]
+    uv run python -m benchmarks.load [--events 300000] [--flush 50000] [--only duckdb|postgres] [--dlt PYTHON]
 
-Both load the same events in the same flushes, in turn: each flush is a transaction, with the file opened before and
-closed after. The bare limit is DuckDB inserting the Arrow tables when they are ready: no decoding, no look-up of ids,
-no position. Generating the events is not timed.
+All load the same events: those of the LiveLike source, in requests of 100. Beside DuckDB stands DuckDB alone, inserting
+the same Arrow tables when they are ready: no decoding, no look-up of ids, no position. Beside PostgreSQL stands dlt,
+into the same server, where `--dlt` names a Python that has it (`pip install "dlt[postgres]"`). With `--events 5000000`
+it is a backlog: memory must stay flat. Making the events is not timed.
 """
 
 import argparse
+import contextlib
 import json
 import random
 import resource
+import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,66 +24,129 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from tests.postgres import PostgresServer, postgres_server
+from tifo.delivery.loader import Loader
 from tifo.delivery.pieces import Cursor, Piece, as_load
-from tifo.eventlog.ports import Block
+from tifo.eventlog.ports import Append
 from tifo.kernel.clock import to_iso
-from tifo.kernel.ids import Position, SourceId, uuid7
+from tifo.kernel.ids import MessageId, Position, SourceId, uuid7
+from tifo.kernel.memory import collect_seldom
+from tifo.store.sqlite_log import SqliteEventLog
+from tifo.tracking.envelope import Message
 from tifo.warehouses.duckdb import DuckdbWarehouse
+from tifo.warehouses.ports import Warehouse
+from tifo.warehouses.postgres import PostgresWarehouse
 from tifo.warehouses.schema import fit
+from tifo.workspace.model import Source, SourceType
 
 _SOURCE = SourceId("bench")
 _SCHEMA = "livelike_demo"
 _BLOCK = 100
 """Events a block: what one request brings."""
 _START = datetime(2026, 11, 24, 10, tzinfo=UTC)
+_DLT_EVENTS = 50_000
+"""At most so many for dlt, which takes its time."""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=300_000)
     parser.add_argument("--flush", type=int, default=50_000)
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        run(Path(folder), arguments.events, arguments.flush)
+    parser.add_argument("--only", choices=("duckdb", "postgres"))
+    parser.add_argument("--dlt", help="a Python that has dlt[postgres]")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name, contextlib.closing(_filled(Path(name), asked.events)) as log:
+        collect_seldom()  # as the role does
+        print(f"{asked.events:,} events, two rows each; {_peak_mb():,.0f} MB before the first is loaded")
+        if asked.only != "postgres":
+            _duckdb(Path(name), log, asked.events, asked.flush)
+        if asked.only != "duckdb":
+            with postgres_server(durable=True) as server:
+                _postgres(log, server, asked.events, asked.flush)
+                if asked.dlt:
+                    _dlt(log, server, asked.dlt, min(asked.events, _DLT_EVENTS))
 
 
-def run(folder: Path, events: int, flush: int) -> None:
+def _duckdb(folder: Path, log: SqliteEventLog, events: int, flush: int) -> None:
     warehouse = DuckdbWarehouse(folder / "warehouse.duckdb")
-    cursor = Cursor(_SOURCE, _SCHEMA, Position(0), Position(0))
-    seconds = {"convert": 0.0, "duckdb": 0.0, "bare": 0.0}
-    total_bytes = 0
-    base_mb = _peak_mb()
-    for blocks in _flushes(events, flush):
-        total_bytes += sum(len(block.bodies) for block in blocks)
-        cursor.read = Position(blocks[-1].first + blocks[-1].size - 1)
-        with _timed(seconds, "convert"):
-            load = as_load(Piece(cursor, blocks, cursor.read)).load
-        with _timed(seconds, "duckdb"):
-            warehouse.load([load])
-        cursor.committed = cursor.read
-        ready = {name: fit(table, table.types) for name, table in load.tables.items()}
-        with _timed(seconds, "bare"):
-            _insert(folder / "bare.duckdb", ready)
-    assert warehouse.tables(_SCHEMA)["tracks"] == events
-    _report(events, total_bytes, seconds, base_mb)
+    whole = _loaded(log, warehouse, events, flush)
+    _told("log → DuckDB", events, whole)
+    print(f"{'peak memory':<28}{_peak_mb():>9,.0f} MB")
+    few = min(events, 300_000)
+    convert_s, alone_s = _apart(folder, log, few, flush)
+    _told("  decode and columns alone", few, convert_s)
+    _told("  DuckDB alone (the limit)", few, alone_s)
+    print(f"{'  ratio to the limit':<28}{(events / whole) / (few / alone_s):>9.2f}")
 
 
-def _report(events: int, total_bytes: int, seconds: Mapping[str, float], base_mb: float) -> None:
-    whole, bare = seconds["convert"] + seconds["duckdb"], seconds["bare"]
-    print(f"{events:,} events of {total_bytes / events:.0f} bytes, two rows each")
-    print(f"log → DuckDB             {events / whole:>9,.0f} events/s   {whole:6.2f} s")
-    print(f"  decode and columns     {events / seconds['convert']:>9,.0f} events/s   {seconds['convert']:6.2f} s")
-    print(f"  DuckDB, exactly once   {events / seconds['duckdb']:>9,.0f} events/s   {seconds['duckdb']:6.2f} s")
-    print(f"DuckDB alone (limit)     {events / bare:>9,.0f} events/s   {bare:6.2f} s")
-    print(f"ratio to the limit       {bare / whole:>9.2f}")
-    print(f"peak memory              {_peak_mb():>9,.0f} MB ({base_mb:,.0f} MB before the first event)")
+def _postgres(log: SqliteEventLog, server: PostgresServer, events: int, flush: int) -> None:
+    whole = _loaded(log, PostgresWarehouse(server.new_database()), events, flush)
+    _told("log → PostgreSQL (fsync on)", events, whole)
+    print(f"{'peak memory':<28}{_peak_mb():>9,.0f} MB")
 
 
-@contextmanager
-def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
+def _loaded(log: SqliteEventLog, warehouse: Warehouse, events: int, flush: int) -> float:
+    """The seconds that the loader takes for all that the log holds."""
+    source = Source(_SOURCE, "Bench", "bench", _SCHEMA, SourceType.LIVELIKE, enabled=True, created_at=_START, keys=())
+    loader = Loader(log, warehouse, lambda: [source], flush_events=flush)
     started = time.perf_counter()
-    yield
-    seconds[name] += time.perf_counter() - started
+    while loader.flush():
+        pass
+    seconds = time.perf_counter() - started
+    assert warehouse.tables(_SCHEMA)["tracks"] == events
+    return seconds
+
+
+def _apart(folder: Path, log: SqliteEventLog, events: int, flush: int) -> tuple[float, float]:
+    """The seconds for making Arrow tables of the events, and for inserting them."""
+    convert_s = alone_s = 0.0
+    after = Position(0)
+    while after < events:
+        blocks = log.read(after, max_events=min(flush, events - after), source_id=_SOURCE)
+        last = Position(blocks[-1].first + blocks[-1].size - 1)
+        started = time.perf_counter()
+        load = as_load(Piece(Cursor(_SOURCE, _SCHEMA, after, last), blocks, last)).load
+        converted = time.perf_counter()
+        ready = {name: fit(table, table.types) for name, table in load.tables.items()}
+        fitted = time.perf_counter()
+        _insert(folder / "alone.duckdb", ready)
+        convert_s += converted - started
+        alone_s += time.perf_counter() - fitted
+        after = last
+    return convert_s, alone_s
+
+
+def _dlt(log: SqliteEventLog, server: PostgresServer, python: str, events: int) -> None:
+    """One table for each event, as dlt makes them: its usual way to load many kinds of events."""
+    with tempfile.TemporaryDirectory() as name:
+        file = Path(name) / "events.ndjson"
+        blocks = log.read(Position(0), max_events=events, source_id=_SOURCE)
+        file.write_bytes(b"".join(block.bodies for block in blocks))
+        url = server.new_database().replace("postgres@", "postgres:any@", 1)  # it wants a password, the server none
+        command = [python, "-c", _DLT_PROGRAM, str(file), url, name]
+        started = time.perf_counter()
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        seconds = time.perf_counter() - started
+    if done.returncode:
+        print(f"dlt did not load: {done.stderr.strip().splitlines()[-1]}")
+        return
+    _told("dlt → the same PostgreSQL", events, seconds)
+
+
+_DLT_PROGRAM = """
+import json, sys, dlt
+file, url, folder = sys.argv[1:]
+def events():
+    with open(file) as lines:
+        for line in lines:
+            yield json.loads(line)
+pipeline = dlt.pipeline("bench", pipelines_dir=folder, dataset_name="bench", destination=dlt.destinations.postgres(url))
+pipeline.run(dlt.resource(events, name="events", table_name=lambda event: event["event"], primary_key="messageId"))
+"""
+
+
+def _told(what: str, events: int, seconds: float) -> None:
+    print(f"{what:<28}{events / seconds:>9,.0f} events/s   {seconds:6.2f} s")
 
 
 def _insert(path: Path, tables: Mapping[str, pa.Table]) -> None:
@@ -99,28 +164,28 @@ def _peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def _flushes(events: int, flush: int) -> Iterator[list[Block]]:
+def _filled(folder: Path, events: int) -> SqliteEventLog:
     generator = random.Random(7)  # noqa: S311 (no secret)
-    for first in range(1, events + 1, flush):
-        sizes = [
-            (at, min(_BLOCK, first + flush - at, events + 1 - at))
-            for at in range(first, min(first + flush, events + 1), _BLOCK)
-        ]
-        yield [_block(generator, at, size) for at, size in sizes]
+    log = SqliteEventLog(folder / "log")
+    for first in range(1, events + 1, 50 * _BLOCK):
+        requests = range(first, min(first + 50 * _BLOCK, events + 1), _BLOCK)
+        log.append([_request(generator, at, min(_BLOCK, events + 1 - at)) for at in requests])
+    return log
 
 
-def _block(generator: random.Random, first: int, size: int) -> Block:
-    bodies = b"".join(_message(generator, first + number) + b"\n" for number in range(size))
-    return Block(Position(first), size, _SOURCE, _START, bodies)
+def _request(generator: random.Random, first: int, size: int) -> Append:
+    messages = [_message(generator, first + number) for number in range(size)]
+    return Append(_SOURCE, _START, messages)
 
 
-def _message(generator: random.Random, number: int) -> bytes:
+def _message(generator: random.Random, number: int) -> Message:
     fan = f"0193a5f0-0000-7000-8000-{generator.randrange(1000):012}"
     event, properties = generator.choice(_EVENTS)(generator)
     at = to_iso(_START + timedelta(milliseconds=number))
+    made_id = uuid7()
     message = {
         "type": "track",
-        "messageId": uuid7(),
+        "messageId": made_id,
         **({"userId": f"fan-{fan[-4:]}"} if generator.random() < 0.5 else {"anonymousId": fan}),
         "event": event,
         "properties": {"livelike_profile_id": fan, **properties},
@@ -131,7 +196,7 @@ def _message(generator: random.Random, number: int) -> bytes:
         "sentAt": at,
         "receivedAt": at,
     }
-    return json.dumps(message, separators=(",", ":")).encode()
+    return Message(MessageId(made_id), json.dumps(message, separators=(",", ":")).encode())
 
 
 def _badge(generator: random.Random) -> tuple[str, dict[str, Any]]:

@@ -131,6 +131,27 @@ def test_a_backlog_is_loaded_in_bounded_flushes(log: Any, warehouse: Warehouse, 
     assert len(set(warehouse.ids("one.tracks"))) == len(warehouse.ids("one.tracks")) == 4_500
 
 
+def test_a_poisonous_message_in_a_backlog_is_set_aside_alone(log: Any, warehouse: Warehouse, message: Message) -> None:
+    loader = Loader(log, warehouse, lambda: [source("one")], flush_events=1_000)
+    log.add("one", *(message(f"m{n:04}") for n in range(3_500)))
+    warehouse.poison = {"m0999", "m1000", "m2500"}
+    while loader.flush():
+        pass
+    assert len(warehouse.ids("one.tracks")) == 3_497
+    discarded = warehouse.query("SELECT message_id FROM one._discards ORDER BY 1")
+    assert [row["message_id"] for row in discarded] == sorted(warehouse.poison)
+
+
+def test_a_backlog_of_too_many_event_names_stays_within_the_limit(
+    log: Any, warehouse: Warehouse, message: Message
+) -> None:
+    loader = Loader(log, warehouse, lambda: [source("one")], flush_events=1_000, max_tables=5)
+    log.add("one", *(message(f"m{n:04}", event=f"Event {n // 500}") for n in range(6_000)))
+    while loader.flush():
+        pass
+    assert warehouse.tables("one").keys() == {"tracks", "_discards", *(f"event_{n}" for n in range(5))}
+
+
 def test_a_source_without_new_events_is_moved_along(
     loader: Loader, log: Any, warehouse: Warehouse, message: Message
 ) -> None:

@@ -29,6 +29,7 @@ from tifo.kernel.batching import GroupCommit
 from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import Position, SourceId, uuid7
+from tifo.kernel.memory import collect_seldom
 from tifo.livelike.app import livelike_app
 from tifo.livelike.quick import Quick
 from tifo.source.inbox import Arrived
@@ -44,7 +45,6 @@ from tifo.workspace.warehouses import ConnectedWarehouse
 
 _log = structlog.get_logger("tifo")
 _TRIM_EVERY_S = 60.0
-_COLLECT_AFTER = 50_000
 _FORGET_EVERY_S, _BETWEEN_STEPS_S = 60.0, 0.1
 _BATCH_EVENTS, _WAITING_EVENTS = 10_000, 100_000
 """Of the event log: at most so many events in one commit, and so many waiting for theirs."""
@@ -58,7 +58,8 @@ def run(settings: Settings, supervised: bool) -> int:
 
 def _api(settings: Settings) -> Role:
     async def api(stop: asyncio.Event) -> None:
-        _collect_seldom()
+        collect_seldom()
+        gc.freeze()  # what is loaded by now stays, and is not looked at again
         database = compose.open_state(settings)
         log = compose.open_log(settings)
         appends = GroupCommit[Append, Appended](
@@ -111,15 +112,6 @@ def _api(settings: Settings) -> Role:
         database.dispose()
 
     return api
-
-
-def _collect_seldom() -> None:
-    """Python looks for circles of objects whenever 700 more are there, which a few actions make: a fifth of the time of
-    large batches went there. What is loaded by now stays, and is not looked at again.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_COLLECT_AFTER, 20, 50)
 
 
 async def _keep_log_short(settings: Settings, log: SqliteEventLog, database: Database) -> None:

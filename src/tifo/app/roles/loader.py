@@ -12,6 +12,7 @@ from tifo.app.signals import when_parent_ends
 from tifo.delivery.fleet import Fleet
 from tifo.delivery.loader import Loader
 from tifo.kernel.ids import SourceId
+from tifo.kernel.memory import collect_seldom
 from tifo.store.database import Database
 from tifo.warehouses.ports import Warehouse
 from tifo.workspace.sync import Selection
@@ -32,6 +33,7 @@ def run(settings: Settings, supervised: bool) -> int:
     def wanted() -> list[str]:
         return [BUILT_IN, *(warehouse.name for warehouse in connected() if warehouse.enabled)]
 
+    collect_seldom()
     Fleet(wanted, lambda name: _loader(settings, database, name)).run(stop)
     return 0
 
