@@ -14,6 +14,7 @@ import json
 import random
 import resource
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -54,7 +55,11 @@ def main() -> None:
     parser.add_argument("--flush", type=int, default=50_000)
     parser.add_argument("--only", choices=("duckdb", "postgres"))
     parser.add_argument("--dlt", help="a Python that has dlt[postgres]")
+    parser.add_argument("--fill", help=argparse.SUPPRESS)
     asked = parser.parse_args()
+    if asked.fill:
+        _fill(Path(asked.fill), asked.events)
+        return
     with tempfile.TemporaryDirectory() as name, contextlib.closing(_filled(Path(name), asked.events)) as log:
         collect_seldom()  # as the role does
         print(f"{asked.events:,} events, two rows each; {_peak_mb():,.0f} MB before the first is loaded")
@@ -165,12 +170,19 @@ def _peak_mb() -> float:
 
 
 def _filled(folder: Path, events: int) -> SqliteEventLog:
+    """By another process, whose memory is none of the loader's."""
+    command = [sys.executable, "-m", "benchmarks.load", "--fill", str(folder / "log"), "--events", str(events)]
+    subprocess.run(command, check=True)
+    return SqliteEventLog(folder / "log", read_only=True)
+
+
+def _fill(folder: Path, events: int) -> None:
     generator = random.Random(7)  # noqa: S311 (no secret)
-    log = SqliteEventLog(folder / "log")
+    log = SqliteEventLog(folder)
     for first in range(1, events + 1, 50 * _BLOCK):
         requests = range(first, min(first + 50 * _BLOCK, events + 1), _BLOCK)
         log.append([_request(generator, at, min(_BLOCK, events + 1 - at)) for at in requests])
-    return log
+    log.close()
 
 
 def _request(generator: random.Random, first: int, size: int) -> Append:

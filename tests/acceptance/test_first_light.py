@@ -103,7 +103,11 @@ def test_an_action_becomes_rows_with_every_property(
     [paid] = tifo.query(f"select * from {schema}.quest_reward_awarded")
     assert (paid["reward_item_amount"], paid["reward_item_balance"]) == (10, 15)
     verdict = tifo.audit()
-    assert verdict == {"ok": True, "ledger": 6, "events": 6, "rows": 6, "problems": []}
+    assert verdict == {"ok": True, "ledger": 6, "events": 6, "rows": 6, "problems": [], "notes": []}
+    tifo.command("source", "sync", source["slug"], "--off", "tracks")
+    verdict = tifo.audit()
+    assert (verdict["ok"], verdict["ledger"], len(verdict["notes"])) == (True, 0, 1)
+    tifo.command("source", "sync", source["slug"], "--on", "tracks")
 
 
 def test_a_fan_without_a_custom_id_is_anonymous_in_the_event(
@@ -156,7 +160,7 @@ client.join()
 def test_sql_and_audit_work_while_tifo_is_down(tmp_path_factory: pytest.TempPathFactory) -> None:
     tifo = LocalTifo(tmp_path_factory.mktemp("down") / "data")
     source = tifo.command("source", "create", "Quiet", "--type", "http")
-    assert tifo.audit() == {"ok": True, "ledger": 0, "events": 0, "rows": 0, "problems": []}
+    assert tifo.audit() == {"ok": True, "ledger": 0, "events": 0, "rows": 0, "problems": [], "notes": []}
     shown = {**source, "name": "Quiet", "type": "http", "enabled": True, "write_keys": 1}
     assert tifo.command("source", "list") == [shown]
     with pytest.raises(subprocess.CalledProcessError) as refused:

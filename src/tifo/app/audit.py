@@ -21,6 +21,7 @@ from tifo.store.database import Database
 from tifo.warehouses.naming import STANDARD_TABLES
 from tifo.warehouses.ports import Warehouse
 from tifo.workspace.model import Source
+from tifo.workspace.warehouses import BUILT_IN
 
 PATIENCE_S = 10.0
 _POLL_S = 0.25
@@ -37,7 +38,10 @@ _message_id = msgspec.json.Decoder(_MessageId)
 
 
 def run_audit(settings: Settings) -> dict[str, Any]:
-    """`{"ok", "ledger", "events", "rows", "problems"}`. Waits up to `PATIENCE_S` for what is on its way."""
+    """`{"ok", "ledger", "events", "rows", "problems", "notes"}`. Waits up to `PATIENCE_S` for what is on its way.
+
+    A source of which `tracks` is turned off by choice cannot be compared: a note says so, and nothing of it is counted.
+    """
     database = compose.open_state(settings)
     deadline = time.monotonic() + PATIENCE_S
     while True:
@@ -53,10 +57,15 @@ def _verdict(settings: Settings, database: Database) -> dict[str, Any]:
     connections = {connection.client_id: connection for connection in catalog.connections()}
     problems = state_problems(database)
     ledger = events = rows = 0
+    notes = []
     warehouse = compose.open_warehouse(settings)
     with contextlib.closing(compose.open_log_reader(settings)) as log:
         for client_id, count in facts_by_application(database).items():
             connection = connections.get(client_id)
+            source = None if connection is None else sources.get(connection.write_key)
+            if source is not None and not catalog.selection_of(source.id, BUILT_IN).takes_table("tracks"):
+                notes.append(f"{count} events of {source.slug} are not compared: its table tracks is turned off")
+                continue
             ledger += count
             if connection is None:
                 problems.append(f"{count} events wait: application {client_id} is not connected (tifo app connect)")
@@ -64,16 +73,21 @@ def _verdict(settings: Settings, database: Database) -> dict[str, Any]:
                 problems.append(
                     f"{count} events of application {client_id} went elsewhere: only Tifo's own are audited"
                 )
-            elif connection.write_key not in sources:
+            elif source is None:
                 problems.append(f"{count} events wait: application {client_id} has a write key that no source has")
             else:
-                in_log, in_warehouse, found = _follow(
-                    database, client_id, sources[connection.write_key], log, warehouse
-                )
+                in_log, in_warehouse, found = _follow(database, client_id, source, log, warehouse)
                 events += in_log
                 rows += in_warehouse
                 problems += found
-    return {"ok": not problems, "ledger": ledger, "events": events, "rows": rows, "problems": problems}
+    return {
+        "ok": not problems,
+        "ledger": ledger,
+        "events": events,
+        "rows": rows,
+        "problems": problems,
+        "notes": notes,
+    }
 
 
 def _follow(
