@@ -15,7 +15,10 @@ from typing import Any
 
 import pytest
 
+from tifo.app import commands, sources
 from tifo.app.local import LocalTifo
+from tifo.app.settings import Settings
+from tifo.kernel.errors import Rejected
 
 FOLDER = Path(__file__).parent / "clients"
 COMMANDS = {
@@ -192,3 +195,42 @@ def test_a_client_over_the_limit_slows_down_and_finishes(tmp_path: Path) -> None
         assert {name: sender.failures() for name, sender in clients.items()} == {name: [] for name in clients}
         assert landed == {name: list(range(LIMITED)) for name in clients}
         assert took_s > LIMITED / PER_SECOND - 1, "the limit was none"
+
+
+SET_UPS = {
+    "http": ["bash", "setup.sh"],
+    "python": [sys.executable, "-W", "ignore", "setup.py"],
+    "node": ["node", "setup.mjs"],
+    "rudder-python": [sys.executable, "-W", "ignore", "setup.py"],
+    "rudder-node": ["node", "setup.mjs"],
+}
+
+
+def test_what_a_source_prints_to_be_pasted_sends_an_event(tifo: LocalTifo, tmp_path: Path) -> None:
+    """As it is printed by `tifo source setup`, into a file, and run."""
+    settings = Settings(data=tifo.data, port=tifo.port)
+    running = []
+    for kind, (program, *rest) in SET_UPS.items():
+        made = sources.create(settings, f"pasted {kind}", kind)
+        folder = tmp_path / made["schema"]
+        folder.mkdir()
+        (folder / rest[-1]).write_text(sources.setup(settings, made["slug"])["setup"])
+        (folder / "node_modules").symlink_to(FOLDER / "node_modules")
+        running.append(subprocess.Popen([program, *rest], cwd=folder, stdout=subprocess.DEVNULL))
+    assert [process.wait(60) for process in running] == [0] * len(SET_UPS)
+    query = " union all ".join(
+        f"select '{each.name}' as kind, user_id, price from {each.name}.ticket_bought" for each in tmp_path.iterdir()
+    )
+    deadline = time.monotonic() + WITHIN_S
+    while len(rows := _rows(settings, query)) < len(SET_UPS):
+        assert time.monotonic() < deadline, rows
+        time.sleep(0.2)
+    assert {(row["user_id"], row["price"]) for row in rows} == {("fan-1", 25)}
+    assert len({row["kind"] for row in rows}) == len(rows) == len(SET_UPS)
+
+
+def _rows(settings: Settings, query: str) -> list[dict[str, Any]]:
+    try:
+        return commands.query(settings, query)
+    except Rejected:  # a table is not there yet
+        return []

@@ -7,7 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tifo.app import commands, sources
+from tifo.app import tracking_plans as plans
 from tifo.app.local import LocalTifo
+from tifo.app.settings import Settings
+from tifo.kernel.errors import Rejected
 from tifo.source.events import EVENTS
 
 WITHIN_S = 15.0
@@ -51,10 +55,11 @@ def tries(tifo: LocalTifo, *words: str) -> tuple[int, str]:
         return error.returncode, error.stdout
 
 
-def rows_of(tifo: LocalTifo, query: str) -> list[Any]:
-    """None while the table is not there."""
-    code, told = tries(tifo, "sql", query)
-    return [] if code else json.loads(told)
+def rows_of(tifo: LocalTifo, query: str) -> list[dict[str, Any]]:
+    try:
+        return commands.query(Settings(data=tifo.data), query)
+    except Rejected:  # the table is not there yet
+        return []
 
 
 class Shop:
@@ -64,16 +69,16 @@ class Shop:
         self._tifo = tifo
         self._call = call
         self.slug = name
-        made = tifo.command("source", "create", name, "--type", "http")
-        self._key = made["write_key"]
+        self._settings = Settings(data=tifo.data)
+        self._key = sources.create(self._settings, name, "http")["write_key"]
         self.sent = 0
         file = tmp_path / "rules.json"
         file.write_text(json.dumps({"rules": rules}))
-        tifo.command("plan", "create", f"plan of {name}", "--rules", str(file))
-        tifo.command("plan", "connect", f"plan of {name}", name)
+        plans.create(self._settings, f"plan of {name}", file, "")
+        plans.connect(self._settings, f"plan of {name}", name)
 
     def controls(self, *settings: str) -> None:
-        self._tifo.command("plan", "controls", self.slug, *(word for each in settings for word in ("--set", each)))
+        plans.controls(self._settings, self.slug, settings)
         time.sleep(1.5)  # every process sees it within a second
 
     def send(self, properties: dict[str, Any], event: str = "Order Completed", **more: Any) -> int:
@@ -82,11 +87,11 @@ class Shop:
         status: int = self._call("POST", f"{self._tifo.address}/v1/track", body, write_key=self._key)[0]
         return status
 
-    def rows(self, table: str = "tracks", where: str = "true") -> list[Any]:
+    def rows(self, table: str = "tracks", where: str = "true") -> list[dict[str, Any]]:
         return rows_of(self._tifo, f"select * from {self.slug}.{table} where {where}")
 
     def counted(self) -> dict[str, int]:
-        errors = self._tifo.command("delivery", "errors")
+        errors = commands.errors(self._settings)
         return {each["code"]: each["count"] for each in errors if each["source"] == self.slug}
 
     def adds_up(self) -> bool:
@@ -96,8 +101,8 @@ class Shop:
 def test_events_are_let_through_blocked_or_stripped_as_the_controls_say_and_all_are_counted(
     tifo: LocalTifo, call: Call, tmp_path: Path
 ) -> None:
-    tifo.command("source", "create", "plan_alarm", "--type", "http")
-    tifo.command("source", "create", "plan_blocked", "--type", "http")
+    for name in ("plan_alarm", "plan_blocked"):
+        sources.create(Settings(data=tifo.data), name, "http")
     shop = Shop(tifo, call, "plan_shop", tmp_path, ORDER)
     shop.controls("forwardingViolationsTo=plan_alarm", "forwardingBlockedEventsTo=plan_blocked")
     assert [shop.send(each) for each in ({"total": 1}, {"coupon": "x"}, {"total": "much"})] == [200, 200, 200]
@@ -127,7 +132,7 @@ def test_events_are_let_through_blocked_or_stripped_as_the_controls_say_and_all_
     alarm = until(lambda: len(found := rows_of(tifo, made)) == 7 and found)
     assert {each["user_id"] for each in alarm} == {"schema-violations"}
     assert sum(each["count"] for each in told) == len(alarm)
-    blocked = tifo.command("sql", "select event_text from plan_blocked.tracks order by 1")
+    blocked = rows_of(tifo, "select event_text from plan_blocked.tracks order by 1")
     assert [each["event_text"] for each in blocked] == ["Nope", "Order Completed"]
 
 

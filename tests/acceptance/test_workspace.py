@@ -124,3 +124,18 @@ def test_a_token_is_shown_once_and_revoked_by_its_id(tifo: Tifo) -> None:
     assert as_json(tifo, "workspace", "token", "revoke", made["id"]) == {"revoked": made["id"]}
     assert as_json(tifo, "workspace", "token", "list") == []
     assert tifo("workspace", "token", "revoke", made["id"])[0] == BAD_INPUT
+
+
+def test_tifo_toml_may_declare_the_workspace_beside_the_settings(
+    tifo: Tifo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("tifo.toml").write_text(
+        'flush_s = 0.5\n[tracking_plans.Shop]\n[sources.web]\nname = "Web"\ntype = "http"\ntracking_plan = "Shop"\n'
+    )
+    assert as_json(tifo, "workspace", "apply", "--yes")["applied"]
+    assert [source["slug"] for source in as_json(tifo, "source", "list")] == ["web"]
+    assert as_json(tifo, "plan", "list")[1]["sources"] == "web"
+    assert tifo("workspace", "apply")[:2] == (OK, "No changes.\n")
+    Path("tifo.toml").write_text("flus_s = 0.5\n")
+    assert tifo("workspace", "apply")[0] == BAD_INPUT

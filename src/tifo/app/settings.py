@@ -10,6 +10,8 @@ from typing import Any
 from tifo.kernel.errors import Rejected
 
 FILE = Path("tifo.toml")
+WORKSPACE = ("sources", "tracking_plans", "warehouses")
+"""What may stand in the file beside settings: `tifo workspace apply` makes the workspace so."""
 
 
 def _setting(default: object, meaning: str, *, secret: bool = False) -> Any:  # the field's own type stands beside it
@@ -104,7 +106,7 @@ def _read(file: Path) -> dict[str, object]:
         content = tomllib.loads(file.read_text())
     except tomllib.TOMLDecodeError as error:
         raise Rejected(f"{file} is no TOML: {error}. Mend it, or take it away.") from error
-    unknown = content.keys() - {known.name for known in fields(Settings)}
+    unknown = content.keys() - {known.name for known in fields(Settings)} - set(WORKSPACE)
     if unknown:
         raise Rejected(f"{file} sets {min(unknown)!r}, which is no setting. See docs/settings.md for those.")
     return content

@@ -1,12 +1,13 @@
 """The workspace as text: what `tifo workspace apply` and `export` do. Works whether or not `tifo up` runs."""
 
 import os
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tifo.app import compose, plans
 from tifo.app.game import read_file
-from tifo.app.settings import Settings
+from tifo.app.settings import FILE, Settings
 from tifo.engagement.text.read import load_as
 from tifo.engagement.text.write import write
 from tifo.kernel.errors import Rejected
@@ -35,7 +36,8 @@ def plan(settings: Settings, file: Path, *, prune: bool) -> Planned:
     """
     workspace = compose.workspace_of(compose.open_state(settings))
     before = workspace.read()
-    wanted = load_as(WorkspaceText, read_file(file), str(file))
+    settings_too = [known.name for known in fields(Settings)] if file.name == FILE.name else []
+    wanted = load_as(WorkspaceText, read_file(file), str(file), beside=settings_too)
     known = {warehouse.name for warehouse in before.warehouses}
     urls = {name: _url(name, text) for name, text in wanted.warehouses.items() if name not in known}
     made = changes(describe(before, secrets=True), wanted, prune=prune)

@@ -15,7 +15,7 @@ from tifo.app import compose
 from tifo.app import workspace as work
 from tifo.app.output import show
 from tifo.app.plans import carry_out
-from tifo.app.settings import load_settings
+from tifo.app.settings import FILE, load_settings
 from tifo.kernel.clock import to_iso
 from tifo.store.workspace_tokens import SqlWorkspaceTokens
 from tifo.workspace.tokens import Role
@@ -31,7 +31,7 @@ workspace.command(workspace_tokens)
 
 @workspace.command
 def apply(
-    file: Path,
+    file: Path = FILE,
     /,
     *,
     prune: Annotated[bool, Parameter(negative="", help="Delete sources and warehouses that it does not name.")] = False,
@@ -40,7 +40,9 @@ def apply(
     data: Data = None,
     json: Json = False,
 ) -> int:
-    """Make the workspace what the file says: shows what would change, asks, and applies all of it or nothing."""
+    """Make the workspace what the file says (tifo.toml where none is named): shows what would change, asks, and applies
+    all of it or nothing.
+    """
     settings = load_settings({"data": data})
     planned = work.plan(settings, file, prune=prune)
     return carry_out(planned, lambda: work.apply(settings, planned), only_show=plan, unasked=yes, json=json)

@@ -67,8 +67,9 @@ def load(text: str, file: str, known: Mapping[str, Collection[str]]) -> Document
     return reading.document
 
 
-def load_as(kind: type[D], text: str, file: str) -> D:
-    """A document of another kind, made of the same parts: TOML where the file is named so, else YAML.
+def load_as(kind: type[D], text: str, file: str, *, beside: Collection[str] = ()) -> D:
+    """A document of another kind, made of the same parts: TOML where the file is named so, else YAML. `beside` names
+    what else may stand in the file.
 
     Raises `Rejected` with all problems.
     """
@@ -76,6 +77,8 @@ def load_as(kind: type[D], text: str, file: str) -> D:
         root, problems = (grow_toml if file.endswith(".toml") else grow)(text)
     except Unreadable as error:
         raise bad_file(file, [error.problem]) from error
+    if isinstance(root, Mapped):
+        root = Mapped(root.line, {name: node for name, node in root.items.items() if name not in beside})
     document: D | None = _Reader(problems).struct(root, kind, "")
     if problems or document is None:
         raise bad_file(file, problems)
