@@ -1,6 +1,6 @@
 """How much of the log nobody needs any more."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from tifo.eventlog.ports import EventLog
 from tifo.kernel.ids import Position, SourceId
@@ -17,6 +17,13 @@ def loaded_through(log: EventLog, cursors: Mapping[str, Cursor], sources: Sequen
     end = log.end()
     known = {source.id for source in sources} | cursors.keys()
     return min((_through(log, source_id, cursors.get(source_id), end) for source_id in known), default=end)
+
+
+def delivered_through(log: EventLog, cursors: Iterable[tuple[SourceId, Position]]) -> Position:
+    """The position up to which every destination's events are settled; each names its source and its cursor."""
+    end = log.end()
+    waiting = (log.read(after, max_events=1, source_id=source_id) for source_id, after in cursors)
+    return min((Position(blocks[0].first - 1) for blocks in waiting if blocks), default=end)
 
 
 def _through(log: EventLog, source_id: str, cursor: Cursor | None, end: Position) -> Position:

@@ -1,7 +1,7 @@
 """Which events of a source a destination gets, and in which form."""
 
-from collections.abc import Collection
-from typing import NamedTuple, Protocol
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple, Protocol
 
 from tifo.delivery.reading import Message
 from tifo.destinations.ports import Event, Fate, Outcome
@@ -37,14 +37,28 @@ def filtered(code: str, detail: str) -> Outcome:
     return Outcome(Fate.FILTERED, code, detail)
 
 
-class ByType:
-    """Lets through what the kind handles."""
+class Usual:
+    """Lets through what the kind handles and the event's own `integrations` do not keep out.
 
-    def __init__(self, handles: Collection[str]) -> None:
+    Segment's rule: a destination is in by itself; `All: false` keeps it out, unless its own name is true or an object;
+    its own name with false keeps it out. Names are compared letter by letter.
+    """
+
+    def __init__(self, handles: Collection[str], names: Collection[str]) -> None:
         self._handles = handles
+        self._names = names
 
     def __call__(self, arrived: Arrived) -> tuple[Event, Outcome | None]:
         event = event_of(arrived)
-        if event.type in self._handles:
-            return event, None
-        return event, filtered("UNSUPPORTED_EVENT_TYPE", f"This kind of destination takes no {event.type} calls.")
+        if event.type not in self._handles:
+            return event, filtered("UNSUPPORTED_EVENT_TYPE", f"This kind of destination takes no {event.type} calls.")
+        integrations = arrived.message.integrations
+        if integrations and isinstance(integrations, dict) and not self._admitted(integrations):
+            return event, filtered("FILTERED_BY_INTEGRATIONS_OBJECT", "The event's integrations keep it out.")
+        return event, None
+
+    def _admitted(self, integrations: Mapping[str, Any]) -> bool:
+        own = [integrations[name] for name in self._names if name in integrations]
+        if own:
+            return all(value is not False for value in own)
+        return integrations.get("All") is not False

@@ -125,6 +125,12 @@ class Setting:
     required: bool = False
     default: Any = None
     choices: tuple[str, ...] = ()
+    secret: bool = False
+    """Like SECRET, of another type."""
+
+    @property
+    def is_secret(self) -> bool:
+        return self.secret or self.type is SettingType.SECRET
 
 
 Settings = Mapping[str, Any]

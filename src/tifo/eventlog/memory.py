@@ -48,6 +48,9 @@ class MemoryEventLog:
                     max_events -= part.size
         return found
 
+    def count(self, after: Position, source_id: SourceId) -> int:
+        return sum(block.size for block in self.read(after, max_events=self._end + 1, source_id=source_id))
+
     def start(self) -> Position:
         return self._start
 

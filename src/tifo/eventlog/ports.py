@@ -71,6 +71,9 @@ class EventLog(Protocol):
         gone: reading starts at what is left.
         """
 
+    def count(self, after: Position, source_id: SourceId) -> int:
+        """How many events of the source follow `after`."""
+
     def start(self) -> Position:
         """The lowest position still held, less one (0 for a log that was never trimmed)."""
 

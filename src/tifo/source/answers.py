@@ -1,7 +1,5 @@
 """What an endpoint's answer to a batch means for the batch. Pure."""
 
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 _ABOUT_THE_CONNECTION = frozenset((401, 402, 403, 404, 405, 407, 410, 421, 451))
@@ -67,17 +65,3 @@ def decide(answer: Answer, *, attempt: int, chance: float, refuses_all: bool = F
 def backoff_s(attempt: int, chance: float) -> float:
     """Exponential, capped, with full jitter: anything from 0 to the bound, so that senders do not march in step."""
     return chance * min(BACKOFF_CAP_S, _BACKOFF_BASE_S * 2.0 ** min(attempt - 1, 32))
-
-
-def retry_after_s(header: str | None, now: datetime) -> float | None:
-    """`Retry-After` in either form, seconds or an HTTP date; None where there is none that can be read."""
-    if header is None:
-        return None
-    if header.strip().isdecimal():
-        return float(header)
-    try:
-        moment = parsedate_to_datetime(header)
-    except (ValueError, OverflowError):  # OverflowError: a year of eleven digits
-        return None
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, (aware - now).total_seconds())

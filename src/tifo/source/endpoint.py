@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import aiohttp
 
+from tifo.egress.waits import retry_after_s
 from tifo.kernel.clock import Clock, system_clock
-from tifo.source.answers import Answer, retry_after_s
+from tifo.source.answers import Answer
 
 _ANSWER_BYTES = 2_048
 TIMEOUT_S = 30.0

@@ -2,18 +2,19 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, and_, case, delete, exists, func, select, text, update
 
-from tifo.delivery.ports import Attempt, Change, Due, Sample, Standing, State, Undelivered
+from tifo.delivery.latency import percentile_s
+from tifo.delivery.ports import Attempt, Change, Due, Result, Sample, Standing, State, Undelivered
 from tifo.destinations.ports import Event, Exchange
 from tifo.kernel.errors import NotFound
-from tifo.kernel.ids import DestinationId, Position
+from tifo.kernel.ids import DestinationId, Position, SourceId
 from tifo.store import tables as t
 from tifo.store.bulk import Row
-from tifo.store.database import Database, to_micros
+from tifo.store.database import Database, from_micros, to_micros
 from tifo.store.upserts import plain, put
 
 MINUTE, HOUR, ALL = "minute", "hour", "all"
@@ -26,6 +27,23 @@ _exchange = msgspec.json.Decoder(Exchange)
 _history = msgspec.json.Decoder(tuple[Attempt, ...])
 
 
+class Numbers(NamedTuple):
+    standing: Standing
+    delivered: int
+    filtered: int
+    latency_ms: Mapping[str, float | None]
+    """From receipt to delivery: p50, p95, p99."""
+
+
+class Problem(NamedTuple):
+    result: str
+    code: str
+    total: int
+    message_id: str
+    at: datetime
+    detail: str
+
+
 class SqlDeliveryState:
     """Implements `delivery.ports.DeliveryState`."""
 
@@ -35,6 +53,13 @@ class SqlDeliveryState:
     def standing(self, destination_id: DestinationId) -> Standing:
         with self._database.reading() as connection:
             return read_standing(connection, destination_id)
+
+    def cursors(self) -> list[tuple[SourceId, Position]]:
+        """Of every destination: its source, and up to where its events are settled."""
+        d = t.destinations.c
+        query = select(d.source_id, _C.position).join(t.destinations, d.id == _C.destination_id)
+        with self._database.reading() as connection:
+            return [(SourceId(row.source_id), Position(row.position)) for row in connection.execute(query)]
 
     def settle(self, changes: Sequence[Change]) -> None:
         with self._database.writing() as connection:
@@ -104,6 +129,44 @@ class SqlDeliveryState:
             for table in (t.delivery_counts, t.delivery_latencies):
                 for grain, at in oldest.items():
                     connection.execute(delete(table).where(table.c.grain == grain, table.c.at < at))
+
+    def numbers(self, destination_id: DestinationId) -> Numbers:
+        """All that was ever counted. Raises `NotFound`."""
+        c, latencies = t.delivery_counts.c, t.delivery_latencies.c
+        whole = and_(c.destination_id == destination_id, c.grain == ALL)
+        summed = select(c.result, func.sum(c.total).label("n")).where(whole).group_by(c.result)
+        taken = select(latencies.bucket, latencies.total).where(
+            latencies.destination_id == destination_id, latencies.grain == ALL
+        )
+        with self._database.reading() as connection:
+            standing = read_standing(connection, destination_id)
+            totals = {row.result: int(row.n) for row in connection.execute(summed)}
+            buckets = {row.bucket: int(row.total) for row in connection.execute(taken)}
+        return Numbers(
+            standing,
+            totals.get(Result.DELIVERED.value, 0),
+            totals.get(Result.FILTERED.value, 0),
+            {f"p{share}": _ms(percentile_s(buckets, share / 100)) for share in (50, 95, 99)},
+        )
+
+    def problems(self, destination_id: DestinationId) -> list[Problem]:
+        """What was not delivered, by result and code, with the newest of each; the most frequent first."""
+        c, s = t.delivery_counts.c, t.delivery_samples.c
+        total = func.sum(c.total).label("total")
+        same = and_(s.destination_id == c.destination_id, s.result == c.result, s.code == c.code)
+        query = (
+            select(c.result, c.code, total, s.message_id, s.at, s.detail)
+            .join(t.delivery_samples, same)
+            .where(c.destination_id == destination_id, c.grain == ALL, c.code != "")
+            .group_by(c.result, c.code, s.message_id, s.at, s.detail)
+            .order_by(total.desc(), c.result, c.code)
+        )
+        with self._database.reading() as connection:
+            rows = connection.execute(query).all()
+        return [
+            Problem(row.result, row.code, int(row.total), row.message_id, from_micros(row.at), row.detail)
+            for row in rows
+        ]
 
     def redrive(self, destination_id: DestinationId, positions: Collection[Position] | None, now: float) -> int:
         chosen = and_(_U.destination_id == destination_id, _U.state == State.FAILED.value)
@@ -254,6 +317,10 @@ def _sample_row(destination_id: DestinationId, sample: Sample) -> Row:
 
 def _text(exchange: Exchange | None) -> str | None:
     return None if exchange is None else msgspec.json.encode(exchange).decode()
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else round(1000 * seconds, 1)
 
 
 def _micros(seconds: float) -> int:

@@ -37,6 +37,10 @@ _COUNT = """
 INSERT INTO counts VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET total = total + excluded.total,
     detail = coalesce(excluded.detail, detail), sample = coalesce(excluded.sample, sample)
 """
+_COUNT_AFTER = """
+SELECT coalesce(sum(first + size - max(first, :after + 1)), 0) FROM blocks
+WHERE first + size - 1 > :after AND source_id = :source
+"""
 _PAGE_BYTES = 16_384
 _DEDUP_WINDOW = timedelta(hours=25)
 
@@ -175,6 +179,15 @@ class SqliteEventLog:
                     if max_events <= 0:
                         return found
         return found
+
+    def count(self, after: Position, source_id: SourceId) -> int:
+        """Of the block that `after` cuts, only what follows it."""
+        with _errors_translated():
+            self._refresh()
+            return sum(
+                segment.db.execute(_COUNT_AFTER, {"after": after, "source": source_id}).fetchone()[0]
+                for segment in self._segments.values()
+            )
 
     def start(self) -> Position:
         with _errors_translated():

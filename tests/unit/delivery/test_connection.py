@@ -17,7 +17,7 @@ from tifo.delivery.connection import Connection, Terms
 from tifo.delivery.memory import MemoryDeliveryState
 from tifo.delivery.ports import Change, Result, State
 from tifo.delivery.reading import SharedReader
-from tifo.delivery.sieve import ByType
+from tifo.delivery.sieve import Usual
 from tifo.destinations.ports import DELIVERED, Batching, Event, Fate, Outcome
 from tifo.eventlog.memory import MemoryEventLog
 from tifo.eventlog.ports import Append
@@ -120,7 +120,7 @@ class House:
         return Connection(
             Terms(ID, SOURCE, self.retry_for_s),
             destination,
-            ByType(["track"]),
+            Usual(["track"], ["Webhooks", "hook"]),
             reader=SharedReader(self.log),
             state=self.state,
             keep=self.keep,

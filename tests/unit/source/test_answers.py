@@ -2,7 +2,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tifo.source.answers import BACKOFF_CAP_S, Answer, Hold, Retry, Sent, Split, backoff_s, decide, retry_after_s
+from tifo.egress.waits import retry_after_s
+from tifo.source.answers import BACKOFF_CAP_S, Answer, Hold, Retry, Sent, Split, backoff_s, decide
 
 NOW = datetime(2026, 11, 24, 10, 0, 0, tzinfo=UTC)
 

@@ -1,10 +1,13 @@
-"""What `tifo up` runs: the api answers, the relay sends facts, the loader fills the warehouse. Each also runs alone."""
+"""What `tifo up` runs: the api answers, the relay sends facts, the deliverer and the loader take what came.
+
+Each also runs alone.
+"""
 
 from importlib import import_module
 
 from tifo.app.settings import Settings
 
-RUN = ("relay", "api", "loader")
+RUN = ("relay", "api", "deliverer", "loader")
 """In the order of stopping: the relay needs the api, and the loader carries what both have accepted."""
 
 

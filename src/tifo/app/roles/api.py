@@ -23,7 +23,7 @@ from tifo.app.roles.looping import Role, run_on_loop
 from tifo.app.settings import Settings
 from tifo.app.web import AsgiApp, dispatch, serve
 from tifo.delivery.actions import read_through
-from tifo.delivery.retention import loaded_through
+from tifo.delivery.retention import delivered_through, loaded_through
 from tifo.eventlog.ports import Append, Appended, EventLog
 from tifo.kernel.batching import GroupCommit
 from tifo.kernel.clock import Clock, system_clock
@@ -115,19 +115,20 @@ def _api(settings: Settings) -> Role:
 
 
 async def _keep_log_short(settings: Settings, log: SqliteEventLog, database: Database) -> None:
-    """Forget what is loaded, looked at for actions, and older than the retention.
+    """Forget what is loaded, delivered, looked at for actions, and older than the retention.
 
     Reads beside the writer, in a thread.
     """
     warehouse, catalog = compose.open_warehouse(settings), compose.catalog_of(database)
     actions = compose.actions_of(database)
-    warehouses = compose.warehouses_of(database)
+    warehouses, deliveries = compose.warehouses_of(database), compose.deliveries_of(database)
 
     def trim() -> int:
         sources = [*catalog.sources(), *catalog.deleted_sources()]
         with contextlib.closing(compose.open_log_reader(settings)) as reader:
             built_in = loaded_through(reader, warehouse.positions(), sources)
             others = [_loaded_through(reader, connected, sources) for connected in warehouses.connected()]
+            others.append(delivered_through(reader, deliveries.cursors()))
             kept = min(built_in, read_through(reader, actions))
         now = system_clock()
         before = now - timedelta(days=settings.log_retention_days)

@@ -1,0 +1,104 @@
+"""The role that delivers events to destinations."""
+
+import asyncio
+import contextlib
+import fcntl
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+
+import structlog
+
+from tifo.app import compose
+from tifo.app.roles.looping import Role, run_on_loop
+from tifo.app.settings import Settings
+from tifo.delivery.connection import Connection, Terms
+from tifo.delivery.deliverer import Deliverer, Opened
+from tifo.delivery.ports import Change
+from tifo.delivery.reading import SharedReader
+from tifo.delivery.sieve import Usual
+from tifo.destinations.catalog import kind_of
+from tifo.destinations.ports import Configured, Tools
+from tifo.egress.rules import read_allowed
+from tifo.kernel.batching import GroupCommit
+from tifo.kernel.clock import system_clock
+from tifo.kernel.errors import Transient
+from tifo.store.deliveries import SqlDeliveryState
+from tifo.workspace.destinations import ConnectedDestination
+
+KEPT = timedelta(days=30)
+"""Dead letters."""
+_FORGET_EVERY_S = 60.0
+_FORGET_AT_ONCE = 1_000
+_CHANGES = 1_000
+
+_log = structlog.get_logger("tifo.delivery")
+
+
+def run(settings: Settings, supervised: bool) -> int:
+    return run_on_loop(_deliverer(settings), supervised)
+
+
+def _deliverer(settings: Settings) -> Role:
+    async def deliverer(stop: asyncio.Event) -> None:
+        database = compose.open_state(settings)
+        state, destinations = compose.deliveries_of(database), compose.destinations_of(database, settings)
+        with contextlib.closing(compose.open_log_reader(settings)) as log, _alone(settings):
+            reader = SharedReader(log)
+            keeping = GroupCommit[Change, None](
+                lambda changes: _settled(state, changes), max_batch=_CHANGES, max_waiting=_CHANGES, name="deliveries"
+            )
+            async with compose.outside_session(settings) as session:
+                tools = Tools(session, read_allowed(settings.egress_allow), system_clock, settings.data)
+
+                async def open_one(connected: ConnectedDestination) -> Opened:
+                    kind = kind_of(connected.kind)
+                    configured = Configured(connected.id, connected.name, connected.settings)
+                    sieve = Usual(kind.handles, {connected.id, connected.name, kind.name})
+                    return Opened(await kind.open(configured, tools), sieve)
+
+                def connect(terms: Terms, opened: Opened) -> Connection:
+                    return Connection(
+                        terms, opened.destination, opened.sieve, reader=reader, state=state, keep=keeping.submit
+                    )
+
+                forgetting = asyncio.create_task(_forget(state))
+                await Deliverer(destinations.all, open_one, connect, reader).run(stop)
+                forgetting.cancel()
+            await keeping.close()
+        database.dispose()
+
+    return deliverer
+
+
+def _settled(state: SqlDeliveryState, changes: Sequence[Change]) -> Sequence[None]:
+    state.settle(changes)
+    return [None] * len(changes)
+
+
+@contextlib.contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """No event is attempted by two deliverers at once: there is one for a log. Raises `Transient` for a second one."""
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (settings.data / "deliverer.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise Transient(f"Another process delivers from {settings.data}: stop it first.") from error
+        yield
+
+
+def _forget_dead_letters(state: SqlDeliveryState) -> None:
+    """In steps that let other writers in between."""
+    while state.forget(system_clock() - KEPT, most=_FORGET_AT_ONCE):
+        pass
+
+
+async def _forget(state: SqlDeliveryState) -> None:
+    """Dead letters and numbers that are beyond their time; for ever."""
+    while True:
+        await asyncio.sleep(_FORGET_EVERY_S)
+        try:
+            await asyncio.to_thread(_forget_dead_letters, state)
+            await asyncio.to_thread(state.forget_numbers, system_clock())
+        except Transient as error:
+            _log.info("deliveries not forgotten this time", reason=error.message)

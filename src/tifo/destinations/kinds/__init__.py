@@ -1,0 +1,1 @@
+"""The kinds that are written here, one module each."""

@@ -1,0 +1,128 @@
+"""Webhook: each event, or a JSON array of them, to up to five addresses, signed as Segment signs.
+
+`X-Signature` is the hex HMAC-SHA1 of the body. In a batch Segment signs the first event only; so do we, and
+`X-Tifo-Signature` is over the whole body. Events are sent as the log holds them: no decoding, whatever they hold.
+"""
+
+import asyncio
+import hmac
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from tifo.destinations.http import send
+from tifo.destinations.ports import (
+    Batching,
+    Configured,
+    Event,
+    Fate,
+    Outcome,
+    Setting,
+    Settings,
+    SettingType,
+    Tools,
+)
+from tifo.destinations.settings import checked
+from tifo.kernel.errors import Rejected
+
+MAX_URLS = 5
+MAX_BATCH = 4_000
+MAX_BATCH_BYTES = 4 << 20
+_METHODS = ("POST", "PUT", "PATCH")
+_TYPES = frozenset(("track", "identify", "page", "screen", "group", "alias"))
+_OURS = frozenset(("content-type", "content-length", "host", "x-signature", "x-tifo-signature", "transfer-encoding"))
+
+
+class Webhook:
+    """The kind."""
+
+    id = "webhook"
+    name = "Webhooks"
+    description = "Every event, as it came in, to an address of yours."
+    handles = _TYPES
+    settings = (
+        Setting(
+            "url", SettingType.LIST, "Address", "Where to; up to 5, separated by commas: one suffices.", required=True
+        ),
+        Setting("shared_secret", SettingType.SECRET, "Shared secret", "What signs each request (X-Signature)."),
+        Setting("headers", SettingType.MAP, "Headers", "Sent along, such as `Authorization: …`.", secret=True),
+        Setting("method", SettingType.CHOICE, "Method", "Of the request.", default="POST", choices=_METHODS),
+        Setting("batch", SettingType.BOOLEAN, "Batch", "A JSON array of events in one request.", default=False),
+        Setting("batch_size", SettingType.INTEGER, "Batch size", f"Events in it, up to {MAX_BATCH:,}.", default=1_000),
+        Setting("timeout_s", SettingType.NUMBER, "Timeout", "Seconds until an answer is given up.", default=5.0),
+        Setting("ordered", SettingType.BOOLEAN, "In order", "One user's events one after the other.", default=False),
+    )
+
+    def check(self, settings: Settings) -> dict[str, Any]:
+        value = checked(self.settings, settings)
+        _check_urls(value["url"])
+        _check_headers(value["headers"] or {})
+        for name, least, most in (("batch_size", 1, MAX_BATCH), ("timeout_s", 0.1, 60)):
+            if not least <= value[name] <= most:
+                raise Rejected(f"{name} is {value[name]}. Give {least} to {most:,}.", field=name)
+        return value
+
+    async def open(self, configured: Configured, tools: Tools) -> "_Webhook":
+        return _Webhook(configured.settings, tools)
+
+
+def _check_urls(urls: Sequence[str]) -> None:
+    if not urls or len(urls) > MAX_URLS:
+        raise Rejected(f"url has {len(urls)} addresses. Give 1 to {MAX_URLS}.", field="url")
+    for url in urls:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise Rejected(f"url {url!r:.200} is no address. Give one such as https://example.com/hook.", field="url")
+
+
+def _check_headers(headers: Mapping[str, str]) -> None:
+    for name, value in headers.items():
+        if name.lower() in _OURS:
+            raise Rejected(f"The header {name} is Tifo's to set.", field="headers")
+        if not name.isascii() or not name.replace("-", "").replace("_", "").isalnum() or not value.isprintable():
+            raise Rejected(f"{name!r:.80} is no header.", field="headers")
+
+
+class _Webhook:
+    """One that is set up."""
+
+    def __init__(self, settings: Settings, tools: Tools) -> None:
+        self._settings = settings
+        self._tools = tools
+        self._secret = (settings.get("shared_secret") or "").encode()
+        self._base = {"Content-Type": "application/json", "User-Agent": "Tifo", **(settings.get("headers") or {})}
+        size = settings["batch_size"] if settings["batch"] else 1
+        self.batching = Batching(size, MAX_BATCH_BYTES)
+        self.ordered = bool(settings["ordered"])
+
+    async def send(self, events: Sequence[Event]) -> Sequence[Outcome]:
+        body = events[0].body
+        if self._settings["batch"]:
+            body = b"[" + b",".join(event.body for event in events) + b"]"
+        headers = {**self._base, **self._signatures(events[0].body, body)}
+        outcomes = await asyncio.gather(*(self._post(url, body, headers) for url in self._settings["url"]))
+        taken = [outcome for outcome in outcomes if outcome.fate is Fate.DELIVERED]
+        again = [outcome for outcome in outcomes if outcome.fate is Fate.RETRY]
+        return [(taken or again or outcomes)[0]] * len(events)
+
+    async def close(self) -> None:
+        """The session is the role's."""
+
+    def _signatures(self, first: bytes, body: bytes) -> dict[str, str]:
+        if not self._secret:
+            return {}
+        signatures = {"X-Signature": hmac.new(self._secret, first, "sha1").hexdigest()}
+        if body is not first:
+            signatures["X-Tifo-Signature"] = hmac.new(self._secret, body, "sha256").hexdigest()
+        return signatures
+
+    async def _post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Outcome:
+        return await send(
+            self._tools.session,
+            self._settings["method"],
+            url,
+            body,
+            headers,
+            timeout_s=self._settings["timeout_s"],
+            clock=self._tools.clock,
+        )

@@ -1,0 +1,102 @@
+"""A destination's settings against what its kind declares."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tifo.destinations.ports import Setting, Settings, SettingType
+from tifo.kernel.errors import Rejected
+
+MAX_TEXT = 10_000
+MASK = "••••"
+_TRUE, _FALSE = ("true", "yes", "1"), ("false", "no", "0")
+
+
+def checked(declared: Sequence[Setting], given: Settings) -> dict[str, Any]:
+    """Complete, with defaults; texts such as the command line gives are read as what they stand for.
+
+    Raises `Rejected` whose `field` is the setting at fault.
+    """
+    known = {setting.name: setting for setting in declared}
+    for name in given:
+        if name not in known:
+            raise Rejected(f"There is no setting {name!r:.100}. Known are {', '.join(known)}.", field=name)
+    return {name: _value(setting, given.get(name)) for name, setting in known.items()}
+
+
+def masked(declared: Sequence[Setting], settings: Settings) -> dict[str, Any]:
+    secret = secret_names(declared)
+    return {name: MASK if name in secret and value else value for name, value in settings.items()}
+
+
+def secret_names(declared: Sequence[Setting]) -> list[str]:
+    return [setting.name for setting in declared if setting.is_secret]
+
+
+def _value(setting: Setting, given: Any) -> Any:
+    if given is None or given == "":
+        if setting.required:
+            raise Rejected(f"{setting.name} is missing: {setting.description}", field=setting.name)
+        return setting.default
+    try:
+        value = _READ[setting.type](given)
+    except (TypeError, ValueError) as error:
+        shown = "" if setting.is_secret else f" {given!r:.80},"
+        raise Rejected(f"{setting.name} is{shown} no {setting.type.value}.", field=setting.name) from error
+    if setting.choices and value not in setting.choices:
+        raise Rejected(f"{setting.name} is {value!r:.80}. Known are {', '.join(setting.choices)}.", field=setting.name)
+    return value
+
+
+def _text(given: Any) -> str:
+    if not isinstance(given, str) or len(given) > MAX_TEXT:
+        raise TypeError
+    return given
+
+
+def _integer(given: Any) -> int:
+    if isinstance(given, bool) or (isinstance(given, float) and not given.is_integer()):
+        raise TypeError
+    return int(given)
+
+
+def _number(given: Any) -> float:
+    if isinstance(given, bool):
+        raise TypeError
+    return float(given)
+
+
+def _boolean(given: Any) -> bool:
+    told = str(given).lower()
+    if told not in _TRUE + _FALSE:
+        raise ValueError
+    return told in _TRUE
+
+
+def _map(given: Any) -> dict[str, str]:
+    """`A: b` lines, as the command line gives them, or an object of texts."""
+    if isinstance(given, str):
+        parts = [line.partition(":") for line in given.splitlines() if line.strip()]
+        given = {name.strip(): value.strip() for name, _, value in parts}
+    if not isinstance(given, Mapping) or not all(isinstance(each, str) for pair in given.items() for each in pair):
+        raise TypeError
+    return dict(given)
+
+
+def _list(given: Any) -> list[str]:
+    if isinstance(given, str):
+        given = [part.strip() for part in given.split(",") if part.strip()]
+    if not isinstance(given, Sequence) or not all(isinstance(each, str) for each in given):
+        raise TypeError
+    return list(given)
+
+
+_READ: Mapping[SettingType, Callable[[Any], Any]] = {
+    SettingType.TEXT: _text,
+    SettingType.SECRET: _text,
+    SettingType.CHOICE: _text,
+    SettingType.INTEGER: _integer,
+    SettingType.NUMBER: _number,
+    SettingType.BOOLEAN: _boolean,
+    SettingType.MAP: _map,
+    SettingType.LIST: _list,
+}
