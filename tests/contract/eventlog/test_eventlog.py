@@ -76,6 +76,14 @@ def test_a_reader_of_one_source_sees_that_source_only(log: EventLog, clock: Cloc
     assert ids(log, source=B) == ["b1", "b2"]
 
 
+def test_what_a_source_has_behind_a_position_is_counted(log: EventLog, clock: Clock) -> None:
+    log.append([append(clock, A, "a", "b", "c"), append(clock, B, "d"), append(clock, A, "e")])
+    log.append([append(clock, A, "f")])
+    counted = [log.count(Position(after), A) for after in range(8)]
+    assert counted == [len(ids(log, after=after, source=A)) for after in range(8)]
+    assert (counted[0], log.count(Position(0), SourceId("none"))) == (5, 0)
+
+
 def test_a_message_that_came_before_is_a_duplicate(log: EventLog, clock: Clock) -> None:
     assert log.append([append(clock, A, "1", "1"), append(clock, A, "1", "2")]) == [(1, 1), (1, 1)]
     clock.now += timedelta(hours=24)

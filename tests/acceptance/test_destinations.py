@@ -1,0 +1,200 @@
+"""A destination of a real `tifo up`: a server that fails in bursts, a deliverer that is killed, and the numbers."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tifo.app import commands, sources
+from tifo.app import destinations as work
+from tifo.app.local import LocalTifo
+from tifo.app.settings import Settings
+from tifo.kernel.errors import Rejected
+
+WITHIN_S = 60.0
+Call = Callable[..., Any]
+
+
+class Hook:
+    """Answers as `judge` says of each message's n-th attempt; keeps what it has taken."""
+
+    def __init__(self) -> None:
+        self.judge: Callable[[str, int], int] = lambda *_: 200
+        self.attempts: Counter[str] = Counter()
+        self.taken: Counter[str] = Counter()
+        self._lock = threading.Lock()
+        hook = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                told = json.loads(body)
+                status = hook.receive(told if isinstance(told, list) else [told])
+                self.send_response(status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """Nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/hook"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def receive(self, messages: list[dict[str, Any]]) -> int:
+        with self._lock:
+            ids = [message["messageId"] for message in messages]
+            self.attempts.update(ids)
+            status = max(self.judge(each, self.attempts[each]) for each in ids)
+            if status == 200:
+                self.taken.update(ids)
+            return status
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def hook() -> Iterator[Hook]:
+    hook = Hook()
+    yield hook
+    hook.close()
+
+
+@pytest.fixture
+def tifo(tmp_path: Path) -> LocalTifo:
+    return LocalTifo(tmp_path / "data", {"TIFO_EGRESS_ALLOW": "127.0.0.0/8"})
+
+
+def send(tifo: LocalTifo, call: Call, key: str, ids: list[str], **more: Any) -> None:
+    batch = [{"type": "track", "event": "Seen", "userId": "ada", "messageId": each, **more} for each in ids]
+    assert call("POST", f"{tifo.address}/v1/batch", {"batch": batch}, write_key=key).status == 200
+
+
+def until(told: Callable[[], Any], wanted: Any) -> None:
+    deadline = time.monotonic() + WITHIN_S
+    while (found := told()) != wanted:
+        assert time.monotonic() < deadline, (found, wanted)
+        time.sleep(0.1)
+
+
+def loaded(settings: Settings) -> int:
+    try:
+        return len(commands.query(settings, "select id from shop.tracks"))
+    except Rejected:  # nothing is there yet
+        return 0
+
+
+def parts(settings: Settings) -> dict[str, int]:
+    """As `tifo delivery overview` has them; they always add up."""
+    (row,) = work.overview(settings)
+    told = {name: row[name] for name in ("filtered_at_destination", "waiting", "failed", "delivered")}
+    assert sum(told.values()) == row["received"], row
+    return {name: number for name, number in told.items() if number}
+
+
+def test_every_events_fate_is_known_whatever_the_server_does(tifo: LocalTifo, call: Call, hook: Hook) -> None:
+    settings = Settings(data=tifo.data)
+    key = sources.create(settings, "shop", "http")["write_key"]
+    hook.judge = lambda message, attempt: (
+        400 if message.endswith("7") else 500 if attempt <= int(message[1:]) % 3 else 200
+    )
+    with tifo.up():
+        asked = ["--source", "shop", "--name", "hook", "--set", f"url={hook.url}", "--set", "shared_secret=hush"]
+        made = tifo.command("destination", "add", "webhook", *asked)
+        assert made.keys() == {"id", "name", "kind"}
+        ids = [f"m{number}" for number in range(100)]
+        send(tifo, call, key, ids)
+        send(tifo, call, key, ["kept-out"], integrations={"Webhooks": False})
+        until(lambda: parts(settings), {"delivered": 90, "failed": 10, "filtered_at_destination": 1})
+        assert hook.taken == Counter(each for each in ids if not each.endswith("7")), (
+            "each once, none after it was taken"
+        )
+        told = tifo.command("delivery", "overview")["connections"]
+        assert told[0]["latency_ms"]["p50"] > 0
+        codes = {each["code"]: each["count"] for each in work.errors(settings)}
+        assert codes["400"] == 10
+        assert codes["FILTERED_BY_INTEGRATIONS_OBJECT"] == 1
+        hook.judge = lambda *_: 200
+        assert tifo.command("delivery", "replay", "--destination", "hook") == {"replayed": 10}
+        until(lambda: parts(settings), {"delivered": 100, "filtered_at_destination": 1})
+        assert hook.taken == Counter(ids)
+    assert b"hush" not in (tifo.data / "tifo.db").read_bytes()
+
+
+def test_a_server_that_is_away_gets_everything_once_it_is_back(tifo: LocalTifo, call: Call, hook: Hook) -> None:
+    settings = Settings(data=tifo.data)
+    key = sources.create(settings, "shop", "http")["write_key"]
+    is_back = threading.Event()
+    hook.judge = lambda *_: 200 if is_back.is_set() else 503
+    with tifo.up():
+        work.add(settings, "webhook", "shop", "hook", [f"url={hook.url}"])
+        ids = [f"m{number}" for number in range(2_000)]
+        send(tifo, call, key, ids)
+        until(lambda: work.overview(settings)[0]["dead"] is not None, True)
+        assert parts(settings) == {"waiting": 2_000}
+        assert sum(hook.attempts.values()) < 100, "a dead server is not hammered"
+        until(lambda: loaded(settings), 2_000)  # and it holds up no warehouse
+        is_back.set()
+        until(lambda: parts(settings), {"delivered": 2_000})
+    assert hook.taken == Counter(ids)
+
+
+def test_a_deliverer_that_is_killed_again_and_again_loses_nothing(
+    tifo: LocalTifo, call: Call, hook: Hook, request: pytest.FixtureRequest
+) -> None:
+    """At least once: what was under way at a kill may be sent again, under its message id."""
+    settings = Settings(data=tifo.data)
+    key = sources.create(settings, "shop", "http")["write_key"]
+    chance = random.Random(5)
+    hook.judge = lambda *_: chance.choices([200, 500, 400], [90, 8, 2])[0]
+    kills = 100 if request.config.getoption("--long") else 8
+    with tifo.up() as supervisor:
+        work.add(settings, "webhook", "shop", "hook", [f"url={hook.url}"])
+        ids: list[str] = []
+        for round_ in range(kills):
+            more = [f"m{round_}-{number}" for number in range(300)]
+            send(tifo, call, key, more)
+            ids += more
+            time.sleep(chance.uniform(0.1, 1.5))  # the moment of death, not a wait for something
+            _deliverer(supervisor.pid).send_signal(signal.SIGKILL)
+        hook.judge = lambda *_: 200
+        until(lambda: parts(settings).get("waiting", 0), 0)
+        told = parts(settings)
+    assert told.get("failed", 0) + told["delivered"] == len(ids)
+    assert len(hook.taken) >= told["delivered"]
+    assert len(set(ids) - set(hook.taken)) <= told.get("failed", 0)
+
+
+def _deliverer(supervisor: int) -> psutil.Process:
+    deadline = time.monotonic() + WITHIN_S
+    while time.monotonic() < deadline:
+        for child in psutil.Process(supervisor).children():
+            if "deliverer" in child.cmdline():
+                return child
+        time.sleep(0.05)
+    raise AssertionError("there is no deliverer")
+
+
+def test_a_second_deliverer_of_the_same_folder_is_refused(tifo: LocalTifo) -> None:
+    with tifo.up():
+        second = subprocess.run(
+            [sys.executable, "-m", "tifo", "up", "--roles", "deliverer", "--data", str(tifo.data)],
+            capture_output=True,
+            timeout=30,
+            check=False,
+        )
+    assert second.returncode == 75
+    assert b"Another process delivers" in second.stderr
