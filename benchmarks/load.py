@@ -60,7 +60,7 @@ def main() -> None:
     if asked.fill:
         _fill(Path(asked.fill), asked.events)
         return
-    with tempfile.TemporaryDirectory() as name, contextlib.closing(_filled(Path(name), asked.events)) as log:
+    with tempfile.TemporaryDirectory() as name, contextlib.closing(filled(Path(name), asked.events)) as log:
         collect_seldom()  # as the role does
         print(f"{asked.events:,} events, two rows each; {_peak_mb():,.0f} MB before the first is loaded")
         if asked.only != "postgres":
@@ -169,7 +169,7 @@ def _peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def _filled(folder: Path, events: int) -> SqliteEventLog:
+def filled(folder: Path, events: int) -> SqliteEventLog:
     """By another process, whose memory is none of the loader's."""
     command = [sys.executable, "-m", "benchmarks.load", "--fill", str(folder / "log"), "--events", str(events)]
     subprocess.run(command, check=True)

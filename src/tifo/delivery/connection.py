@@ -134,8 +134,7 @@ class Connection:
                 self.wake.clear()
                 if self._broken is not None:
                     raise self._broken
-                await self._take_up_due()
-                await self._read()
+                await self._look()
                 self._launch()
                 await self._rest()
         finally:
@@ -159,6 +158,15 @@ class Connection:
             self._kept_dead_since = standing.dead_since
 
     # What comes into line
+
+    async def _look(self) -> None:
+        """A log or state that is out of reach for a moment holds up what is new; what is under way goes on."""
+        try:
+            await self._take_up_due()
+            await self._read()
+        except Transient as error:
+            _log.warning("delivery.cannot_look", destination_id=self._terms.destination_id, error=error.message)
+            await asyncio.sleep(_DUE_EVERY_S)
 
     async def _take_up_due(self) -> None:
         now = self._monotonic()

@@ -355,6 +355,24 @@ async def test_nothing_is_forgotten_while_the_state_cannot_be_written(house: Hou
     assert Counter(told.took) == Counter(ids)
 
 
+async def test_a_log_that_cannot_be_read_for_a_moment_costs_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids, read, failures = house.receive(50), house.log.read, [3]
+
+    def fails_at_first(*args: Any, **more: Any) -> Any:
+        failures[0] -= 1
+        if failures[0] >= 0:
+            raise Transient("The disk is away.")
+        return read(*args, **more)
+
+    monkeypatch.setattr(house.log, "read", fails_at_first)
+    told = Told(lambda *_: DELIVERED)
+    async with house.delivering(told):
+        await house.until(delivered=50)
+    assert Counter(told.took) == Counter(ids)
+
+
 async def test_dead_letters_are_tried_again_when_asked_for(house: House) -> None:
     house.receive(6)
     mended = False
