@@ -1,6 +1,8 @@
 # Each target makes the environment (.venv) itself; it needs Python 3.11 or newer and nothing else.
 PYTHON ?= python3
 BIN := .venv/bin
+# Where it is set, every command compiles all that it imports anew, which takes longer than its work.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: setup demo test check bench
 setup: .venv/.done
@@ -11,7 +13,7 @@ demo: setup
 	$(BIN)/tifo demo
 
 test: setup
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: setup
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

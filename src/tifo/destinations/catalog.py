@@ -1,22 +1,23 @@
-"""The catalog of kinds."""
+"""The catalog of kinds. They are imported when somebody asks: most commands need none, and HTTP takes its time."""
 
 from collections.abc import Sequence
+from functools import cache
 
-from tifo.destinations.kinds.webhook import Webhook
 from tifo.destinations.ports import Kind
 from tifo.kernel.errors import NotFound
 
-_KINDS: Sequence[Kind] = (Webhook(),)
 
-
+@cache
 def kinds() -> Sequence[Kind]:
-    return _KINDS
+    from tifo.destinations.kinds.webhook import Webhook
+
+    return (Webhook(),)
 
 
 def kind_of(kind_id: str) -> Kind:
     """Raises `NotFound`."""
-    for kind in _KINDS:
+    for kind in kinds():
         if kind.id == kind_id:
             return kind
-    known = ", ".join(kind.id for kind in _KINDS)
+    known = ", ".join(kind.id for kind in kinds())
     raise NotFound(f"There is no kind of destination {kind_id!r:.100}. Known are {known}.", field="kind")

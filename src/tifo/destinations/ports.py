@@ -7,14 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-import aiohttp
 import msgspec
 
 from tifo.egress.rules import Egress
 from tifo.kernel.clock import Clock
 from tifo.kernel.ids import Position
+
+if TYPE_CHECKING:
+    import aiohttp
 
 EXCHANGE_CHARACTERS = 4_096
 """Of a request or an answer, as far as it is kept to be shown."""
@@ -165,7 +167,7 @@ class Configured:
 class Tools:
     """What kinds are given to work with, by the role that delivers."""
 
-    session: aiohttp.ClientSession
+    session: "aiohttp.ClientSession"
     """Guarded: reaches allowed addresses only."""
     egress: Egress
     clock: Clock
