@@ -47,6 +47,8 @@ _IDLE_CURSOR_S = 5.0
 _DUE_EVERY_S = 0.5
 _GRACE_S = 5.0
 _READ = 2_000
+_DUE_AT_ONCE = 1_000
+"""Events that waited: they come with payloads of up to 32 KiB."""
 _CHUNK_LEAST, _CHUNK_MOST = 10, 500
 """Events that the cursor moves over together: about as many as a request holds."""
 _PUSHED_BACK = frozenset(("408", "429", "503", "504", "ETIMEDOUT"))
@@ -93,8 +95,9 @@ class Connection:
         self._clock = clock
         self._monotonic = monotonic
         self._chance = chance
-        self.wake = asyncio.Event()
-        """Set it when the log has grown."""
+        self._wake = asyncio.Event()
+        self._may_have_more = True
+        """Whether the log may hold something that was not read."""
         self._names = Names()
         self._chunks: deque[Chunk] = deque()
         self._read_to = Position(0)
@@ -128,10 +131,10 @@ class Connection:
         await self._restore()
         keeping = asyncio.create_task(self._keep_found(stop))
         stopping = asyncio.create_task(stop.wait())
-        stopping.add_done_callback(lambda _: self.wake.set())
+        stopping.add_done_callback(lambda _: self._wake.set())
         try:
             while not stop.is_set():
-                self.wake.clear()
+                self._wake.clear()
                 if self._broken is not None:
                     raise self._broken
                 await self._look()
@@ -144,6 +147,10 @@ class Connection:
             self._keep_soon.set()
             await asyncio.wait([keeping], timeout=_GRACE_S)
             keeping.cancel()
+
+    def log_grew(self) -> None:
+        self._may_have_more = True
+        self._wake.set()
 
     async def _restore(self) -> None:
         standing = await asyncio.to_thread(self._state.standing, self._terms.destination_id)
@@ -166,6 +173,7 @@ class Connection:
             await self._read()
         except Transient as error:
             _log.warning("delivery.cannot_look", destination_id=self._terms.destination_id, error=error.message)
+            self._may_have_more = True
             await asyncio.sleep(_DUE_EVERY_S)
 
     async def _take_up_due(self) -> None:
@@ -173,13 +181,12 @@ class Connection:
         if now < self._due_at or self._line.waiting_again:
             return
         self._due_at = now + _DUE_EVERY_S
-        most = self._destination.batching.max_events * 4 + 100
         before = set(self._retrying)  # what was kept while we looked may be seen as it was before
         found = await asyncio.to_thread(
             self._state.due,
             self._terms.destination_id,
             self._clock().timestamp(),
-            most=most,
+            most=_DUE_AT_ONCE,
             in_order=self._destination.ordered,
         )
         busy = before | self._retrying
@@ -195,6 +202,9 @@ class Connection:
             return
         if self._circuit.is_open and len(self._line):
             return
+        if not self._may_have_more:
+            return
+        self._may_have_more = False
         end = await asyncio.to_thread(self._reader.end)
         if end <= self._read_to:
             return
@@ -208,7 +218,7 @@ class Connection:
             self._read_to = block.last
         self._advance()
         if blocks:
-            self.wake.set()  # there may be more
+            self.log_grew()  # or there is more of it
 
     def _chunk(self, block: Opened, at: int) -> list[Job]:
         lines = block.lines[at : at + self._chunk_events]
@@ -280,23 +290,26 @@ class Connection:
 
     def _attempted(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
-        self.wake.set()
+        self._wake.set()
         if not task.cancelled():
             self._broken = self._broken or task.exception()
 
     async def _attempt(self, batch: Sequence[Job]) -> None:
+        await self._try(batch)
+        self._line.done(batch)
+
+    async def _try(self, batch: Sequence[Job]) -> None:
         began = self._monotonic()
         outcomes = await self._send(batch)
         if len(batch) > 1 and _is_for_one(outcomes):
             middle = len(batch) // 2
-            await self._attempt(batch[:middle])
-            await self._attempt(batch[middle:])
+            await self._try(batch[:middle])
+            await self._try(batch[middle:])
             return
         took_s = self._monotonic() - began
         self._learn(outcomes, began, took_s, is_new=any(job.late is None for job in batch))
         for job, outcome in zip(batch, outcomes, strict=True):
             self._settle(job, outcome, took_s)
-        self._line.done(batch)
         self._advance()
 
     async def _send(self, batch: Sequence[Job]) -> Sequence[Outcome]:
@@ -460,7 +473,7 @@ class Connection:
         self._held_bytes -= held_bytes
         self._kept_cursor, self._kept_at, self._kept_dead_since = change.position or self._kept_cursor, now, dead_since
         self._retrying.difference_update(found.places())
-        self.wake.set()
+        self._wake.set()
 
     async def _keep_surely(self, change: Change) -> None:
         """For ever: what it holds is known nowhere else. Nothing more is read meanwhile than there is room for."""
@@ -476,7 +489,7 @@ class Connection:
     async def _rest(self) -> None:
         """Until something is to be done: the log has grown, an answer came, or a time has come."""
         try:
-            await asyncio.wait_for(self.wake.wait(), self._next_in_s())
+            await asyncio.wait_for(self._wake.wait(), self._next_in_s())
         except TimeoutError:
             return
 

@@ -80,7 +80,7 @@ class Deliverer:
                 if now != end:
                     end = now
                     for connection in self._connections.values():
-                        connection.wake.set()
+                        connection.log_grew()
             await asyncio.sleep(TAIL_S)
 
     async def _follow(self) -> None:

@@ -173,7 +173,7 @@ async def test_what_the_source_received_is_delivered_in_its_order_and_nothing_of
     async with house.delivering(told) as connection:
         await house.until(delivered=30)
         more = house.receive(3)
-        connection.wake.set()
+        connection.log_grew()
         await house.until(delivered=33)
     assert sorted(told.took) == sorted(ids + more)
     assert [len(batch) for batch in told.sent[:4]] == [7, 7, 7, 7]
@@ -268,6 +268,18 @@ async def test_one_users_events_come_in_order_whatever_fails(house: House) -> No
     assert all(max(Counter(users).values()) == 1 for users in told.together)
 
 
+async def test_a_halved_batch_keeps_its_users_in_order(house: House) -> None:
+    house.receive(300, users=3)
+    told = Told(
+        lambda event, _: no("400") if int(event.position) % 50 == 0 else DELIVERED, batch=16, ordered=True, slow_s=0.001
+    )
+    async with house.delivering(told):
+        await house.until(delivered=294, failed=6)
+    for user in range(3):
+        of_user = [int(each[1:]) for each in told.took if int(each[1:]) % 3 == user]
+        assert of_user == sorted(of_user)
+
+
 async def test_a_push_back_is_waited_out(house: House) -> None:
     house.receive(60)
     pushed: list[float] = []
@@ -295,7 +307,7 @@ async def test_a_width_grows_while_it_is_quick_and_is_halved_by_a_push_back(hous
         wide = int(connection._width)
         told.answer = lambda _, attempt: DELIVERED if attempt > 1 else no("429")
         house.receive(1)
-        connection.wake.set()
+        connection.log_grew()
         await house.until(delivered=3_001)
         assert int(connection._width) < wide
     assert max(map(len, told.together)) > 16
