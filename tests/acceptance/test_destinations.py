@@ -152,6 +152,43 @@ def test_a_server_that_is_away_gets_everything_once_it_is_back(tifo: LocalTifo, 
     assert hook.taken == Counter(ids)
 
 
+def test_events_are_forwarded_as_they_are_to_another_pipeline(tifo: LocalTifo, call: Call) -> None:
+    """To another source of the same Tifo, which could as well be Segment's: same ids, fields and times."""
+    settings = Settings(data=tifo.data)
+    key, other = (sources.create(settings, name, "http")["write_key"] for name in ("shop", "other"))
+    with tifo.up("--flush-s", "0.3"):
+        work.add(settings, "segment", "shop", "on", [f"endpoint={tifo.address}", f"write_key={other}"])
+        at = {"timestamp": "2026-11-20T10:00:00.000Z", "sentAt": "2026-11-20T10:00:05.000Z"}
+        calls: list[dict[str, Any]] = [
+            {"type": "track", "event": "Seen", "properties": {"deep": {"n": 1.5}, "list": [1, 2]}},
+            {"type": "identify", "traits": {"name": "Zoë"}},
+            {"type": "page", "name": "Home", "context": {"ip": "1.2.3.4"}},
+            {"type": "group", "groupId": "north"},
+            {"type": "alias", "previousId": "before"},
+            {"type": "screen", "name": "Lobby"},
+        ]
+        batch = [{**each, **at, "userId": "ada", "messageId": f"m{n}"} for n, each in enumerate(calls)]
+        assert call("POST", f"{tifo.address}/v1/batch", {"batch": batch}, write_key=key).status == 200
+        tables = ["seen", "tracks", "identifies", "users", "pages", "groups", "accounts", "aliases", "screens"]
+        until(
+            lambda: [rows(settings, "other", each) == rows(settings, "shop", each) != [] for each in tables], [True] * 9
+        )
+        assert parts(settings) == {"delivered": 6}
+        moved = "select max(abs(epoch(a.timestamp) - epoch(b.timestamp))) as s"
+        moved += " from shop.tracks a join other.tracks b using (id)"
+        assert commands.query(settings, moved)[0]["s"] < 5, "corrected once, not twice"
+
+
+def rows(settings: Settings, schema: str, table: str) -> list[dict[str, Any]]:
+    """But for the times: each pipeline has its own."""
+    try:
+        found = commands.query(settings, f"select * from {schema}.{table} order by id")
+    except Rejected:  # nothing is there yet
+        return []
+    own = {"timestamp", "original_timestamp", "sent_at", "received_at", "uuid_ts"}
+    return [{name: value for name, value in row.items() if name not in own} for row in found]
+
+
 def test_a_deliverer_that_is_killed_again_and_again_loses_nothing(
     tifo: LocalTifo, call: Call, hook: Hook, request: pytest.FixtureRequest
 ) -> None:

@@ -9,9 +9,10 @@ from tifo.kernel.errors import NotFound
 
 @cache
 def kinds() -> Sequence[Kind]:
+    from tifo.destinations.kinds.segment import Forwarder
     from tifo.destinations.kinds.webhook import Webhook
 
-    return (Webhook(),)
+    return (Webhook(), Forwarder())
 
 
 def kind_of(kind_id: str) -> Kind:

@@ -65,5 +65,5 @@ def test_secrets_are_masked() -> None:
 
 def test_a_kind_is_found_by_its_id() -> None:
     assert kind_of("webhook") in kinds()
-    with pytest.raises(NotFound, match="Known are webhook"):
+    with pytest.raises(NotFound, match="Known are webhook, segment"):
         kind_of("wehbook")
