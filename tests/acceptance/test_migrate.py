@@ -51,7 +51,7 @@ def test_a_folder_moves_to_postgresql_and_the_game_goes_on_there(
         assert _vote(tifo, app, call, "before").status == 409
         assert _vote(tifo, app, call, "after").status == 201
         verdict = tifo.audit()
-    assert verdict == {"ok": True, "ledger": 2, "events": 2, "rows": 2, "problems": []}
+    assert verdict == {"ok": True, "ledger": 2, "events": 2, "rows": 2, "problems": [], "notes": []}
     database = open_postgres(url)
     assert state_problems(database) == []
     database.dispose()

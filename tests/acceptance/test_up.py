@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from tifo.app.local import LocalTifo, free_port
+from tifo.app.roles import RUN
 
 
 def test_an_empty_folder_needs_no_configuration(tmp_path: Path) -> None:
@@ -79,7 +80,7 @@ def test_sigterm_ends_with_0_within_ten_seconds_even_while_starting(tmp_path: Pa
     if after_s:
         tifo.wait_until_healthy(process)
     else:
-        _until(lambda: len(_roles(process.pid)) == 3)
+        _until(lambda: len(_roles(process.pid)) == len(RUN))
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=10) == 0
 
@@ -89,7 +90,7 @@ def test_roles_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
     process = tifo.start()
     tifo.wait_until_healthy(process)
     roles = _roles(process.pid)
-    assert len(roles) == 3
+    assert len(roles) == len(RUN)
     process.kill()
     process.wait()
     _until(lambda: not any(map(_is_alive, roles)))
@@ -127,7 +128,7 @@ def test_metrics_are_one_page_for_all_roles_and_outlive_a_role(tmp_path: Path) -
         before = _roles(process.pid)
         for role in before:
             os.kill(role, signal.SIGKILL)
-        _until(lambda: len(_roles(process.pid) - before) == 3)
+        _until(lambda: len(_roles(process.pid) - before) == len(RUN))
         _until(lambda: _metric(tifo, 'tifo_ingest_events_total{outcome="received"}') == 1)
         assert httpx.post(f"{tifo.address}/v1/track", json=event).status_code == 200
         assert _metric(tifo, 'tifo_ingest_events_total{outcome="received"}') == 2
