@@ -29,6 +29,7 @@ from tifo.kernel.json import JsonObject
 from tifo.warehouses.columns import TIMESTAMP, Excess, as_text, flatten
 from tifo.warehouses.naming import STANDARD_TABLES, Naming, context_naming, property_naming, table_name
 from tifo.warehouses.ports import LOADED_AT, Column, ColumnType, Discard, Latest, Table
+from tifo.warehouses.shapes import Shapes
 
 MAX_TABLES = 1_000
 MAX_CONTEXT = 400
@@ -38,6 +39,10 @@ MAX_CONTEXT = 400
 class Converted(NamedTuple):
     tables: Mapping[str, Table]
     discards: Sequence[Discard]
+
+
+_NULL = msgspec.Raw(b"null")
+_UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
 
 class _Message(msgspec.Struct, gc=False, rename="camel"):
@@ -55,9 +60,17 @@ class _Message(msgspec.Struct, gc=False, rename="camel"):
     category: Any = None
     group_id: Any = None
     previous_id: Any = None
+    # What is decoded later: payloads by their shape, each different context once.
+    properties: msgspec.Raw = _NULL
+    traits: msgspec.Raw = _NULL
+    context: msgspec.Raw = _NULL
+
+
+class _Read(_Message, gc=False, rename="camel"):
+    """Tells whether the payloads can be decoded."""
+
     properties: Any = None
     traits: Any = None
-    context: msgspec.Raw = msgspec.Raw(b"null")
 
 
 _TEXTS = ("anonymous_id", "user_id")
@@ -76,11 +89,13 @@ class _Call:
     """What is flattened without a prefix. Should the other of properties and traits come too, its name prefixes it."""
     other: str
     names: Naming
+    shapes: Shapes
 
 
 def _call(table: str, payload: str, *fields: str) -> _Call:
     other, alternative = ("traits", "property") if payload == "properties" else ("properties", "trait")
-    return _Call(table, fields, payload, other, property_naming((*_STANDARD, LOADED_AT, *fields), alternative))
+    names = property_naming((*_STANDARD, LOADED_AT, *fields), alternative)
+    return _Call(table, fields, payload, other, names, Shapes(names))
 
 
 _CALLS = {
@@ -97,6 +112,7 @@ _Discarder = Callable[[str | None, int, Any, str], None]
 _NO_COLUMN = "the table has no room for another column"
 _context_names = context_naming()
 _decoder = msgspec.json.Decoder(_Message)
+_reader = msgspec.json.Decoder(_Read)
 
 
 def place_of(call: str, name: str) -> tuple[str, Naming]:
@@ -111,25 +127,25 @@ def convert(bodies: bytes, known_tables: Collection[str] = (), max_tables: int =
     Raises `TooLarge` for messages that are too sparse together: convert them in parts. One alone never is.
     `known_tables` are those that the schema has: they keep getting rows, whatever else comes.
     """
-    messages, discards = _decode(bodies)
+    try:
+        return _converted(_decoder.decode_lines(bodies), [], _Room(frozenset(known_tables), max_tables))
+    except _UNREADABLE:
+        return _converted(*_decode_one_by_one(bodies.splitlines()), _Room(frozenset(known_tables), max_tables))
+
+
+def _converted(messages: Sequence[_Message], discards: list[Discard], room: "_Room") -> Converted:
     tables: dict[str, Table] = {}
-    for kind in dict.fromkeys(message.type for message in messages):
-        of_kind = [message for message in messages if message.type == kind]
+    kinds = _each("type", messages)
+    for kind in dict.fromkeys(kinds):
+        of_kind = [message for message, its in zip(messages, kinds, strict=True) if its == kind]
         call = _CALLS.get(kind)
         if call is None:
             discards += [set_aside(msgspec.json.encode(message), f"unknown call type {kind!r}") for message in of_kind]
         elif call.table == "tracks":
-            tables |= _track_tables(call, of_kind, discards, _Room(frozenset(known_tables), max_tables))
+            tables |= _track_tables(call, of_kind, discards, room)
         else:
             tables |= _tables(call, of_kind, discards)
     return Converted(tables, discards)
-
-
-def _decode(bodies: bytes) -> tuple[list[_Message], list[Discard]]:
-    try:
-        return _decoder.decode_lines(bodies), []
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return _decode_one_by_one(bodies.splitlines())
 
 
 def _decode_one_by_one(lines: Sequence[bytes]) -> tuple[list[_Message], list[Discard]]:
@@ -137,8 +153,9 @@ def _decode_one_by_one(lines: Sequence[bytes]) -> tuple[list[_Message], list[Dis
     discards: list[Discard] = []
     for line in lines:
         try:
+            _reader.decode(line)
             messages.append(_decoder.decode(line))
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        except _UNREADABLE as error:
             discards.append(set_aside(line, f"not a canonical message: {error}"))
     return messages, discards
 
@@ -152,7 +169,7 @@ def set_aside(line: bytes, reason: str) -> Discard:
     """The discard of a whole message."""
     try:
         known = msgspec.json.decode(line, type=_Known)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    except _UNREADABLE:
         known = _Known()
     return Discard(None, None, line.decode(errors="backslashreplace"), reason, known.message_id, known.received_at)
 
@@ -171,7 +188,7 @@ class _Room(NamedTuple):
 def _tables(call: _Call, messages: Sequence[_Message], discards: list[Discard]) -> dict[str, Table]:
     discard = _discarder(call.table, messages, discards)
     standard = _standard(call, messages, discard)
-    table = _table(standard | flatten(_payloads(call, messages), call.names, _excess(discard)))
+    table = _table(standard | _payload_columns(call, call.table, messages, discard))
     tables = {call.table: table}
     if call.table in _LATEST:
         name, key = _LATEST[call.table]
@@ -201,7 +218,6 @@ def _is_sorted(times: pa.ChunkedArray) -> bool:
 def _track_tables(call: _Call, messages: Sequence[_Message], discards: list[Discard], room: _Room) -> dict[str, Table]:
     """The rows of one event stand together; `tracks` keeps the order of the log."""
     standard = _standard(call, messages, _discarder(call.table, messages, discards))
-    payloads = _payloads(call, messages)
     events = standard["event"].values.dictionary_encode()
     names = events.dictionary.to_pylist()
     codes = events.indices.fill_null(-1).to_numpy()
@@ -211,14 +227,13 @@ def _track_tables(call: _Call, messages: Sequence[_Message], discards: list[Disc
     bounds = np.searchsorted(codes[order], np.arange(len(names) + 1))
     in_room = room.of(names)
     for name, start, end in zip(names, bounds, bounds[1:], strict=False):
-        numbers = order[start:end]
-        discard = _discarder(name, [messages[number] for number in numbers], discards)
-        of_event = [payloads[number] for number in numbers]
+        of_event = [messages[number] for number in order[start:end].tolist()]
+        discard = _discarder(name, of_event, discards)
         if name in in_room:
             columns = _columns_of(standard, ordered.slice(start, end - start))
-            tables[name] = _table(columns | flatten(of_event, call.names, _excess(discard)))
+            tables[name] = _table(columns | _payload_columns(call, name, of_event, discard))
         else:
-            _set_properties_aside(of_event, discard, room.most)
+            _set_properties_aside(_payloads(call, of_event), discard, room.most)
     return tables
 
 
@@ -244,12 +259,26 @@ def _table(columns: Mapping[str, Column]) -> Table:
     return Table({name: column.type for name, column in columns.items()}, rows)
 
 
+def _payload_columns(call: _Call, table: str, messages: Sequence[_Message], discard: _Discarder) -> dict[str, Column]:
+    if all(other is _NULL for other in _each(call.other, messages)):
+        columns = call.shapes.columns(table, _each(call.payload, messages))
+        if columns is not None:
+            return columns
+    payloads = _payloads(call, messages)
+    call.shapes.learn(table, payloads)
+    return flatten(payloads, call.names, _excess(discard))
+
+
 def _payloads(call: _Call, messages: Sequence[_Message]) -> list[JsonObject]:
-    payloads = _each(call.payload, messages)
-    others = _each(call.other, messages)
+    payloads = _decoded(_each(call.payload, messages))
+    others = _decoded(_each(call.other, messages))
     if set(map(type, payloads)) == {dict} and not any(others):
         return payloads
     return [_payload(call, payload, other) for payload, other in zip(payloads, others, strict=True)]
+
+
+def _decoded(raws: Sequence[msgspec.Raw]) -> list[Any]:
+    return msgspec.json.decode(b"[" + b",".join(raws) + b"]", type=list[Any])
 
 
 def _payload(call: _Call, payload: Any, other: Any) -> JsonObject:
@@ -272,8 +301,10 @@ def _standard(call: _Call, messages: Sequence[_Message], discard: _Discarder) ->
 def _fields(call: _Call, messages: Sequence[_Message]) -> dict[str, Column]:
     if call.table != "tracks":
         return {name: _text(_as_texts(_each(name, messages))) for name in call.fields}
-    texts = _as_texts(_each("event", messages))
-    return {"event": _text([None if text is None else table_name(text) for text in texts]), "event_text": _text(texts)}
+    texts = _text(_as_texts(_each("event", messages)))
+    different = texts.values.dictionary_encode()
+    names = _text([table_name(text) for text in different.dictionary.to_pylist()])
+    return {"event": Column(names.type, names.values.take(different.indices)), "event_text": texts}
 
 
 def _as_texts(values: list[Any]) -> list[str | None]:
@@ -337,5 +368,5 @@ def _object(raw: bytes) -> JsonObject | None:
     """None where it is no JSON object; `null` is an empty one."""
     try:
         return msgspec.json.decode(raw, type=dict[str, Any] | None) or {}
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    except _UNREADABLE:
         return None

@@ -1,0 +1,97 @@
+"""What the payloads of one event usually look like: learned from those that came, and then read much quicker.
+
+`columns.flatten` takes whatever comes: a payload becomes a dict, and dicts that have the same keys become columns
+together. Yet most messages of an event have the keys that its earlier ones had, each with a plain value. For these a
+compiled type reads the values straight from the JSON. The results are the same to the last value; only new columns may
+come in another order. Whatever is not as expected (an unknown key, a nested object, what is no object at all) sends all
+of the event's payloads to `flatten`, and is learned where that can be.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+
+from tifo.kernel.json import JsonObject
+from tifo.warehouses.columns import MAX_CELLS, typed
+from tifo.warehouses.naming import Naming
+from tifo.warehouses.ports import Column
+
+MOST_KEYS = 100
+"""A missing key costs nearly as much as one that is there: an event of many rare keys is not for this."""
+LEAST_PAYLOADS = 50
+"""Fewer at once are not worth a type of their own."""
+_MOST_SHAPES = 1_000
+_UNNAMEABLE = re.compile(r'["\\\x00-\x1f]')
+"""msgspec takes these in no field's name."""
+
+
+@dataclass(frozen=True)
+class _Shape:
+    keys: tuple[str, ...]
+    columns: tuple[str, ...]
+    decoder: msgspec.json.Decoder[Any]
+
+    def values(self, payloads: Sequence[msgspec.Raw]) -> dict[str, list[Any]]:
+        objects = self.decoder.decode_lines(b"\n".join(payloads))
+        return {column: list(map(attrgetter(_field(n)), objects)) for n, column in enumerate(self.columns)}
+
+
+class Shapes:
+    """By a name for payloads that are alike, such as their table's. Threads may share it."""
+
+    def __init__(self, names: Naming) -> None:
+        self._names = names
+        self._shapes: dict[str, _Shape | None] = {}
+        """None for what cannot be learned: it nests, has too many keys, or keys that want the same column."""
+
+    def columns(self, name: str, payloads: Sequence[msgspec.Raw]) -> dict[str, Column] | None:
+        """What `flatten` gives for these payloads, each on one line; None where it must be asked."""
+        shape = self._shapes.get(name)
+        if shape is None or len(shape.keys) * len(payloads) > MAX_CELLS:
+            return None
+        try:
+            values = shape.values(payloads)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            return None
+        if any(dict in set(map(type, each)) for each in values.values()):
+            self._shapes[name] = None
+            return None
+        return _typed(values)
+
+    def learn(self, name: str, objects: Sequence[JsonObject]) -> None:
+        """What `columns` could not read."""
+        known = self._shapes.get(name)
+        if len(objects) < LEAST_PAYLOADS or (known is None and name in self._shapes):
+            return
+        if len(self._shapes) >= _MOST_SHAPES:
+            self._shapes.clear()
+        keys = tuple(dict.fromkeys(chain(known.keys if known else (), *objects)))
+        self._shapes[name] = None if _nests(objects) else _shape(keys, self._names)
+
+
+def _shape(keys: tuple[str, ...], names: Naming) -> _Shape | None:
+    columns = names(tuple((key,) for key in keys))
+    wanted = tuple(name for key in keys for name in names(((key,),)))
+    if len(keys) > MOST_KEYS or columns != wanted or any(map(_UNNAMEABLE.search, keys)):
+        return None
+    fields = [(_field(number), Any, msgspec.field(default=None, name=key)) for number, key in enumerate(keys)]
+    payload = msgspec.defstruct("Payload", fields, forbid_unknown_fields=True, gc=False)
+    return _Shape(keys, columns, msgspec.json.Decoder(payload))
+
+
+def _field(number: int) -> str:
+    return f"f{number}"
+
+
+def _nests(objects: Sequence[JsonObject]) -> bool:
+    return any(dict in set(map(type, each.values())) for each in objects)
+
+
+def _typed(values: Mapping[str, Sequence[Any]]) -> dict[str, Column]:
+    columns = ((name, typed(each)) for name, each in values.items())
+    return {name: column for name, column in columns if column is not None}
