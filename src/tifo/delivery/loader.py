@@ -17,7 +17,7 @@ from typing import NamedTuple
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
-from tifo.delivery.pieces import Cursor, Piece, Wanted, as_discard, as_load, halves
+from tifo.delivery.pieces import Cursor, Piece, Prepared, Wanted, discarded, halves, prepared
 from tifo.eventlog.ports import Block, EventLog
 from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import Conflict, Transient
@@ -112,6 +112,8 @@ class Loader:
         self._max_tables = max_tables
         self._monotonic = monotonic
         self._cursors: dict[SourceId, Cursor] | None = None
+        self._ahead: list[Prepared] = []
+        """Read, and made into rows, while the load before was committed."""
         self._missing: dict[SourceId, float] = {}
         self._read_to = Position(0)
         self._waiting_since: float | None = None
@@ -133,7 +135,7 @@ class Loader:
         if now < self._retry_at:
             return self._retry_at - now
         flushes = should_flush(self._waiting(now), flush_s=self._flush_s, flush_events=self._flush_events)
-        if not flushes and not self._is_rewound(now):
+        if not flushes and not self._ahead and not self._is_rewound(now):
             return self._poll_s
         try:
             self.flush()
@@ -150,20 +152,24 @@ class Loader:
         self._started_at = self._clock()
         try:
             cursors = self._restored(end)
-            pieces = self._read(list(cursors.values()), end)
+            ahead, self._ahead = self._ahead, []
+            pieces = [each.piece for each in ahead] or self._read(list(cursors.values()), end)
             if any(piece.events for piece in pieces):
-                self._load(pieces)
+                self._load(pieces, ahead)
         except BaseException:
-            self._cursors = None  # whether the warehouse has committed is unknown: ask it
+            self._forget()  # whether the warehouse has committed is unknown: ask it
             raise
         self._failures, self._last_failure = 0, ""
         self._note_read(cursors, end)
         return sum(piece.events for piece in pieces)
 
+    def _forget(self) -> None:
+        self._cursors, self._ahead = None, []
+
     def _drain(self) -> None:
         deadline = self._monotonic() + self._drain_s
         target = self._log.end()
-        while self._cursors is None or self._read_to < target:
+        while self._cursors is None or self._ahead or self._read_to < target:
             if self._monotonic() >= deadline:
                 _log.warning(
                     "loader.stopped_behind", read=self._read_to, end=target, hint="the next start goes on there"
@@ -188,7 +194,7 @@ class Loader:
         cursors = self._cursors or {}
         if all(cursor.committed <= stored[name].position for name, cursor in cursors.items() if name in stored):
             return False
-        self._cursors = None
+        self._forget()
         return True
 
     def _failed(self, error: Transient | Conflict) -> float:
@@ -301,17 +307,31 @@ class Loader:
             room_bytes -= sum(len(block.bodies) for block in found)
         return blocks
 
-    def _load(self, pieces: Sequence[Piece]) -> None:
-        """All pieces in one transaction; where what they hold is refused, apart, until the culprit is alone."""
+    def _load(self, pieces: Sequence[Piece], ahead: Sequence[Prepared] = ()) -> None:
+        """All pieces in one transaction; where what they hold is refused, apart, until the culprit is alone. `ahead` is
+        the pieces prepared, where they are.
+        """
         try:
-            prepared = [as_load(piece, self._wanted(piece.cursor.source_id)) for piece in pieces]
-            loaded = self._warehouse.load([each.load for each in prepared])
+            ready = ahead or self._prepared(pieces)
+            is_behind = sum(piece.events for piece in pieces) >= self._flush_events
+            loaded = self._warehouse.load([each.load for each in ready], self._prepare_next if is_behind else None)
         except (Transient, Conflict):
             raise
         except Exception as error:  # noqa: BLE001 (no message may stop the others, whatever it breaks)
             self._load_apart(pieces, error)
         else:
-            self._committed(pieces, loaded, [each.left_out for each in prepared])
+            self._committed(pieces, loaded, [each.left_out for each in ready])
+
+    def _prepare_next(self) -> None:
+        """With a backlog, the commit's time is used for what comes next."""
+        if self._cursors is not None and not self._ahead:
+            self._ahead = self._prepared(self._read(list(self._cursors.values()), self._log.end()))
+
+    def _prepared(self, pieces: Sequence[Piece]) -> list[Prepared]:
+        ready = [prepared(piece, self._wanted(piece.cursor.source_id)) for piece in pieces]
+        for each in ready:
+            each.piece.cursor.tables |= each.tables.keys()  # where they are not made after all, it is read anew
+        return ready
 
     def _wanted(self, source_id: SourceId) -> Wanted:
         return Wanted([self._name], self._taken(source_id), self._max_tables)
@@ -331,7 +351,7 @@ class Loader:
             raise Transient(f"The warehouse refuses to move a position: {error}") from error
         _log.warning("loader.message_set_aside", position=piece.position, schema=piece.cursor.schema, error=str(error))
         try:
-            loaded = self._warehouse.load([as_discard(piece, f"refused by the warehouse: {error}").load])
+            loaded = self._warehouse.load([discarded(piece, f"refused by the warehouse: {error}").load])
         except (Transient, Conflict):
             raise
         except Exception as second:
@@ -343,7 +363,6 @@ class Loader:
     ) -> None:
         for piece, result in zip(pieces, loaded, strict=True):
             piece.cursor.committed = piece.position
-            piece.cursor.tables |= result.rows.keys()
             _EVENTS.inc(piece.events)
             _ROWS.inc(sum(result.rows.values()))
             _DUPLICATES.inc(result.duplicates)

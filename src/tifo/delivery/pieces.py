@@ -48,14 +48,24 @@ class Wanted(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    load: Load
+    """A piece as rows."""
+
+    piece: Piece
+    tables: Mapping[str, Table]
+    discards: Sequence[Discard]
     left_out: Mapping[str, int]
+
+    @property
+    def load(self) -> Load:
+        """To go on from what the cursor has committed now."""
+        cursor = self.piece.cursor
+        return Load(cursor.source_id, cursor.schema, cursor.committed, self.piece.position, self.tables, self.discards)
 
 
 ALL = Wanted()
 
 
-def as_load(piece: Piece, wanted: Wanted = ALL) -> Prepared:
+def prepared(piece: Piece, wanted: Wanted = ALL) -> Prepared:
     """The events as rows. Without events the load only moves the cursor."""
     bodies, withheld = admitted(b"".join(block.bodies for block in piece.blocks), wanted.names)
     converted = convert(bodies, piece.cursor.tables, wanted.max_tables)
@@ -64,16 +74,16 @@ def as_load(piece: Piece, wanted: Wanted = ALL) -> Prepared:
         converted, left_out = selected(converted, wanted.taken)
     if withheld:
         left_out = {**left_out, WITHHELD: withheld}
-    return Prepared(_load(piece, converted.tables, converted.discards), left_out)
+    return Prepared(piece, converted.tables, converted.discards, left_out)
 
 
-def as_discard(piece: Piece, reason: str) -> Prepared:
-    """A load that sets the piece's only event aside, whole, instead of making rows of it."""
+def discarded(piece: Piece, reason: str) -> Prepared:
+    """The piece's only event is set aside, whole, instead of making rows of it."""
     (block,) = piece.blocks
     discard = set_aside(block.bodies.rstrip(b"\n"), reason)
     if discard.received_at is None:
         discard = discard._replace(received_at=to_iso(block.received_at))
-    return Prepared(_load(piece, {}, [discard]), {})
+    return Prepared(piece, {}, [discard], {})
 
 
 def halves(piece: Piece) -> tuple[Piece, Piece]:
@@ -82,11 +92,6 @@ def halves(piece: Piece) -> tuple[Piece, Piece]:
     middle = len(events) // 2
     first, second = events[:middle], events[middle:]
     return Piece(piece.cursor, first, first[-1].first), Piece(piece.cursor, second, piece.position)
-
-
-def _load(piece: Piece, tables: Mapping[str, Table], discards: Sequence[Discard]) -> Load:
-    cursor = piece.cursor
-    return Load(cursor.source_id, cursor.schema, cursor.committed, piece.position, tables, discards)
 
 
 def _single_events(block: Block) -> list[Block]:

@@ -13,7 +13,8 @@ Beside the sources' schemas there is `_tifo`: `positions` (one row a connection)
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -72,6 +73,8 @@ _DISCARDS = (
 )
 _HISTORY = timedelta(days=30)
 _READ_POLL_S = 0.01
+_OWN_ROW_GROUPS = 4_096
+"""Rows that a load brings to a table, on average, from which its row groups are large enough to stay."""
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {"python_enable_replacements": False}
 """SQL sees tables, never Python's variables."""
 
@@ -87,12 +90,16 @@ class DuckdbWarehouse:
         with self._opened(read_only=True) as connection, _errors_translated():
             return _positions(connection)
 
-    def load(self, loads: Sequence[Load]) -> list[Loaded]:
+    def load(self, loads: Sequence[Load], meanwhile: Callable[[], None] | None = None) -> list[Loaded]:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._opened(read_only=False) as connection, _errors_translated(), _transaction(connection):
+        with self._opened(read_only=False) as connection, _errors_translated():
+            connection.execute(f"SET max_vacuum_tasks = {_merges(loads)}")
+            connection.begin()
             connection.execute(_HOUSEKEEPING)
             known = _positions(connection)
-            return [self._load(connection, load, known) for load in loads]
+            loaded = [self._load(connection, load, known) for load in loads]
+            _commit(connection, meanwhile)
+            return loaded
 
     def table_names(self, schema: str) -> frozenset[str]:
         if not self._path.exists():
@@ -390,6 +397,17 @@ def _remember(
     connection.execute("DELETE FROM _tifo.loads WHERE finished_at < ?::TIMESTAMPTZ", [oldest])
 
 
+def _merges(loads: Sequence[Load]) -> int:
+    """How many merges of row groups DuckDB may do as it commits.
+
+    Merging reads and writes a table's last groups again, in every commit, the longer the larger they have grown: a
+    third of the time of a backlog. Small loads need it (or a table would become thousands of small groups), large ones
+    do not.
+    """
+    sizes = [len(table.rows) for load in loads for table in load.tables.values()]
+    return 0 if sum(sizes) >= _OWN_ROW_GROUPS * max(1, len(sizes)) else 1
+
+
 def _connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     try:
         return duckdb.connect(str(path), read_only=read_only, config=_CONFIG)
@@ -399,6 +417,17 @@ def _connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         raise Transient(f"The warehouse {path} does not open: {error}", retry_after_s=1.0) from error
     except duckdb.Error as error:
         raise Transient(f"The warehouse {path} does not open: {error}", retry_after_s=1.0) from error
+
+
+def _commit(connection: duckdb.DuckDBPyConnection, meanwhile: Callable[[], None] | None) -> None:
+    """Most of a large load's time is one long call, which leaves the interpreter to others."""
+    if meanwhile is None:
+        connection.commit()
+        return
+    with ThreadPoolExecutor(1, "commit") as aside:
+        committing = aside.submit(connection.commit)
+        meanwhile()
+        committing.result()
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """The contract of a warehouse: rows and the position that they came from, committed together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -116,10 +116,12 @@ class Warehouse(Protocol):
     def positions(self) -> dict[str, Cursor]:
         """Every connection's committed position, with the schema that it was last loaded into."""
 
-    def load(self, loads: Sequence[Load]) -> list[Loaded]:
+    def load(self, loads: Sequence[Load], meanwhile: Callable[[], None] | None = None) -> list[Loaded]:
         """Commit rows, discards and positions of all loads in ONE transaction, durable on return.
 
-        The n-th result belongs to the n-th load.
+        The n-th result belongs to the n-th load. `meanwhile` may be called, once, while a long commit runs, so that the
+        caller uses that time; what it raises is raised when the commit is over.
+
         Schemas, tables and columns are made as they are needed; a column's type widens where a value does not fit it,
         never losing one. A row whose `id` its table holds already, or came earlier in the same table, is not inserted.
 

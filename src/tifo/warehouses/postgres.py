@@ -12,7 +12,7 @@ A server restart, a lock that somebody holds, a right that is missing: the load 
 reason, and nothing is changed.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -82,7 +82,11 @@ class PostgresWarehouse:
         with _translated(), self._opened() as cursor:
             return _positions(cursor)
 
-    def load(self, loads: Sequence[Load]) -> list[Loaded]:
+    def load(
+        self,
+        loads: Sequence[Load],
+        meanwhile: Callable[[], None] | None = None,  # noqa: ARG002 (the commit is short here)
+    ) -> list[Loaded]:
         fitting = [cut_to_fit(load) for load in loads]
         manner = Manner(straight=True, clean=False)
         with _translated():

@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tifo.delivery.pieces import Cursor, Piece, as_load
+from tifo.delivery.pieces import Cursor, Piece, prepared
 from tifo.eventlog.ports import Block
 from tifo.kernel.ids import Position, SourceId
 from tifo.tracking.requests import read_messages, read_request
@@ -95,7 +95,7 @@ def test_every_call_is_recoverable_leaf_by_leaf(
         bodies = b"".join(message.body + b"\n" for message in good)
         block = Block(Position(len(sent) + 1), len(good), cursor.source_id, _AT, bodies)
         piece = Piece(cursor, [block], Position(len(sent) + len(good)))
-        warehouse.load([as_load(piece).load])
+        warehouse.load([prepared(piece).load])
         cursor.committed = piece.position
         sent |= {message.message_id: json.loads(message.body) for message in good}
     tables = warehouse.tables("one") if sent else {}

@@ -41,14 +41,14 @@ class Warehouse(DuckdbWarehouse):
         self.poison: set[str] = set()
         self.loads: list[int] = []
 
-    def load(self, loads: Sequence[Load]) -> list[Loaded]:
+    def load(self, loads: Sequence[Load], meanwhile: Callable[[], None] | None = None) -> list[Loaded]:
         self.loads.append(len(loads))
         if self.failures and not self.fails_after_commit:
             raise self.failures.pop(0)
         ids = {i for load in loads for table in load.tables.values() for i in table.rows["id"].to_pylist()}
         if ids & self.poison:
             raise Rejected("poison")
-        loaded = super().load(loads)
+        loaded = super().load(loads, meanwhile)
         if self.failures:
             raise self.failures.pop(0)
         return loaded
@@ -375,3 +375,57 @@ def test_what_stays_out_by_choice_is_counted_in_the_history(log: Any, warehouse:
             "withheld by the message's integrations": 1,
         }
     ]
+
+
+def test_a_backlog_is_prepared_while_what_came_before_is_committed(
+    log: Any, warehouse: Warehouse, sources: list[Source], message: Message, monotonic: Time
+) -> None:
+    for number in range(2_500):
+        log.add("one" if number % 2 else "two", message(f"{number:04}"))
+    loader = Loader(log, warehouse, lambda: sources, lambda: NOW, monotonic=monotonic, flush_events=1_000)
+    assert [loader.flush() for _ in range(4)] == [1_000, 1_000, 500, 0]
+    both = warehouse.ids("one.badge_rewarded") + warehouse.ids("two.badge_rewarded")
+    assert sorted(both) == [f"{number:04}" for number in range(2_500)]
+
+
+@pytest.mark.parametrize("after_commit", [False, True])
+def test_what_was_prepared_ahead_is_read_again_after_a_failure(
+    log: Any, warehouse: Warehouse, sources: list[Source], message: Message, monotonic: Time, after_commit: bool
+) -> None:
+    for number in range(2_500):
+        log.add("one", message(f"{number:04}"))
+    loader = Loader(log, warehouse, lambda: sources, lambda: NOW, monotonic=monotonic, flush_events=1_000)
+    loader.flush()
+    warehouse.fails_after_commit = after_commit
+    warehouse.failures = [Transient("away")]
+    with pytest.raises(Transient):
+        loader.flush()
+    while loader.flush():
+        pass
+    assert warehouse.ids("one.badge_rewarded") == [f"{number:04}" for number in range(2_500)]
+
+
+def test_poison_in_a_backlog_costs_its_own_event_only(
+    log: Any, warehouse: Warehouse, sources: list[Source], message: Message, monotonic: Time
+) -> None:
+    for number in range(3_000):
+        log.add("one" if number % 3 else "two", message(f"{number:04}"))
+    warehouse.poison = {"0500", "1500"}
+    loader = Loader(log, warehouse, lambda: sources, lambda: NOW, monotonic=monotonic, flush_events=1_000)
+    while loader.flush():
+        pass
+    both = warehouse.ids("one.badge_rewarded") + warehouse.ids("two.badge_rewarded")
+    assert sorted(both) == [f"{number:04}" for number in range(3_000) if number not in {500, 1500}]
+
+
+def test_a_loader_that_stops_loads_what_it_prepared(
+    log: Any, warehouse: Warehouse, sources: list[Source], message: Message, monotonic: Time
+) -> None:
+    for number in range(1_500):
+        log.add("one", message(f"{number:04}"))
+    loader = Loader(log, warehouse, lambda: sources, lambda: NOW, monotonic=monotonic, flush_events=1_000, drain_s=30)
+    loader.flush()
+    stop = threading.Event()
+    stop.set()
+    loader.run(stop)
+    assert len(warehouse.ids("one.badge_rewarded")) == 1_500
