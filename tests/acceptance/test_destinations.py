@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from tifo.app import commands, sources
+from tifo.app import delivery as delivered
 from tifo.app import destinations as work
 from tifo.app.local import LocalTifo
 from tifo.app.settings import Settings
@@ -99,7 +100,7 @@ def loaded(settings: Settings) -> int:
 
 def parts(settings: Settings) -> dict[str, int]:
     """As `tifo delivery overview` has them; they always add up."""
-    (row,) = work.overview(settings)
+    (row,) = delivered.overview(settings)
     told = {name: row[name] for name in ("filtered_at_destination", "waiting", "failed", "delivered")}
     assert sum(told.values()) == row["received"], row
     return {name: number for name, number in told.items() if number}
@@ -124,7 +125,7 @@ def test_every_events_fate_is_known_whatever_the_server_does(tifo: LocalTifo, ca
         )
         told = tifo.command("delivery", "overview")["connections"]
         assert told[0]["latency_ms"]["p50"] > 0
-        codes = {each["code"]: each["count"] for each in work.errors(settings)}
+        codes = {each["code"]: each["count"] for each in delivered.errors(settings)}
         assert codes["400"] == 10
         assert codes["FILTERED_BY_INTEGRATIONS_OBJECT"] == 1
         hook.judge = lambda *_: 200
@@ -143,7 +144,7 @@ def test_a_server_that_is_away_gets_everything_once_it_is_back(tifo: LocalTifo, 
         work.add(settings, "webhook", "shop", "hook", [f"url={hook.url}"])
         ids = [f"m{number}" for number in range(2_000)]
         send(tifo, call, key, ids)
-        until(lambda: work.overview(settings)[0]["dead"] is not None, True)
+        until(lambda: delivered.overview(settings)[0]["dead"] is not None, True)
         assert parts(settings) == {"waiting": 2_000}
         assert sum(hook.attempts.values()) < 100, "a dead server is not hammered"
         until(lambda: loaded(settings), 2_000)  # and it holds up no warehouse
@@ -235,3 +236,59 @@ def test_a_second_deliverer_of_the_same_folder_is_refused(tifo: LocalTifo) -> No
         )
     assert second.returncode == 75
     assert b"Another process delivers" in second.stderr
+
+
+def test_filters_choice_replay_and_trace_are_one_story(tifo: LocalTifo, call: Call, hook: Hook, tmp_path: Path) -> None:
+    settings = Settings(data=tifo.data)
+    key = sources.create(settings, "shop", "http")["write_key"]
+    event = tmp_path / "event.json"
+    secret = {"type": "track", "event": "Secret", "messageId": "x", "properties": {"email": "a"}}
+    event.write_text(json.dumps(secret))
+    previewed = tifo.command(
+        *("destination", "filter", "preview", str(event)),
+        *("--if", "event = 'Secret'", "--drop-properties", "properties.email"),
+    )
+    assert previewed["result"]["properties"] == {}
+    with tifo.up():
+        send(tifo, call, key, ["before"])
+        tifo.command("destination", "add", "webhook", "--source", "shop", "--name", "hook", "--set", f"url={hook.url}")
+        told = tifo.command("destination", "test", "hook", "--event", str(event))
+        assert (told["outcome"], hook.taken.pop("x")) == ("delivered", 1)
+        assert told["request"].startswith("POST http://127.0.0.1")
+        tifo.command("destination", "disable", "hook")
+        condition = ["--if", "properties.secret", "--drop", "--title", "No secrets"]
+        tifo.command("destination", "filter", "add", "hook", *condition)
+        tifo.command("destination", "events", "hook", "--without", "Boring")
+        hook.judge = lambda message, _: 400 if message == "bad" else 200
+        send(tifo, call, key, ["m1", "m2"])
+        send(tifo, call, key, ["hidden"], properties={"secret": True})
+        send(tifo, call, key, ["boring"], event="Boring")
+        send(tifo, call, key, ["bad"])
+        tifo.command("destination", "enable", "hook")
+        until(lambda: parts(settings), {"filtered_at_destination": 2, "failed": 1, "delivered": 2})
+        until(lambda: loaded(settings), 6)
+
+        def fate(message: str) -> tuple[str, str]:
+            steps = tifo.command("delivery", "trace", message)["steps"]
+            assert steps[0]["outcome"] == "stored"
+            (last,) = [step for step in steps if step["where"] == "destination hook" and step["what"] == "delivery"]
+            rows = [step["detail"] for step in steps if step["outcome"] == "loaded"]
+            assert rows == ["shop.boring" if message == "boring" else "shop.seen", "shop.tracks"]
+            return last["outcome"], last["detail"].partition(":")[0].partition(" ")[0]
+
+        assert fate("m1") == ("delivered", "")
+        assert fate("hidden") == fate("boring") == ("filtered", "FILTERED_BY_RULES")
+        assert fate("bad") == ("failed", "400")
+        assert fate("before")[0] == "not meant for it"
+        assert len(tifo.command("delivery", "trace", "ada")["steps"]) > 18
+
+        replay = ["delivery", "replay", "--destination", "hook"]
+        assert tifo.command(*replay, "--event", "Seen", "--since", "1h")["replayed"] == 4  # "before" came too early
+        until(lambda: (hook.taken["m1"], hook.taken["m2"], hook.attempts["bad"]), (2, 2, 2))
+        hook.judge = lambda *_: 200
+        assert tifo.command(*replay, "--message", "bad", "--failed")["replayed"] == 2
+        until(lambda: hook.taken["bad"], 2)
+        until(lambda: parts(settings), {"filtered_at_destination": 2, "delivered": 3})
+        assert delivered.overview(settings)[0]["replayed"] == 4
+        assert hook.taken["before"] == 1
+        assert not hook.taken["hidden"] + hook.taken["boring"]

@@ -5,8 +5,11 @@ import json
 import os
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +60,14 @@ class Sdk:
 
     def close(self) -> None:
         self._process.communicate(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def tifo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalTifo]:
+    """Its destinations may reach this machine."""
+    local = LocalTifo(tmp_path_factory.mktemp("tifo") / "data", {"TIFO_EGRESS_ALLOW": "127.0.0.0/8"})
+    with local.up("--flush-s", "0.3"):
+        yield local
 
 
 @pytest.fixture(scope="module")
@@ -332,3 +343,107 @@ def test_schema_controls_are_set_by_what_is_named(sdks: dict[str, Sdk], owner: S
     with pytest.raises(SdkError) as wrong:
         owner("sources", "updateSchemaSettingsInSource", source, {"track": {"commonEventOnViolations": "OMIT_TRAITS"}})
     assert wrong.value.field == "track.commonEventOnViolations"
+
+
+def test_a_destination_is_added_filtered_and_looked_at(sdks: dict[str, Sdk], owner: Sdk) -> None:
+    source = new_source(owner, "delivered")["id"]
+    catalog = owner("catalog", "getDestinationsCatalog", {"count": 10})["destinationsCatalog"]
+    assert {"webhook", "segment"} <= {each["id"] for each in catalog}
+    asked = {"sourceId": source, "metadataId": "webhook", "name": "crm", "enabled": False}
+    with pytest.raises(SdkError) as refused:
+        owner("destinations", "createDestination", {**asked, "settings": {"url": "nowhere"}})
+    assert (refused.value.status, refused.value.field) == (400, "url")
+    settings = {"url": ["https://example.com/hook"], "shared_secret": "hush"}
+    made = owner("destinations", "createDestination", {**asked, "settings": settings})["destination"]
+    hook = made["id"]
+    assert made["settings"]["shared_secret"] == "••••"
+    shown = sdks["viewer"]("destinations", "getDestination", hook)["destination"]
+    assert (shown["name"], shown["enabled"], shown["settings"]["timeout_s"]) == ("crm", False, 5)
+    listed = owner("sources", "listConnectedDestinationsFromSource", source, {"count": 10})["destinations"]
+    assert [each["id"] for each in listed] == [hook]
+    change = {"name": "erp", "settings": {"timeout_s": 9, "shared_secret": "••••"}}
+    changed = owner("destinations", "updateDestination", hook, change)["destination"]
+    assert (changed["name"], changed["settings"]["timeout_s"], changed["settings"]["shared_secret"]) == (
+        "erp",
+        9,
+        "••••",
+    )
+
+    actions = [{"type": "DROP_PROPERTIES", "fields": {"context": ["ip"]}}]
+    new = {"sourceId": source, "if": "type = 'track'", "actions": actions, "title": "No addresses", "enabled": True}
+    made = owner("destinationFilters", "createFilterForDestination", hook, new)["filter"]
+    assert (made["if"], made["actions"], made["destinationId"]) == (new["if"], actions, hook)
+    with pytest.raises(SdkError) as refused:
+        owner("destinationFilters", "createFilterForDestination", hook, {**new, "if": "type = "})
+    assert (refused.value.status, refused.value.field) == (400, "if")
+    update = {"if": "type = 'page'", "enabled": False}
+    owner("destinationFilters", "updateFilterForDestination", hook, made["id"], update)
+    told = owner("destinationFilters", "getFilterInDestination", hook, made["id"])["filter"]
+    assert (told["if"], told["enabled"], told["title"]) == ("type = 'page'", False, "No addresses")
+    listed = owner("destinationFilters", "listFiltersFromDestination", hook, {"count": 10})["filters"]
+    assert [each["id"] for each in listed] == [made["id"]]
+    payload = {"type": "track", "context": {"ip": "1.2.3.4", "locale": "de"}}
+    tried = {"filter": {"if": new["if"], "actions": actions}, "payload": payload}
+    preview = sdks["viewer"]("destinationFilters", "previewDestinationFilter", tried)
+    assert (preview["inputPayload"], preview["result"]) == (payload, {"type": "track", "context": {"locale": "de"}})
+    with pytest.raises(SdkError) as refused:
+        sdks["viewer"]("destinationFilters", "removeFilterFromDestination", hook, made["id"])
+    assert refused.value.status == 403
+    owner("destinationFilters", "removeFilterFromDestination", hook, made["id"])
+
+    metrics = owner("destinations", "listDeliveryMetricsSummaryFromDestination", hook, source)
+    assert {each["metricName"]: each["total"] for each in metrics["deliveryMetricsSummary"]["metrics"]} == {
+        "successes": 0,
+        "filtered": 0,
+        "discarded": 0,
+        "awaiting-retry": 0,
+    }
+    owner("destinations", "deleteDestination", hook)
+    with pytest.raises(SdkError) as gone:
+        owner("destinations", "getDestination", hook)
+    assert gone.value.status == 404
+
+
+class _Taker(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(400 if b"Bad" in body else 200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+def test_the_delivery_overview_tells_numbers_over_time(tifo: LocalTifo, call: Call, owner: Sdk) -> None:
+    source = new_source(owner, "counted")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Taker)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    settings = {"url": [f"http://127.0.0.1:{server.server_port}/"]}
+    asked = {"sourceId": source["id"], "metadataId": "webhook", "name": "taker", "settings": settings}
+    taker = owner("destinations", "createDestination", asked)["destination"]["id"]
+    names = ["Good"] * 3 + ["Better"] * 2 + ["Bad"]
+    batch = [{"type": "track", "userId": "u", "event": name} for name in names]
+    assert call("POST", f"{tifo.address}/v1/batch", {"batch": batch}, write_key=source["writeKeys"][0]).status == 200
+    now = datetime.now(UTC)
+    start, end = (now - timedelta(hours=1)).isoformat(), (now + timedelta(hours=1)).isoformat()
+
+    def ask(step: str, by: list[str], granularity: str = "HOUR") -> Any:
+        window = (source["id"], taker, start, end, granularity, {"count": 10}, by)
+        return owner("deliveryOverview", f"getEgress{step}MetricsFromDeliveryOverview", *window)
+
+    deadline = time.monotonic() + WITHIN_S
+    while ask("Success", [])["total"] < 5 or ask("Failed", [])["total"] < 1:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    dataset = ask("Success", ["eventName"])["dataset"]
+    assert [(each["eventName"], each["total"]) for each in dataset] == [("Good", 3), ("Better", 2)]
+    assert sum(point["count"] for point in dataset[0]["series"]) == 3
+    assert len(ask("Success", [], "MINUTE")["dataset"][0]["series"]) == 120
+    (failed,) = ask("Failed", ["discardReason"])["dataset"]
+    assert (failed["discardReason"], failed["total"]) == ("400", 1)
+    with pytest.raises(SdkError) as refused:
+        ask("Success", ["appVersion"])
+    assert refused.value.field == "groupBy"
+    server.shutdown()
+    server.server_close()

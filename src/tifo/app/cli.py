@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from tifo.app import commands, tokens, webhooks
+from tifo.app.delivery_cli import delivery
 from tifo.app.destinations_cli import destinations
 from tifo.app.game_cli import game
 from tifo.app.lines import in_words
@@ -31,7 +32,6 @@ Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSO
 
 app = App(name="tifo", help="Self-hosted fan engagement whose every achievement streams into your warehouse.")
 applications = App(name="app", help="Applications of the engagement half.")
-delivery = App(name="delivery", help="What arrived, what did not, and why.")
 app_webhooks = App(name="webhook", help="Who gets the application's webhooks.")
 for group in (applications, sources, delivery, destinations, warehouses, tracking_plans, events, game, workspace):
     app.command(group)
@@ -220,35 +220,6 @@ def source_webhooks(source: str, /, *, data: Data = None, json: Json = False) ->
 def source_webhooks_retry(source: str, /, *, data: Data = None, json: Json = False) -> int:
     """Try the webhooks again that are held back or set aside."""
     show(webhooks.retry(_settings(data), source), as_json=json)
-    return OK
-
-
-@delivery.command(name="errors")
-def delivery_errors(*, data: Data = None, json: Json = False) -> int:
-    """What was not taken or not delivered: refused on ingest, or by the endpoint, with reasons and samples."""
-    from tifo.app.destinations import errors  # noqa: PLC0415 (HTTP: most commands need none)
-
-    settings = _settings(data)
-    show([*commands.errors(settings), *errors(settings)], as_json=json)
-    return OK
-
-
-@delivery.command(name="overview")
-def delivery_overview(*, data: Data = None, json: Json = False) -> int:
-    """What each destination received, and what became of it: the parts add up."""
-    from tifo.app.destinations import overview  # noqa: PLC0415 (as above)
-
-    rows = overview(_settings(data))
-    show({"connections": rows} if json else rows, as_json=json)
-    return OK
-
-
-@delivery.command(name="replay")
-def delivery_replay(*, destination: str, data: Data = None, json: Json = False) -> int:
-    """Try again what had failed for good: the running `tifo up` delivers it."""
-    from tifo.app.destinations import redrive  # noqa: PLC0415 (as above)
-
-    show(redrive(_settings(data), destination), as_json=json)
     return OK
 
 

@@ -4,12 +4,13 @@ A part's module is imported when the part is made: HTTP, DuckDB and the log take
 all of them.
 """
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from tifo.app.settings import Settings
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Transient
-from tifo.kernel.ids import uuid7
+from tifo.kernel.ids import Position, uuid7
 from tifo.store.database import Database, open_postgres, open_sqlite
 
 if TYPE_CHECKING:
@@ -113,6 +114,14 @@ def open_log_reader(settings: Settings) -> "SqliteEventLog":
     from tifo.store.sqlite_log import SqliteEventLog
 
     return SqliteEventLog(settings.log, read_only=True)
+
+
+def log_end(settings: Settings) -> Position:
+    """0 where there is no log yet."""
+    if not settings.log.exists():
+        return Position(0)
+    with contextlib.closing(open_log_reader(settings)) as log:
+        return log.end()
 
 
 def open_warehouse(settings: Settings) -> "DuckdbWarehouse":

@@ -1,24 +1,29 @@
-"""What `tifo destination …` and `tifo delivery overview|redrive` do. Works whether or not `tifo up` runs."""
+"""What `tifo destination …` does. Works whether or not `tifo up` runs."""
 
+import asyncio
 import contextlib
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from tifo.app import compose
 from tifo.app.settings import Settings
+from tifo.delivery.reading import opened
+from tifo.delivery.sieve import Arrived, event_of
 from tifo.destinations.catalog import kind_of, kinds
-from tifo.destinations.ports import Kind
+from tifo.destinations.ports import Configured, Kind, Outcome, Tools
 from tifo.destinations.settings import masked, secret_names
+from tifo.egress.rules import read_allowed
+from tifo.eventlog.ports import Block
 from tifo.kernel.clock import system_clock, to_iso
 from tifo.kernel.errors import NotFound, Rejected
-from tifo.kernel.ids import Position
+from tifo.kernel.ids import Position, uuid7
 from tifo.store.database import Database
+from tifo.tracking.filters import ActionType, EventChoice, Filter, FilterAction, Filters, checked_choice
+from tifo.workspace import filters as work
 from tifo.workspace import rules
 from tifo.workspace.destinations import ConnectedDestination, DestinationChange
-
-_FILTERED_AT_SOURCE = frozenset(
-    ("unplanned", "schema_violation", "unplanned_and_schema_violation", "common_schema_violation", "event_setting")
-)
 
 
 def catalog() -> list[dict[str, Any]]:
@@ -39,7 +44,7 @@ def add(settings: Settings, kind_id: str, source: str, name: str, asked: Sequenc
     found = rules.named(compose.catalog_of(state).sources(), source)
     value = kind.check(_asked(asked))
     made = compose.destinations_of(state, settings).add(
-        kind.id, name, found.id, value, start=_end(settings), secret=secret_names(kind.settings)
+        kind.id, name, found.id, value, start=compose.log_end(settings), secret=secret_names(kind.settings)
     )
     return {"id": made.id, "name": made.name, "kind": made.kind}
 
@@ -65,7 +70,7 @@ def change(
 ) -> dict[str, Any]:
     """`asked` names what changes of the settings; the rest stays."""
     state = compose.open_state(settings)
-    found = _named(state, settings, name)
+    found = named(state, settings, name)
     kind = kind_of(found.kind)
     value = kind.check({**found.settings, **_asked(asked)}) if asked else None
     made = compose.destinations_of(state, settings).change(
@@ -76,73 +81,128 @@ def change(
 
 def remove(settings: Settings, name: str) -> dict[str, Any]:
     state = compose.open_state(settings)
-    found = _named(state, settings, name)
+    found = named(state, settings, name)
     compose.destinations_of(state, settings).remove(found.id)
     return {"removed": found.name}
 
 
-def overview(settings: Settings) -> list[dict[str, Any]]:
-    """Of each destination: received = filtered_at_destination + waiting + failed + delivered. What failed on ingest or
-    was filtered at the source never came so far.
+def choose(
+    settings: Settings, name: str, *, types: Sequence[str], only: Sequence[str], excluded: Sequence[str]
+) -> dict[str, Any]:
+    """Which events it gets; nothing named: all."""
+    state = compose.open_state(settings)
+    choice = checked_choice(EventChoice(list(types), list(only), list(excluded)))
+    found = named(state, settings, name)
+    made = compose.destinations_of(state, settings).change(
+        found.id, DestinationChange(choice=msgspec.to_builtins(choice), version=found.version)
+    )
+    return {"name": made.name, "choice": made.choice}
+
+
+def filters(settings: Settings, name: str) -> list[dict[str, Any]]:
+    return [_filter_shown(each) for each in work.filters_of(named(compose.open_state(settings), settings, name))]
+
+
+def add_filter(
+    settings: Settings, name: str, condition: str, actions: Sequence[FilterAction], title: str
+) -> dict[str, Any]:
+    state = compose.open_state(settings)
+    found = named(state, settings, name)
+    made = work.made(condition, list(actions), title, new_id=uuid7, now=system_clock())
+    compose.destinations_of(state, settings).change(found.id, work.with_filter(found, made))
+    return _filter_shown(made)
+
+
+def remove_filter(settings: Settings, name: str, filter_id: str) -> dict[str, Any]:
+    state = compose.open_state(settings)
+    found = named(state, settings, name)
+    gone = work.named_filter(found, filter_id)
+    compose.destinations_of(state, settings).change(found.id, work.without_filter(found, filter_id))
+    return {"removed": gone.title}
+
+
+def preview_filter(condition: str, actions: Sequence[FilterAction], message: dict[str, Any]) -> dict[str, Any]:
+    made = work.made(condition, list(actions), "preview", new_id=uuid7, now=system_clock())
+    return {"result": Filters([made])(message).message}
+
+
+def actions_asked(
+    *,
+    drop: bool,
+    sample: float | None,
+    sample_by: str | None,
+    drop_properties: Sequence[str],
+    allow_properties: Sequence[str],
+) -> list[FilterAction]:
+    """`properties.email` stands for the field `email` of the object `properties`."""
+    actions = [FilterAction(ActionType.DROP)] if drop else []
+    if sample is not None:
+        actions.append(FilterAction(ActionType.SAMPLE, percent=sample, path=sample_by))
+    for action, paths in (
+        (ActionType.DROP_PROPERTIES, drop_properties),
+        (ActionType.ALLOW_PROPERTIES, allow_properties),
+    ):
+        fields: dict[str, list[str]] = {}
+        for path in paths:
+            of, _, field = path.rpartition(".")
+            fields.setdefault(of, []).append(field)
+        if fields:
+            actions.append(FilterAction(action, fields=fields))
+    return actions
+
+
+def try_out(settings: Settings, name: str, message: dict[str, Any] | None) -> dict[str, Any]:
+    """Send one event, now, without a retry, and without counting it; filters are skipped, as in Segment's event tester.
+
+    `message` is a canonical message; None: the newest of the source, or one made up where it has none.
     """
     state = compose.open_state(settings)
-    deliveries = compose.deliveries_of(state)
-    slugs = {source.id: source.slug for source in compose.catalog_of(state).sources()}
-    with contextlib.closing(compose.open_log_reader(settings)) as log:
-        counts = log.ingest_counts()
-        rows = []
-        for each in compose.destinations_of(state, settings).all():
-            numbers = deliveries.numbers(each.id)
-            behind = log.count(numbers.standing.position, each.source_id)
-            refused = {count.code: count.total for count in counts if count.source_id == each.source_id}
-            at_source = sum(total for code, total in refused.items() if code in _FILTERED_AT_SOURCE)
-            on_ingest = sum(refused.values()) - at_source - refused.get("received", 0) - refused.get("duplicate", 0)
-            rows.append(
-                {
-                    "id": each.id,
-                    "name": each.name,
-                    "kind": each.kind,
-                    "source": slugs.get(each.source_id, each.source_id),
-                    "received": numbers.standing.received + behind,
-                    "failed_on_ingest": on_ingest,
-                    "filtered_at_source": at_source,
-                    "filtered_at_destination": numbers.filtered,
-                    "waiting": numbers.standing.waiting + behind,
-                    "failed": numbers.standing.failed + numbers.standing.forgotten,
-                    "delivered": numbers.delivered,
-                    "latency_ms": numbers.latency_ms,
-                    "dead": numbers.standing.dead_reason or None,
-                }
-            )
-    return rows
+    found = named(state, settings, name)
+    body = msgspec.json.encode(message) if message is not None else _newest(settings, found)
+    outcome = asyncio.run(_sent_once(settings, found, body))
+    exchange = outcome.exchange
+    return {
+        "outcome": outcome.fate.value,
+        "code": outcome.code,
+        "detail": outcome.detail,
+        "request": "" if exchange is None else exchange.request,
+        "response": "" if exchange is None else exchange.response,
+    }
 
 
-def errors(settings: Settings) -> list[dict[str, Any]]:
-    """What was not delivered, or filtered, by code, with the newest sample of each."""
-    state = compose.open_state(settings)
-    deliveries = compose.deliveries_of(state)
-    slugs = {source.id: source.slug for source in compose.catalog_of(state).sources()}
-    return [
-        {
-            "where": f"destination {each.name}",
-            "source": slugs.get(each.source_id, each.source_id),
-            "code": told.code,
-            "count": told.total,
-            "detail": f"{told.result}: {told.detail}",
-            "sample": told.message_id,
-            "at": to_iso(told.at),
-        }
-        for each in compose.destinations_of(state, settings).all()
-        for told in deliveries.problems(each.id)
-    ]
+async def _sent_once(settings: Settings, found: ConnectedDestination, body: bytes) -> Outcome:
+    (block,) = [Block(Position(1), 1, found.source_id, system_clock(), body + b"\n")]
+    message = opened(block).messages[0]
+    if message is None:
+        raise Rejected("The event has no type or messageId. Give a message as the log holds it.", field="event")
+    event = event_of(Arrived(Position(1), system_clock().timestamp(), message, body))
+    async with compose.outside_session(settings) as session:
+        tools = Tools(session, read_allowed(settings.egress_allow), system_clock, settings.data)
+        configured = Configured(found.id, found.name, found.settings)
+        destination = await kind_of(found.kind).open(configured, tools)
+        try:
+            (outcome,) = await destination.send([event])
+        finally:
+            await destination.close()
+    return outcome
 
 
-def redrive(settings: Settings, name: str) -> dict[str, Any]:
-    """Dead letters wait for another attempt; `tifo up` makes it."""
-    state = compose.open_state(settings)
-    found = _named(state, settings, name)
-    again = compose.deliveries_of(state).redrive(found.id, None, system_clock().timestamp())
-    return {"replayed": again}
+def _newest(settings: Settings, found: ConnectedDestination) -> bytes:
+    if settings.log.exists():
+        with contextlib.closing(compose.open_log_reader(settings)) as log:
+            for back in (1_000, 100_000):
+                blocks = log.read(Position(max(0, log.end() - back)), max_events=back, source_id=found.source_id)
+                if blocks:
+                    return blocks[-1].bodies.rstrip(b"\n").rpartition(b"\n")[2]
+    now = to_iso(system_clock())
+    times = dict.fromkeys(("timestamp", "originalTimestamp", "sentAt", "receivedAt"), now)
+    made = {"type": "track", "event": "Test Event", "messageId": f"tifo-test-{uuid7()}", "userId": "tifo-test"}
+    return msgspec.json.encode({**made, "properties": {}, "context": {}, "integrations": {}, **times})
+
+
+def _filter_shown(each: Filter) -> dict[str, Any]:
+    actions = msgspec.json.encode(each.actions).decode()
+    return {"id": each.id, "title": each.title, "if": each.if_, "actions": actions, "enabled": each.enabled}
 
 
 def _shown(each: ConnectedDestination) -> dict[str, Any]:
@@ -153,7 +213,7 @@ def _kind(each: ConnectedDestination) -> Kind:
     return kind_of(each.kind)
 
 
-def _named(state: Database, settings: Settings, name: str) -> ConnectedDestination:
+def named(state: Database, settings: Settings, name: str) -> ConnectedDestination:
     found = [each for each in compose.destinations_of(state, settings).all() if name in {each.id, each.name}]
     if len(found) == 1:
         return found[0]
@@ -167,10 +227,3 @@ def _asked(asked: Sequence[str]) -> dict[str, str]:
         if not equals:
             raise Rejected(f"--set {name!r:.80} has no value. Write name=value.", field="set")
     return {name: value for name, _, value in pairs}
-
-
-def _end(settings: Settings) -> Position:
-    if not settings.log.exists():
-        return Position(0)
-    with contextlib.closing(compose.open_log_reader(settings)) as log:
-        return log.end()

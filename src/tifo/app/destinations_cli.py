@@ -1,19 +1,26 @@
 """The commands of `tifo destination`."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import msgspec
 from cyclopts import App, Parameter
 
 from tifo.app import destinations as work
 from tifo.app.output import show
 from tifo.app.settings import load_settings
+from tifo.kernel.errors import Rejected
 
 _Data = Annotated[Path | None, Parameter(help="Folder that holds all state (default: tifo-data).")]
 _Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document.")]
 _Set = Annotated[list[str] | None, Parameter(negative="", help="A setting of the kind, such as url=https://….")]
 
+_Event = Annotated[Path | None, Parameter(help="A file with one message, as the log holds it.")]
+
 destinations = App(name="destination", help="Where a source's events go beside the warehouses.")
+filters = App(name="filter", help="What a destination does not get, or gets less of.")
+destinations.command(filters)
 
 
 @destinations.command(name="kinds")
@@ -74,3 +81,90 @@ def destination_disable(name: str, /, *, data: _Data = None, json: _Json = False
 def destination_remove(name: str, /, *, data: _Data = None, json: _Json = False) -> None:
     """Deliver no more, and forget what waits, failed and was counted."""
     show(work.remove(load_settings({"data": data}), name), as_json=json)
+
+
+@destinations.command(name="events")
+def destination_events(
+    name: str,
+    /,
+    *,
+    type: Annotated[tuple[str, ...], Parameter(negative="", help="Only such calls: track, identify, …")] = (),  # noqa: A002 (as above)
+    only: Annotated[tuple[str, ...], Parameter(negative="", help="Only events of this name.")] = (),
+    without: Annotated[tuple[str, ...], Parameter(negative="", help="No events of this name.")] = (),
+    data: _Data = None,
+    json: _Json = False,
+) -> None:
+    """Choose which events it gets; nothing named: all."""
+    settings = load_settings({"data": data})
+    show(work.choose(settings, name, types=type, only=only, excluded=without), as_json=json)
+
+
+@destinations.command(name="test")
+def destination_test(name: str, /, *, event: _Event = None, data: _Data = None, json: _Json = False) -> int:
+    """Send one event now (the source's newest, or one from a file), and show request and answer."""
+    told = work.try_out(load_settings({"data": data}), name, None if event is None else _message(event))
+    show(told, as_json=json)
+    return 0 if told["outcome"] == "delivered" else 1
+
+
+@filters.command(name="list")
+def filter_list(destination: str, /, *, data: _Data = None, json: _Json = False) -> None:
+    """The destination's filters."""
+    show(work.filters(load_settings({"data": data}), destination), as_json=json)
+
+
+@Parameter(name="*")
+@dataclass
+class _Actions:
+    """What happens to an event for which the condition holds."""
+
+    drop: Annotated[bool, Parameter(negative="", help="It is not sent.")] = False
+    sample: Annotated[float | None, Parameter(help="Only this share is sent, 0 to 1.")] = None
+    sample_by: Annotated[str | None, Parameter(help="What decides, such as userId (else the message).")] = None
+    drop_properties: Annotated[tuple[str, ...], Parameter(negative="", help="Not sent: properties.email.")] = ()
+    allow_properties: Annotated[tuple[str, ...], Parameter(negative="", help="All that is sent of an object.")] = ()
+
+
+@filters.command(name="add")
+def filter_add(
+    destination: str,
+    /,
+    *,
+    if_: Annotated[str, Parameter(name="--if", help="FQL, such as type = 'identify'.")],
+    title: str,
+    actions: _Actions | None = None,
+    data: _Data = None,
+    json: _Json = False,
+) -> None:
+    """Add one: a condition, and what happens where it holds."""
+    asked = work.actions_asked(**vars(actions or _Actions()))
+    show(work.add_filter(load_settings({"data": data}), destination, if_, asked, title), as_json=json)
+
+
+@filters.command(name="remove")
+def filter_remove(destination: str, filter_id: str, /, *, data: _Data = None, json: _Json = False) -> None:
+    """Take one away, by its id or title."""
+    show(work.remove_filter(load_settings({"data": data}), destination, filter_id), as_json=json)
+
+
+@filters.command(name="preview")
+def filter_preview(
+    event: Path,
+    /,
+    *,
+    if_: Annotated[str, Parameter(name="--if", help="FQL, such as type = 'identify'.")],
+    actions: _Actions | None = None,
+    json: _Json = False,
+) -> None:
+    """What a filter would leave of the message in a file; nothing is kept."""
+    asked = work.actions_asked(**vars(actions or _Actions()))
+    show(work.preview_filter(if_, asked, _message(event)), as_json=json)
+
+
+def _message(file: Path) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
+    except OSError as error:
+        raise Rejected(f"{file} cannot be read: {error}", field="event") from error
+    except msgspec.DecodeError as error:
+        raise Rejected(f"{file} is no JSON object: {error}", field="event") from error

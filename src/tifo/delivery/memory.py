@@ -2,10 +2,10 @@
 
 import threading
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from tifo.delivery.ports import Change, Counted, Due, Result, Sample, Standing, State, Taken, Undelivered
+from tifo.delivery.ports import Change, Counted, Due, Result, Sample, Selection, Standing, State, Taken, Undelivered
 from tifo.delivery.tally import Place
 from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import DestinationId, Position
@@ -87,13 +87,26 @@ class MemoryDeliveryState:
                 gone += len(old)
         return gone
 
-    def redrive(self, destination_id: DestinationId, positions: Collection[Position] | None, now: float) -> int:
+    def queue(self, destination_id: DestinationId, late: Sequence[Undelivered]) -> int:
+        with self._lock:
+            kept = self._of(destination_id)
+            waiting = {position for (position, _), one in kept.undelivered.items() if one.state is State.WAITING}
+            fresh = [each for each in late if each.event.position not in waiting]
+            kept.undelivered.update({(each.event.position, each.replay): each for each in fresh})
+            return len(fresh)
+
+    def queued(self, destination_id: DestinationId, replay: str) -> int:
+        with self._lock:
+            found = self._of(destination_id).undelivered.values()
+            return sum(late.replay == replay and late.state is State.WAITING for late in found)
+
+    def redrive(self, destination_id: DestinationId, selection: Selection, now: float) -> int:
         with self._lock:
             kept = self._of(destination_id)
             chosen = [
                 (place, late)
                 for place, late in kept.undelivered.items()
-                if late.state is State.FAILED and (positions is None or place[0] in positions)
+                if late.state is State.FAILED and selection.takes(late.event)
             ]
             for place, late in chosen:
                 kept.undelivered[place] = waiting_again(late, now)

@@ -134,6 +134,27 @@ class Due(NamedTuple):
     """All that wait, those whose time has not come included."""
 
 
+class Selection(NamedTuple):
+    """Which events somebody asks to be sent again: those for which all that is given holds."""
+
+    since: float = 0.0
+    """Received at or after it, in seconds since 1970."""
+    until: float = float("inf")
+    """Received before it."""
+    names: Collection[str] = ()
+    """Of tracks, pages and screens."""
+    users: Collection[str] = ()
+    message_ids: Collection[str] = ()
+
+    def takes(self, event: Event) -> bool:
+        return (
+            self.since <= event.received_at < self.until
+            and (not self.names or event.name in self.names)
+            and (not self.users or event.user in self.users)
+            and (not self.message_ids or event.message_id in self.message_ids)
+        )
+
+
 class DeliveryState(Protocol):
     """Methods block. One process at a time delivers from a log."""
 
@@ -154,5 +175,89 @@ class DeliveryState(Protocol):
     def forget(self, before: datetime, *, most: int) -> int:
         """Take away dead letters that failed before, and numbers beyond their time. Returns how many rows went."""
 
-    def redrive(self, destination_id: DestinationId, positions: Collection[Position] | None, now: float) -> int:
-        """Let dead letters wait for another attempt; None: all of them. Returns how many."""
+    def redrive(self, destination_id: DestinationId, selection: Selection, now: float) -> int:
+        """Let dead letters wait for another attempt. Returns how many."""
+
+    def queue(self, destination_id: DestinationId, late: Sequence[Undelivered]) -> int:
+        """Let events wait for an attempt that a replay asks for. Left out are those that wait already, on
+        their own or for a replay. Returns how many it took.
+        """
+
+    def queued(self, destination_id: DestinationId, replay: str) -> int:
+        """How many of a replay's events still wait."""
+
+
+class Numbers(NamedTuple):
+    """Of one connection, all that was ever counted."""
+
+    standing: Standing
+    delivered: int
+    filtered: int
+    replayed: int
+    """Sent again because somebody asked for it: none of the parts that add up to received."""
+    latency_ms: Mapping[str, float | None]
+    """From receipt to delivery: p50, p95, p99."""
+
+
+class Problem(NamedTuple):
+    """What was not delivered under one code, with the newest sample."""
+
+    result: str
+    code: str
+    total: int
+    message_id: str
+    at: datetime
+    detail: str
+
+
+class Grain(StrEnum):
+    """Segment's; minutes are kept for two days, hours (of which days are made) for thirty days."""
+
+    MINUTE = "MINUTE"
+    HOUR = "HOUR"
+    DAY = "DAY"
+
+    @property
+    def minutes(self) -> int:
+        return {Grain.MINUTE: 1, Grain.HOUR: 60, Grain.DAY: 24 * 60}[self]
+
+
+class Group(StrEnum):
+    """What numbers are told apart by: Segment's names."""
+
+    EVENT_NAME = "eventName"
+    EVENT_TYPE = "eventType"
+    DISCARD_REASON = "discardReason"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Outcomes of one destination in `[since, until)`, both whole grains."""
+
+    destination_id: DestinationId
+    results: Collection[Result]
+    since: datetime
+    until: datetime
+    grain: Grain
+    by: Sequence[Group] = ()
+    only: Mapping[Group, Collection[str]] = field(default_factory=dict)
+
+
+class Series(NamedTuple):
+    group: Mapping[Group, str]
+    total: int
+    points: Sequence[tuple[datetime, int]]
+    """When the grain began, in order; those without any are left out."""
+
+
+class DeliveryNumbers(Protocol):
+    """Methods block."""
+
+    def numbers(self, destination_id: DestinationId) -> Numbers:
+        """Raises `NotFound`."""
+
+    def problems(self, destination_id: DestinationId) -> Sequence[Problem]:
+        """The most frequent first."""
+
+    def series(self, asked: Asked) -> Sequence[Series]:
+        """The largest first."""

@@ -3,9 +3,12 @@
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple, Protocol
 
+import msgspec
+
 from tifo.delivery.reading import Message
 from tifo.destinations.ports import Event, Fate, Outcome
 from tifo.kernel.ids import Position
+from tifo.tracking.filters import EventChoice, Filters
 
 
 class Arrived(NamedTuple):
@@ -37,16 +40,29 @@ def filtered(code: str, detail: str) -> Outcome:
     return Outcome(Fate.FILTERED, code, detail)
 
 
+_read = msgspec.json.Decoder(dict[str, Any]).decode
+_write = msgspec.json.Encoder().encode
+
+
 class Usual:
-    """Lets through what the kind handles and the event's own `integrations` do not keep out.
+    """Lets through what the kind handles, the event's own `integrations` do not keep out, the destination is meant to
+    have, and its filters leave.
 
     Segment's rule: a destination is in by itself; `All: false` keeps it out, unless its own name is true or an object;
     its own name with false keeps it out. Names are compared letter by letter.
     """
 
-    def __init__(self, handles: Collection[str], names: Collection[str]) -> None:
+    def __init__(
+        self,
+        handles: Collection[str],
+        names: Collection[str],
+        choice: EventChoice = EventChoice(),  # noqa: B008 (a frozen value)
+        filters: Filters = Filters(()),  # noqa: B008 (likewise)
+    ) -> None:
         self._handles = handles
         self._names = names
+        self._choice = choice
+        self._filters = filters
 
     def __call__(self, arrived: Arrived) -> tuple[Event, Outcome | None]:
         event = event_of(arrived)
@@ -55,7 +71,19 @@ class Usual:
         integrations = arrived.message.integrations
         if integrations and isinstance(integrations, dict) and not self._admitted(integrations):
             return event, filtered("FILTERED_BY_INTEGRATIONS_OBJECT", "The event's integrations keep it out.")
-        return event, None
+        left_out = self._choice.leaves_out(event.type, event.name)
+        if left_out:
+            return event, filtered("FILTERED_BY_RULES", left_out)
+        return self._by_rules(arrived, event) if self._filters else (event, None)
+
+    def _by_rules(self, arrived: Arrived, event: Event) -> tuple[Event, Outcome | None]:
+        message = _read(arrived.line)
+        result = self._filters(message)
+        if result.message is None:
+            return event, filtered("FILTERED_BY_RULES", f"The filter {result.title!r:.200} drops it.")
+        if result.message is message:
+            return event, None
+        return event_of(arrived, _write(result.message)), None
 
     def _admitted(self, integrations: Mapping[str, Any]) -> bool:
         own = [integrations[name] for name in self._names if name in integrations]

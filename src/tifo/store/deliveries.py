@@ -1,14 +1,30 @@
 """What delivery keeps, on SQL: see delivery/ports.py."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, and_, case, delete, exists, func, select, text, update
 
 from tifo.delivery.latency import percentile_s
-from tifo.delivery.ports import Attempt, Change, Due, Result, Sample, Standing, State, Undelivered
+from tifo.delivery.ports import (
+    Asked,
+    Attempt,
+    Change,
+    Due,
+    Grain,
+    Group,
+    Numbers,
+    Problem,
+    Result,
+    Sample,
+    Selection,
+    Series,
+    Standing,
+    State,
+    Undelivered,
+)
 from tifo.destinations.ports import Event, Exchange
 from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import DestinationId, Position, SourceId
@@ -27,25 +43,8 @@ _exchange = msgspec.json.Decoder(Exchange)
 _history = msgspec.json.Decoder(tuple[Attempt, ...])
 
 
-class Numbers(NamedTuple):
-    standing: Standing
-    delivered: int
-    filtered: int
-    latency_ms: Mapping[str, float | None]
-    """From receipt to delivery: p50, p95, p99."""
-
-
-class Problem(NamedTuple):
-    result: str
-    code: str
-    total: int
-    message_id: str
-    at: datetime
-    detail: str
-
-
 class SqlDeliveryState:
-    """Implements `delivery.ports.DeliveryState`."""
+    """Implements `delivery.ports.DeliveryState` and `DeliveryNumbers`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -146,6 +145,7 @@ class SqlDeliveryState:
             standing,
             totals.get(Result.DELIVERED.value, 0),
             totals.get(Result.FILTERED.value, 0),
+            totals.get(Result.REPLAYED.value, 0),
             {f"p{share}": _ms(percentile_s(buckets, share / 100)) for share in (50, 95, 99)},
         )
 
@@ -168,14 +168,78 @@ class SqlDeliveryState:
             for row in rows
         ]
 
-    def redrive(self, destination_id: DestinationId, positions: Collection[Position] | None, now: float) -> int:
-        chosen = and_(_U.destination_id == destination_id, _U.state == State.FAILED.value)
-        if positions is not None:
-            chosen = and_(chosen, _U.position.in_(list(positions)))
+    def series(self, asked: Asked) -> list[Series]:
+        c = t.delivery_counts.c
+        kept, minutes = (MINUTE, 1) if asked.grain is Grain.MINUTE else (HOUR, 60)
+        since, until = (to_micros(at) // (minutes * 60_000_000) for at in (asked.since, asked.until))
+        columns = {Group.EVENT_NAME: c.name, Group.EVENT_TYPE: c.type, Group.DISCARD_REASON: c.code}
+        grouped = [columns[group] for group in asked.by]
+        query = (
+            select(c.at, *grouped, func.sum(c.total).label("n"))
+            .where(c.destination_id == asked.destination_id, c.grain == kept, c.at >= since, c.at < until)
+            .where(c.result.in_([result.value for result in asked.results]))
+            .where(*(columns[group].in_(list(values)) for group, values in asked.only.items()))
+            .group_by(c.at, *grouped)
+        )
+        with self._database.reading() as connection:
+            read_standing(connection, asked.destination_id)
+            rows = connection.execute(query).all()
+        found: dict[tuple[str, ...], dict[int, int]] = {}
+        for row in rows:
+            points = found.setdefault(tuple(row[1:-1]), {})
+            at = row.at * minutes // asked.grain.minutes
+            points[at] = points.get(at, 0) + int(row.n)
+        step = asked.grain.minutes * 60_000_000
+        series = [
+            Series(
+                dict(zip(asked.by, key, strict=True)),
+                sum(points.values()),
+                [(from_micros(at * step), number) for at, number in sorted(points.items())],
+            )
+            for key, points in found.items()
+        ]
+        return sorted(series, key=lambda each: (-each.total, tuple(each.group.values())))
+
+    def redrive(self, destination_id: DestinationId, selection: Selection, now: float) -> int:
+        chosen = [_U.destination_id == destination_id, _U.state == State.FAILED.value]
+        if selection.since > 0:
+            chosen.append(_U.received_at >= _micros(selection.since))
+        if selection.until < float("inf"):
+            chosen.append(_U.received_at < _micros(selection.until))
+        for column, values in (
+            (_U.name, selection.names),
+            (_U.user, selection.users),
+            (_U.message_id, selection.message_ids),
+        ):
+            if values:
+                chosen.append(column.in_([plain(value) for value in values]))
         again = {"state": State.WAITING.value, "attempts": 0, "first_at": _micros(now), "next_at": _micros(now)}
         with self._database.writing() as connection:
             read_standing(connection, destination_id)
-            return connection.execute(update(t.undelivered).where(chosen).values(again)).rowcount
+            return connection.execute(update(t.undelivered).where(*chosen).values(again)).rowcount
+
+    def queue(self, destination_id: DestinationId, late: Sequence[Undelivered]) -> int:
+        positions = [each.event.position for each in late]
+        in_line = select(_U.position).where(
+            _U.destination_id == destination_id, _U.state == State.WAITING.value, _U.position.in_(positions)
+        )
+        with self._database.writing() as connection:
+            read_standing(connection, destination_id)
+            known = set(connection.execute(in_line).scalars())
+            fresh = [each for each in late if each.event.position not in known]
+            put(connection, t.undelivered, [_late_row(destination_id, each) for each in fresh])
+            return len(fresh)
+
+    def queued(self, destination_id: DestinationId, replay: str) -> int:
+        of_it = and_(_U.destination_id == destination_id, _U.replay == replay, _U.state == State.WAITING.value)
+        with self._database.reading() as connection:
+            return int(connection.execute(select(func.count()).where(of_it)).scalar_one())
+
+    def of_message(self, message_id: str) -> list[tuple[DestinationId, Undelivered]]:
+        """Where a message waits or has failed, replays included."""
+        query = select(t.undelivered).where(_U.message_id == plain(message_id)).order_by(_U.destination_id, _U.replay)
+        with self._database.reading() as connection:
+            return [(DestinationId(row.destination_id), read_late(row)) for row in connection.execute(query)]
 
 
 def read_standing(connection: Connection, destination_id: DestinationId) -> Standing:

@@ -88,6 +88,8 @@ class SqlDestinations:
             values |= {} if told is None else {field: _encode(told)}
         with self._database.writing() as connection:
             now = _row(connection, destination_id)
+            if change.version not in {None, now.version}:
+                raise Conflict("Somebody else has just changed the destination. Look at it again, then change it.")
             if change.name is not None:
                 _check_free(connection, SourceId(now.source_id), change.name, but=destination_id)
             connection.execute(update(t.destinations).where(_D.id == destination_id).values(values))

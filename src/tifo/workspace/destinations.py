@@ -44,6 +44,8 @@ class DestinationChange:
     filters: Sequence[JsonObject] | None = None
     choice: JsonObject | None = None
     retry_for_s: float | None = None
+    version: int | None = None
+    """The one that the change rests on; None for one that rests on none."""
 
 
 class Destinations(Protocol):
@@ -75,7 +77,9 @@ class Destinations(Protocol):
     def change(
         self, destination_id: DestinationId, change: DestinationChange, *, secret: Collection[str] = ()
     ) -> ConnectedDestination:
-        """Raises `NotFound`, and as `add` does."""
+        """Raises `NotFound`, `Conflict` where somebody else has changed it since the change's `version`, and as `add`
+        does.
+        """
 
     def remove(self, destination_id: DestinationId) -> None:
         """With its dead letters, what waits for it, and its numbers. Raises `NotFound`."""

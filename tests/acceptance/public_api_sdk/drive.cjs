@@ -1,10 +1,12 @@
 /* Segment's Public API SDK: calls come in on stdin, one JSON a line, and answers go out on stdout. */
 "use strict";
 const { createInterface } = require("node:readline");
-const { configureApis, unwrap } = require("@segment/public-api-sdk-typescript");
+const { DeliveryOverviewApi, configureApis, unwrap } = require("@segment/public-api-sdk-typescript");
 
 const [base, token] = process.argv.slice(2);
 const apis = configureApis(token);
+apis.deliveryOverview = new DeliveryOverviewApi(); // configureApis leaves it out
+apis.deliveryOverview.accessToken = token;
 for (const api of Object.values(apis)) api.basePath = base;
 
 (async () => {

@@ -16,6 +16,7 @@ from tifo.delivery.ports import (
     DeliveryState,
     Result,
     Sample,
+    Selection,
     State,
     Taken,
     Undelivered,
@@ -135,14 +136,14 @@ def test_dead_letters_are_redriven_or_forgotten_and_the_forgotten_counted(kept: 
     state, begin = kept
     hook = begin("hook", 0)
     state.settle([Change(hook, Position(4), 4, [late(each, next_at=None) for each in (1, 2, 3)])])
-    assert state.redrive(hook, [Position(2), Position(9)], NOW + 5) == 1
+    assert state.redrive(hook, Selection(message_ids=["m2", "m9"]), NOW + 5) == 1
     (again,) = state.due(hook, NOW + 5, most=9, in_order=False).late
     assert (again.event.position, again.attempts, len(again.history), again.first_at) == (2, 0, 1, NOW + 5)
     assert state.forget(datetime.fromtimestamp(NOW + 1, UTC), most=1) == 1
     assert state.forget(datetime.fromtimestamp(NOW + 1, UTC), most=9) == 1
     assert state.standing(hook)[3:6] == (1, 0, 2)
     with pytest.raises(NotFound):
-        state.redrive(DestinationId("nobody"), None, NOW)
+        state.redrive(DestinationId("nobody"), Selection(), NOW)
 
 
 def test_of_a_destination_that_is_gone_nothing_is_kept_and_its_neighbours_are(
@@ -162,3 +163,28 @@ def replace_event(row: Undelivered, **changes: Any) -> Undelivered:
         event(int(row.event.position), row.event.user, **changes),
         *(getattr(row, name) for name in row.__struct_fields__[1:]),
     )
+
+
+def test_a_replay_queues_what_does_not_wait_already(kept: tuple[DeliveryState, Begin]) -> None:
+    state, begin = kept
+    hook = begin("hook", 0)
+    state.settle([Change(hook, Position(9), 9, [late(2), late(3, next_at=None)])])
+    assert state.queue(hook, [late(each, replay="r") for each in (1, 2, 3)]) == 2
+    assert state.queue(hook, [late(each, replay="r") for each in (1, 3, 4)]) == 1
+    assert state.queued(hook, "r") == 3
+    assert state.standing(hook)[2:5] == (9, 1, 1)
+    assert state.due(hook, NOW, most=10, in_order=False).waiting == 4
+    with pytest.raises(NotFound):
+        state.queue(DestinationId("nobody"), [late(1)])
+
+
+def test_dead_letters_are_chosen_by_what_they_are(kept: tuple[DeliveryState, Begin]) -> None:
+    state, begin = kept
+    hook = begin("hook", 0)
+    rows = [late(number, "ab"[number % 2], next_at=None) for number in range(1, 7)]
+    state.settle([Change(hook, undelivered=rows)])
+    assert state.redrive(hook, Selection(since=NOW + 1), NOW) == 0
+    assert state.redrive(hook, Selection(until=NOW), NOW) == 0
+    assert state.redrive(hook, Selection(names=["Other"]), NOW) == 0
+    assert state.redrive(hook, Selection(users=["a"], names=["Vote"], since=NOW, until=NOW + 1), NOW) == 3
+    assert state.redrive(hook, Selection(), NOW) == 3

@@ -1,6 +1,7 @@
 """The management API as an ASGI application, over the catalog in memory. Segment's SDK drives it in acceptance."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,8 +12,11 @@ from tifo.api.management.app import MAX_BODY_BYTES, ManagementApi
 from tifo.api.management.calls import Desk
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Transient
-from tifo.kernel.ids import uuid7
+from tifo.kernel.ids import Position, uuid7
+from tifo.store.deliveries import SqlDeliveryState
+from tifo.store.destinations import SqlDestinations
 from tifo.store.plans import SqlTrackingPlans
+from tifo.store.vault import Vault
 from tifo.store.warehouses import SqlWarehouses
 from tifo.store.workspace_tokens import SqlWorkspaceTokens
 from tifo.workspace.memory import InMemoryCatalog
@@ -34,12 +38,16 @@ def reach(url: str) -> None:
 
 
 @pytest.fixture
-def ask(catalog: InMemoryCatalog, new_state: NewState) -> Ask:
+def ask(catalog: InMemoryCatalog, new_state: NewState, tmp_path: Path) -> Ask:
     database = new_state("sqlite")
     tokens = SqlWorkspaceTokens(database, system_clock, uuid7)
     tokens.add("tests", Role.OWNER, TOKEN)
     plans = SqlTrackingPlans(database, system_clock, uuid7)
-    api = ManagementApi(Desk(catalog, SqlWarehouses(database, system_clock), plans, reach), tokens)
+    destinations = SqlDestinations(database, system_clock, uuid7, Vault("", tmp_path / "key"))
+    numbers = SqlDeliveryState(database)
+    warehouses = SqlWarehouses(database, system_clock)
+    desk = Desk(catalog, warehouses, plans, destinations, numbers, lambda: Position(0), reach)
+    api = ManagementApi(desk, tokens)
 
     async def ask(
         method: str,

@@ -15,7 +15,7 @@ import pytest
 from tifo.delivery import connection as module
 from tifo.delivery.connection import Connection, Terms
 from tifo.delivery.memory import MemoryDeliveryState
-from tifo.delivery.ports import Change, Result, State
+from tifo.delivery.ports import Change, Result, Selection, State
 from tifo.delivery.reading import SharedReader
 from tifo.delivery.sieve import Usual
 from tifo.destinations.ports import DELIVERED, Batching, Event, Fate, Outcome
@@ -392,8 +392,8 @@ async def test_dead_letters_are_tried_again_when_asked_for(house: House) -> None
     async with house.delivering(told):
         await house.until(delivered=2, failed=4)
         mended = True
-        assert house.state.redrive(ID, [Position(2)], clock().timestamp()) == 1
+        assert house.state.redrive(ID, Selection(message_ids=["m2"]), clock().timestamp()) == 1
         await house.until(delivered=3, failed=3)
-        assert house.state.redrive(ID, None, clock().timestamp()) == 3
+        assert house.state.redrive(ID, Selection(), clock().timestamp()) == 3
         await house.until(delivered=6)
     assert Counter(told.took) == Counter(f"m{number}" for number in range(6))

@@ -13,7 +13,17 @@ from urllib.parse import parse_qsl
 import msgspec
 import structlog
 
-from tifo.api.management import catalog, plans, sources, syncs, warehouses, workspace
+from tifo.api.management import (
+    catalog,
+    delivery,
+    destinations,
+    filters,
+    plans,
+    sources,
+    syncs,
+    warehouses,
+    workspace,
+)
 from tifo.api.management.calls import Call, Desk, Router
 from tifo.kernel.errors import (
     Conflict,
@@ -36,7 +46,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 ROOT = "/management"
 MAX_BODY_BYTES = 1 << 20
 MAX_TOKEN_LENGTH = 4_096
-RESOURCES = (workspace, catalog, sources, warehouses, syncs, plans)
+RESOURCES = (workspace, catalog, sources, warehouses, syncs, plans, destinations, filters, delivery)
 
 _KINDS: Mapping[type[TifoError], tuple[int, str]] = {
     Rejected: (400, "bad-request"),

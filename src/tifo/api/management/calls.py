@@ -10,9 +10,12 @@ from urllib.parse import unquote
 
 import msgspec
 
+from tifo.delivery.ports import DeliveryNumbers
 from tifo.kernel.errors import Rejected
+from tifo.kernel.ids import Position
 from tifo.kernel.json import JsonObject
 from tifo.tracking.plans.ports import TrackingPlans
+from tifo.workspace.destinations import Destinations
 from tifo.workspace.model import Catalog
 from tifo.workspace.tokens import Role
 from tifo.workspace.warehouses import Warehouses
@@ -29,6 +32,10 @@ class Desk:
     catalog: Catalog
     warehouses: Warehouses
     plans: TrackingPlans
+    destinations: Destinations
+    numbers: DeliveryNumbers
+    log_end: Callable[[], Position]
+    """After it begins what a new destination gets."""
     check_warehouse: Callable[[str], None]
     """Connects to the warehouse at this address. Raises `Rejected` for what is no address, `Transient` where it cannot
     be reached.

@@ -1,7 +1,10 @@
-"""`/catalog`: which kinds of sources and warehouses there are."""
+"""`/catalog`: which kinds of sources, warehouses and destinations there are."""
 
 from tifo.api.management.calls import Call, Route
 from tifo.api.management.paging import page
+from tifo.destinations.catalog import kind_of as destination_kind_of
+from tifo.destinations.catalog import kinds as destination_kinds
+from tifo.destinations.ports import Kind, SettingType
 from tifo.kernel.errors import NotFound
 from tifo.kernel.json import JsonObject
 from tifo.workspace.kinds import KINDS, SourceKind, kind_of
@@ -61,6 +64,53 @@ def warehouse_metadata(kind: str) -> JsonObject:
     }
 
 
+_OPTION_TYPES = {
+    SettingType.TEXT: "string",
+    SettingType.SECRET: "password",
+    SettingType.INTEGER: "number",
+    SettingType.NUMBER: "number",
+    SettingType.BOOLEAN: "boolean",
+    SettingType.CHOICE: "select",
+    SettingType.MAP: "map",
+    SettingType.LIST: "array",
+}
+
+
+def destination_metadata(kind: Kind) -> JsonObject:
+    handled = kind.handles
+    return {
+        "id": kind.id,
+        "slug": kind.id,
+        "name": kind.name,
+        "description": kind.description,
+        "logos": _NO_LOGOS,
+        "options": [
+            {
+                "name": each.name,
+                "type": _OPTION_TYPES[each.type],
+                "required": each.required,
+                "description": each.description,
+                "defaultValue": each.default,
+                "label": each.label,
+            }
+            for each in kind.settings
+        ],
+        "status": "PUBLIC",
+        "previousNames": [],
+        "categories": [],
+        "website": "",
+        "components": [{"type": "SERVER", "code": "", "owner": "SEGMENT"}],
+        "supportedFeatures": {"cloudModeInstances": "MULTIPLE", "deviceModeInstances": "NONE", "replay": True},
+        "supportedMethods": {
+            "pageview": "page" in handled,
+            **{each: each in handled for each in ("identify", "alias", "track", "group")},
+        },
+        "supportedPlatforms": {"browser": False, "server": True, "mobile": False},
+        "actions": [],
+        "presets": [],
+    }
+
+
 def _sources(call: Call) -> JsonObject:
     return page(call, "sourcesCatalog", KINDS, lambda kind: kind.id, source_metadata)
 
@@ -77,9 +127,19 @@ def _warehouse(call: Call) -> JsonObject:
     return {"warehouseMetadata": warehouse_metadata(call.parts["metadata_id"])}
 
 
+def _destinations(call: Call) -> JsonObject:
+    return page(call, "destinationsCatalog", destination_kinds(), lambda kind: kind.id, destination_metadata)
+
+
+def _destination(call: Call) -> JsonObject:
+    return {"destinationMetadata": destination_metadata(destination_kind_of(call.parts["metadata_id"]))}
+
+
 ROUTES = [
     Route("GET", "/catalog/sources", Role.VIEWER, _sources),
     Route("GET", "/catalog/sources/{metadata_id}", Role.VIEWER, _source),
+    Route("GET", "/catalog/destinations", Role.VIEWER, _destinations),
+    Route("GET", "/catalog/destinations/{metadata_id}", Role.VIEWER, _destination),
     Route("GET", "/catalog/warehouses", Role.VIEWER, _warehouses),
     Route("GET", "/catalog/warehouses/{metadata_id}", Role.VIEWER, _warehouse),
 ]

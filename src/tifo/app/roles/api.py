@@ -91,7 +91,15 @@ def _api(settings: Settings) -> Role:
             inbox.add, max_batch=_BATCH_WEBHOOKS, max_waiting=_WAITING_WEBHOOKS, name="webhooks"
         )
         webhooks = WebhookApi(arrivals, Intakes(inbox, compose.catalog_of(database)), system_clock)
-        desk = Desk(compose.catalog_of(database), compose.warehouses_of(database), plans, compose.check_connected)
+        desk = Desk(
+            compose.catalog_of(database),
+            compose.warehouses_of(database),
+            plans,
+            compose.destinations_of(database, settings),
+            compose.deliveries_of(database),
+            lambda: compose.log_end(settings),
+            compose.check_connected,
+        )
         management = ManagementApi(desk, compose.workspace_tokens_of(database))
         quick: dict[str, AsgiApp] = {BROWSER: browser, "/v1/": tracking, WEBHOOKS: webhooks, MANAGEMENT: management}
         quick["/metrics"] = metrics_page()

@@ -9,13 +9,13 @@ from datetime import timedelta
 import structlog
 
 from tifo.app import compose
+from tifo.app.delivery import sieve_of
 from tifo.app.roles.looping import Role, run_on_loop
 from tifo.app.settings import Settings
 from tifo.delivery.connection import Connection, Terms
 from tifo.delivery.deliverer import Deliverer, Opened
 from tifo.delivery.ports import Change
 from tifo.delivery.reading import SharedReader
-from tifo.delivery.sieve import Usual
 from tifo.destinations.catalog import kind_of
 from tifo.destinations.ports import Configured, Tools
 from tifo.egress.rules import read_allowed
@@ -53,8 +53,7 @@ def _deliverer(settings: Settings) -> Role:
                 async def open_one(connected: ConnectedDestination) -> Opened:
                     kind = kind_of(connected.kind)
                     configured = Configured(connected.id, connected.name, connected.settings)
-                    sieve = Usual(kind.handles, {connected.id, connected.name, kind.name})
-                    return Opened(await kind.open(configured, tools), sieve)
+                    return Opened(await kind.open(configured, tools), sieve_of(connected))
 
                 def connect(terms: Terms, opened: Opened) -> Connection:
                     return Connection(

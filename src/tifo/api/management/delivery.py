@@ -1,0 +1,95 @@
+"""`/delivery-overview`: what became of a destination's events, over time."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from tifo.api.management.calls import Call, Route
+from tifo.api.management.paging import page
+from tifo.delivery.ports import Asked, Grain, Group, Result, Series
+from tifo.kernel.clock import system_clock, to_iso
+from tifo.kernel.errors import Rejected
+from tifo.kernel.ids import DestinationId
+from tifo.kernel.json import JsonObject, JsonValue
+from tifo.workspace.tokens import Role
+
+_WINDOWS: Mapping[Grain, tuple[timedelta, timedelta]] = {
+    Grain.MINUTE: (timedelta(hours=4), timedelta(hours=48)),
+    Grain.HOUR: (timedelta(days=14), timedelta(days=30)),
+    Grain.DAY: (timedelta(days=30), timedelta(days=30)),
+}
+"""Segment's: how long a window may be, and how far back it may begin."""
+_FILTERED = re.compile(r"filter\[(\w+)\]\[\d*\]")
+_GROUPED = re.compile(r"groupBy(\[\d*\])?")
+Kind = TypeVar("Kind", Grain, Group)
+
+
+def _successes(call: Call) -> JsonObject:
+    return _answer(call, Result.DELIVERED)
+
+
+def _failures(call: Call) -> JsonObject:
+    return _answer(call, Result.FAILED)
+
+
+def _filtered(call: Call) -> JsonObject:
+    return _answer(call, Result.FILTERED)
+
+
+def _answer(call: Call, result: Result) -> JsonObject:
+    asked = _asked(call, result)
+    series = call.desk.numbers.series(asked)
+    paged = page(call, "dataset", series, lambda each: "\n".join(each.group.values()), lambda each: _shown(each, asked))
+    return {"total": sum(each.total for each in series), **paged}
+
+
+def _asked(call: Call, result: Result) -> Asked:
+    query = call.query
+    grain = _one(Grain, query.get("granularity", "").upper(), "granularity")
+    since, until = _time(query, "startTime"), _time(query, "endTime")
+    longest, furthest = _WINDOWS[grain]
+    if not since < until <= since + longest:
+        raise Rejected(f"endTime must follow startTime, by at most {longest} for {grain}.", field="endTime")
+    if since < system_clock() - furthest - timedelta(minutes=grain.minutes):
+        raise Rejected(f"startTime is more than {furthest} ago: {grain} numbers are kept so long.", field="startTime")
+    only: dict[Group, list[str]] = {}
+    for name, value in query.items():
+        if found := _FILTERED.fullmatch(name):
+            only.setdefault(_one(Group, found[1], "filter"), []).append(value)
+    by = [_one(Group, value, "groupBy") for name, value in query.items() if _GROUPED.fullmatch(name)]
+    return Asked(DestinationId(query.get("destinationConfigId", "")), [result], since, until, grain, by, only)
+
+
+def _one(kind: type[Kind], value: str, field: str) -> Kind:
+    try:
+        return kind(value)
+    except ValueError as error:
+        raise Rejected(f"{field} is {value!r:.60}. Known are {', '.join(kind)}.", field=field) from error
+
+
+def _time(query: Mapping[str, str], name: str) -> datetime:
+    value = query.get(name, "")
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError as error:
+        raise Rejected(f"{name} is {value!r:.60}. Give a time such as 2026-11-25T10:00:00Z.", field=name) from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _shown(series: Series, asked: Asked) -> JsonObject:
+    points = dict(series.points)
+    step = timedelta(minutes=asked.grain.minutes)
+    at = datetime.fromtimestamp(asked.since.timestamp() // step.total_seconds() * step.total_seconds(), UTC)
+    told: list[JsonValue] = []
+    while at < asked.until:
+        told.append({"time": to_iso(at), "count": points.get(at, 0)})
+        at += step
+    return {**{group.value: value for group, value in series.group.items()}, "total": series.total, "series": told}
+
+
+ROUTES = [
+    Route("GET", "/delivery-overview/successful-delivery", Role.VIEWER, _successes),
+    Route("GET", "/delivery-overview/failed-delivery", Role.VIEWER, _failures),
+    Route("GET", "/delivery-overview/filtered-at-destination", Role.VIEWER, _filtered),
+]

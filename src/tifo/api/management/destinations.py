@@ -1,0 +1,145 @@
+"""`/destinations`: where sources' events go. No answer holds a secret: a setting that is one is masked, and a change
+that brings the mask back leaves it as it is.
+"""
+
+from typing import Any
+
+from tifo.api.management.calls import Call, Input, Route, statused
+from tifo.api.management.catalog import destination_metadata
+from tifo.api.management.paging import page
+from tifo.api.management.sources import named_source
+from tifo.destinations.catalog import kind_of
+from tifo.destinations.settings import MASK, masked, secret_names
+from tifo.kernel.errors import NotFound
+from tifo.kernel.json import JsonObject
+from tifo.workspace import rules
+from tifo.workspace.destinations import ConnectedDestination, DestinationChange
+from tifo.workspace.tokens import Role
+
+_Settings = dict[str, Any]
+
+
+class _New(Input, frozen=True, kw_only=True):
+    source_id: str
+    metadata_id: str
+    settings: _Settings
+    name: str | None = None
+    enabled: bool = True
+
+
+class _Change(Input, frozen=True, kw_only=True):
+    name: str | None = None
+    enabled: bool | None = None
+    settings: _Settings | None = None
+
+
+def destination_shown(destination: ConnectedDestination) -> JsonObject:
+    kind = kind_of(destination.kind)
+    told = masked(kind.settings, destination.settings)
+    return {
+        "id": destination.id,
+        "name": destination.name,
+        "enabled": destination.enabled,
+        "metadata": destination_metadata(kind),
+        "sourceId": destination.source_id,
+        "settings": {name: value for name, value in told.items() if value is not None},
+    }
+
+
+def named_destination(call: Call) -> ConnectedDestination:
+    wanted = call.parts["destination_id"]
+    for each in call.desk.destinations.all():
+        if each.id == wanted:
+            return each
+    raise NotFound(
+        f"There is no destination {wanted!r:.100}. GET /destinations lists them.",
+        field="destinationId",
+    )
+
+
+def _list(call: Call) -> JsonObject:
+    return page(call, "destinations", call.desk.destinations.all(), lambda each: each.id, destination_shown)
+
+
+def _connected(call: Call) -> JsonObject:
+    source = named_source(call)
+    those = [each for each in call.desk.destinations.all() if each.source_id == source.id]
+    return page(call, "destinations", those, lambda each: each.id, destination_shown)
+
+
+def _get(call: Call) -> JsonObject:
+    return {"destination": destination_shown(named_destination(call))}
+
+
+def _create(call: Call) -> JsonObject:
+    new = call.read(_New)
+    kind = kind_of(new.metadata_id)
+    source = rules.named(call.desk.catalog.sources(), new.source_id)
+    settings = kind.check(new.settings)
+    made = call.desk.destinations.add(
+        kind.id,
+        new.name or kind.name,
+        source.id,
+        settings,
+        start=call.desk.log_end(),
+        secret=secret_names(kind.settings),
+        enabled=new.enabled,
+    )
+    return {"destination": destination_shown(made)}
+
+
+def _update(call: Call) -> JsonObject:
+    destination, asked = named_destination(call), call.read(_Change)
+    kind = kind_of(destination.kind)
+    settings = None
+    if asked.settings is not None:
+        secret = set(secret_names(kind.settings))
+        told = {name: value for name, value in asked.settings.items() if not (name in secret and value == MASK)}
+        settings = kind.check({**destination.settings, **told})
+    change = DestinationChange(name=asked.name, enabled=asked.enabled, settings=settings, version=destination.version)
+    made = call.desk.destinations.change(destination.id, change, secret=secret_names(kind.settings))
+    return {"destination": destination_shown(made)}
+
+
+def _delete(call: Call) -> JsonObject:
+    call.desk.destinations.remove(named_destination(call).id)
+    return statused("SUCCESS")
+
+
+def _metrics(call: Call) -> JsonObject:
+    """All that was ever counted; a window is asked for at `/delivery-overview`."""
+    destination = named_destination(call)
+    numbers = call.desk.numbers.numbers(destination.id)
+    failed = numbers.standing.failed + numbers.standing.forgotten
+    problems = call.desk.numbers.problems(destination.id)
+    told = {
+        "successes": (numbers.delivered, []),
+        "filtered": (numbers.filtered, [each for each in problems if each.result == "filtered"]),
+        "discarded": (failed, [each for each in problems if each.result == "failed"]),
+        "awaiting-retry": (numbers.standing.waiting, []),
+    }
+    return {
+        "deliveryMetricsSummary": {
+            "sourceId": destination.source_id,
+            "destinationMetadataId": destination.kind,
+            "metrics": [
+                {
+                    "metricName": name,
+                    "total": total,
+                    "breakdown": [{"metricName": f"{name}.{each.code}", "value": each.total} for each in those],
+                }
+                for name, (total, those) in told.items()
+            ],
+        }
+    }
+
+
+ROUTES = [
+    Route("GET", "/destinations", Role.VIEWER, _list),
+    Route("POST", "/destinations", Role.EDITOR, _create),
+    Route("GET", "/destinations/{destination_id}", Role.VIEWER, _get),
+    Route("PATCH", "/destinations/{destination_id}", Role.EDITOR, _update),
+    Route("DELETE", "/destinations/{destination_id}", Role.OWNER, _delete),
+    Route("GET", "/destinations/{destination_id}/delivery-metrics", Role.VIEWER, _metrics),
+    Route("GET", "/sources/{source_id}/connected-destinations", Role.VIEWER, _connected),
+]

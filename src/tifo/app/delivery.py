@@ -1,0 +1,136 @@
+"""What `tifo delivery …` does. Works whether or not `tifo up` runs, which delivers what is put back in line."""
+
+import contextlib
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tifo.app import compose
+from tifo.app.destinations import named
+from tifo.app.settings import Settings
+from tifo.delivery.ports import Selection
+from tifo.delivery.replaying import Looked, Replay
+from tifo.delivery.sieve import Sieve, Usual
+from tifo.destinations.catalog import kind_of
+from tifo.kernel.clock import system_clock, to_iso
+from tifo.kernel.errors import Rejected
+from tifo.kernel.ids import uuid7
+from tifo.tracking.filters import Filters, read_choice, read_filters
+from tifo.workspace.destinations import ConnectedDestination
+
+_FILTERED_AT_SOURCE = frozenset(
+    ("unplanned", "schema_violation", "unplanned_and_schema_violation", "common_schema_violation", "event_setting")
+)
+_AGO = re.compile(r"(\d{1,6})([smhd])")
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+def overview(settings: Settings) -> list[dict[str, Any]]:
+    """Of each destination: received = filtered_at_destination + waiting + failed + delivered. What failed on ingest or
+    was filtered at the source never came so far.
+    """
+    state = compose.open_state(settings)
+    deliveries = compose.deliveries_of(state)
+    slugs = {source.id: source.slug for source in compose.catalog_of(state).sources()}
+    with contextlib.closing(compose.open_log_reader(settings)) as log:
+        counts = log.ingest_counts()
+        rows = []
+        for each in compose.destinations_of(state, settings).all():
+            numbers = deliveries.numbers(each.id)
+            behind = log.count(numbers.standing.position, each.source_id)
+            refused = {count.code: count.total for count in counts if count.source_id == each.source_id}
+            at_source = sum(total for code, total in refused.items() if code in _FILTERED_AT_SOURCE)
+            on_ingest = sum(refused.values()) - at_source - refused.get("received", 0) - refused.get("duplicate", 0)
+            rows.append(
+                {
+                    "id": each.id,
+                    "name": each.name,
+                    "kind": each.kind,
+                    "source": slugs.get(each.source_id, each.source_id),
+                    "received": numbers.standing.received + behind,
+                    "failed_on_ingest": on_ingest,
+                    "filtered_at_source": at_source,
+                    "filtered_at_destination": numbers.filtered,
+                    "waiting": numbers.standing.waiting + behind,
+                    "failed": numbers.standing.failed + numbers.standing.forgotten,
+                    "delivered": numbers.delivered,
+                    "replayed": numbers.replayed,
+                    "latency_ms": numbers.latency_ms,
+                    "dead": numbers.standing.dead_reason or None,
+                }
+            )
+    return rows
+
+
+def errors(settings: Settings) -> list[dict[str, Any]]:
+    """What was not delivered, or filtered, by code, with the newest sample of each."""
+    state = compose.open_state(settings)
+    deliveries = compose.deliveries_of(state)
+    slugs = {source.id: source.slug for source in compose.catalog_of(state).sources()}
+    return [
+        {
+            "where": f"destination {each.name}",
+            "source": slugs.get(each.source_id, each.source_id),
+            "code": told.code,
+            "count": told.total,
+            "detail": f"{told.result}: {told.detail}",
+            "sample": told.message_id,
+            "at": to_iso(told.at),
+        }
+        for each in compose.destinations_of(state, settings).all()
+        for told in deliveries.problems(each.id)
+    ]
+
+
+def selection(
+    *, since: str | None, until: str | None, names: Sequence[str], users: Sequence[str], messages: Sequence[str]
+) -> Selection:
+    return Selection(
+        0.0 if since is None else _moment(since, "since"),
+        float("inf") if until is None else _moment(until, "until"),
+        tuple(names),
+        tuple(users),
+        tuple(messages),
+    )
+
+
+def redrive(settings: Settings, name: str, chosen: Selection) -> dict[str, Any]:
+    """Dead letters wait for another attempt."""
+    state = compose.open_state(settings)
+    found = named(state, settings, name)
+    return {"replayed": compose.deliveries_of(state).redrive(found.id, chosen, system_clock().timestamp())}
+
+
+def replay(
+    settings: Settings, name: str, chosen: Selection, *, rate: float | None, on_look: Callable[[Looked], None]
+) -> dict[str, Any]:
+    """Events of the log are sent again, whatever became of them the first time. See `Replay.run`."""
+    if rate is not None and rate <= 0:
+        raise Rejected(f"rate is {rate:g}. Give events a second, above 0.", field="rate")
+    state = compose.open_state(settings)
+    found = named(state, settings, name)
+    made = uuid7()
+    with contextlib.closing(compose.open_log_reader(settings)) as log:
+        work = Replay(log, compose.deliveries_of(state), made, rate=rate, on_look=on_look)
+        done = work.run(found.id, found.source_id, sieve_of(found), chosen)
+    return {"replayed": done.queued, "filtered": done.filtered, "replay": made}
+
+
+def sieve_of(connected: ConnectedDestination) -> Sieve:
+    kind = kind_of(connected.kind)
+    names = {connected.id, connected.name, kind.name}
+    return Usual(kind.handles, names, read_choice(connected.choice), Filters(read_filters(connected.filters)))
+
+
+def _moment(text: str, field: str) -> float:
+    """ISO 8601, or so long ago: `90s`, `30m`, `2h`, `3d`."""
+    if ago := _AGO.fullmatch(text):
+        return (system_clock() - timedelta(seconds=int(ago[1]) * _SECONDS[ago[2]])).timestamp()
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise Rejected(
+            f"{field} is {text!r:.60}. Give a time such as 2026-11-25T10:00:00Z, or 2h for two hours ago.", field=field
+        ) from error
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -1,0 +1,174 @@
+"""Destination filters in Segment's form, and which events a destination is meant to have. Pure.
+
+Conditions look at the message as it arrived, whatever another filter takes from it. The order is Segment's: sampling,
+dropping, dropping of properties, allowing of properties.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+import msgspec
+
+from tifo.kernel.errors import Rejected
+from tifo.kernel.json import JsonObject
+from tifo.tracking.fql import Condition, compiled, found_at, path_of
+
+MAX_FILTERS = 50
+"""Of one destination."""
+MAX_FIELDS = 1_000
+TYPES = ("track", "identify", "page", "screen", "group", "alias")
+
+
+class ActionType(StrEnum):
+    DROP = "DROP"
+    SAMPLE = "SAMPLE"
+    DROP_PROPERTIES = "DROP_PROPERTIES"
+    ALLOW_PROPERTIES = "ALLOW_PROPERTIES"
+
+
+class FilterAction(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    type: ActionType
+    percent: float | None = None
+    """Of SAMPLE: the share that is let through, 0 to 1."""
+    path: str | None = None
+    """Of SAMPLE: the value that decides, so that all of a user's events are let through or none. Without it each
+    message is decided by its id: the same one always in the same way.
+    """
+    fields: dict[str, list[str]] | None = None
+    """Of the others: by the path of an object ("" for the message itself), names in it."""
+
+
+class Filter(msgspec.Struct, frozen=True, rename="camel", kw_only=True, omit_defaults=True):
+    id: str
+    if_: str = msgspec.field(name="if")
+    actions: list[FilterAction]
+    title: str
+    description: str = ""
+    enabled: bool = True
+    created_at: str
+    updated_at: str
+
+
+class EventChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Without any field: every event. Names are of tracks (`event`), pages and screens (`name`)."""
+
+    types: list[str] = []
+    """Types of calls; none named: all."""
+    only: list[str] = []
+    excluded: list[str] = msgspec.field(default_factory=list, name="except")
+
+    def leaves_out(self, call_type: str, name: str) -> str | None:
+        """Why the event is not meant for the destination."""
+        if self.types and call_type not in self.types:
+            return f"The destination is set to get no {call_type} calls."
+        if (self.only and name not in self.only) or name in self.excluded:
+            return f"The destination is set to get no {name!r:.200}."
+        return None
+
+
+class Filtered(NamedTuple):
+    """`message` is None for one that is dropped, and the very same object where nothing was taken from it."""
+
+    message: JsonObject | None
+    title: str = ""
+    """Of the filter that dropped it."""
+
+
+class Filters:
+    """Compiled once, for many messages."""
+
+    def __init__(self, filters: Sequence[Filter]) -> None:
+        enabled = [each for each in filters if each.enabled]
+        self._rules = [(compiled(each.if_), each) for each in enabled]
+        self._steps = [
+            (condition, action, each.title)
+            for wanted in (ActionType.SAMPLE, ActionType.DROP, ActionType.DROP_PROPERTIES, ActionType.ALLOW_PROPERTIES)
+            for condition, each in self._rules
+            for action in each.actions
+            if action.type is wanted
+        ]
+
+    def __bool__(self) -> bool:
+        return bool(self._steps)
+
+    def __call__(self, message: JsonObject) -> Filtered:
+        """The message itself is left as it is."""
+        result = message
+        told: dict[Condition, bool] = {}
+        for condition, action, title in self._steps:
+            if condition not in told:
+                told[condition] = condition(message)
+            if not told[condition]:
+                continue
+            if action.type is ActionType.DROP or (action.type is ActionType.SAMPLE and not _sampled(message, action)):
+                return Filtered(None, title)
+            if action.type in {ActionType.DROP_PROPERTIES, ActionType.ALLOW_PROPERTIES}:
+                allow = action.type is ActionType.ALLOW_PROPERTIES
+                for path, names in (action.fields or {}).items():
+                    result = _without(result, path_of(path), frozenset(names), allow=allow)
+        return Filtered(result)
+
+
+def checked_filter(each: Filter, field: str = "") -> Filter:
+    """Raises `Rejected`, naming the field below `field`."""
+    prefix = f"{field}." if field else ""
+    compiled(each.if_, f"{prefix}if")
+    if not each.title.strip():
+        raise Rejected(f"{prefix}title is missing: people find the filter by it.", field=f"{prefix}title")
+    if not each.actions:
+        raise Rejected(f"{prefix}actions is empty. Give at least one.", field=f"{prefix}actions")
+    for number, action in enumerate(each.actions):
+        _check_action(action, f"{prefix}actions.{number}")
+    return each
+
+
+def checked_choice(choice: EventChoice) -> EventChoice:
+    unknown = [each for each in choice.types if each not in TYPES]
+    if unknown:
+        raise Rejected(f"types has {unknown[0]!r:.60}. Known are {', '.join(TYPES)}.", field="types")
+    return choice
+
+
+def _check_action(action: FilterAction, field: str) -> None:
+    if action.type is ActionType.SAMPLE:
+        if action.percent is None or not 0 <= action.percent <= 1:
+            raise Rejected(
+                f"{field}.percent is {action.percent}. Give the share to let through, 0 to 1.", field=f"{field}.percent"
+            )
+    elif action.type is not ActionType.DROP:
+        names = sum(map(len, (action.fields or {}).values()))
+        if not 0 < names <= MAX_FIELDS:
+            raise Rejected(
+                f'{field}.fields has {names:,} names. Give 1 to {MAX_FIELDS:,}, such as {{"properties": ["email"]}}.',
+                field=f"{field}.fields",
+            )
+
+
+def _sampled(message: JsonObject, action: FilterAction) -> bool:
+    """As Segment's own clients decide it: the first 8 bytes of the MD5 of the value's JSON, as a share of 1."""
+    path = path_of(action.path) if action.path else ("messageId",)
+    digest = hashlib.md5(msgspec.json.encode(found_at(message, path)), usedforsecurity=False).digest()
+    return int.from_bytes(digest[:8]) / 2**64 < (action.percent or 0.0)
+
+
+def _without(value: Any, path: Sequence[str], names: frozenset[str], *, allow: bool) -> Any:
+    """A copy of what changes; lists are gone through, as in Segment's."""
+    if isinstance(value, list):
+        return [_without(each, path, names, allow=allow) for each in value]
+    if not isinstance(value, dict):
+        return value
+    if not path:
+        return {name: inner for name, inner in value.items() if (name in names) is allow}
+    if path[0] not in value:
+        return value
+    return {**value, path[0]: _without(value[path[0]], path[1:], names, allow=allow)}
+
+
+def read_filters(stored: Sequence[Mapping[str, Any]]) -> list[Filter]:
+    return msgspec.convert(list(stored), list[Filter])
+
+
+def read_choice(stored: Mapping[str, Any]) -> EventChoice:
+    return msgspec.convert(dict(stored), EventChoice)

@@ -1,0 +1,75 @@
+"""A destination's filters: how one is added, changed and taken away. Pure; each gives the change of the destination."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from tifo.kernel.clock import to_iso
+from tifo.kernel.errors import NotFound, Rejected
+from tifo.tracking.filters import MAX_FILTERS, Filter, FilterAction, checked_filter, read_filters
+from tifo.workspace.destinations import ConnectedDestination, DestinationChange
+
+NewId = Callable[[], str]
+
+
+def made(
+    condition: str,
+    actions: list[FilterAction],
+    title: str,
+    *,
+    description: str = "",
+    enabled: bool = True,
+    new_id: NewId,
+    now: datetime,
+) -> Filter:
+    """Raises `Rejected`, naming the field."""
+    at = to_iso(now)
+    return checked_filter(
+        Filter(
+            id=new_id(),
+            if_=condition,
+            actions=actions,
+            title=title,
+            description=description,
+            enabled=enabled,
+            created_at=at,
+            updated_at=at,
+        )
+    )
+
+
+def filters_of(destination: ConnectedDestination) -> list[Filter]:
+    return read_filters(destination.filters)
+
+
+def named_filter(destination: ConnectedDestination, filter_id: str) -> Filter:
+    for each in filters_of(destination):
+        if filter_id in {each.id, each.title}:
+            return each
+    raise NotFound(f"The destination {destination.name!r:.100} has no filter {filter_id!r:.100}.", field="filterId")
+
+
+def with_filter(destination: ConnectedDestination, added: Filter) -> DestinationChange:
+    if len(destination.filters) >= MAX_FILTERS:
+        raise Rejected(f"The destination has {MAX_FILTERS} filters already. Take one away, or join two.", field="if")
+    return _change(destination, [*filters_of(destination), added])
+
+
+def with_changed(
+    destination: ConnectedDestination, filter_id: str, changed: dict[str, Any], now: datetime
+) -> tuple[DestinationChange, Filter]:
+    """`changed` by the names of `Filter`'s fields."""
+    old = named_filter(destination, filter_id)
+    new = checked_filter(msgspec.structs.replace(old, **changed, updated_at=to_iso(now)))
+    return _change(destination, [new if each.id == old.id else each for each in filters_of(destination)]), new
+
+
+def without_filter(destination: ConnectedDestination, filter_id: str) -> DestinationChange:
+    gone = named_filter(destination, filter_id)
+    return _change(destination, [each for each in filters_of(destination) if each.id != gone.id])
+
+
+def _change(destination: ConnectedDestination, filters: list[Filter]) -> DestinationChange:
+    return DestinationChange(filters=msgspec.to_builtins(filters), version=destination.version)
