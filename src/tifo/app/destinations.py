@@ -2,17 +2,20 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from tifo.app import compose
 from tifo.app.settings import Settings
+from tifo.delivery.mappings import mapped_of, named_mapped, with_mapped
 from tifo.delivery.reading import opened
 from tifo.delivery.sieve import Arrived, event_of
 from tifo.destinations.catalog import kind_of, kinds
-from tifo.destinations.ports import Configured, Kind, Outcome, Tools
+from tifo.destinations.mappings import checked_mapped, new_mapped, preset_of
+from tifo.destinations.ports import Configured, Kind, Mapped, Outcome, Tools
 from tifo.destinations.settings import masked, secret_names
 from tifo.egress.rules import read_allowed
 from tifo.eventlog.ports import Block
@@ -44,7 +47,13 @@ def add(settings: Settings, kind_id: str, source: str, name: str, asked: Sequenc
     found = rules.named(compose.catalog_of(state).sources(), source)
     value = kind.check(_asked(asked))
     made = compose.destinations_of(state, settings).add(
-        kind.id, name, found.id, value, start=compose.log_end(settings), secret=secret_names(kind.settings)
+        kind.id,
+        name,
+        found.id,
+        value,
+        start=compose.log_end(settings),
+        secret=secret_names(kind.settings),
+        mappings=msgspec.to_builtins(kind.automatic),
     )
     return {"id": made.id, "name": made.name, "kind": made.kind}
 
@@ -97,6 +106,56 @@ def choose(
         found.id, DestinationChange(choice=msgspec.to_builtins(choice), version=found.version)
     )
     return {"name": made.name, "choice": made.choice}
+
+
+def mappings(settings: Settings, name: str) -> list[dict[str, Any]]:
+    return [_mapping_shown(each) for each in mapped_of(named(compose.open_state(settings), settings, name))]
+
+
+def presets(kind_id: str) -> list[dict[str, Any]]:
+    kind = kind_of(kind_id)
+    automatic = {each.id for each in kind.automatic}
+    return [
+        {"preset": each.name, "action": each.action, "trigger": each.trigger, "automatic": each.id in automatic}
+        for each in kind.presets
+    ]
+
+
+def add_mapping(
+    settings: Settings,
+    name: str,
+    *,
+    preset: str | None,
+    action: str | None,
+    trigger: str | None,
+    mapping: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """A preset as it is, or with another trigger or mapping; or an action with both."""
+    state = compose.open_state(settings)
+    found = named(state, settings, name)
+    kind = kind_of(found.kind)
+    base = preset_of(kind, preset) if preset is not None else new_mapped(kind, action or "")
+    changed: dict[str, Any] = {"trigger": trigger, "mapping": mapping, "id": uuid7()}
+    made = checked_mapped(kind, replace(base, **{key: each for key, each in changed.items() if each is not None}))
+    compose.destinations_of(state, settings).change(found.id, with_mapped(found, [*mapped_of(found), made]))
+    return _mapping_shown(made)
+
+
+def change_mapping(settings: Settings, name: str, mapping_id: str, *, enabled: bool | None) -> dict[str, Any]:
+    """`enabled` of None removes it."""
+    state = compose.open_state(settings)
+    found = named(state, settings, name)
+    chosen = named_mapped(found, mapping_id)
+    made = None if enabled is None else replace(chosen, enabled=enabled)
+    kept = [made if each.id == chosen.id else each for each in mapped_of(found)]
+    compose.destinations_of(state, settings).change(found.id, with_mapped(found, [each for each in kept if each]))
+    return {"removed": chosen.name} if made is None else _mapping_shown(made)
+
+
+def _mapping_shown(each: Mapped) -> dict[str, Any]:
+    mapping = msgspec.json.encode(each.mapping).decode()
+    told = {"id": each.id, "name": each.name, "action": each.action, "trigger": each.trigger}
+    return {**told, "enabled": each.enabled, "mapping": mapping}
 
 
 def filters(settings: Settings, name: str) -> list[dict[str, Any]]:
@@ -178,8 +237,7 @@ async def _sent_once(settings: Settings, found: ConnectedDestination, body: byte
     event = event_of(Arrived(Position(1), system_clock().timestamp(), message, body))
     async with compose.outside_session(settings) as session:
         tools = Tools(session, read_allowed(settings.egress_allow), system_clock, settings.data)
-        configured = Configured(found.id, found.name, found.settings)
-        destination = await kind_of(found.kind).open(configured, tools)
+        destination = await kind_of(found.kind).open(configured_of(found), tools)
         try:
             (outcome,) = await destination.send([event])
         finally:
@@ -203,6 +261,10 @@ def _newest(settings: Settings, found: ConnectedDestination) -> bytes:
 def _filter_shown(each: Filter) -> dict[str, Any]:
     actions = msgspec.json.encode(each.actions).decode()
     return {"id": each.id, "title": each.title, "if": each.if_, "actions": actions, "enabled": each.enabled}
+
+
+def configured_of(connected: ConnectedDestination) -> Configured:
+    return Configured(connected.id, connected.name, connected.settings, mapped_of(connected))
 
 
 def _shown(each: ConnectedDestination) -> dict[str, Any]:

@@ -6,10 +6,13 @@ from typing import Annotated, Any
 
 import msgspec
 from cyclopts import App, Parameter
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from tifo.app import destinations as work
-from tifo.app.output import show
+from tifo.app.output import show, talk
 from tifo.app.settings import load_settings
+from tifo.destinations.actions import installing
+from tifo.destinations.catalog import is_own
 from tifo.kernel.errors import Rejected
 
 _Data = Annotated[Path | None, Parameter(help="Folder that holds all state (default: tifo-data).")]
@@ -21,6 +24,8 @@ _Event = Annotated[Path | None, Parameter(help="A file with one message, as the 
 destinations = App(name="destination", help="Where a source's events go beside the warehouses.")
 filters = App(name="filter", help="What a destination does not get, or gets less of.")
 destinations.command(filters)
+mappings = App(name="mapping", help="Which events become which call of a vendor's kind.")
+destinations.command(mappings)
 
 
 @destinations.command(name="kinds")
@@ -40,7 +45,9 @@ def destination_add(
     data: _Data = None,
     json: _Json = False,
 ) -> None:
-    """Deliver what the source receives from now on."""
+    """Deliver what the source receives from now on. The first vendor's kind installs their library."""
+    if not is_own(kind) and not installing.is_installed():
+        _installed()
     show(work.add(load_settings({"data": data}), kind, source, name, set or []), as_json=json)
 
 
@@ -105,6 +112,69 @@ def destination_test(name: str, /, *, event: _Event = None, data: _Data = None, 
     told = work.try_out(load_settings({"data": data}), name, None if event is None else _message(event))
     show(told, as_json=json)
     return 0 if told["outcome"] == "delivered" else 1
+
+
+@destinations.command(name="install-actions")
+def destination_install_actions(*, json: _Json = False) -> None:
+    """Put the library of vendors' kinds on this machine (102 MB in the user's cache); needs Node.js and npm."""
+    show(_installed(), as_json=json)
+
+
+def _installed() -> dict[str, Any]:
+    with Progress(TextColumn("installing vendors' kinds"), BarColumn(), TaskProgressColumn(), console=talk) as progress:
+        task = progress.add_task("install", total=installing.PACKAGES)
+        place = installing.install(lambda done, total: progress.update(task, advance=done, total=total))
+        progress.update(task, completed=installing.PACKAGES)
+    return {"folder": str(place), "kinds": len(work.catalog())}
+
+
+@mappings.command(name="presets")
+def mapping_presets(kind: str, /, *, json: _Json = False) -> None:
+    """The kind's ready-made mappings; a new destination begins with the automatic ones."""
+    show(work.presets(kind), as_json=json)
+
+
+@mappings.command(name="list")
+def mapping_list(destination: str, /, *, data: _Data = None, json: _Json = False) -> None:
+    """The destination's mappings."""
+    show(work.mappings(load_settings({"data": data}), destination), as_json=json)
+
+
+@mappings.command(name="add")
+def mapping_add(
+    destination: str,
+    /,
+    *,
+    preset: Annotated[str | None, Parameter(help="A ready-made one.")] = None,
+    action: Annotated[str | None, Parameter(help="Or an action of the kind, with the defaults of its fields.")] = None,
+    trigger: Annotated[str | None, Parameter(help="FQL, in place of its own.")] = None,
+    mapping: Annotated[Path | None, Parameter(help="A file with its fields as JSON, in place of its own.")] = None,
+    data: _Data = None,
+    json: _Json = False,
+) -> None:
+    """Add one."""
+    fields = None if mapping is None else _message(mapping)
+    settings = load_settings({"data": data})
+    made = work.add_mapping(settings, destination, preset=preset, action=action, trigger=trigger, mapping=fields)
+    show(made, as_json=json)
+
+
+@mappings.command(name="enable")
+def mapping_enable(destination: str, mapping: str, /, *, data: _Data = None, json: _Json = False) -> None:
+    """Let one, by its id or name, take events."""
+    show(work.change_mapping(load_settings({"data": data}), destination, mapping, enabled=True), as_json=json)
+
+
+@mappings.command(name="disable")
+def mapping_disable(destination: str, mapping: str, /, *, data: _Data = None, json: _Json = False) -> None:
+    """Let one take nothing."""
+    show(work.change_mapping(load_settings({"data": data}), destination, mapping, enabled=False), as_json=json)
+
+
+@mappings.command(name="remove")
+def mapping_remove(destination: str, mapping: str, /, *, data: _Data = None, json: _Json = False) -> None:
+    """Take one away."""
+    show(work.change_mapping(load_settings({"data": data}), destination, mapping, enabled=None), as_json=json)
 
 
 @filters.command(name="list")

@@ -301,7 +301,7 @@ class Connection:
     async def _try(self, batch: Sequence[Job]) -> None:
         began = self._monotonic()
         outcomes = await self._send(batch)
-        if len(batch) > 1 and _is_for_one(outcomes):
+        if len(batch) > 1 and not self._destination.batching.apart and _is_for_one(outcomes):
             middle = len(batch) // 2
             await self._try(batch[:middle])
             await self._try(batch[middle:])

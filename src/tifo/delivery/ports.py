@@ -232,7 +232,7 @@ class Group(StrEnum):
 
 @dataclass(frozen=True)
 class Asked:
-    """Outcomes of one destination in `[since, until)`, both whole grains."""
+    """Outcomes of one destination in `[since, until)`, and in what else there is of the grains at both ends."""
 
     destination_id: DestinationId
     results: Collection[Result]

@@ -83,6 +83,8 @@ class Batching(NamedTuple):
     max_events: int = 1
     max_bytes: int = 1 << 20
     linger_s: float = 0.0
+    apart: bool = False
+    """Whether the destination finds the culprit of a refused request by itself; else delivery halves it."""
 
 
 class Destination(Protocol):
@@ -139,6 +141,32 @@ Settings = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
+class ActionField:
+    """What a mapping may fill of an action."""
+
+    key: str
+    label: str
+    type: str
+    description: str
+    required: bool
+    multiple: bool
+    default: Any
+    choices: Any
+
+
+@dataclass(frozen=True)
+class Action:
+    """Something that a vendor's kind can do with an event."""
+
+    slug: str
+    name: str
+    description: str
+    trigger: str
+    fields: Sequence[ActionField]
+    batch: bool
+
+
+@dataclass(frozen=True)
 class Mapped:
     """One mapping (Segment's subscription) of a vendor's kind: which events become which call."""
 
@@ -191,6 +219,17 @@ class Kind(Protocol):
 
     @property
     def settings(self) -> Sequence[Setting]: ...
+
+    @property
+    def actions(self) -> Sequence[Action]:
+        """Only vendors' kinds have any: their events go by mappings."""
+
+    @property
+    def presets(self) -> Sequence[Mapped]: ...
+
+    @property
+    def automatic(self) -> Sequence[Mapped]:
+        """The presets that a new destination begins with."""
 
     @property
     def handles(self) -> frozenset[str]:

@@ -34,7 +34,7 @@ def secret_names(declared: Sequence[Setting]) -> list[str]:
 
 def _value(setting: Setting, given: Any) -> Any:
     if given is None or given == "":
-        if setting.required:
+        if setting.required and setting.default is None:
             raise Rejected(f"{setting.name} is missing: {setting.description}", field=setting.name)
         return setting.default
     try:

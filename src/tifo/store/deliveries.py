@@ -171,7 +171,8 @@ class SqlDeliveryState:
     def series(self, asked: Asked) -> list[Series]:
         c = t.delivery_counts.c
         kept, minutes = (MINUTE, 1) if asked.grain is Grain.MINUTE else (HOUR, 60)
-        since, until = (to_micros(at) // (minutes * 60_000_000) for at in (asked.since, asked.until))
+        width = minutes * 60_000_000
+        since, until = to_micros(asked.since) // width, -(-to_micros(asked.until) // width)
         columns = {Group.EVENT_NAME: c.name, Group.EVENT_TYPE: c.type, Group.DISCARD_REASON: c.code}
         grouped = [columns[group] for group in asked.by]
         query = (

@@ -20,6 +20,7 @@ from tifo.api.management import (
     filters,
     plans,
     sources,
+    subscriptions,
     syncs,
     warehouses,
     workspace,
@@ -46,7 +47,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 ROOT = "/management"
 MAX_BODY_BYTES = 1 << 20
 MAX_TOKEN_LENGTH = 4_096
-RESOURCES = (workspace, catalog, sources, warehouses, syncs, plans, destinations, filters, delivery)
+RESOURCES = (workspace, catalog, sources, warehouses, syncs, plans, destinations, subscriptions, filters, delivery)
 
 _KINDS: Mapping[type[TifoError], tuple[int, str]] = {
     Rejected: (400, "bad-request"),

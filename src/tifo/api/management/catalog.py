@@ -4,7 +4,7 @@ from tifo.api.management.calls import Call, Route
 from tifo.api.management.paging import page
 from tifo.destinations.catalog import kind_of as destination_kind_of
 from tifo.destinations.catalog import kinds as destination_kinds
-from tifo.destinations.ports import Kind, SettingType
+from tifo.destinations.ports import Action, Kind, SettingType
 from tifo.kernel.errors import NotFound
 from tifo.kernel.json import JsonObject
 from tifo.workspace.kinds import KINDS, SourceKind, kind_of
@@ -106,8 +106,41 @@ def destination_metadata(kind: Kind) -> JsonObject:
             **{each: each in handled for each in ("identify", "alias", "track", "group")},
         },
         "supportedPlatforms": {"browser": False, "server": True, "mobile": False},
-        "actions": [],
-        "presets": [],
+        "actions": [_action(each) for each in kind.actions],
+        "presets": [
+            {"actionId": each.action, "name": each.name, "fields": dict(each.mapping), "trigger": each.trigger}
+            for each in kind.presets
+        ],
+    }
+
+
+def _action(action: Action) -> JsonObject:
+    """An action's id is its slug."""
+    return {
+        "id": action.slug,
+        "slug": action.slug,
+        "name": action.name,
+        "description": action.description,
+        "platform": "CLOUD",
+        "hidden": False,
+        "defaultTrigger": action.trigger or None,
+        "fields": [
+            {
+                "id": field.key,
+                "sortOrder": number,
+                "fieldKey": field.key,
+                "label": field.label,
+                "type": field.type.upper(),
+                "description": field.description,
+                "required": field.required,
+                "multiple": field.multiple,
+                "defaultValue": field.default,
+                "choices": field.choices,
+                "dynamic": False,
+                "allowNull": not field.required,
+            }
+            for number, field in enumerate(action.fields)
+        ],
     }
 
 

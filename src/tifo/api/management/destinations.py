@@ -4,6 +4,8 @@ that brings the mask back leaves it as it is.
 
 from typing import Any
 
+import msgspec
+
 from tifo.api.management.calls import Call, Input, Route, statused
 from tifo.api.management.catalog import destination_metadata
 from tifo.api.management.paging import page
@@ -83,6 +85,7 @@ def _create(call: Call) -> JsonObject:
         settings,
         start=call.desk.log_end(),
         secret=secret_names(kind.settings),
+        mappings=msgspec.to_builtins(kind.automatic),
         enabled=new.enabled,
     )
     return {"destination": destination_shown(made)}

@@ -10,6 +10,7 @@ import structlog
 
 from tifo.app import compose
 from tifo.app.delivery import sieve_of
+from tifo.app.destinations import configured_of
 from tifo.app.roles.looping import Role, run_on_loop
 from tifo.app.settings import Settings
 from tifo.delivery.connection import Connection, Terms
@@ -17,7 +18,7 @@ from tifo.delivery.deliverer import Deliverer, Opened
 from tifo.delivery.ports import Change
 from tifo.delivery.reading import SharedReader
 from tifo.destinations.catalog import kind_of
-from tifo.destinations.ports import Configured, Tools
+from tifo.destinations.ports import Tools
 from tifo.egress.rules import read_allowed
 from tifo.kernel.batching import GroupCommit
 from tifo.kernel.clock import system_clock
@@ -52,7 +53,7 @@ def _deliverer(settings: Settings) -> Role:
 
                 async def open_one(connected: ConnectedDestination) -> Opened:
                     kind = kind_of(connected.kind)
-                    configured = Configured(connected.id, connected.name, connected.settings)
+                    configured = configured_of(connected)
                     return Opened(await kind.open(configured, tools), sieve_of(connected))
 
                 def connect(terms: Terms, opened: Opened) -> Connection:

@@ -40,6 +40,7 @@ class Webhook:
     name = "Webhooks"
     description = "Every event, as it came in, to an address of yours."
     handles = _TYPES
+    actions = presets = automatic = ()
     settings = (
         Setting(
             "url", SettingType.LIST, "Address", "Where to; up to 5, separated by commas: one suffices.", required=True

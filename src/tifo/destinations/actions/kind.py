@@ -1,0 +1,291 @@
+"""One vendor's kind: its settings and presets as the library declares them, and what the library's answers mean."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+import aiohttp
+import msgspec
+
+from tifo.destinations.actions.installing import folder, is_installed
+from tifo.destinations.actions.worker import Worker, WorkerGone
+from tifo.destinations.ports import (
+    DELIVERED,
+    EXCHANGE_CHARACTERS,
+    Action,
+    ActionField,
+    Batching,
+    Configured,
+    Event,
+    Exchange,
+    Fate,
+    Mapped,
+    Outcome,
+    Setting,
+    Settings,
+    SettingType,
+    Tools,
+)
+from tifo.destinations.settings import MASK, checked
+from tifo.egress.waits import retry_after_s
+from tifo.kernel.errors import Rejected, Transient
+from tifo.tracking.fql import Condition, compiled
+
+TIMEOUT_S = 10.0
+_BATCH = Batching(max_events=100, max_bytes=1 << 20, apart=True)
+_AGAIN = frozenset((408, 429))
+_FOR_ONE = frozenset((400, 413, 422))
+_UNSEEN = frozenset(
+    (
+        "amazon-eventbridge",
+        "aws-kinesis",
+        "aws-s3",
+        "kafka",
+        "liveramp-audiences",
+        "s3",
+        "sftp",
+        "the-trade-desk-crm",
+    )
+)
+"""Kinds that do not speak by HTTP, or not by the library's client: what they send cannot be shown."""
+_SECRET = re.compile(r"key|secret|token|password", re.IGNORECASE)
+_SHOWN = frozenset(("content-type", "user-agent"))
+_TYPES = {
+    "string": SettingType.TEXT,
+    "password": SettingType.SECRET,
+    "number": SettingType.NUMBER,
+    "boolean": SettingType.BOOLEAN,
+}
+_HANDLES = frozenset(("track", "identify", "page", "screen", "group", "alias"))
+_TOKEN = Setting(
+    "access_token",
+    SettingType.SECRET,
+    "Access token",
+    "Of your own OAuth application with the vendor; it is not renewed.",
+    required=True,
+)
+_ALLOW = Setting(
+    "allow_unseen",
+    SettingType.BOOLEAN,
+    "Allow unseen requests",
+    "This kind does not speak by HTTP: requests and answers cannot be shown. Addresses are guarded all the same.",
+    default=False,
+)
+_read = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class ActionsKind:
+    """Implements `ports.Kind`. `entry` is the library's description, as worker.cjs gives it."""
+
+    handles = _HANDLES
+
+    def __init__(self, entry: Mapping[str, Any], kind_id: str) -> None:
+        self.id = kind_id
+        self.slug = str(entry["slug"])
+        self.name = str(entry["name"])
+        self.description = str(entry["description"] or f"Segment's action destination {entry['name']}.")
+        self._is_oauth = str(entry["scheme"]).startswith("oauth")
+        own = [_TOKEN] if self._is_oauth else []
+        own += [_ALLOW] if self.slug in _UNSEEN else []
+        self.settings: Sequence[Setting] = (*(_setting(name, each) for name, each in entry["fields"].items()), *own)
+        self.actions = tuple(_action(each) for each in entry["actions"])
+        self.presets = tuple(
+            Mapped(f"preset-{number}", each["name"], each["action"], each["trigger"].strip(), each["mapping"])
+            for number, each in enumerate(entry["presets"])
+            if each["trigger"]
+        )
+        self.automatic = tuple(
+            Mapped(f"preset-{number}", each["name"], each["action"], each["trigger"].strip(), each["mapping"])
+            for number, each in enumerate(entry["presets"])
+            if each["automatic"] and each["trigger"]
+        )
+
+    def check(self, settings: Settings) -> dict[str, Any]:
+        allow = {name: value for name, value in settings.items() if name == _ALLOW.name}
+        if self.slug in _UNSEEN and not checked([_ALLOW], allow)[_ALLOW.name]:
+            raise Rejected(f"{self.id} needs allow_unseen=true: {_ALLOW.description}", field=_ALLOW.name)
+        return checked(self.settings, settings)
+
+    async def open(self, configured: Configured, tools: Tools) -> "_Actions":
+        if not is_installed():
+            raise Transient("The vendors' library is not on this machine: run tifo destination install-actions.")
+        return _Actions(self, configured, tools)
+
+
+def _setting(name: str, field: Mapping[str, Any]) -> Setting:
+    sort = _TYPES.get(str(field.get("type", "string")), SettingType.TEXT)
+    choices = [each["value"] if isinstance(each, dict) else each for each in field.get("choices") or ()]
+    sort = SettingType.CHOICE if choices and sort is SettingType.TEXT and not field.get("multiple") else sort
+    return Setting(
+        name,
+        SettingType.LIST if field.get("multiple") else sort,
+        str(field.get("label") or name),
+        str(field.get("description") or ""),
+        required=field.get("required") is True,
+        default=field.get("default"),
+        choices=tuple(map(str, choices)) if sort is SettingType.CHOICE else (),
+        secret=bool(_SECRET.search(name)),
+    )
+
+
+def _action(each: Mapping[str, Any]) -> Action:
+    fields = tuple(
+        ActionField(
+            field["key"],
+            field["label"],
+            field["type"],
+            field["description"],
+            required=field["required"],
+            multiple=field["multiple"],
+            default=field["default"],
+            choices=field["choices"],
+        )
+        for field in each["fields"]
+    )
+    return Action(each["slug"], each["name"], each["description"], each["trigger"].strip(), fields, batch=each["batch"])
+
+
+class _Rule(NamedTuple):
+    mapped: Mapped
+    condition: Condition
+    batch: bool
+
+
+class _Shared:
+    """One process for all of a role's destinations: it takes 70 MB or more."""
+
+    def __init__(self, worker: Worker) -> None:
+        self.worker = worker
+        self.users = 0
+
+
+_shared: "WeakKeyDictionary[aiohttp.ClientSession, _Shared]" = WeakKeyDictionary()
+
+
+class _Actions:
+    """One that is set up."""
+
+    batching = _BATCH
+    ordered = False
+
+    def __init__(self, kind: ActionsKind, configured: Configured, tools: Tools) -> None:
+        self._kind = kind
+        self._tools = tools
+        self._shared = _shared.setdefault(tools.session, _Shared(Worker(folder(), tools.egress)))
+        self._shared.users += 1
+        settings = {name: value for name, value in configured.settings.items() if value is not None}
+        token = settings.pop(_TOKEN.name, None) if kind._is_oauth else None  # noqa: SLF001 (its own module)
+        settings.pop(_ALLOW.name, None)
+        self._settings = settings
+        self._auth = {"accessToken": token, "refreshToken": ""} if token else None
+        hidden = [each.name for each in kind.settings if each.is_secret]
+        self._secrets = [str(configured.settings[name]) for name in hidden if configured.settings.get(name)]
+        batches = {action.slug for action in kind.actions if action.batch}
+        self._rules = [
+            _Rule(each, compiled(each.trigger, "trigger"), each.action in batches and _may_batch(each.mapping))
+            for each in configured.mappings
+            if each.enabled
+        ]
+
+    async def send(self, events: Sequence[Event]) -> Sequence[Outcome]:
+        messages = [_read(event.body) for event in events]
+        left = [None if event.left is None else frozenset(json.loads(event.left)) for event in events]
+        found: list[list[tuple[str, Outcome]]] = [[] for _ in events]
+        for rule in self._rules:
+            own = [
+                at
+                for at, message in enumerate(messages)
+                if rule.condition(message) and ((wanted := left[at]) is None or rule.mapped.id in wanted)
+            ]
+            outcomes = await self._execute(rule, [messages[at] for at in own]) if own else []
+            for at, outcome in zip(own, outcomes, strict=True):
+                found[at].append((rule.mapped.id, outcome))
+        return [_joined(each) for each in found]
+
+    async def close(self) -> None:
+        self._shared.users -= 1
+        if not self._shared.users:
+            await self._shared.worker.close()
+
+    async def _execute(self, rule: _Rule, messages: Sequence[Mapping[str, Any]]) -> list[Outcome]:
+        batch = rule.batch and len(messages) > 1
+        outcomes = await self._ask(rule, messages, batch=batch)
+        codes = {outcome.code for outcome in outcomes}
+        if batch and len(codes) == 1 and codes <= {str(code) for code in _FOR_ONE}:
+            middle = len(messages) // 2  # the whole request was refused, perhaps for one of its events
+            return [*await self._execute(rule, messages[:middle]), *await self._execute(rule, messages[middle:])]
+        return outcomes
+
+    async def _ask(self, rule: _Rule, messages: Sequence[Mapping[str, Any]], *, batch: bool) -> list[Outcome]:
+        request = {
+            "do": "send",
+            "slug": self._kind.slug,
+            "settings": self._settings,
+            "auth": self._auth,
+            "action": rule.mapped.action,
+            "mapping": rule.mapped.mapping,
+            "events": messages,
+            "batch": batch,
+            "timeout_ms": int(TIMEOUT_S * 1000),
+        }
+        try:
+            answer = await self._shared.worker.ask(request, TIMEOUT_S)
+        except WorkerGone as error:
+            return [Outcome(Fate.RETRY, "INTERNAL", error.message)] * len(messages)
+        shown = [self._exchange(each) for each in answer["exchanges"]]
+        one_each = len(shown) == len(messages)
+        now = self._tools.clock()
+        return [
+            self._outcome(result, (shown[at] if one_each else shown[-1]) if shown else None, now)
+            for at, result in enumerate(answer["results"])
+        ]
+
+    def _outcome(self, result: Mapping[str, Any], exchange: Exchange | None, now: datetime) -> Outcome:
+        if result.get("ok"):
+            return DELIVERED._replace(exchange=exchange)
+        status, code = result.get("status"), result.get("code")
+        detail = self._masked(str(result.get("message") or ""))[:EXCHANGE_CHARACTERS]
+        if result.get("name") == "FetchError":
+            return Outcome(Fate.RETRY, str(code or "ECONNRESET"), detail, exchange=exchange)
+        if status is None:
+            return Outcome(Fate.FAILED, "MESSAGE_REJECTED", detail, exchange=exchange)
+        if status in _AGAIN or status >= 500:  # noqa: PLR2004 (HTTP's classes of status)
+            after = retry_after_s(result.get("retry_after"), now.astimezone(UTC))
+            return Outcome(Fate.RETRY, str(status), detail, after, exchange)
+        if code == "PAYLOAD_VALIDATION_FAILED":
+            return Outcome(Fate.FAILED, "MESSAGE_REJECTED", detail, exchange=exchange)
+        return Outcome(Fate.FAILED, str(status), detail, exchange=exchange)
+
+    def _exchange(self, told: Mapping[str, Any]) -> Exchange:
+        headers = [
+            f"{name}: {value if name.lower() in _SHOWN else MASK}" for name, value in told.get("headers", {}).items()
+        ]
+        request = "\n".join([f"{told['method']} {told['url']}", *headers, "", str(told.get("body", ""))])
+        response = f"{told.get('status', '')}\n\n{told.get('response', '')}".lstrip()
+        return Exchange(self._masked(request)[:EXCHANGE_CHARACTERS], self._masked(response)[:EXCHANGE_CHARACTERS])
+
+    def _masked(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, MASK)
+        return text
+
+
+def _may_batch(mapping: Mapping[str, Any]) -> bool:
+    """`enable_batching` is the library's own field; left open, an action that can batch does."""
+    return mapping.get("enable_batching") is not False
+
+
+def _joined(found: Sequence[tuple[str, Outcome]]) -> Outcome:
+    """Of an event that several mappings take: what is left to be done is only those that were not delivered."""
+    if not found:
+        return Outcome(Fate.FILTERED, "NO_MATCHING_MAPPING", "No enabled mapping's trigger matches the event.")
+    undone = [(mapping_id, outcome) for mapping_id, outcome in found if outcome.fate is not Fate.DELIVERED]
+    if not undone:
+        return found[-1][1]
+    again = [each for each in undone if each[1].fate is Fate.RETRY]
+    wanted = again or undone
+    left = json.dumps([mapping_id for mapping_id, _ in undone]).encode()
+    return wanted[0][1]._replace(left=left)

@@ -1,0 +1,168 @@
+"""The Node process, supervised: started when it is needed, replaced when it hangs, grows too large or dies.
+
+What was under way in one that is gone raises `WorkerGone`; nothing of it is known to have arrived.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import time
+from asyncio.subprocess import PIPE, Process
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from tifo.destinations.actions.installing import SOURCES, node
+from tifo.egress.rules import Egress
+from tifo.kernel.errors import Transient
+
+MOST_MB = 600.0
+"""Of memory; beyond it a fresh process takes over, and this one ends when what it works on is done."""
+HANGS_AFTER_S = 10.0
+"""Beyond a request's own timeout."""
+_AGAIN_S = 1.0
+"""Between two starts."""
+_LINE_BYTES = 64 << 20
+_PASSED_ON = ("PATH", "HOME", "TIFO_ACTIONS_ROUTE", "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR", "TZ")
+"""Of the environment: no secret of Tifo's."""
+
+_log = structlog.get_logger("tifo.actions")
+
+
+class WorkerGone(Transient):
+    code = "worker_gone"
+
+
+class Worker:
+    """Used from one event loop; any number of requests at once."""
+
+    def __init__(self, folder: Path, egress: Egress) -> None:
+        self._folder = folder
+        self._allowed = ",".join(map(str, egress.allowed))
+        self._current: _Running | None = None
+        self._all: set[_Running] = set()
+        self._starting = asyncio.Lock()
+        self._started_at = float("-inf")
+
+    async def ask(self, request: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+        """The worker's answer. Raises `WorkerGone`, also where it does not answer in time (it is killed then)."""
+        running = await self._ready()
+        try:
+            answer = await asyncio.wait_for(running.ask(request), timeout_s + HANGS_AFTER_S)
+        except TimeoutError:
+            _log.warning("actions.worker_hangs", pid=running.pid)
+            running.kill()
+            raise WorkerGone(f"The worker did not answer within {timeout_s + HANGS_AFTER_S:g} s.") from None
+        if answer.get("rss_mb", 0.0) > MOST_MB and self._current is running:
+            _log.info("actions.worker_replaced", pid=running.pid, rss_mb=round(answer["rss_mb"]))
+            self._current = None
+            running.retire()
+        if "broken" in answer:
+            raise WorkerGone(f"The worker could not take the request: {answer['broken']:.500}")
+        return answer
+
+    async def close(self) -> None:
+        for running in list(self._all):
+            running.kill()
+            await running.ended()
+
+    async def _ready(self) -> "_Running":
+        async with self._starting:
+            if self._current is None or self._current.is_gone:
+                wait_s = self._started_at + _AGAIN_S - time.monotonic()
+                if wait_s > 0:
+                    await asyncio.sleep(wait_s)
+                self._started_at = time.monotonic()
+                self._current = await self._start()
+            return self._current
+
+    async def _start(self) -> "_Running":
+        environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        process = await asyncio.create_subprocess_exec(
+            node(),
+            "--max-old-space-size=1024",
+            str(SOURCES / "worker.cjs"),
+            cwd=self._folder,
+            env={**environment, "TIFO_EGRESS_ALLOW": self._allowed},
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=PIPE,
+            limit=_LINE_BYTES,
+        )
+        running = _Running(process, self._all.discard)
+        self._all.add(running)
+        return running
+
+
+class _Running:
+    """One process."""
+
+    def __init__(self, process: Process, on_end: Any) -> None:
+        self._process = process
+        self._on_end = on_end
+        self._asked = 0
+        self._open: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._retiring = False
+        self.is_gone = False
+        self._reading = asyncio.create_task(self._read())
+        self._complaining = asyncio.create_task(self._complain())
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    async def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        if self.is_gone or self._process.stdin is None:
+            raise WorkerGone("The worker has just ended.")
+        self._asked += 1
+        number = self._asked
+        self._open[number] = asyncio.get_running_loop().create_future()
+        try:
+            self._process.stdin.write(json.dumps({**request, "id": number}).encode() + b"\n")
+            await self._process.stdin.drain()
+            return await self._open[number]
+        except (ConnectionError, RuntimeError) as error:
+            raise WorkerGone(f"The worker ended: {error}") from error
+        finally:
+            self._open.pop(number, None)
+            if self._retiring and not self._open:
+                self.kill()
+
+    def retire(self) -> None:
+        self._retiring = True
+        if not self._open:
+            self.kill()
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+
+    async def ended(self) -> None:
+        await asyncio.gather(self._reading, self._complaining, return_exceptions=True)
+
+    async def _read(self) -> None:
+        assert self._process.stdout is not None  # noqa: S101 (as it was asked for)
+        try:
+            while line := await self._process.stdout.readline():
+                answer = json.loads(line)
+                waiting = self._open.get(answer["id"])
+                if waiting is not None and not waiting.done():
+                    waiting.set_result(answer)
+        except ValueError as error:
+            _log.error("actions.worker_speaks_nonsense", pid=self.pid, error=str(error))
+            self.kill()
+        code = await self._process.wait()
+        self.is_gone = True
+        self._on_end(self)
+        for waiting in self._open.values():
+            if not waiting.done():
+                waiting.set_exception(WorkerGone(f"The worker ended with code {code}."))
+
+    async def _complain(self) -> None:
+        """What libraries print is for the log."""
+        assert self._process.stderr is not None  # noqa: S101 (as above)
+        with contextlib.suppress(ValueError):
+            while line := await self._process.stderr.readline():
+                _log.info("actions.worker_says", pid=self.pid, text=line.decode(errors="replace").rstrip()[:500])

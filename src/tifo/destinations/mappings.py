@@ -1,0 +1,37 @@
+"""Mappings of vendors' kinds: which events become which call. Pure."""
+
+from tifo.destinations.ports import Action, Kind, Mapped
+from tifo.kernel.errors import NotFound, Rejected
+from tifo.tracking.fql import compiled
+
+
+def action_of(kind: Kind, slug: str) -> Action:
+    for action in kind.actions:
+        if action.slug == slug:
+            return action
+    known = ", ".join(action.slug for action in kind.actions) or "none: its events go without mappings"
+    raise NotFound(f"{kind.id} has no action {slug!r:.100}. Known are {known}.", field="actionId")
+
+
+def preset_of(kind: Kind, name: str) -> Mapped:
+    for preset in kind.presets:
+        if name in {preset.id, preset.name}:
+            return preset
+    known = ", ".join(preset.name for preset in kind.presets) or "none"
+    raise NotFound(f"{kind.id} has no preset {name!r:.100}. Known are {known}.", field="preset")
+
+
+def new_mapped(kind: Kind, slug: str) -> Mapped:
+    """With the action's own trigger, and its fields' own defaults."""
+    action = action_of(kind, slug)
+    mapping = {field.key: field.default for field in action.fields if field.default is not None}
+    return Mapped("", action.name, action.slug, action.trigger, mapping)
+
+
+def checked_mapped(kind: Kind, mapped: Mapped) -> Mapped:
+    """Raises `Rejected` or `NotFound`, naming the field."""
+    action_of(kind, mapped.action)
+    if not mapped.name.strip():
+        raise Rejected("name is missing: people find the mapping by it.", field="name")
+    compiled(mapped.trigger, "trigger")
+    return mapped
