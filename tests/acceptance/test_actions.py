@@ -412,7 +412,7 @@ async def test_a_worker_that_hangs_is_replaced(stand_in: StandIn, monkeypatch: p
             (well,) = await destination.send(events(SIX_EVENTS[:1]))  # its library is loaded then
             assert well.fate is Fate.DELIVERED
             monkeypatch.setattr("tifo.destinations.actions.kind.TIMEOUT_S", 1.0)
-            monkeypatch.setattr("tifo.destinations.actions.worker.HANGS_AFTER_S", 4.0)
+            monkeypatch.setattr("tifo.destinations.workers.HANGS_AFTER_S", 4.0)
             stand_in.hangs = True
             (slow,) = await destination.send(events(SIX_EVENTS[:1]))
             assert (slow.fate, slow.code) == (Fate.RETRY, "ETIMEDOUT")  # the request's own timeout
@@ -421,7 +421,7 @@ async def test_a_worker_that_hangs_is_replaced(stand_in: StandIn, monkeypatch: p
             found[0].send_signal(signal.SIGSTOP)
             (hung,) = await destination.send(events(SIX_EVENTS[:1]))
             assert (hung.fate, hung.code) == (Fate.RETRY, "INTERNAL")
-            monkeypatch.setattr("tifo.destinations.actions.worker.HANGS_AFTER_S", 20.0)
+            monkeypatch.setattr("tifo.destinations.workers.HANGS_AFTER_S", 20.0)
             (well,) = await destination.send(events(SIX_EVENTS[:1]))
             assert well.fate is Fate.DELIVERED
         finally:

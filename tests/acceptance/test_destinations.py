@@ -1,5 +1,6 @@
 """A destination of a real `tifo up`: a server that fails in bursts, a deliverer that is killed, and the numbers."""
 
+import gzip
 import json
 import random
 import signal
@@ -292,3 +293,34 @@ def test_filters_choice_replay_and_trace_are_one_story(tifo: LocalTifo, call: Ca
         assert delivered.overview(settings)[0]["replayed"] == 4
         assert hook.taken["before"] == 1
         assert not hook.taken["hidden"] + hook.taken["boring"]
+
+
+def test_files_and_functions_get_every_event(tifo: LocalTifo, call: Call, tmp_path: Path) -> None:
+    settings = Settings(data=tifo.data)
+    key = sources.create(settings, "shop", "http")["write_key"]
+    told = tmp_path / "told"
+    function = tmp_path / "mine.py"
+    function.write_text(
+        f"def on_track(event, settings):\n"
+        f"    if event['messageId'] == 'm7' and settings['strict'] == 'yes':\n"
+        f"        raise InvalidEventPayload('seven')\n"
+        f"    open({str(told)!r}, 'a').write(event['messageId'] + '\\n')\n"
+    )
+    add = ["--source", "shop", "--name"]
+    tifo.command("destination", "add", "files", *add, "lake", "--set", f"place={tmp_path / 'lake'}")
+    asked = ["--set", f"file={function}", "--set", "settings=strict: yes"]
+    tifo.command("destination", "add", "function", *add, "mine", *asked)
+    with tifo.up():
+        send(tifo, call, key, [f"m{number}" for number in range(50)])
+
+        def fates() -> dict[str, tuple[int, int]]:
+            return {row["name"]: (row["delivered"], row["failed"]) for row in delivered.overview(settings)}
+
+        until(fates, {"lake": (50, 0), "mine": (49, 1)})
+    lines = [
+        json.loads(line)["messageId"]
+        for file in (tmp_path / "lake").rglob("*.ndjson.gz")
+        for line in gzip.decompress(file.read_bytes()).splitlines()
+    ]
+    assert Counter(lines) == Counter(f"m{number}" for number in range(50))
+    assert Counter(told.read_text().split()) == Counter(f"m{number}" for number in range(50) if number != 7)

@@ -36,10 +36,12 @@ def is_own(kind_id: str) -> bool:
 
 @cache
 def _own() -> Sequence[Kind]:
+    from tifo.destinations.kinds.files import Files
+    from tifo.destinations.kinds.function import Function
     from tifo.destinations.kinds.segment import Forwarder
     from tifo.destinations.kinds.webhook import Webhook
 
-    return (Webhook(), Forwarder())
+    return (Webhook(), Forwarder(), Files(), Function())
 
 
 @cache

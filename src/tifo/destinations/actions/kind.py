@@ -1,8 +1,9 @@
 """One vendor's kind: its settings and presets as the library declares them, and what the library's answers mean."""
 
 import json
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -10,8 +11,7 @@ from weakref import WeakKeyDictionary
 import aiohttp
 import msgspec
 
-from tifo.destinations.actions.installing import folder, is_installed
-from tifo.destinations.actions.worker import Worker, WorkerGone
+from tifo.destinations.actions.installing import SOURCES, folder, is_installed, node
 from tifo.destinations.ports import (
     DELIVERED,
     EXCHANGE_CHARACTERS,
@@ -30,6 +30,8 @@ from tifo.destinations.ports import (
     Tools,
 )
 from tifo.destinations.settings import MASK, checked
+from tifo.destinations.workers import Program, Worker, WorkerGone
+from tifo.egress.rules import Egress
 from tifo.egress.waits import retry_after_s
 from tifo.kernel.errors import Rejected, Transient
 from tifo.tracking.fql import Condition, compiled
@@ -154,6 +156,16 @@ class _Rule(NamedTuple):
     batch: bool
 
 
+def _program(egress: Egress) -> Callable[[], Program]:
+    allowed = ",".join(map(str, egress.allowed))
+    route = {"TIFO_ACTIONS_ROUTE": os.environ["TIFO_ACTIONS_ROUTE"]} if "TIFO_ACTIONS_ROUTE" in os.environ else {}
+    return lambda: Program(
+        (node(), "--max-old-space-size=1024", str(SOURCES / "worker.cjs")),
+        folder(),
+        {"TIFO_EGRESS_ALLOW": allowed, **route},
+    )
+
+
 class _Shared:
     """One process for all of a role's destinations: it takes 70 MB or more."""
 
@@ -174,7 +186,7 @@ class _Actions:
     def __init__(self, kind: ActionsKind, configured: Configured, tools: Tools) -> None:
         self._kind = kind
         self._tools = tools
-        self._shared = _shared.setdefault(tools.session, _Shared(Worker(folder(), tools.egress)))
+        self._shared = _shared.setdefault(tools.session, _Shared(Worker(_program(tools.egress))))
         self._shared.users += 1
         settings = {name: value for name, value in configured.settings.items() if value is not None}
         token = settings.pop(_TOKEN.name, None) if kind._is_oauth else None  # noqa: SLF001 (its own module)

@@ -1,4 +1,5 @@
-"""The Node process, supervised: started when it is needed, replaced when it hangs, grows too large or dies.
+"""A process beside Tifo that does part of a destination's work: started when it is needed, replaced when it hangs,
+grows too large or dies. It is asked by lines of JSON on stdin, with an `id`, and answers by lines with the same.
 
 What was under way in one that is gone raises `WorkerGone`; nothing of it is known to have arrived.
 """
@@ -9,13 +10,13 @@ import json
 import os
 import time
 from asyncio.subprocess import PIPE, Process
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from tifo.destinations.actions.installing import SOURCES, node
-from tifo.egress.rules import Egress
 from tifo.kernel.errors import Transient
 
 MOST_MB = 600.0
@@ -25,10 +26,18 @@ HANGS_AFTER_S = 10.0
 _AGAIN_S = 1.0
 """Between two starts."""
 _LINE_BYTES = 64 << 20
-_PASSED_ON = ("PATH", "HOME", "TIFO_ACTIONS_ROUTE", "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR", "TZ")
+_PASSED_ON = ("PATH", "HOME", "LANG", "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR", "TZ")
 """Of the environment: no secret of Tifo's."""
 
-_log = structlog.get_logger("tifo.actions")
+_log = structlog.get_logger("tifo.workers")
+
+
+@dataclass(frozen=True)
+class Program:
+    command: Sequence[str]
+    folder: Path
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Beside the few variables that every program gets."""
 
 
 class WorkerGone(Transient):
@@ -38,9 +47,8 @@ class WorkerGone(Transient):
 class Worker:
     """Used from one event loop; any number of requests at once."""
 
-    def __init__(self, folder: Path, egress: Egress) -> None:
-        self._folder = folder
-        self._allowed = ",".join(map(str, egress.allowed))
+    def __init__(self, program: Callable[[], Program]) -> None:
+        self._program = program
         self._current: _Running | None = None
         self._all: set[_Running] = set()
         self._starting = asyncio.Lock()
@@ -52,11 +60,11 @@ class Worker:
         try:
             answer = await asyncio.wait_for(running.ask(request), timeout_s + HANGS_AFTER_S)
         except TimeoutError:
-            _log.warning("actions.worker_hangs", pid=running.pid)
+            _log.warning("worker.hangs", pid=running.pid)
             running.kill()
             raise WorkerGone(f"The worker did not answer within {timeout_s + HANGS_AFTER_S:g} s.") from None
         if answer.get("rss_mb", 0.0) > MOST_MB and self._current is running:
-            _log.info("actions.worker_replaced", pid=running.pid, rss_mb=round(answer["rss_mb"]))
+            _log.info("worker.replaced", pid=running.pid, rss_mb=round(answer["rss_mb"]))
             self._current = None
             running.retire()
         if "broken" in answer:
@@ -79,13 +87,12 @@ class Worker:
             return self._current
 
     async def _start(self) -> "_Running":
+        program = self._program()
         environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         process = await asyncio.create_subprocess_exec(
-            node(),
-            "--max-old-space-size=1024",
-            str(SOURCES / "worker.cjs"),
-            cwd=self._folder,
-            env={**environment, "TIFO_EGRESS_ALLOW": self._allowed},
+            *program.command,
+            cwd=program.folder,
+            env={**environment, **program.environment},
             stdin=PIPE,
             stdout=PIPE,
             stderr=PIPE,
@@ -151,7 +158,7 @@ class _Running:
                 if waiting is not None and not waiting.done():
                     waiting.set_result(answer)
         except ValueError as error:
-            _log.error("actions.worker_speaks_nonsense", pid=self.pid, error=str(error))
+            _log.error("worker.speaks_nonsense", pid=self.pid, error=str(error))
             self.kill()
         code = await self._process.wait()
         self.is_gone = True
@@ -165,4 +172,4 @@ class _Running:
         assert self._process.stderr is not None  # noqa: S101 (as above)
         with contextlib.suppress(ValueError):
             while line := await self._process.stderr.readline():
-                _log.info("actions.worker_says", pid=self.pid, text=line.decode(errors="replace").rstrip()[:500])
+                _log.info("worker.says", pid=self.pid, text=line.decode(errors="replace").rstrip()[:500])

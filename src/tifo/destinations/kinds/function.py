@@ -1,0 +1,125 @@
+"""Function: a Python file of yours with `on_track(event, settings)` and the like, in a process of its own.
+
+Names and errors are those of Segment's destination functions: `on_identify`, `on_page`, `on_screen`, `on_group`,
+`on_alias`, and `on_batch(events, settings)`, which gets what the others would. The file may raise `EventNotSupported`,
+`InvalidEventPayload` and `ValidationError`, which are final, and `RetryError`; any other error is final too.
+"""
+
+import asyncio
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tifo.destinations.ports import (
+    DELIVERED,
+    Batching,
+    Configured,
+    Event,
+    Exchange,
+    Fate,
+    Outcome,
+    Setting,
+    Settings,
+    SettingType,
+    Tools,
+)
+from tifo.destinations.settings import checked
+from tifo.destinations.workers import Program, Worker, WorkerGone
+from tifo.kernel.errors import Rejected, Transient
+
+MAX_EVENTS = 50
+_RUNNER = Path(__file__).with_name("function_runner.py")
+_CODES = {
+    "EventNotSupported": (Fate.FAILED, "UNSUPPORTED_EVENT_TYPE"),
+    "InvalidEventPayload": (Fate.FAILED, "BAD_REQUEST"),
+    "ValidationError": (Fate.FAILED, "INVALID_SETTINGS"),
+    "RetryError": (Fate.RETRY, "RETRY"),
+    "FUNCTION_TIMEOUT": (Fate.RETRY, "FUNCTION_TIMEOUT"),
+    "OUT_OF_MEMORY": (Fate.RETRY, "OUT_OF_MEMORY"),
+    "BAD_DEPLOY": (Fate.RETRY, "BAD_DEPLOY"),
+}
+_MESSAGE_REJECTED = (Fate.FAILED, "MESSAGE_REJECTED")
+_read = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class Function:
+    """The kind."""
+
+    id = "function"
+    name = "Function"
+    description = "A Python file of yours, run in a process of its own."
+    handles = frozenset(("track", "identify", "page", "screen", "group", "alias"))
+    actions = presets = automatic = ()
+    settings = (
+        Setting("file", SettingType.TEXT, "File", "Its path on the machine that delivers.", required=True),
+        Setting("settings", SettingType.MAP, "Settings", "What the function gets: `name: value`, a line.", secret=True),
+        Setting("timeout_s", SettingType.NUMBER, "Timeout", "Seconds that it may take for an event.", default=5.0),
+        Setting("memory_mb", SettingType.INTEGER, "Memory", "That its process may have, in MB.", default=256),
+        Setting("ordered", SettingType.BOOLEAN, "In order", "One user's events one after the other.", default=False),
+    )
+
+    def check(self, settings: Settings) -> dict[str, Any]:
+        value = checked(self.settings, settings)
+        if not Path(value["file"]).is_absolute():
+            value["file"] = str(Path(value["file"]).absolute())
+        if not Path(value["file"]).is_file():
+            raise Rejected(f"file {value['file']!r:.200} is not there.", field="file")
+        for name, least, most in (("timeout_s", 0.1, 300), ("memory_mb", 64, 65_536)):
+            if not least <= value[name] <= most:
+                raise Rejected(f"{name} is {value[name]}. Give {least} to {most:,}.", field=name)
+        return value
+
+    async def open(self, configured: Configured, tools: Tools) -> "_Function":  # noqa: ARG002 (the kind's contract)
+        """Raises `Transient` for a file that does not load: it may be mended."""
+        settings = configured.settings
+        command = (sys.executable, "-E", str(_RUNNER), settings["file"], str(settings["memory_mb"]))
+        worker = Worker(lambda: Program(command, Path(settings["file"]).parent))
+        told = await worker.ask({"do": "handlers"}, settings["timeout_s"])
+        if "handlers" not in told or not told["handlers"]:
+            await worker.close()
+            raise Transient(told.get("message") or f"{settings['file']} has no function such as on_track.")
+        return _Function(settings, worker, frozenset(told["handlers"]))
+
+
+class _Function:
+    """One that is set up."""
+
+    batching = Batching(max_events=MAX_EVENTS, apart=True)
+
+    def __init__(self, settings: Settings, worker: Worker, handlers: frozenset[str]) -> None:
+        self._worker = worker
+        self._handlers = handlers
+        self._given = settings.get("settings") or {}
+        self._timeout_s = settings["timeout_s"]
+        self.ordered = bool(settings["ordered"])
+
+    async def send(self, events: Sequence[Event]) -> Sequence[Outcome]:
+        if "on_batch" in self._handlers:
+            messages = [_read(event.body) for event in events]
+            return [await self._called("on_batch", {"events": messages}, self._timeout_s)] * len(events)
+        return await asyncio.gather(*(self._one(event, at) for at, event in enumerate(events)))
+
+    async def close(self) -> None:
+        await self._worker.close()
+
+    async def _one(self, event: Event, at: int) -> Outcome:
+        """The process takes one after the other: the n-th has to wait for those before it."""
+        handler = f"on_{event.type}"
+        if handler not in self._handlers:
+            return Outcome(Fate.FILTERED, "UNSUPPORTED_EVENT_TYPE", f"The file has no function {handler}.")
+        return await self._called(handler, {"event": _read(event.body)}, (at + 1) * self._timeout_s)
+
+    async def _called(self, handler: str, payload: Mapping[str, Any], within_s: float) -> Outcome:
+        request = {"do": handler, "settings": self._given, "timeout_s": self._timeout_s, **payload}
+        try:
+            told = await self._worker.ask(request, within_s)
+        except WorkerGone as error:
+            return Outcome(Fate.RETRY, "INVOKE_ERROR", error.message)
+        if "error" not in told:
+            return DELIVERED
+        fate, code = _CODES.get(told["error"], _MESSAGE_REJECTED)
+        detail = f"{told['error']}: {told['message']}"
+        return Outcome(fate, code, detail, exchange=Exchange(f"{handler}(event, settings)", detail))
