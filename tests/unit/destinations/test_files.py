@@ -30,6 +30,10 @@ def event(number: int, minute: int) -> Event:
 EVENTS = [event(1, 0), event(2, 59), event(3, 60)]
 
 
+def found(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.*"))
+
+
 async def sent(settings: dict[str, Any]) -> list[Outcome]:
     kind = Files()
     async with aiohttp.ClientSession() as session:
@@ -41,7 +45,7 @@ async def sent(settings: dict[str, Any]) -> list[Outcome]:
 async def test_events_are_written_by_the_hour_they_were_received_in(tmp_path: Path) -> None:
     for _ in range(2):  # what is sent again is written over itself
         assert {each.fate for each in await sent({"place": str(tmp_path)})} == {Fate.DELIVERED}
-    files = sorted(tmp_path.rglob("*.*"))
+    files = found(tmp_path)
     assert [str(each.parent.relative_to(tmp_path)) for each in files] == ["2026-11-25/10", "2026-11-25/11"]
     lines = gzip.decompress(files[0].read_bytes()).splitlines()
     assert [json.loads(line)["messageId"] for line in lines] == ["m1", "m2"]
@@ -50,7 +54,7 @@ async def test_events_are_written_by_the_hour_they_were_received_in(tmp_path: Pa
 
 async def test_parquet_has_a_row_an_event(tmp_path: Path) -> None:
     await sent({"place": str(tmp_path), "format": "parquet"})
-    first, second = sorted(tmp_path.rglob("*.parquet"))
+    first, second = found(tmp_path)
     table = pq.read_table(first)
     assert table["message_id"].to_pylist() == ["m1", "m2"]
     assert table["received_at"].to_pylist()[0] == NOW
@@ -77,12 +81,9 @@ async def test_s3_gets_a_signed_put_an_hour() -> None:
         address = str(server.make_url("/"))
         keys = {"access_key": "AKID", "secret_key": "hush", "endpoint": address}
         outcomes = await sent({"place": "s3://bucket/some/prefix", **keys})
-    assert [(each.fate, each.code) for each in outcomes] == [
-        (Fate.DELIVERED, ""),
-        (Fate.DELIVERED, ""),
-        (Fate.RETRY, "503"),
-    ]
-    first = sorted(got)[0]
+    assert [each.code for each in outcomes] == ["", "", "503"]
+    assert [each.fate for each in outcomes] == [Fate.DELIVERED, Fate.DELIVERED, Fate.RETRY]
+    first = min(got)
     assert first.startswith("/bucket/some/prefix/2026-11-25/10/000000000001-000000000002-")
     body, authorization = got[first]
     assert len(gzip.decompress(body).splitlines()) == 2
@@ -111,7 +112,7 @@ def test_a_signature_is_the_one_of_awss_own_example() -> None:
         ({"place": "ftp://host/x"}, "place"),
         ({"place": "s3://bucket"}, "access_key"),
         ({"place": "s3://bucket", "access_key": "a", "secret_key": "b", "endpoint": "minio"}, "endpoint"),
-        ({"place": "/tmp", "format": "csv"}, "format"),
+        ({"place": "here", "format": "csv"}, "format"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(settings: dict[str, Any], field: str) -> None:
