@@ -1,8 +1,8 @@
 """Files: events by hour of receipt, as NDJSON or Parquet, in a folder or in S3-compatible storage.
 
-`<place>/<date>/<hour>/<first position>-<last position>-<digest>.ndjson.gz` (UTC). A file is whole or not there; the
-same events make the same name, so that what is sent again after a crash is written over itself, unless its neighbours are
-others: then `message_id` tells what came twice.
+`<place>/<date>/<hour>/<first position>-<last position>-<digest>.ndjson.gz` (UTC). A file is whole or not there. The
+same events make the same name: what is sent again after a crash is written over itself, unless its neighbours are
+others; then `message_id` tells what came twice.
 """
 
 import asyncio
