@@ -38,10 +38,11 @@ def is_own(kind_id: str) -> bool:
 def _own() -> Sequence[Kind]:
     from tifo.destinations.kinds.files import Files
     from tifo.destinations.kinds.function import Function
+    from tifo.destinations.kinds.kafka import Kafka
     from tifo.destinations.kinds.segment import Forwarder
     from tifo.destinations.kinds.webhook import Webhook
 
-    return (Webhook(), Forwarder(), Files(), Function())
+    return (Webhook(), Forwarder(), Files(), Kafka(), Function())
 
 
 @cache

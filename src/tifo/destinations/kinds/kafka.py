@@ -1,0 +1,204 @@
+"""Kafka: each event as a record of a topic, with the user as its key, so that one user's events keep their order.
+
+The client (librdkafka) opens its own connections: so the addresses of the brokers, those that were set and those that
+the cluster tells, are resolved and judged before it is used, and again each minute.
+"""
+
+import asyncio
+import socket
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from tifo.destinations.ports import (
+    DELIVERED,
+    Batching,
+    Configured,
+    Event,
+    Exchange,
+    Fate,
+    Outcome,
+    Setting,
+    Settings,
+    SettingType,
+    Tools,
+)
+from tifo.destinations.settings import checked
+from tifo.egress.rules import Egress, parse_address
+from tifo.kernel.errors import Rejected
+
+JUDGED_EVERY_S = 60.0
+_BATCHING = Batching(max_events=1_000, max_bytes=4 << 20, apart=True)
+_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+_CODES = {
+    KafkaError._MSG_TIMED_OUT: "ETIMEDOUT",  # noqa: SLF001 (librdkafka's own codes are named so)
+    KafkaError._TIMED_OUT: "ETIMEDOUT",  # noqa: SLF001
+    KafkaError._TRANSPORT: "ECONNREFUSED",  # noqa: SLF001
+    KafkaError._ALL_BROKERS_DOWN: "ECONNREFUSED",  # noqa: SLF001
+    KafkaError._RESOLVE: "ENOTFOUND",  # noqa: SLF001
+    KafkaError._SSL: "EPROTO",  # noqa: SLF001
+}
+_FINAL = frozenset((KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG, KafkaError.INVALID_MSG_SIZE))
+
+
+class Kafka:
+    """The kind."""
+
+    id = "kafka"
+    name = "Kafka"
+    description = "A topic of Apache Kafka, or of what speaks its protocol."
+    handles = frozenset(("track", "identify", "page", "screen", "group", "alias"))
+    actions = presets = automatic = ()
+    settings = (
+        Setting("brokers", SettingType.LIST, "Brokers", "host:port, separated by commas.", required=True),
+        Setting("topic", SettingType.TEXT, "Topic", "Of the records.", required=True),
+        Setting("tls", SettingType.BOOLEAN, "TLS", "Whether the brokers want it.", default=False),
+        Setting("username", SettingType.TEXT, "User", "Of SASL."),
+        Setting("password", SettingType.SECRET, "Password", "Of SASL."),
+        Setting("mechanism", SettingType.CHOICE, "Mechanism", "Of SASL.", default="PLAIN", choices=_MECHANISMS),
+        Setting("timeout_s", SettingType.NUMBER, "Timeout", "Seconds until a record is given up.", default=10.0),
+    )
+
+    def check(self, settings: Settings) -> dict[str, Any]:
+        value = checked(self.settings, settings)
+        for broker in value["brokers"]:
+            host, _, port = broker.rpartition(":")
+            if not host or not port.isdecimal():
+                raise Rejected(f"brokers has {broker!r:.100}. Give host:port.", field="brokers")
+        if bool(value["username"]) is not bool(value["password"]):
+            raise Rejected("username and password go together.", field="password")
+        if not 1 <= value["timeout_s"] <= 60:  # noqa: PLR2004 (as the message says)
+            raise Rejected(f"timeout_s is {value['timeout_s']}. Give 1 to 60.", field="timeout_s")
+        return value
+
+    async def open(self, configured: Configured, tools: Tools) -> "_Kafka":
+        return _Kafka(configured.settings, tools.egress)
+
+
+def _config(settings: Settings) -> dict[str, Any]:
+    config: dict[str, Any] = {
+        "bootstrap.servers": ",".join(settings["brokers"]),
+        "client.id": "tifo",
+        "acks": "all",
+        "enable.idempotence": True,
+        "compression.type": "zstd",
+        "linger.ms": 5,
+        "message.timeout.ms": int(settings["timeout_s"] * 1000),
+        "queue.buffering.max.messages": 20_000,
+        "log_level": 0,
+    }
+    protocol = "SSL" if settings["tls"] else "PLAINTEXT"
+    if settings["username"]:
+        protocol = f"SASL_{protocol}"
+        config |= {
+            "sasl.mechanisms": settings["mechanism"],
+            "sasl.username": settings["username"],
+            "sasl.password": settings["password"],
+        }
+    return {**config, "security.protocol": protocol}
+
+
+class _Kafka:
+    """One that is set up."""
+
+    batching = _BATCHING
+    ordered = True
+
+    def __init__(self, settings: Settings, egress: Egress) -> None:
+        self._settings = settings
+        self._egress = egress
+        self._producer: Producer | None = None
+        self._judged_at = float("-inf")
+
+    async def send(self, events: Sequence[Event]) -> Sequence[Outcome]:
+        try:
+            refusal = await asyncio.to_thread(self._judge)
+            if refusal is not None:
+                return [refusal] * len(events)
+            return await asyncio.to_thread(self._produce, events)
+        except KafkaException as error:
+            return [_outcome(error.args[0])] * len(events)
+
+    async def close(self) -> None:
+        if self._producer is not None:
+            await asyncio.to_thread(self._producer.flush, self._settings["timeout_s"])
+
+    def _judge(self) -> Outcome | None:
+        if time.monotonic() - self._judged_at < JUDGED_EVERY_S:
+            return None
+        told = [broker.rpartition(":")[0].strip("[]") for broker in self._settings["brokers"]]
+        refusal = _refusal(self._egress, told)
+        if refusal is not None:
+            return refusal
+        if self._producer is None:
+            self._producer = Producer(_config(self._settings))
+        metadata = self._producer.list_topics(self._settings["topic"], timeout=self._settings["timeout_s"])
+        refusal = _refusal(self._egress, [broker.host for broker in metadata.brokers.values()])
+        if refusal is not None:
+            self._producer = None  # it keeps connections to what it was told
+            return refusal
+        self._judged_at = time.monotonic()
+        return None
+
+    def _produce(self, events: Sequence[Event]) -> list[Outcome]:
+        timed_out = Outcome(Fate.RETRY, "ETIMEDOUT", "The brokers did not say in time that they have it.")
+        told: dict[int, Outcome] = {}
+        for at, event in enumerate(events):
+            try:
+                self._put(event, partial(self._told, told, at))
+            except KafkaException as error:
+                told[at] = _outcome(error.args[0])
+        deadline = time.monotonic() + self._settings["timeout_s"] + 1
+        while len(told) < len(events) and time.monotonic() < deadline:
+            self._used().poll(0.1)
+        return [told.get(at, timed_out) for at in range(len(events))]
+
+    def _put(self, event: Event, on_delivery: Callable[[KafkaError | None, Message], None]) -> None:
+        """Waits while the client's queue is full."""
+        headers: list[tuple[str, str | bytes | None]] = [("messageId", event.message_id), ("type", event.type)]
+        while True:
+            try:
+                self._used().produce(
+                    self._settings["topic"],
+                    event.body,
+                    event.user.encode() or None,
+                    headers=headers,
+                    on_delivery=on_delivery,
+                )
+            except BufferError:
+                self._used().poll(0.1)
+            else:
+                return
+
+    def _told(self, told: dict[int, Outcome], at: int, error: KafkaError | None, message: Message) -> None:
+        if error is not None:
+            told[at] = _outcome(error)
+            return
+        request = f"produce to {self._settings['topic']}, key {message.key()!r:.200}"
+        place = f"partition {message.partition()}, offset {message.offset()}"
+        told[at] = DELIVERED._replace(exchange=Exchange(request, place))
+
+    def _used(self) -> Producer:
+        assert self._producer is not None  # noqa: S101 (judging makes it)
+        return self._producer
+
+
+def _refusal(egress: Egress, hosts: Sequence[str]) -> Outcome | None:
+    for host in hosts:
+        try:
+            found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        except OSError as error:
+            return Outcome(Fate.RETRY, "ENOTFOUND", f"{host}: {error}")
+        refused = [str(each[4][0]) for each in found if egress.refuses(parse_address(str(each[4][0])))]
+        if refused:
+            detail = f"{refused[0]} is no public address. To reach it, name it in the setting egress_allow."
+            return Outcome(Fate.RETRY, "EACCES", detail)
+    return None
+
+
+def _outcome(error: KafkaError) -> Outcome:
+    fate = Fate.FAILED if error.code() in _FINAL else Fate.RETRY
+    return Outcome(fate, _CODES.get(error.code(), error.name()), error.str())
