@@ -59,7 +59,7 @@ def main() -> None:
 
 
 async def _compared(what: str, events: int, answer_s: float, settings: dict[str, object], size: int) -> None:
-    async with _serving(answer_s) as url:
+    async with serving(answer_s) as url:
         delivered_s = await _delivered(events, {"url": url, **settings})
         bare_s = await _bare(url, events // size, _BODY * size)
     print(f"{'webhook, ' + what:<40}{events / delivered_s:>9,.0f} events/s")
@@ -130,7 +130,7 @@ async def _bare(url: str, requests: int, body: bytes) -> float:
 
 
 @asynccontextmanager
-async def _serving(answer_s: float) -> AsyncIterator[str]:
+async def serving(answer_s: float) -> AsyncIterator[str]:
     command = [sys.executable, "-m", "benchmarks.deliveries", "--sink", str(answer_s)]
     server = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
     assert server.stdout is not None

@@ -128,6 +128,13 @@ def test_every_events_fate_is_known_whatever_the_server_does(tifo: LocalTifo, ca
         assert told[0]["latency_ms"]["p50"] > 0
         codes = {each["code"]: each["count"] for each in delivered.errors(settings)}
         assert codes["400"] == 10
+        (refused,) = [row for row in tifo.command("delivery", "errors") if row["code"] == "400"]
+        assert json.loads(refused["received"])["event"] == "Seen"
+        assert refused["request"].startswith("POST http://127.0.0.1")
+        assert refused["response"].startswith("400")
+        (counted,) = tifo.command("delivery", "overview", "--by", "eventName", "--since", "1h")["breakdown"]
+        told = (counted["eventName"], counted["delivered"], counted["failed"], counted["filtered"])
+        assert told == ("Seen", 90, 10, 1)
         assert codes["FILTERED_BY_INTEGRATIONS_OBJECT"] == 1
         hook.judge = lambda *_: 200
         assert tifo.command("delivery", "replay", "--destination", "hook") == {"replayed": 10}
@@ -199,7 +206,7 @@ def test_a_deliverer_that_is_killed_again_and_again_loses_nothing(
     key = sources.create(settings, "shop", "http")["write_key"]
     chance = random.Random(5)
     hook.judge = lambda *_: chance.choices([200, 500, 400], [90, 8, 2])[0]
-    kills = 100 if request.config.getoption("--long") else 8
+    kills = 100 if request.config.getoption("--long") else 20
     with tifo.up() as supervisor:
         work.add(settings, "webhook", "shop", "hook", [f"url={hook.url}"])
         ids: list[str] = []

@@ -9,7 +9,7 @@ from typing import Any
 from tifo.app import compose
 from tifo.app.destinations import named
 from tifo.app.settings import Settings
-from tifo.delivery.ports import Selection
+from tifo.delivery.ports import Asked, Grain, Group, Result, Selection
 from tifo.delivery.replaying import Looked, Replay
 from tifo.delivery.sieve import Sieve, Usual
 from tifo.destinations.catalog import kind_of
@@ -63,8 +63,33 @@ def overview(settings: Settings) -> list[dict[str, Any]]:
     return rows
 
 
+def breakdown(settings: Settings, by: str, since: str) -> list[dict[str, Any]]:
+    """The outcomes of each destination since the moment, told apart by `by`; up to 30 days ago."""
+    try:
+        group = Group(by)
+    except ValueError as error:
+        raise Rejected(f"by is {by!r:.60}. Known are {', '.join(Group)}.", field="by") from error
+    now = system_clock()
+    start = datetime.fromtimestamp(_moment(since, "since"), UTC)
+    grain = Grain.MINUTE if now - start <= timedelta(hours=48) else Grain.HOUR
+    state = compose.open_state(settings)
+    deliveries = compose.deliveries_of(state)
+    rows = []
+    for each in compose.destinations_of(state, settings).all():
+        told: dict[str, dict[str, int]] = {}
+        for result in Result:
+            asked = Asked(each.id, [result], start, now + timedelta(minutes=1), grain, [group])
+            for series in deliveries.series(asked):
+                told.setdefault(series.group[group], {})[result.value] = series.total
+        rows += [
+            {"name": each.name, by: name, **{result.value: totals.get(result.value, 0) for result in Result}}
+            for name, totals in sorted(told.items(), key=lambda item: -sum(item[1].values()))
+        ]
+    return rows
+
+
 def errors(settings: Settings) -> list[dict[str, Any]]:
-    """What was not delivered, or filtered, by code, with the newest sample of each."""
+    """What was not delivered, or filtered, by code, with the newest sample of each: received, sent, answered."""
     state = compose.open_state(settings)
     deliveries = compose.deliveries_of(state)
     slugs = {source.id: source.slug for source in compose.catalog_of(state).sources()}
@@ -77,6 +102,9 @@ def errors(settings: Settings) -> list[dict[str, Any]]:
             "detail": f"{told.result}: {told.detail}",
             "sample": told.message_id,
             "at": to_iso(told.at),
+            "received": told.received.decode(errors="replace"),
+            "request": None if told.exchange is None else told.exchange.request,
+            "response": None if told.exchange is None else told.exchange.response,
         }
         for each in compose.destinations_of(state, settings).all()
         for told in deliveries.problems(each.id)

@@ -26,16 +26,28 @@ def delivery_errors(*, data: _Data = None, json: _Json = False) -> None:
     from tifo.app.delivery import errors  # noqa: PLC0415 (HTTP: most commands need none)
 
     settings = load_settings({"data": data})
-    show([*commands.errors(settings), *errors(settings)], as_json=json)
+    rows = [*commands.errors(settings), *errors(settings)]
+    if json:
+        show(rows, as_json=True)
+        return
+    columns = ("where", "source", "code", "count", "detail", "sample", "at")
+    show([{name: row.get(name) for name in columns} for row in rows], as_json=False)
 
 
 @delivery.command(name="overview")
-def delivery_overview(*, data: _Data = None, json: _Json = False) -> None:
+def delivery_overview(
+    *,
+    by: Annotated[str | None, Parameter(help="eventName, eventType or discardReason: what was counted, by it.")] = None,
+    since: Annotated[str, Parameter(help="With --by: a time, or 2h for two hours ago.")] = "24h",
+    data: _Data = None,
+    json: _Json = False,
+) -> None:
     """What each destination received, and what became of it: the parts add up."""
-    from tifo.app.delivery import overview  # noqa: PLC0415 (as above)
+    from tifo.app import delivery as work  # noqa: PLC0415 (as above)
 
-    rows = overview(load_settings({"data": data}))
-    show({"connections": rows} if json else rows, as_json=json)
+    settings = load_settings({"data": data})
+    rows = work.overview(settings) if by is None else work.breakdown(settings, by, since)
+    show({"connections" if by is None else "breakdown": rows} if json else rows, as_json=json)
 
 
 @delivery.command(name="trace")

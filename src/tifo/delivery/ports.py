@@ -208,6 +208,10 @@ class Problem(NamedTuple):
     message_id: str
     at: datetime
     detail: str
+    received: bytes
+    """The sample, as the destination was to get it."""
+    exchange: Exchange | None
+    """What was sent and answered."""
 
 
 class Grain(StrEnum):

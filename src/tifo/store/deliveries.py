@@ -155,16 +155,25 @@ class SqlDeliveryState:
         total = func.sum(c.total).label("total")
         same = and_(s.destination_id == c.destination_id, s.result == c.result, s.code == c.code)
         query = (
-            select(c.result, c.code, total, s.message_id, s.at, s.detail)
+            select(c.result, c.code, total, s.message_id, s.at, s.detail, s.received, s.exchange)
             .join(t.delivery_samples, same)
             .where(c.destination_id == destination_id, c.grain == ALL, c.code != "")
-            .group_by(c.result, c.code, s.message_id, s.at, s.detail)
+            .group_by(c.result, c.code, s.message_id, s.at, s.detail, s.received, s.exchange)
             .order_by(total.desc(), c.result, c.code)
         )
         with self._database.reading() as connection:
             rows = connection.execute(query).all()
         return [
-            Problem(row.result, row.code, int(row.total), row.message_id, from_micros(row.at), row.detail)
+            Problem(
+                row.result,
+                row.code,
+                int(row.total),
+                row.message_id,
+                from_micros(row.at),
+                row.detail,
+                bytes(row.received),
+                None if row.exchange is None else _exchange.decode(row.exchange),
+            )
             for row in rows
         ]
 
