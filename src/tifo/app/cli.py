@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from tifo.app import commands, tokens, webhooks
+from tifo.app.alerts_cli import alerts
 from tifo.app.delivery_cli import delivery
 from tifo.app.destinations_cli import destinations
 from tifo.app.game_cli import game
@@ -33,7 +34,18 @@ Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSO
 app = App(name="tifo", help="Self-hosted fan engagement whose every achievement streams into your warehouse.")
 applications = App(name="app", help="Applications of the engagement half.")
 app_webhooks = App(name="webhook", help="Who gets the application's webhooks.")
-for group in (applications, sources, delivery, destinations, warehouses, tracking_plans, events, game, workspace):
+for group in (
+    applications,
+    sources,
+    delivery,
+    destinations,
+    alerts,
+    warehouses,
+    tracking_plans,
+    events,
+    game,
+    workspace,
+):
     app.command(group)
 applications.command(app_webhooks)
 applications.command(tokens.application_tokens)
@@ -54,6 +66,9 @@ def up(
     flush_s: float | None = None,
     flush_events: int | None = None,
     egress_allow: str | None = None,
+    alert_look_s: float | None = None,
+    smtp_url: str | None = None,
+    smtp_from: str | None = None,
     log_retention_days: float | None = None,
     log_waits_days: float | None = None,
     max_event_tables: int | None = None,
@@ -73,6 +88,9 @@ def up(
             "flush_s": flush_s,
             "flush_events": flush_events,
             "egress_allow": egress_allow,
+            "alert_look_s": alert_look_s,
+            "smtp_url": smtp_url,
+            "smtp_from": smtp_from,
             "log_retention_days": log_retention_days,
             "log_waits_days": log_waits_days,
             "max_event_tables": max_event_tables,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from tifo.store.access import SqlAccess
     from tifo.store.actions import SqlActionsState
+    from tifo.store.alerts import SqlAlerts
     from tifo.store.catalog import SqlCatalog
     from tifo.store.deliveries import SqlDeliveryState
     from tifo.store.destinations import SqlDestinations
@@ -95,6 +96,12 @@ def destinations_of(database: Database, settings: Settings) -> "SqlDestinations"
 
     vault = Vault(settings.secret_key, settings.secret_key_file)
     return SqlDestinations(database, system_clock, uuid7, vault)
+
+
+def alerts_of(database: Database) -> "SqlAlerts":
+    from tifo.store.alerts import SqlAlerts
+
+    return SqlAlerts(database)
 
 
 def deliveries_of(database: Database) -> "SqlDeliveryState":

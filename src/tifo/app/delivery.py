@@ -151,10 +151,18 @@ def sieve_of(connected: ConnectedDestination) -> Sieve:
     return Usual(kind.handles, names, read_choice(connected.choice), Filters(read_filters(connected.filters)))
 
 
+def seconds_of(text: str, field: str) -> float:
+    """`90s`, `30m`, `2h`, `3d`."""
+    told = _AGO.fullmatch(text)
+    if told is None:
+        raise Rejected(f"{field} is {text!r:.60}. Give a time such as 30m, 24h or 7d.", field=field)
+    return float(int(told[1]) * _SECONDS[told[2]])
+
+
 def _moment(text: str, field: str) -> float:
-    """ISO 8601, or so long ago: `90s`, `30m`, `2h`, `3d`."""
-    if ago := _AGO.fullmatch(text):
-        return (system_clock() - timedelta(seconds=int(ago[1]) * _SECONDS[ago[2]])).timestamp()
+    """ISO 8601, or so long ago."""
+    if _AGO.fullmatch(text):
+        return (system_clock() - timedelta(seconds=seconds_of(text, field))).timestamp()
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:

@@ -19,7 +19,7 @@ def _setting(default: object, meaning: str, *, secret: bool = False) -> Any:  # 
 
 
 _DATA = Path("tifo-data")
-_SECRET = ("database_url", "secret_key")
+_SECRET = ("database_url", "secret_key", "smtp_url")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +44,11 @@ class Settings:
     rate_limit: float = _setting(0.0, "events a second that a source may send to one api process; 0: no limit")
     max_event_tables: int = _setting(1_000, "number of event names of a source that get a table in a warehouse")
     log_waits_days: float = _setting(30.0, "how long the event log waits for a connected warehouse that is behind")
+    alert_look_s: float = _setting(30.0, "how often alerts are looked at, in seconds")
+    smtp_url: str = _setting(
+        "", "where alerts' mail goes, such as smtp://user:password@host:587, or smtps://", secret=True
+    )
+    smtp_from: str = _setting("", "who alerts' mail is from")
     log_retention_days: float = _setting(7.0, "how long the event log keeps what is loaded, in days")
 
     def as_flags(self) -> list[str]:

@@ -5,6 +5,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Float,
     Index,
     Integer,
     LargeBinary,
@@ -448,6 +449,23 @@ destinations = Table(
     UniqueConstraint("source_id", "name"),
 )
 """`settings` without the secret ones, which stand encrypted in `secrets`."""
+
+alerts = Table(
+    "alerts",
+    METADATA,
+    Column("number", POSITION, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("name", String, nullable=False, unique=True),
+    Column("kind", String, nullable=False),
+    Column("target", String, nullable=False),
+    Column("threshold", Float, nullable=False),
+    Column("window_s", Float, nullable=False),
+    Column("quiet_s", Float, nullable=False),
+    Column("url", String, nullable=False),
+    Column("email", String, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("standing", Text, nullable=False),
+)
 
 delivery_cursors = Table(
     "delivery_cursors",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from sqlalchemy import BigInteger, Boolean, Integer, LargeBinary, insert, select, text
+from sqlalchemy import BigInteger, Boolean, Float, Integer, LargeBinary, insert, select, text
 
 from tests.conftest import NewState
 from tifo.engagement import commands as c
@@ -88,6 +88,8 @@ def _made(kind: object) -> object:
         return True
     if isinstance(kind, (BigInteger, Integer)):
         return 1_764_000_000
+    if isinstance(kind, Float):
+        return 0.1
     return bytes(range(256)) if isinstance(kind, LargeBinary) else TRICKY
 
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 import structlog
 
 from tifo.app import compose
+from tifo.app.alerting import Watcher
 from tifo.app.delivery import sieve_of
 from tifo.app.destinations import configured_of
 from tifo.app.roles.looping import Role, run_on_loop
@@ -61,9 +62,11 @@ def _deliverer(settings: Settings) -> Role:
                         terms, opened.destination, opened.sieve, reader=reader, state=state, keep=keeping.submit
                     )
 
-                forgetting = asyncio.create_task(_forget(state))
+                watcher = Watcher(settings, database, session)
+                jobs = [asyncio.create_task(job) for job in (_forget(state), watcher.run())]
                 await Deliverer(destinations.all, open_one, connect, reader).run(stop)
-                forgetting.cancel()
+                for job in jobs:
+                    job.cancel()
             await keeping.close()
         database.dispose()
 
