@@ -110,9 +110,7 @@ async def _measured(wanted: Wanted, tifo: LocalTifo, settings: Settings, key: st
     async with aiohttp.ClientSession() as session:
         for first in range(0, events, _BATCH):
             batch = [_event(number) for number in range(first, first + _BATCH)]
-            async with session.post(
-                f"{tifo.address}/v1/batch", json={"batch": batch}, auth=aiohttp.BasicAuth(key)
-            ) as answer:
+            async with session.post(f"{tifo.address}/v1/batch", json={"batch": batch, "writeKey": key}) as answer:
                 assert answer.status == 200
             peak = max(peak, role.memory_info().rss / 2**20)
             late = first / wanted.events_a_second - (time.perf_counter() - started)

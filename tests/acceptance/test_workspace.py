@@ -139,3 +139,81 @@ def test_tifo_toml_may_declare_the_workspace_beside_the_settings(
     assert tifo("workspace", "apply")[:2] == (OK, "No changes.\n")
     Path("tifo.toml").write_text("flus_s = 0.5\n")
     assert tifo("workspace", "apply")[0] == BAD_INPUT
+
+
+DESTINATIONS = """
+sources:
+  web: {name: Web shop, type: javascript}
+destinations:
+  web/crm:
+    kind: webhook
+    settings: {url: https://crm.example.com/hook, timeout_s: 9}
+    settings_env: {shared_secret: CRM_SECRET}
+    events: {only: [Order Completed]}
+    filters:
+      - title: No staff
+        when: match(userId, 'staff-*')
+        actions: [{type: DROP}]
+  web/lake:
+    kind: files
+    enabled: false
+    settings: {place: /data/lake, format: parquet}
+"""
+
+
+def test_destinations_are_declared_planned_and_exported(
+    tifo: Tifo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "workspace.yaml"
+    file.write_text(DESTINATIONS)
+    assert "CRM_SECRET is not set" in tifo("workspace", "apply", str(file))[2]
+    monkeypatch.setenv("CRM_SECRET", "hush-hush")
+    code, out, said = tifo("workspace", "apply", str(file))
+    assert (code, "+ destinations.web/crm" in out) == (DIFFERENT, True)
+    assert "hush-hush" not in out + said
+    assert as_json(tifo, "workspace", "apply", str(file), "--yes")["applied"]
+    crm, lake = as_json(tifo, "destination", "list")
+    assert (crm["name"], crm["kind"], crm["settings"]["timeout_s"], crm["enabled"]) == ("crm", "webhook", 9, True)
+    assert (lake["enabled"], lake["settings"]["format"]) == (False, "parquet")
+    assert [each["title"] for each in as_json(tifo, "destination", "filter", "list", "crm")] == ["No staff"]
+    assert tifo("workspace", "apply", str(file))[:2] == (OK, "No changes.\n")
+
+    exported = tifo("workspace", "export")[1]
+    assert "hush-hush" not in exported
+    assert "hush-hush" in tifo("workspace", "export", "--secrets")[1]
+    file.write_text(exported)
+    assert tifo("workspace", "apply", str(file))[:2] == (OK, "No changes.\n"), "secrets that are not written stay"
+
+    changed = DESTINATIONS.replace("timeout_s: 9", "timeout_s: 8").replace("staff-*", "team-*")
+    monkeypatch.setenv("CRM_SECRET", "another-word")
+    file.write_text(changed[: changed.index("  web/lake")])
+    out = tifo("workspace", "apply", str(file), "--prune")[1]
+    for line in ("settings.timeout_s", "settings.shared_secret", "filters.No staff", "- destinations.web/lake"):
+        assert line in out
+    assert "another-word" not in out
+    assert as_json(tifo, "workspace", "apply", str(file), "--prune", "--yes")["applied"]
+    assert [each["name"] for each in as_json(tifo, "destination", "list")] == ["crm"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("kind: webhook", "kind: pigeon", "destinations.web/crm: There is no kind of destination 'pigeon'"),
+        ("timeout_s: 9", "timeout_s: 900", "destinations.web/crm: timeout_s is 900"),
+        ("timeout_s: 9", "speed: 9", "destinations.web/crm: There is no setting 'speed'"),
+        ("match(userId, 'staff-*')", "match(userId", "destinations.web/crm: if: the FQL"),
+        ("type: DROP", "type: FLY", "destinations.web/crm: Invalid enum value 'FLY'"),
+        ("only: [Order", "onyl: [Order", "destinations.web/crm: Object contains unknown field `onyl`"),
+        ("  web/lake", "  lake", "destinations.lake: A destination's key is"),
+        ("  web/lake", "  app/lake", "There is no source 'app'"),
+    ],
+)
+def test_a_destination_that_cannot_work_is_refused_with_its_place(
+    tifo: Tifo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str, problem: str
+) -> None:
+    monkeypatch.setenv("CRM_SECRET", "hush-hush")
+    file = tmp_path / "workspace.yaml"
+    file.write_text(DESTINATIONS.replace(old, new))
+    code, _, said = tifo("workspace", "apply", str(file), "--yes")
+    assert (code, problem in said) == (BAD_INPUT, True), said
+    assert as_json(tifo, "destination", "list") == []

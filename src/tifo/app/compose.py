@@ -143,10 +143,20 @@ def warehouses_of(database: Database) -> "SqlWarehouses":
     return SqlWarehouses(database, system_clock)
 
 
-def workspace_of(database: Database) -> "SqlWorkspace":
+def workspace_of(database: Database, settings: Settings) -> "SqlWorkspace":
+    from tifo.destinations.catalog import kind_of
+    from tifo.destinations.settings import secret_names
+    from tifo.store.vault import Vault
     from tifo.store.workspace import SqlWorkspace
 
-    return SqlWorkspace(database, system_clock, uuid7)
+    return SqlWorkspace(
+        database,
+        system_clock,
+        uuid7,
+        Vault(settings.secret_key, settings.secret_key_file),
+        secret_names=lambda kind: secret_names(kind_of(kind).settings),
+        start=lambda: log_end(settings),
+    )
 
 
 def workspace_tokens_of(database: Database) -> "SqlWorkspaceTokens":

@@ -10,7 +10,7 @@ from typing import Any
 from tifo.kernel.errors import Rejected
 
 FILE = Path("tifo.toml")
-WORKSPACE = ("sources", "tracking_plans", "warehouses")
+WORKSPACE = ("sources", "tracking_plans", "warehouses", "destinations")
 """What may stand in the file beside settings: `tifo workspace apply` makes the workspace so."""
 
 

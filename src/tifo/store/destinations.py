@@ -13,7 +13,7 @@ from tifo.kernel.json import JsonObject
 from tifo.store import tables as t
 from tifo.store.database import Database, from_micros, to_micros
 from tifo.store.vault import Vault
-from tifo.workspace.destinations import RETRY_FOR_S, ConnectedDestination, DestinationChange
+from tifo.workspace.destinations import ConnectedDestination, DestinationChange
 
 MAX_NAME = 200
 _D = t.destinations.c
@@ -47,82 +47,115 @@ class SqlDestinations:
         mappings: Sequence[JsonObject] = (),
         enabled: bool = True,
     ) -> ConnectedDestination:
-        made_id = DestinationId(self._new_id())
-        row = {
-            "id": made_id,
-            "name": _checked_name(name),
-            "kind": kind,
-            "source_id": source_id,
-            **self._settings(settings, secret),
-            "mappings": _encode(mappings),
-            "filters": "[]",
-            "choice": "{}",
-            "enabled": enabled,
-            "retry_for_s": int(RETRY_FOR_S),
-            "created_at": to_micros(self._clock()),
-            "version": 1,
-        }
+        made = ConnectedDestination(
+            DestinationId(self._new_id()), name, kind, source_id, settings, self._clock(), enabled, tuple(mappings)
+        )
         with self._database.writing() as connection:
-            _check_source(connection, source_id)
-            _check_free(connection, source_id, name, but=made_id)
-            connection.execute(insert(t.destinations), row)
-            cursor = {"destination_id": made_id, "start": start, "position": start, "received": 0, "forgotten": 0}
-            connection.execute(insert(t.delivery_cursors), {**cursor, "dead_reason": ""})
-            return self._read(_row(connection, made_id))
+            insert_destination(connection, self._vault, made, start=start, secret=secret)
+            return read_one(connection, self._vault, made.id)
 
     def all(self) -> list[ConnectedDestination]:
         with self._database.reading() as connection:
-            rows = connection.execute(select(t.destinations).order_by(_D.number)).all()
-        return [self._read(row) for row in rows]
+            return read_destinations(connection, self._vault)
 
     def change(
         self, destination_id: DestinationId, change: DestinationChange, *, secret: Collection[str] = ()
     ) -> ConnectedDestination:
-        values: dict[str, Any] = {"version": _D.version + 1}
-        values |= {} if change.name is None else {"name": _checked_name(change.name)}
-        values |= {} if change.enabled is None else {"enabled": change.enabled}
-        values |= {} if change.settings is None else self._settings(change.settings, secret)
-        values |= {} if change.retry_for_s is None else {"retry_for_s": int(change.retry_for_s)}
-        for field in ("mappings", "filters", "choice"):
-            told = getattr(change, field)
-            values |= {} if told is None else {field: _encode(told)}
         with self._database.writing() as connection:
-            now = _row(connection, destination_id)
-            if change.version not in {None, now.version}:
-                raise Conflict("Somebody else has just changed the destination. Look at it again, then change it.")
-            if change.name is not None:
-                _check_free(connection, SourceId(now.source_id), change.name, but=destination_id)
-            connection.execute(update(t.destinations).where(_D.id == destination_id).values(values))
-            return self._read(_row(connection, destination_id))
+            change_destination(connection, self._vault, destination_id, change, secret=secret)
+            return read_one(connection, self._vault, destination_id)
 
     def remove(self, destination_id: DestinationId) -> None:
         with self._database.writing() as connection:
-            _row(connection, destination_id)
-            connection.execute(delete(t.destinations).where(_D.id == destination_id))
-            for table in _OF_A_DESTINATION:
-                connection.execute(delete(table).where(table.c.destination_id == destination_id))
+            delete_destination(connection, destination_id)
 
-    def _settings(self, settings: Mapping[str, Any], secret: Collection[str]) -> dict[str, str]:
-        hidden = {name: value for name, value in settings.items() if name in secret and value not in (None, "")}
-        shown = {name: value for name, value in settings.items() if name not in hidden}
-        return {"settings": _encode(shown), "secrets": self._vault.encrypt(_encode(hidden)) if hidden else ""}
 
-    def _read(self, row: Any) -> ConnectedDestination:
-        hidden = msgspec.json.decode(self._vault.decrypt(row.secrets)) if row.secrets else {}
-        return ConnectedDestination(
-            DestinationId(row.id),
-            row.name,
-            row.kind,
-            SourceId(row.source_id),
-            {**msgspec.json.decode(row.settings), **hidden},
-            from_micros(row.created_at),
-            row.enabled,
-            tuple(msgspec.json.decode(row.mappings)),
-            tuple(msgspec.json.decode(row.filters)),
-            msgspec.json.decode(row.choice),
-            float(row.retry_for_s),
-            row.version,
-        )
+def read_destinations(connection: Connection, vault: Vault) -> list[ConnectedDestination]:
+    """In the order of their making."""
+    return [_read(vault, row) for row in connection.execute(select(t.destinations).order_by(_D.number)).all()]
+
+
+def read_one(connection: Connection, vault: Vault, destination_id: DestinationId) -> ConnectedDestination:
+    return _read(vault, _row(connection, destination_id))
+
+
+def insert_destination(
+    connection: Connection, vault: Vault, made: ConnectedDestination, *, start: Position, secret: Collection[str]
+) -> None:
+    row = {
+        "id": made.id,
+        "name": _checked_name(made.name),
+        "kind": made.kind,
+        "source_id": made.source_id,
+        **_settings(vault, made.settings, secret),
+        "mappings": _encode(made.mappings),
+        "filters": _encode(made.filters),
+        "choice": _encode(made.choice),
+        "enabled": made.enabled,
+        "retry_for_s": int(made.retry_for_s),
+        "created_at": to_micros(made.created_at),
+        "version": 1,
+    }
+    _check_source(connection, made.source_id)
+    _check_free(connection, made.source_id, made.name, but=made.id)
+    connection.execute(insert(t.destinations), row)
+    cursor = {"destination_id": made.id, "start": start, "position": start, "received": 0, "forgotten": 0}
+    connection.execute(insert(t.delivery_cursors), {**cursor, "dead_reason": ""})
+
+
+def change_destination(
+    connection: Connection,
+    vault: Vault,
+    destination_id: DestinationId,
+    change: DestinationChange,
+    *,
+    secret: Collection[str],
+) -> None:
+    values: dict[str, Any] = {"version": _D.version + 1}
+    values |= {} if change.name is None else {"name": _checked_name(change.name)}
+    values |= {} if change.enabled is None else {"enabled": change.enabled}
+    values |= {} if change.settings is None else _settings(vault, change.settings, secret)
+    values |= {} if change.retry_for_s is None else {"retry_for_s": int(change.retry_for_s)}
+    for field in ("mappings", "filters", "choice"):
+        told = getattr(change, field)
+        values |= {} if told is None else {field: _encode(told)}
+    now = _row(connection, destination_id)
+    if change.version not in {None, now.version}:
+        raise Conflict("Somebody else has just changed the destination. Look at it again, then change it.")
+    if change.name is not None:
+        _check_free(connection, SourceId(now.source_id), change.name, but=destination_id)
+    connection.execute(update(t.destinations).where(_D.id == destination_id).values(values))
+
+
+def delete_destination(connection: Connection, destination_id: DestinationId) -> None:
+    _row(connection, destination_id)
+    connection.execute(delete(t.destinations).where(_D.id == destination_id))
+    for table in _OF_A_DESTINATION:
+        connection.execute(delete(table).where(table.c.destination_id == destination_id))
+
+
+def _settings(vault: Vault, settings: Mapping[str, Any], secret: Collection[str]) -> dict[str, str]:
+    hidden = {name: value for name, value in settings.items() if name in secret and value not in (None, "")}
+    shown = {name: value for name, value in settings.items() if name not in hidden}
+    return {"settings": _encode(shown), "secrets": vault.encrypt(_encode(hidden)) if hidden else ""}
+
+
+def _read(vault: Vault, row: Any) -> ConnectedDestination:
+    hidden = msgspec.json.decode(vault.decrypt(row.secrets)) if row.secrets else {}
+    return ConnectedDestination(
+        DestinationId(row.id),
+        row.name,
+        row.kind,
+        SourceId(row.source_id),
+        {**msgspec.json.decode(row.settings), **hidden},
+        from_micros(row.created_at),
+        row.enabled,
+        tuple(msgspec.json.decode(row.mappings)),
+        tuple(msgspec.json.decode(row.filters)),
+        msgspec.json.decode(row.choice),
+        float(row.retry_for_s),
+        row.version,
+    )
 
 
 def _encode(value: object) -> str:

@@ -1,25 +1,33 @@
 """The workspace as text, applied to the state: all of a file in one transaction."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+import msgspec
 from sqlalchemy import Connection, select
 
-from tifo.kernel.clock import Clock
+from tifo.kernel.clock import Clock, to_iso
 from tifo.kernel.errors import Conflict, Rejected
-from tifo.kernel.ids import NewId, SourceId, TrackingPlanId
-from tifo.store import catalog, plans, warehouses
+from tifo.kernel.ids import DestinationId, NewId, Position, SourceId, TrackingPlanId
+from tifo.kernel.json import JsonObject
+from tifo.store import catalog, destinations, plans, warehouses
 from tifo.store import tables as t
 from tifo.store.database import Database
 from tifo.store.upserts import plain
+from tifo.store.vault import Vault
+from tifo.tracking.filters import Filter, FilterAction, read_filters
 from tifo.tracking.plans.model import BUILT_IN_PLAN, NO_PLAN, PlanType
 from tifo.workspace import rules
+from tifo.workspace.destinations import ConnectedDestination, DestinationChange
 from tifo.workspace.model import Source, SourceChange, SourceType, WriteKey
 from tifo.workspace.sync import EVERYTHING, Override, with_overrides
 from tifo.workspace.text import (
+    Change,
+    DestinationText,
     PlanText,
+    SecretNames,
     SourceText,
     Verb,
     WarehouseText,
@@ -33,22 +41,35 @@ from tifo.workspace.warehouses import BUILT_IN, WarehouseKind
 
 
 class SqlWorkspace:
-    def __init__(self, database: Database, clock: Clock, new_id: NewId) -> None:
+    """`secret_names` says which settings of a kind of destination are secrets; `start` is after which position of the
+    event log a new one begins.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        new_id: NewId,
+        vault: Vault,
+        *,
+        secret_names: SecretNames = lambda _: (),
+        start: Callable[[], Position] = lambda: Position(0),
+    ) -> None:
         self._database = database
         self._clock = clock
         self._new_id = new_id
+        self._vault = vault
+        self._secret_names = secret_names
+        self._start = start
 
     def read(self) -> Workspace:
         with self._database.reading() as connection:
-            return _read(connection)
+            return _read(connection, self._vault)
 
     def rehearse(self, wanted: WorkspaceText, urls: Mapping[str, str], *, prune: bool) -> None:
         """Does all that `apply` does, and takes it back: raises what that would raise."""
         with contextlib.suppress(_TakenBack), self._database.writing() as connection:
-            applying = _Applying(
-                connection, _read(connection), wanted, urls=urls, at=self._clock(), new_id=self._new_id
-            )
-            applying.run(prune=prune)
+            self._run(connection, _read(connection, self._vault), wanted, urls, prune=prune)
             raise _TakenBack
 
     def apply(self, planned: Workspace, wanted: WorkspaceText, urls: Mapping[str, str], *, prune: bool) -> None:
@@ -56,11 +77,22 @@ class SqlWorkspace:
         the addresses of the warehouses to make.
         """
         with self._database.writing() as connection:
-            now = _read(connection)
+            now = _read(connection, self._vault)
             if now != planned:
                 raise Conflict("The workspace was changed meanwhile. Nothing is applied: plan again.")
-            applying = _Applying(connection, now, wanted, urls=urls, at=self._clock(), new_id=self._new_id)
-            applying.run(prune=prune)
+            self._run(connection, now, wanted, urls, prune=prune)
+
+    def _run(
+        self, connection: Connection, now: Workspace, wanted: WorkspaceText, urls: Mapping[str, str], *, prune: bool
+    ) -> None:
+        applying = _Applying(connection, now, wanted, urls=urls, at=self._clock(), new_id=self._new_id)
+        applying.run(prune=prune)
+        given = _Destinations(
+            connection, now, self._vault, self._secret_names, at=self._clock(), new_id=self._new_id, start=self._start()
+        )
+        for change in applying.made:
+            if change.section == "destinations":
+                given.apply(change, wanted.destinations, applying.ids)
 
 
 class _TakenBack(Exception):
@@ -86,12 +118,15 @@ class _Applying:
         self._at = at
         self._new_id = new_id
         self._text = describe(now, secrets=True)
-        self._ids: dict[str, SourceId] = {source.slug: source.id for source in now.sources}
+        self.made: Sequence[Change] = ()
+        self.ids: dict[str, SourceId] = {source.slug: source.id for source in now.sources}
         self._plan_ids = {plan.name: plan.id for plan in now.plans}
 
     def run(self, *, prune: bool) -> None:
-        made = changes(self._text, self._wanted, prune=prune)
+        self.made = made = changes(self._text, self._wanted, prune=prune)
         for change in made:
+            if change.section == "destinations":
+                continue  # when the sources are there
             if change.verb is Verb.DELETE:
                 self._delete(change.section, change.key)
             elif change.section == "tracking_plans":
@@ -125,7 +160,7 @@ class _Applying:
 
     def _control(self, slug: str, text: SourceText) -> None:
         """Its plan, and what becomes of events that are not as planned."""
-        source_id = self._ids[slug]
+        source_id = self.ids[slug]
         if text.tracking_plan is not None:
             plans.connect_plan(self._connection, source_id, self._plan_id(text.tracking_plan))
         if text.schema_controls is not None:
@@ -144,8 +179,8 @@ class _Applying:
 
     def _source(self, slug: str, text: SourceText) -> None:
         change = SourceChange(name=text.name, schema=text.schema)
-        if slug in self._ids:
-            source = catalog.change_source(self._connection, self._ids[slug], change)
+        if slug in self.ids:
+            source = catalog.change_source(self._connection, self.ids[slug], change)
         else:
             source = self._new_source(slug, text)
         missing = [key for key in text.write_keys if key not in source.write_keys]
@@ -168,7 +203,7 @@ class _Applying:
             source = rules.changed(source, SourceChange(schema=text.schema), taken)
         if text.write_keys:
             source = replace(source, keys=())
-        self._ids[slug] = source.id
+        self.ids[slug] = source.id
         return catalog.insert_source(self._connection, replace(source, enabled=False))
 
     def _warehouse(self, name: str, text: WarehouseText) -> None:
@@ -180,7 +215,7 @@ class _Applying:
         warehouses.change_warehouse(self._connection, name, enabled=text.enabled, sources=sources)
 
     def _select(self, slug: str, text: SourceText) -> None:
-        source_id, known = self._ids[slug], {BUILT_IN, *(w.name for w in warehouses.read_warehouses(self._connection))}
+        source_id, known = self.ids[slug], {BUILT_IN, *(w.name for w in warehouses.read_warehouses(self._connection))}
         for warehouse in text.not_loaded.keys() - known:
             raise Rejected(f"sources.{slug}.not_loaded: there is no warehouse {warehouse!r:.100}.", field="not_loaded")
         for warehouse in known:
@@ -194,12 +229,106 @@ class _Applying:
         elif section == "tracking_plans":
             plans.delete_plan(self._connection, self._plan_ids[key], force=True)
         else:
-            catalog.delete_source(self._connection, self._ids[key], at=self._at, force=False)
+            catalog.delete_source(self._connection, self.ids[key], at=self._at, force=False)
 
     def _id(self, slug: str) -> SourceId:
-        if slug not in self._ids:
+        if slug not in self.ids:
             raise rules.no_source(slug)
-        return self._ids[slug]
+        return self.ids[slug]
+
+
+class _Destinations:
+    """A file's destinations, their settings complete and checked."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        now: Workspace,
+        vault: Vault,
+        secret_names: SecretNames,
+        *,
+        at: datetime,
+        new_id: NewId,
+        start: Position,
+    ) -> None:
+        self._connection = connection
+        self._known = now.destination_keys()
+        self._vault = vault
+        self._secret_names = secret_names
+        self._at = at
+        self._new_id = new_id
+        self._start = start
+
+    def apply(self, change: Change, wanted: Mapping[str, DestinationText], ids: Mapping[str, SourceId]) -> None:
+        if change.verb is Verb.DELETE:
+            destinations.delete_destination(self._connection, self._known[change.key].id)
+            return
+        text, old = wanted[change.key], self._known.get(change.key)
+        secret = self._secret_names(text.kind)
+        slug, _, name = change.key.partition("/")
+        if old is not None:
+            made = DestinationChange(
+                enabled=text.enabled,
+                settings=text.settings,
+                choice=text.events,
+                filters=self._filters(text, old),
+                mappings=self._mappings(text, old),
+            )
+            destinations.change_destination(self._connection, self._vault, old.id, made, secret=secret)
+            return
+        if slug not in ids:
+            raise rules.no_source(slug)
+        new = ConnectedDestination(
+            DestinationId(self._new_id()),
+            name,
+            text.kind,
+            ids[slug],
+            text.settings,
+            self._at,
+            text.enabled,
+            tuple(self._mappings(text, None) or ()),
+            tuple(self._filters(text, None) or ()),
+            text.events or {},
+        )
+        destinations.insert_destination(self._connection, self._vault, new, start=self._start, secret=secret)
+
+    def _filters(self, text: DestinationText, old: ConnectedDestination | None) -> list[JsonObject] | None:
+        """Those of a title that is there keep their id."""
+        if text.filters is None:
+            return None
+        known = {each.title: each.id for each in read_filters(old.filters if old else ())}
+        at = to_iso(self._at)
+        filters = [
+            Filter(
+                id=known.get(each.title) or self._new_id(),
+                if_=each.when,
+                actions=msgspec.convert(list(each.actions), list[FilterAction]),
+                title=each.title,
+                description=each.description,
+                enabled=each.enabled,
+                created_at=at,
+                updated_at=at,
+            )
+            for each in text.filters
+        ]
+        told: list[JsonObject] = msgspec.to_builtins(filters)
+        return told
+
+    def _mappings(self, text: DestinationText, old: ConnectedDestination | None) -> list[JsonObject] | None:
+        if text.mappings is None:
+            return None
+        known = {str(each["name"]): each["id"] for each in (old.mappings if old else ())}
+        return [
+            {
+                "id": known.get(each.name) or self._new_id(),
+                "name": each.name,
+                "action": each.action,
+                "trigger": each.trigger,
+                "mapping": each.mapping,
+                "enabled": each.enabled,
+            }
+            for each in text.mappings
+        ]
 
 
 def _off(place: str) -> Override:
@@ -207,7 +336,7 @@ def _off(place: str) -> Override:
     return Override(table, column or None, enabled=False)
 
 
-def _read(connection: Connection) -> Workspace:
+def _read(connection: Connection, vault: Vault) -> Workspace:
     rows = connection.execute(select(t.selections.c.source_id, t.selections.c.warehouse)).all()
     places = [(SourceId(row.source_id), row.warehouse) for row in rows]
     return Workspace(
@@ -217,4 +346,5 @@ def _read(connection: Connection) -> Workspace:
         tuple(plans.read_plans(connection)),
         plans.read_plan_connections(connection),
         plans.read_controls(connection),
+        tuple(destinations.read_destinations(connection, vault)),
     )

@@ -1,15 +1,16 @@
 """The workspace as text: what a file says of sources, warehouses and selective sync, and how that differs from now."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, cast
 
 import msgspec
 
 from tifo.engagement.text.document import Checked, Name, Text, one_of
 from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import SourceId, TrackingPlanId
+from tifo.tracking.filters import read_filters
 from tifo.tracking.plans.model import (
     LENIENT,
     NO_PLAN,
@@ -20,6 +21,7 @@ from tifo.tracking.plans.model import (
     TrackingPlan,
     changed,
 )
+from tifo.workspace.destinations import ConnectedDestination
 from tifo.workspace.model import Source, SourceType
 from tifo.workspace.rules import checked_new_key
 from tifo.workspace.sync import Selection
@@ -88,10 +90,50 @@ class WarehouseText(Text, frozen=True, kw_only=True):
     sources: tuple[Name, ...] | None = None
 
 
+class FilterText(Text, frozen=True, kw_only=True):
+    """A destination filter, by its title."""
+
+    title: Name
+    when: Name
+    """FQL."""
+    actions: tuple[dict[str, Any], ...]
+    """In Segment's form."""
+    description: str = ""
+    enabled: bool = True
+
+
+class MappingText(Text, frozen=True, kw_only=True):
+    """Of a vendor's kind."""
+
+    name: Name
+    action: Name
+    trigger: Name
+    """FQL."""
+    mapping: dict[str, Any] = msgspec.field(default_factory=dict)
+    enabled: bool = True
+
+
+class DestinationText(Text, frozen=True, kw_only=True):
+    """By `<source's slug>/<name>`. Secrets, `events`, `filters` and `mappings` stay as they are where they are not
+    written; a new one of a vendor's kind then has the kind's automatic mappings.
+    """
+
+    kind: Name
+    enabled: bool = True
+    settings: dict[str, Any] = msgspec.field(default_factory=dict)
+    settings_env: dict[str, Any] = msgspec.field(default_factory=dict)
+    """Settings that environment variables hold: by setting the variable's name."""
+    events: dict[str, Any] | None = None
+    """`types`, `only`, `except`."""
+    filters: tuple[FilterText, ...] | None = None
+    mappings: tuple[MappingText, ...] | None = None
+
+
 class WorkspaceText(Text, frozen=True, kw_only=True):
     tracking_plans: dict[str, PlanText] = msgspec.field(default_factory=dict)
     sources: dict[str, SourceText] = msgspec.field(default_factory=dict)
     warehouses: dict[str, WarehouseText] = msgspec.field(default_factory=dict)
+    destinations: dict[str, DestinationText] = msgspec.field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -104,6 +146,13 @@ class Workspace:
     plans: tuple[TrackingPlan, ...] = ()
     plan_connections: Mapping[SourceId, TrackingPlanId | None] = field(default_factory=dict)
     controls: Mapping[SourceId, Controls] = field(default_factory=dict)
+    destinations: tuple[ConnectedDestination, ...] = ()
+
+    def destination_keys(self) -> dict[str, ConnectedDestination]:
+        """Those of sources that are there."""
+        slugs = {source.id: source.slug for source in self.sources}
+        known = [each for each in self.destinations if each.source_id in slugs]
+        return {f"{slugs[each.source_id]}/{each.name}": each for each in known}
 
 
 class Verb(StrEnum):
@@ -125,8 +174,12 @@ class Change(NamedTuple):
     fields: tuple[FieldChange, ...] = ()
 
 
-def describe(workspace: Workspace, *, secrets: bool) -> WorkspaceText:
-    """Write keys and the addresses of warehouses, which may hold passwords, only with `secrets`."""
+SecretNames = Callable[[str], Collection[str]]
+"""By a kind of destination: which of its settings are secrets."""
+
+
+def describe(workspace: Workspace, *, secrets: bool, secret_names: SecretNames = lambda _: ()) -> WorkspaceText:
+    """Write keys, the addresses of warehouses, which may hold passwords, and secret settings only with `secrets`."""
     slugs = {source.id: source.slug for source in workspace.sources}
     return WorkspaceText(
         tracking_plans={plan.name: _plan_text(plan) for plan in workspace.plans},
@@ -142,6 +195,42 @@ def describe(workspace: Workspace, *, secrets: bool) -> WorkspaceText:
             )
             for warehouse in workspace.warehouses
         },
+        destinations={
+            key: _destination_text(each, () if secrets else secret_names(each.kind))
+            for key, each in workspace.destination_keys().items()
+        },
+    )
+
+
+def _destination_text(destination: ConnectedDestination, left_out: Collection[str]) -> DestinationText:
+    settings = {
+        name: value for name, value in destination.settings.items() if value is not None and name not in left_out
+    }
+    return DestinationText(
+        kind=destination.kind,
+        enabled=destination.enabled,
+        settings=settings,
+        events=dict(destination.choice),
+        filters=tuple(
+            FilterText(
+                title=each.title,
+                when=each.if_,
+                actions=tuple(msgspec.to_builtins(each.actions)),
+                description=each.description,
+                enabled=each.enabled,
+            )
+            for each in read_filters(destination.filters)
+        ),
+        mappings=tuple(
+            MappingText(
+                name=str(each["name"]),
+                action=str(each["action"]),
+                trigger=str(each["trigger"]),
+                mapping=cast("dict[str, Any]", each["mapping"]),
+                enabled=bool(each["enabled"]),
+            )
+            for each in destination.mappings
+        ),
     )
 
 
@@ -211,14 +300,14 @@ def places(selection: Selection) -> tuple[str, ...]:
 def changes(now: WorkspaceText, wanted: WorkspaceText, *, prune: bool) -> tuple[Change, ...]:
     """`now` with its secrets; no secret is in what is returned. In an order in which they can be done."""
     made: list[Change] = []
-    for section in ("tracking_plans", "sources", "warehouses"):
+    for section in ("tracking_plans", "sources", "warehouses", "destinations"):
         there, said = getattr(now, section), getattr(wanted, section)
         for key, text in said.items():
             if key not in there:
                 made.append(Change(Verb.CREATE, section, key))
             elif fields := tuple(_differences(there[key], text)):
                 made.append(Change(Verb.CHANGE, section, key, fields))
-    for section in ("warehouses", "sources", "tracking_plans") if prune else ():
+    for section in ("destinations", "warehouses", "sources", "tracking_plans") if prune else ():
         gone = getattr(now, section).keys() - getattr(wanted, section).keys()
         made += [Change(Verb.DELETE, section, key) for key in sorted(gone)]
     return tuple(made)
@@ -233,7 +322,7 @@ def _differences(old: Any, new: Any) -> Iterator[FieldChange]:
             raise Rejected("The address of a warehouse cannot be changed. Give it another name.", field="url")
         if name in _DIFFERENCES:
             yield from _DIFFERENCES[name](before, after)
-        elif name not in {"url", "url_env"} and before != after:
+        elif name not in {"url", "url_env", "settings_env"} and before != after:
             yield FieldChange(name, before, after)
 
 
@@ -249,17 +338,17 @@ def _source_differences(before: tuple[str, ...] | None, after: tuple[str, ...] |
         yield FieldChange("sources", *("all" if those is None else those for those in told))
 
 
-def _if_written(name: str) -> "_Differences":
-    """What is not written stays as it is."""
+def _if_written(name: str, told: Callable[[Any], Any] = lambda value: value) -> "_Differences":
+    """What is not written stays as it is. `told` is what a value comes to."""
 
     def differences(before: Any, after: Any) -> Iterator[FieldChange]:
-        if after is not None and _told(before) != _told(after):
+        if after is not None and told(before) != told(after):
             yield FieldChange(name, before, after)
 
     return differences
 
 
-def _told(value: Any) -> Any:
+def _controls(value: Any) -> Any:
     return changed(LENIENT, value) if isinstance(value, dict) else value
 
 
@@ -280,13 +369,36 @@ def _off_differences(
             yield FieldChange(f"not_loaded.{warehouse}", was, becomes)
 
 
+def _setting_differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[FieldChange]:
+    """Which ones, and not what they hold: it may be a secret."""
+    for name in sorted(before.keys() | after.keys()):
+        if before.get(name) != after.get(name):
+            yield FieldChange(f"settings.{name}", *("set" if name in each else "" for each in (before, after)))
+
+
+def _listed_differences(name: str, key: Callable[[Any], str]) -> "_Differences":
+    def differences(before: Any, after: Any) -> Iterator[FieldChange]:
+        if after is None:
+            return
+        was, becomes = ({key(each): each for each in those or ()} for those in (before, after))
+        for each in sorted(was.keys() | becomes.keys()):
+            if was.get(each) != becomes.get(each):
+                yield FieldChange(f"{name}.{each}", *("written" if each in those else "" for those in (was, becomes)))
+
+    return differences
+
+
 _Differences = Callable[[Any, Any], Iterator[FieldChange]]
 _DIFFERENCES: Mapping[str, _Differences] = {
     "schema": _if_written("schema"),
     "write_keys": _key_differences,
     "sources": _source_differences,
     "tracking_plan": _if_written("tracking_plan"),
-    "schema_controls": _if_written("schema_controls"),
+    "schema_controls": _if_written("schema_controls", _controls),
     "rules": _rule_differences,
     "not_loaded": _off_differences,
+    "settings": _setting_differences,
+    "events": _if_written("events"),
+    "filters": _listed_differences("filters", lambda each: str(each.title)),
+    "mappings": _listed_differences("mappings", lambda each: str(each.name)),
 }

@@ -1,6 +1,7 @@
 """The workspace as text, applied to each kind of state."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from tifo.kernel.ids import uuid7
 from tifo.store.catalog import SqlCatalog
 from tifo.store.database import Database
 from tifo.store.plans import SqlTrackingPlans
+from tifo.store.vault import Vault
 from tifo.store.warehouses import SqlWarehouses
 from tifo.store.workspace import SqlWorkspace
 from tifo.workspace.model import SourceType
@@ -55,8 +57,8 @@ def database(request: pytest.FixtureRequest, new_state: NewState) -> Database:
 
 
 @pytest.fixture
-def workspace(database: Database) -> SqlWorkspace:
-    return SqlWorkspace(database, lambda: NOW, uuid7)
+def workspace(database: Database, tmp_path: Path) -> SqlWorkspace:
+    return SqlWorkspace(database, lambda: NOW, uuid7, Vault("", tmp_path / "key"))
 
 
 @pytest.fixture
