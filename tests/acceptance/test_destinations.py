@@ -140,6 +140,17 @@ def test_every_events_fate_is_known_whatever_the_server_does(tifo: LocalTifo, ca
         assert tifo.command("delivery", "replay", "--destination", "hook") == {"replayed": 10}
         until(lambda: parts(settings), {"delivered": 100, "filtered_at_destination": 1})
         assert hook.taken == Counter(ids)
+
+        def loads() -> dict[str, Any]:
+            rows = tifo.command("delivery", "overview")["connections"]
+            (row,) = [each for each in rows if each["kind"] == "duckdb"]
+            told = {name: row[name] for name in ("filtered_at_destination", "waiting", "failed", "delivered")}
+            assert sum(told.values()) == row["received"]
+            return {**told, "p50": row["latency_ms"]["p50"] is not None}
+
+        send(tifo, call, key, ["not-for-warehouses"], integrations={"Warehouses": {"all": False}})
+        all_loaded = {"filtered_at_destination": 1, "waiting": 0, "failed": 0, "delivered": 101, "p50": True}
+        until(loads, all_loaded)
     assert b"hush" not in (tifo.data / "tifo.db").read_bytes()
 
 

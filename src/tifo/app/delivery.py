@@ -9,15 +9,18 @@ from typing import Any
 from tifo.app import compose
 from tifo.app.destinations import named
 from tifo.app.settings import Settings
+from tifo.delivery.latency import latency_ms
 from tifo.delivery.ports import Asked, Grain, Group, Result, Selection
 from tifo.delivery.replaying import Looked, Replay
 from tifo.delivery.sieve import Sieve, Usual
 from tifo.destinations.catalog import kind_of
+from tifo.eventlog.ports import IngestCount
 from tifo.kernel.clock import system_clock, to_iso
 from tifo.kernel.errors import Rejected
-from tifo.kernel.ids import uuid7
+from tifo.kernel.ids import Position, SourceId, uuid7
 from tifo.tracking.filters import Filters, read_choice, read_filters
 from tifo.workspace.destinations import ConnectedDestination
+from tifo.workspace.warehouses import BUILT_IN, Loads
 
 _FILTERED_AT_SOURCE = frozenset(
     ("unplanned", "schema_violation", "unplanned_and_schema_violation", "common_schema_violation", "event_setting")
@@ -39,9 +42,7 @@ def overview(settings: Settings) -> list[dict[str, Any]]:
         for each in compose.destinations_of(state, settings).all():
             numbers = deliveries.numbers(each.id)
             behind = log.count(numbers.standing.position, each.source_id)
-            refused = {count.code: count.total for count in counts if count.source_id == each.source_id}
-            at_source = sum(total for code, total in refused.items() if code in _FILTERED_AT_SOURCE)
-            on_ingest = sum(refused.values()) - at_source - refused.get("received", 0) - refused.get("duplicate", 0)
+            on_ingest, at_source = _refused(counts, each.source_id)
             rows.append(
                 {
                     "id": each.id,
@@ -61,6 +62,54 @@ def overview(settings: Settings) -> list[dict[str, Any]]:
                 }
             )
     return rows
+
+
+def warehouse_overview(settings: Settings) -> list[dict[str, Any]]:
+    """The same of each source's loads into each warehouse that takes it, from the loader's own notes."""
+    state = compose.open_state(settings)
+    warehouses = compose.warehouses_of(state)
+    sources = compose.catalog_of(state).sources()
+    taking: list[tuple[str, str, Callable[[SourceId], bool]]] = [(BUILT_IN, BUILT_IN, lambda _: True)]
+    taking += [(each.name, each.kind.value, each.takes) for each in warehouses.connected()]
+    rows = []
+    with contextlib.closing(compose.open_log_reader(settings)) as log:
+        counts = log.ingest_counts()
+        for name, kind, takes in taking:
+            loads = {each.source_id: each for each in warehouses.loads(name)}
+            newest = warehouses.syncs(name, most=1)
+            problem = newest[0].error if newest else None
+            for source in sources:
+                if not takes(source.id):
+                    continue
+                found = loads.get(source.id, Loads(source.id, Position(0), 0, 0, 0, {}))
+                behind = log.count(found.position, source.id)
+                on_ingest, at_source = _refused(counts, source.id)
+                rows.append(
+                    {
+                        "id": f"{name}/{source.slug}",
+                        "name": name,
+                        "kind": kind,
+                        "source": source.slug,
+                        "received": found.events + behind,
+                        "failed_on_ingest": on_ingest,
+                        "filtered_at_source": at_source,
+                        "filtered_at_destination": found.withheld,
+                        "waiting": behind,
+                        "failed": found.failed,
+                        "delivered": found.events - found.withheld - found.failed,
+                        "replayed": 0,
+                        "latency_ms": latency_ms(found.latencies),
+                        "dead": problem,
+                    }
+                )
+    return rows
+
+
+def _refused(counts: Sequence[IngestCount], source_id: SourceId) -> tuple[int, int]:
+    """What failed on ingest, and what was filtered at the source."""
+    refused = {count.code: count.total for count in counts if count.source_id == source_id}
+    at_source = sum(total for code, total in refused.items() if code in _FILTERED_AT_SOURCE)
+    return sum(refused.values()) - at_source - refused.get("received", 0) - refused.get("duplicate", 0), at_source
 
 
 def breakdown(settings: Settings, by: str, since: str) -> list[dict[str, Any]]:

@@ -42,12 +42,15 @@ def delivery_overview(
     data: _Data = None,
     json: _Json = False,
 ) -> None:
-    """What each destination received, and what became of it: the parts add up."""
+    """What each destination and warehouse received, and what became of it: the parts add up."""
     from tifo.app import delivery as work  # noqa: PLC0415 (as above)
 
     settings = load_settings({"data": data})
-    rows = work.overview(settings) if by is None else work.breakdown(settings, by, since)
-    show({"connections" if by is None else "breakdown": rows} if json else rows, as_json=json)
+    if by is None:
+        name, rows = "connections", [*work.overview(settings), *work.warehouse_overview(settings)]
+    else:
+        name, rows = "breakdown", work.breakdown(settings, by, since)
+    show({name: rows} if json else rows, as_json=json)
 
 
 @delivery.command(name="trace")

@@ -68,6 +68,7 @@ def resync(settings: Settings, name: str, slug: str | None) -> list[dict[str, An
                 continue
             since = _oldest(log, source.id)
             warehouse.rewind(source.id, since)
+            compose.warehouses_of(state).begin_anew(name, source.id)
             rewound.append({"source": source.slug, "since": "the beginning" if since is None else to_iso(since)})
     return rewound
 

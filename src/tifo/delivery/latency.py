@@ -33,3 +33,9 @@ def percentile_s(buckets: Mapping[int, int], share: float) -> float | None:
         if left <= 0:
             return bound_s(bucket)
     return bound_s(max(buckets))
+
+
+def latency_ms(buckets: Mapping[int, int]) -> dict[str, float | None]:
+    """p50, p95 and p99, rounded; None where nothing was delivered."""
+    found = {f"p{share}": percentile_s(buckets, share / 100) for share in (50, 95, 99)}
+    return {name: None if seconds is None else round(1000 * seconds, 1) for name, seconds in found.items()}

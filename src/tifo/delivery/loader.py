@@ -11,12 +11,15 @@ missing for `MISSING_S` seconds (a catalog may show a new source a second late).
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import structlog
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter as Metric
+from prometheus_client import Gauge, Histogram
 
+from tifo.delivery.latency import bucket_of
 from tifo.delivery.pieces import Cursor, Piece, Prepared, Wanted, discarded, halves, prepared
 from tifo.eventlog.ports import Block, EventLog
 from tifo.kernel.clock import Clock, system_clock
@@ -39,11 +42,11 @@ _LEAST_EVENTS = 1_000
 _BACKOFF_CAP_S = 10.0
 _DRAIN_POLL_S = 0.1
 
-_EVENTS = Counter("tifo_loader_events", "Events that the loader has handled")
-_ROWS = Counter("tifo_loader_rows", "Rows inserted into the warehouse")
-_DUPLICATES = Counter("tifo_loader_duplicates", "Rows not inserted because their id was there already")
-_DISCARDS = Counter("tifo_loader_discards", "Values and messages set aside in _discards")
-_FAILURES = Counter("tifo_loader_failures", "Loads that failed and are tried again")
+_EVENTS = Metric("tifo_loader_events", "Events that the loader has handled")
+_ROWS = Metric("tifo_loader_rows", "Rows inserted into the warehouse")
+_DUPLICATES = Metric("tifo_loader_duplicates", "Rows not inserted because their id was there already")
+_DISCARDS = Metric("tifo_loader_discards", "Values and messages set aside in _discards")
+_FAILURES = Metric("tifo_loader_failures", "Loads that failed and are tried again")
 _LAG = Gauge(
     "tifo_loader_lag_seconds",
     "How long events have been waiting in the log; 0 where none waits",
@@ -320,7 +323,7 @@ class Loader:
         except Exception as error:  # noqa: BLE001 (no message may stop the others, whatever it breaks)
             self._load_apart(pieces, error)
         else:
-            self._committed(pieces, loaded, [each.left_out for each in ready])
+            self._committed(ready, loaded)
 
     def _prepare_next(self) -> None:
         """With a backlog, the commit's time is used for what comes next."""
@@ -350,18 +353,18 @@ class Loader:
         if not piece.events:
             raise Transient(f"The warehouse refuses to move a position: {error}") from error
         _log.warning("loader.message_set_aside", position=piece.position, schema=piece.cursor.schema, error=str(error))
+        ready = discarded(piece, f"refused by the warehouse: {error}")
         try:
-            loaded = self._warehouse.load([discarded(piece, f"refused by the warehouse: {error}").load])
+            loaded = self._warehouse.load([ready.load])
         except (Transient, Conflict):
             raise
         except Exception as second:
             raise Transient(f"The warehouse does not even take a discarded message: {second}") from second
-        self._committed([piece], loaded, [{}])
+        self._committed([ready], loaded)
 
-    def _committed(
-        self, pieces: Sequence[Piece], loaded: Sequence[Loaded], left_out: Sequence[Mapping[str, int]]
-    ) -> None:
-        for piece, result in zip(pieces, loaded, strict=True):
+    def _committed(self, ready: Sequence[Prepared], loaded: Sequence[Loaded]) -> None:
+        for each, result in zip(ready, loaded, strict=True):
+            piece = each.piece
             piece.cursor.committed = piece.position
             _EVENTS.inc(piece.events)
             _ROWS.inc(sum(result.rows.values()))
@@ -369,25 +372,33 @@ class Loader:
             _DISCARDS.inc(result.discarded)
             for notice in result.notices:
                 _log.info("loader.schema_changed", schema=piece.cursor.schema, notice=notice)
-        outcomes = zip(pieces, loaded, left_out, strict=True)
-        self._tell([self._sync(piece, result, left) for piece, result, left in outcomes if piece.events])
-        received = [block.received_at for piece in pieces for block in piece.blocks]
+        told = zip(ready, loaded, strict=True)
+        self._tell([self._sync(each, result) for each, result in told if each.piece.events])
+        received = [block.received_at for each in ready for block in each.piece.blocks]
         if received:
             _LATENCY.observe((self._clock() - min(received)).total_seconds())
 
-    def _sync(self, piece: Piece, loaded: Loaded, left_out: Mapping[str, int]) -> Sync:
+    def _sync(self, ready: Prepared, loaded: Loaded) -> Sync:
+        piece, now = ready.piece, self._clock()
+        latencies: Counter[int] = Counter()
+        for block in piece.blocks:
+            latencies[bucket_of((now - block.received_at).total_seconds())] += block.size
         return Sync(
             self._name,
             piece.cursor.source_id,
             SyncStatus.SUCCESS,
             self._started_at,
-            self._clock(),
+            now,
             piece.events,
             loaded.rows,
             loaded.duplicates,
             loaded.discarded,
             loaded.notices,
-            left_out=left_out,
+            left_out=ready.left_out,
+            position=piece.position,
+            withheld=ready.withheld,
+            failed=ready.failed,
+            latencies=latencies,
         )
 
 

@@ -56,6 +56,15 @@ class Prepared(NamedTuple):
     left_out: Mapping[str, int]
 
     @property
+    def withheld(self) -> int:
+        return self.left_out.get(WITHHELD, 0)
+
+    @property
+    def failed(self) -> int:
+        """Messages that were set aside whole."""
+        return sum(each.table is None for each in self.discards)
+
+    @property
     def load(self) -> Load:
         """To go on from what the cursor has committed now."""
         cursor = self.piece.cursor

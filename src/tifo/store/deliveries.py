@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, and_, case, delete, exists, func, select, text, update
 
-from tifo.delivery.latency import percentile_s
+from tifo.delivery.latency import latency_ms
 from tifo.delivery.ports import (
     Asked,
     Attempt,
@@ -146,7 +146,7 @@ class SqlDeliveryState:
             totals.get(Result.DELIVERED.value, 0),
             totals.get(Result.FILTERED.value, 0),
             totals.get(Result.REPLAYED.value, 0),
-            {f"p{share}": _ms(percentile_s(buckets, share / 100)) for share in (50, 95, 99)},
+            latency_ms(buckets),
         )
 
     def problems(self, destination_id: DestinationId) -> list[Problem]:
@@ -391,10 +391,6 @@ def _sample_row(destination_id: DestinationId, sample: Sample) -> Row:
 
 def _text(exchange: Exchange | None) -> str | None:
     return None if exchange is None else msgspec.json.encode(exchange).decode()
-
-
-def _ms(seconds: float | None) -> float | None:
-    return None if seconds is None else round(1000 * seconds, 1)
 
 
 def _micros(seconds: float) -> int:

@@ -429,6 +429,26 @@ warehouse_syncs = Table(
     Index("warehouse_syncs_by_warehouse", "warehouse", "number"),
 )
 
+warehouse_loads = Table(
+    "warehouse_loads",
+    METADATA,
+    Column("warehouse", String, primary_key=True),
+    Column("source_id", String, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    Column("events", BigInteger, nullable=False),
+    Column("withheld", BigInteger, nullable=False),
+    Column("failed", BigInteger, nullable=False),
+)
+
+warehouse_latencies = Table(
+    "warehouse_latencies",
+    METADATA,
+    Column("warehouse", String, primary_key=True),
+    Column("source_id", String, primary_key=True),
+    Column("bucket", Integer, primary_key=True, autoincrement=False),
+    Column("total", BigInteger, nullable=False),
+)
+
 destinations = Table(
     "destinations",
     METADATA,

@@ -11,10 +11,11 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from tifo.kernel.clock import Clock
 from tifo.kernel.errors import NotFound, Rejected
-from tifo.kernel.ids import SourceId
+from tifo.kernel.ids import Position, SourceId
 from tifo.store import tables as t
 from tifo.store.database import Database, from_micros, to_micros
-from tifo.workspace.warehouses import BUILT_IN, ConnectedWarehouse, Sync, SyncStatus, WarehouseKind
+from tifo.store.upserts import put
+from tifo.workspace.warehouses import BUILT_IN, ConnectedWarehouse, Loads, Sync, SyncStatus, WarehouseKind
 
 KEPT_SYNCS = 5_000
 """Of each warehouse."""
@@ -70,6 +71,33 @@ class SqlWarehouses:
                 oldest = of_name.order_by(table.c.number.desc()).offset(KEPT_SYNCS).limit(1).scalar_subquery()
                 old = (table.c.warehouse == name) & (table.c.number <= func.coalesce(oldest, -1))
                 connection.execute(delete(table).where(old))
+            _count(connection, [sync for sync in syncs if sync.position is not None])
+
+    def loads(self, warehouse: str) -> list[Loads]:
+        loads, latencies = t.warehouse_loads, t.warehouse_latencies
+        with self._database.reading() as connection:
+            rows = connection.execute(select(loads).where(loads.c.warehouse == warehouse)).all()
+            taken = connection.execute(select(latencies).where(latencies.c.warehouse == warehouse)).all()
+        buckets: dict[str, dict[int, int]] = {}
+        for row in taken:
+            buckets.setdefault(row.source_id, {})[row.bucket] = row.total
+        return [
+            Loads(
+                SourceId(row.source_id),
+                Position(row.position),
+                row.events,
+                row.withheld,
+                row.failed,
+                buckets.get(row.source_id, {}),
+            )
+            for row in rows
+        ]
+
+    def begin_anew(self, warehouse: str, source_id: SourceId) -> None:
+        with self._database.writing() as connection:
+            for table in (t.warehouse_loads, t.warehouse_latencies):
+                of_it = (table.c.warehouse == warehouse) & (table.c.source_id == source_id)
+                connection.execute(delete(table).where(of_it))
 
     def syncs(self, warehouse: str | None, *, most: int) -> list[Sync]:
         table = t.warehouse_syncs
@@ -122,6 +150,17 @@ def delete_warehouse(connection: Connection, name: str) -> None:
         raise _unknown(name)
     connection.execute(delete(t.warehouse_syncs).where(t.warehouse_syncs.c.warehouse == name))
     connection.execute(delete(t.selections).where(t.selections.c.warehouse == name))
+    for table in (t.warehouse_loads, t.warehouse_latencies):
+        connection.execute(delete(table).where(table.c.warehouse == name))
+
+
+def _count(connection: Connection, syncs: Sequence[Sync]) -> None:
+    for sync in syncs:
+        place = {"warehouse": sync.warehouse, "source_id": sync.source_id}
+        counts = {"events": sync.events, "withheld": sync.withheld, "failed": sync.failed}
+        put(connection, t.warehouse_loads, [{**place, "position": sync.position, **counts}], adding=list(counts))
+        taken = [{**place, "bucket": bucket, "total": total} for bucket, total in sync.latencies.items()]
+        put(connection, t.warehouse_latencies, taken, adding=["total"])
 
 
 def _unknown(name: str) -> NotFound:

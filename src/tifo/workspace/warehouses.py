@@ -4,9 +4,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from tifo.kernel.ids import SourceId
+from tifo.kernel.ids import Position, SourceId
 
 BUILT_IN = "duckdb"
 """The name of the DuckDB file, which is always there and takes every source."""
@@ -53,6 +53,27 @@ class Sync:
     error: str | None = None
     left_out: Mapping[str, int] = field(default_factory=dict)
     """Messages, rows and values that stay out of this warehouse by choice, by the reason."""
+    position: Position | None = None
+    """Up to where the source's events are handled now; None for a failure."""
+    withheld: int = 0
+    """Of the events, those that their own `integrations` keep out."""
+    failed: int = 0
+    """Of the events, those that were set aside whole."""
+    latencies: Mapping[int, int] = field(default_factory=dict)
+    """From receipt to row: events by bucket of `delivery.latency`."""
+
+
+class Loads(NamedTuple):
+    """Of one source into one warehouse, since it was connected or loaded anew. A loader that is killed between a load
+    and its note leaves that load out.
+    """
+
+    source_id: SourceId
+    position: Position
+    events: int
+    withheld: int
+    failed: int
+    latencies: Mapping[int, int]
 
 
 class Warehouses(Protocol):
@@ -86,3 +107,9 @@ class Warehouses(Protocol):
 
     def syncs(self, warehouse: str | None, *, most: int) -> list[Sync]:
         """The newest first."""
+
+    def loads(self, warehouse: str) -> list[Loads]:
+        """Of each source that was ever loaded into it."""
+
+    def begin_anew(self, warehouse: str, source_id: SourceId) -> None:
+        """Its numbers: the source is loaded anew."""

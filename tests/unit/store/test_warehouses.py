@@ -1,14 +1,15 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tifo.kernel.errors import NotFound, Rejected
-from tifo.kernel.ids import SourceId
+from tifo.kernel.ids import Position, SourceId
 from tifo.store import warehouses as module
 from tifo.store.database import open_sqlite
 from tifo.store.warehouses import SqlWarehouses
-from tifo.workspace.warehouses import BUILT_IN, Sync, SyncStatus, WarehouseKind
+from tifo.workspace.warehouses import BUILT_IN, Loads, Sync, SyncStatus, WarehouseKind
 
 NOW = datetime(2026, 11, 24, 10, 0, 0, 250_000, tzinfo=UTC)
 URL = "postgresql://u:secret@host/db"
@@ -56,3 +57,27 @@ def test_syncs_come_back_newest_first_and_old_ones_are_forgotten(
     assert warehouses.syncs("one", most=10) == [done, failed]
     assert warehouses.syncs(None, most=10) == [done, failed, other]
     assert warehouses.syncs("one", most=1) == [done]
+
+
+def test_loads_add_up_until_they_are_begun_anew(warehouses: SqlWarehouses) -> None:
+    one = SourceId("one")
+
+    def load(events: int, position: int, **more: Any) -> Sync:
+        return Sync(
+            "duckdb",
+            one,
+            SyncStatus.SUCCESS,
+            NOW,
+            NOW,
+            events,
+            position=Position(position),
+            latencies={3: events},
+            **more,
+        )
+
+    warehouses.record([load(5, 5, withheld=1), load(7, 12, failed=2)])
+    warehouses.record([Sync("duckdb", None, SyncStatus.FAILURE, NOW, NOW, error="away")])
+    assert warehouses.loads("duckdb") == [Loads(one, Position(12), 12, 1, 2, {3: 12})]
+    assert warehouses.loads("other") == []
+    warehouses.begin_anew("duckdb", one)
+    assert warehouses.loads("duckdb") == []
