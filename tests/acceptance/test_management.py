@@ -392,6 +392,11 @@ def test_a_destination_is_added_filtered_and_looked_at(sdks: dict[str, Sdk], own
     assert refused.value.status == 403
     owner("destinationFilters", "removeFilterFromDestination", hook, made["id"])
 
+    local = {"sourceId": source, "metadataId": "files", "settings": {"place": "/data/lake"}}
+    with pytest.raises(SdkError) as refused:
+        sdks["editor"]("destinations", "createDestination", local)
+    assert refused.value.status == 403
+
     metrics = owner("destinations", "listDeliveryMetricsSummaryFromDestination", hook, source)
     assert {each["metricName"]: each["total"] for each in metrics["deliveryMetricsSummary"]["metrics"]} == {
         "successes": 0,

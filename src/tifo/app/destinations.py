@@ -230,7 +230,7 @@ def try_out(settings: Settings, name: str, message: dict[str, Any] | None) -> di
 
 
 async def _sent_once(settings: Settings, found: ConnectedDestination, body: bytes) -> Outcome:
-    (block,) = [Block(Position(1), 1, found.source_id, system_clock(), body + b"\n")]
+    block = Block(Position(1), 1, found.source_id, system_clock(), body + b"\n")
     message = opened(block).messages[0]
     if message is None:
         raise Rejected("The event has no type or messageId. Give a message as the log holds it.", field="event")

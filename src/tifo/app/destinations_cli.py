@@ -123,7 +123,7 @@ def destination_install_actions(*, json: _Json = False) -> None:
 def _installed() -> dict[str, Any]:
     with Progress(TextColumn("installing vendors' kinds"), BarColumn(), TaskProgressColumn(), console=talk) as progress:
         task = progress.add_task("install", total=installing.PACKAGES)
-        place = installing.install(lambda done, total: progress.update(task, advance=done, total=total))
+        place = installing.install(lambda: progress.advance(task))
         progress.update(task, completed=installing.PACKAGES)
     return {"folder": str(place), "kinds": len(work.catalog())}
 

@@ -232,6 +232,10 @@ class Kind(Protocol):
         """The presets that a new destination begins with."""
 
     @property
+    def local(self) -> bool:
+        """Whether it runs or writes what is named on the machine that delivers: by the API only owners set it up."""
+
+    @property
     def handles(self) -> frozenset[str]:
         """Types of calls; events of others are FILTERED as UNSUPPORTED_EVENT_TYPE before they come here."""
 

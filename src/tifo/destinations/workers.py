@@ -106,7 +106,7 @@ class Worker:
 class _Running:
     """One process."""
 
-    def __init__(self, process: Process, on_end: Any) -> None:
+    def __init__(self, process: Process, on_end: Callable[["_Running"], None]) -> None:
         self._process = process
         self._on_end = on_end
         self._asked = 0

@@ -11,8 +11,9 @@ from tifo.api.management.catalog import destination_metadata
 from tifo.api.management.paging import page
 from tifo.api.management.sources import named_source
 from tifo.destinations.catalog import kind_of
+from tifo.destinations.ports import Kind
 from tifo.destinations.settings import MASK, masked, secret_names
-from tifo.kernel.errors import NotFound
+from tifo.kernel.errors import Forbidden, NotFound
 from tifo.kernel.json import JsonObject
 from tifo.workspace import rules
 from tifo.workspace.destinations import ConnectedDestination, DestinationChange
@@ -76,6 +77,7 @@ def _get(call: Call) -> JsonObject:
 def _create(call: Call) -> JsonObject:
     new = call.read(_New)
     kind = kind_of(new.metadata_id)
+    _check_may(call, kind)
     source = rules.named(call.desk.catalog.sources(), new.source_id)
     settings = kind.check(new.settings)
     made = call.desk.destinations.add(
@@ -95,6 +97,7 @@ def _update(call: Call) -> JsonObject:
     destination, asked = named_destination(call), call.read(_Change)
     kind = kind_of(destination.kind)
     settings = None
+    _check_may(call, kind)
     if asked.settings is not None:
         secret = set(secret_names(kind.settings))
         told = {name: value for name, value in asked.settings.items() if not (name in secret and value == MASK)}
@@ -102,6 +105,14 @@ def _update(call: Call) -> JsonObject:
     change = DestinationChange(name=asked.name, enabled=asked.enabled, settings=settings, version=destination.version)
     made = call.desk.destinations.change(destination.id, change, secret=secret_names(kind.settings))
     return {"destination": destination_shown(made)}
+
+
+def _check_may(call: Call, kind: Kind) -> None:
+    if kind.local and not call.role.may(Role.OWNER):
+        raise Forbidden(
+            f"{kind.id} works on the machine that Tifo runs on: this needs a token of role owner; this one's role is"
+            f" {call.role}."
+        )
 
 
 def _delete(call: Call) -> JsonObject:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,13 @@ CATALOG = "catalog.json"
 
 def folder() -> Path:
     """Where it is, or would be. Another lock file is another folder."""
-    digest = hashlib.sha256(b"".join((SOURCES / name).read_bytes() for name in (*FILES, "worker.cjs")))
-    return _cache() / "tifo" / f"actions-{digest.hexdigest()[:16]}"
+    return _cache() / "tifo" / f"actions-{_digest()}"
+
+
+@cache
+def _digest() -> str:
+    content = b"".join((SOURCES / name).read_bytes() for name in (*FILES, "worker.cjs"))
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def is_installed() -> bool:
@@ -43,8 +49,8 @@ def node() -> str:
     return found
 
 
-def install(on_progress: Callable[[int, int], None] = lambda *_: None) -> Path:
-    """Returns the folder, which is whole or not there. Raises `Rejected` where npm refuses, `Transient` where Node.js
+def install(on_progress: Callable[[], None] = lambda: None) -> Path:
+    """Returns the folder, which is whole or not there; `on_progress` is called for each package that is fetched. Raises `Rejected` where npm refuses, `Transient` where Node.js
     or npm is missing.
     """
     wanted = folder()
@@ -72,7 +78,7 @@ def install(on_progress: Callable[[int, int], None] = lambda *_: None) -> Path:
     return wanted
 
 
-def _run_npm(npm: str, place: Path, on_progress: Callable[[int, int], None]) -> None:
+def _run_npm(npm: str, place: Path, on_progress: Callable[[], None]) -> None:
     """Install scripts are not run. npm names each package as it fetches it, which is the progress."""
     command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "http"]
     told: list[str] = []
@@ -82,7 +88,8 @@ def _run_npm(npm: str, place: Path, on_progress: Callable[[int, int], None]) -> 
         assert process.stderr is not None  # noqa: S101 (as it was asked for)
         for line in process.stderr:
             told = [*told[-20:], line.strip()]
-            on_progress(sum(" fetch GET 200" in each for each in told[-1:]), PACKAGES)
+            if " fetch GET " in line:
+                on_progress()
     if process.returncode:
         errors = [line for line in told if "http fetch" not in line]
         raise Rejected(f"npm could not install the vendors' library: {' '.join(errors)[-500:] or 'it says nothing'}")

@@ -83,27 +83,24 @@ class ActionsKind:
     """Implements `ports.Kind`. `entry` is the library's description, as worker.cjs gives it."""
 
     handles = _HANDLES
+    local = False
 
     def __init__(self, entry: Mapping[str, Any], kind_id: str) -> None:
         self.id = kind_id
         self.slug = str(entry["slug"])
         self.name = str(entry["name"])
         self.description = str(entry["description"] or f"Segment's action destination {entry['name']}.")
-        self._is_oauth = str(entry["scheme"]).startswith("oauth")
-        own = [_TOKEN] if self._is_oauth else []
+        self.is_oauth = str(entry["scheme"]).startswith("oauth")
+        own = [_TOKEN] if self.is_oauth else []
         own += [_ALLOW] if self.slug in _UNSEEN else []
         self.settings: Sequence[Setting] = (*(_setting(name, each) for name, each in entry["fields"].items()), *own)
         self.actions = tuple(_action(each) for each in entry["actions"])
+        given = [each for each in entry["presets"] if each["trigger"]]
         self.presets = tuple(
             Mapped(f"preset-{number}", each["name"], each["action"], each["trigger"].strip(), each["mapping"])
-            for number, each in enumerate(entry["presets"])
-            if each["trigger"]
+            for number, each in enumerate(given)
         )
-        self.automatic = tuple(
-            Mapped(f"preset-{number}", each["name"], each["action"], each["trigger"].strip(), each["mapping"])
-            for number, each in enumerate(entry["presets"])
-            if each["automatic"] and each["trigger"]
-        )
+        self.automatic = tuple(preset for preset, each in zip(self.presets, given, strict=True) if each["automatic"])
 
     def check(self, settings: Settings) -> dict[str, Any]:
         allow = {name: value for name, value in settings.items() if name == _ALLOW.name}
@@ -189,7 +186,7 @@ class _Actions:
         self._shared = _shared.setdefault(tools.session, _Shared(Worker(_program(tools.egress))))
         self._shared.users += 1
         settings = {name: value for name, value in configured.settings.items() if value is not None}
-        token = settings.pop(_TOKEN.name, None) if kind._is_oauth else None  # noqa: SLF001 (its own module)
+        token = settings.pop(_TOKEN.name, None) if kind.is_oauth else None
         settings.pop(_ALLOW.name, None)
         self._settings = settings
         self._auth = {"accessToken": token, "refreshToken": ""} if token else None

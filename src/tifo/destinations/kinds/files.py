@@ -61,6 +61,7 @@ class Files:
     name = "Files"
     description = "NDJSON or Parquet by the hour, in a folder or in S3-compatible storage."
     handles = frozenset(("track", "identify", "page", "screen", "group", "alias"))
+    local = True
     actions = presets = automatic = ()
     settings = (
         Setting("place", SettingType.TEXT, "Place", "A folder, or s3://bucket/prefix.", required=True),

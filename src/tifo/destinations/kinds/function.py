@@ -52,6 +52,7 @@ class Function:
     name = "Function"
     description = "A Python file of yours, run in a process of its own."
     handles = frozenset(("track", "identify", "page", "screen", "group", "alias"))
+    local = True
     actions = presets = automatic = ()
     settings = (
         Setting("file", SettingType.TEXT, "File", "Its path on the machine that delivers.", required=True),

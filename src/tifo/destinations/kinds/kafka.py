@@ -51,6 +51,7 @@ class Kafka:
     name = "Kafka"
     description = "A topic of Apache Kafka, or of what speaks its protocol."
     handles = frozenset(("track", "identify", "page", "screen", "group", "alias"))
+    local = False
     actions = presets = automatic = ()
     settings = (
         Setting("brokers", SettingType.LIST, "Brokers", "host:port, separated by commas.", required=True),

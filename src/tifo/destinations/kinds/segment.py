@@ -33,6 +33,7 @@ class Forwarder:
     name = "Segment"
     description = "Segment, RudderStack, or another Tifo: whatever takes events at /v1/batch."
     handles = frozenset(("track", "identify", "page", "screen", "group", "alias"))
+    local = False
     actions = presets = automatic = ()
     settings = (
         Setting("write_key", SettingType.SECRET, "Write key", "Of the source over there.", required=True),

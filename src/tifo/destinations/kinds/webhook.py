@@ -40,6 +40,7 @@ class Webhook:
     name = "Webhooks"
     description = "Every event, as it came in, to an address of yours."
     handles = _TYPES
+    local = False
     actions = presets = automatic = ()
     settings = (
         Setting(
