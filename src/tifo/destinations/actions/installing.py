@@ -50,8 +50,9 @@ def node() -> str:
 
 
 def install(on_progress: Callable[[], None] = lambda: None) -> Path:
-    """Returns the folder, which is whole or not there; `on_progress` is called for each package that is fetched. Raises `Rejected` where npm refuses, `Transient` where Node.js
-    or npm is missing.
+    """Returns the folder, which is whole or not there; `on_progress` is called for each package that is fetched.
+
+    Raises `Rejected` where npm refuses, `Transient` where Node.js or npm is missing.
     """
     wanted = folder()
     if is_installed():
