@@ -3,6 +3,6 @@
 import subprocess
 import sys
 
-for name in ("ingest", "actions", "load", "lag", "deliveries", "fanout", "ranks"):
+for name in ("ingest", "actions", "load", "lag", "deliveries", "fanout", "vendors", "ranks"):
     print(f"\n== {name}", flush=True)
     subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)
