@@ -448,6 +448,22 @@ def test_the_delivery_overview_tells_numbers_over_time(tifo: LocalTifo, call: Ca
     assert len(ask("Success", [], "MINUTE")["dataset"][0]["series"]) >= 120
     (failed,) = ask("Failed", ["discardReason"])["dataset"]
     assert (failed["discardReason"], failed["total"]) == ("400", 1)
+    window = (start, end, "HOUR", {"count": 10})
+
+    def of_source(call: str, by: list[str] | None = None) -> Any:
+        return owner("deliveryOverview", f"get{call}MetricsFromDeliveryOverview", source["id"], *window, by)
+
+    bad = {"batch": [{"type": "track", "userId": "u"}, {"type": "track", "event": "No user"}]}
+    call("POST", f"{tifo.address}/v1/batch", bad, write_key=source["writeKeys"][0])
+    while of_source("IngressSuccess")["total"] < 6 or of_source("IngressFailed")["total"] < 2:
+        assert time.monotonic() < deadline + 20
+        time.sleep(0.2)
+    reasons = {each["discardReason"] for each in of_source("IngressFailed", ["discardReason"])["dataset"]}
+    assert reasons == {"event_not_defined", "no_user_anon_id"}
+    assert of_source("FilteredAtSource")["total"] == 0
+    with pytest.raises(SdkError) as refused:
+        of_source("IngressSuccess", ["eventName"])
+    assert refused.value.field == "groupBy"
     with pytest.raises(SdkError) as refused:
         ask("Success", ["appVersion"])
     assert refused.value.field == "groupBy"

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tifo.store.destinations import SqlDestinations
     from tifo.store.facts import SqlFactFeed
     from tifo.store.images import SqlImages
+    from tifo.store.ingest import SqlIngestNumbers
     from tifo.store.plans import SqlTrackingPlans
     from tifo.store.sqlite_log import SqliteEventLog
     from tifo.store.warehouses import SqlWarehouses
@@ -102,6 +103,12 @@ def alerts_of(database: Database) -> "SqlAlerts":
     from tifo.store.alerts import SqlAlerts
 
     return SqlAlerts(database)
+
+
+def ingest_of(database: Database) -> "SqlIngestNumbers":
+    from tifo.store.ingest import SqlIngestNumbers
+
+    return SqlIngestNumbers(database)
 
 
 def deliveries_of(database: Database) -> "SqlDeliveryState":

@@ -10,7 +10,7 @@ from tifo.app import compose
 from tifo.app.destinations import named
 from tifo.app.settings import Settings
 from tifo.delivery.latency import latency_ms
-from tifo.delivery.ports import Asked, Grain, Group, Result, Selection
+from tifo.delivery.ports import FILTERED_AT_SOURCE, Asked, Grain, Group, Result, Selection
 from tifo.delivery.replaying import Looked, Replay
 from tifo.delivery.sieve import Sieve, Usual
 from tifo.destinations.catalog import kind_of
@@ -22,9 +22,6 @@ from tifo.tracking.filters import Filters, read_choice, read_filters
 from tifo.workspace.destinations import ConnectedDestination
 from tifo.workspace.warehouses import BUILT_IN, Loads
 
-_FILTERED_AT_SOURCE = frozenset(
-    ("unplanned", "schema_violation", "unplanned_and_schema_violation", "common_schema_violation", "event_setting")
-)
 _AGO = re.compile(r"(\d{1,6})([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
@@ -108,7 +105,7 @@ def warehouse_overview(settings: Settings) -> list[dict[str, Any]]:
 def _refused(counts: Sequence[IngestCount], source_id: SourceId) -> tuple[int, int]:
     """What failed on ingest, and what was filtered at the source."""
     refused = {count.code: count.total for count in counts if count.source_id == source_id}
-    at_source = sum(total for code, total in refused.items() if code in _FILTERED_AT_SOURCE)
+    at_source = sum(total for code, total in refused.items() if code in FILTERED_AT_SOURCE)
     return sum(refused.values()) - at_source - refused.get("received", 0) - refused.get("duplicate", 0), at_source
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from tifo.destinations.ports import Event, Exchange
-from tifo.kernel.ids import DestinationId, Position
+from tifo.kernel.ids import DestinationId, Position, SourceId
 
 KEPT_ATTEMPTS = 40
 """Of one event; beyond them the oldest but the first are left out. In 4 hours there are about 30."""
@@ -245,6 +245,37 @@ class Asked:
     grain: Grain
     by: Sequence[Group] = ()
     only: Mapping[Group, Collection[str]] = field(default_factory=dict)
+
+
+RECEIVED = "received"
+"""The log's code for what was stored."""
+FILTERED_AT_SOURCE = frozenset(
+    ("unplanned", "schema_violation", "unplanned_and_schema_violation", "common_schema_violation", "event_setting")
+)
+"""Segment's codes for what a tracking plan keeps out; every other code failed on ingest."""
+
+
+@dataclass(frozen=True)
+class AskedIngest:
+    """What a source sent in a window, as `Asked` has it: under these codes, or where none is named under all that say
+    it was refused but `but`.
+    """
+
+    source_id: SourceId
+    since: datetime
+    until: datetime
+    grain: Grain
+    by: Sequence[Group] = ()
+    """Nothing, or DISCARD_REASON alone."""
+    codes: Collection[str] = ()
+    but: Collection[str] = ()
+
+
+class IngestNumbers(Protocol):
+    """Blocks."""
+
+    def ingest_series(self, asked: AskedIngest) -> Sequence["Series"]:
+        """The largest first."""
 
 
 class Series(NamedTuple):

@@ -194,21 +194,7 @@ class SqlDeliveryState:
         with self._database.reading() as connection:
             read_standing(connection, asked.destination_id)
             rows = connection.execute(query).all()
-        found: dict[tuple[str, ...], dict[int, int]] = {}
-        for row in rows:
-            points = found.setdefault(tuple(row[1:-1]), {})
-            at = row.at * minutes // asked.grain.minutes
-            points[at] = points.get(at, 0) + int(row.n)
-        step = asked.grain.minutes * 60_000_000
-        series = [
-            Series(
-                dict(zip(asked.by, key, strict=True)),
-                sum(points.values()),
-                [(from_micros(at * step), number) for at, number in sorted(points.items())],
-            )
-            for key, points in found.items()
-        ]
-        return sorted(series, key=lambda each: (-each.total, tuple(each.group.values())))
+        return series_of([tuple(row) for row in rows], asked.by, asked.grain, minutes)
 
     def redrive(self, destination_id: DestinationId, selection: Selection, now: float) -> int:
         chosen = [_U.destination_id == destination_id, _U.state == State.FAILED.value]
@@ -250,6 +236,25 @@ class SqlDeliveryState:
         query = select(t.undelivered).where(_U.message_id == plain(message_id)).order_by(_U.destination_id, _U.replay)
         with self._database.reading() as connection:
             return [(DestinationId(row.destination_id), read_late(row)) for row in connection.execute(query)]
+
+
+def series_of(rows: Sequence[tuple[Any, ...]], by: Sequence[Group], grain: Grain, minutes: int) -> list[Series]:
+    """Of rows of when (in so many minutes), what they are grouped by, and how many."""
+    found: dict[tuple[str, ...], dict[int, int]] = {}
+    for when, *group, number in rows:
+        points = found.setdefault(tuple(group), {})
+        at = when * minutes // grain.minutes
+        points[at] = points.get(at, 0) + int(number)
+    step = grain.minutes * 60_000_000
+    series = [
+        Series(
+            dict(zip(by, key, strict=True)),
+            sum(points.values()),
+            [(from_micros(at * step), number) for at, number in sorted(points.items())],
+        )
+        for key, points in found.items()
+    ]
+    return sorted(series, key=lambda each: (-each.total, tuple(each.group.values())))
 
 
 def read_standing(connection: Connection, destination_id: DestinationId) -> Standing:

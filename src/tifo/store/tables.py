@@ -429,6 +429,25 @@ warehouse_syncs = Table(
     Index("warehouse_syncs_by_warehouse", "warehouse", "number"),
 )
 
+ingest_seen = Table(
+    "ingest_seen",
+    METADATA,
+    Column("source_id", String, primary_key=True),
+    Column("code", String, primary_key=True),
+    Column("total", BigInteger, nullable=False),
+)
+"""The log's totals, as they were when they were last spread over time."""
+
+ingest_counts = Table(
+    "ingest_counts",
+    METADATA,
+    Column("source_id", String, primary_key=True),
+    Column("code", String, primary_key=True),
+    Column("grain", String, primary_key=True),
+    Column("at", BigInteger, primary_key=True, autoincrement=False),
+    Column("total", BigInteger, nullable=False),
+)
+
 warehouse_loads = Table(
     "warehouse_loads",
     METADATA,

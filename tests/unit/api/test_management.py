@@ -15,6 +15,7 @@ from tifo.kernel.errors import Transient
 from tifo.kernel.ids import Position, uuid7
 from tifo.store.deliveries import SqlDeliveryState
 from tifo.store.destinations import SqlDestinations
+from tifo.store.ingest import SqlIngestNumbers
 from tifo.store.plans import SqlTrackingPlans
 from tifo.store.vault import Vault
 from tifo.store.warehouses import SqlWarehouses
@@ -46,7 +47,8 @@ def ask(catalog: InMemoryCatalog, new_state: NewState, tmp_path: Path) -> Ask:
     destinations = SqlDestinations(database, system_clock, uuid7, Vault("", tmp_path / "key"))
     numbers = SqlDeliveryState(database)
     warehouses = SqlWarehouses(database, system_clock)
-    desk = Desk(catalog, warehouses, plans, destinations, numbers, lambda: Position(0), reach)
+    ingest = SqlIngestNumbers(database)
+    desk = Desk(catalog, warehouses, plans, destinations, numbers, ingest, lambda: Position(0), reach)
     api = ManagementApi(desk, tokens)
 
     async def ask(

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from tifo.delivery.ports import DeliveryNumbers
+from tifo.delivery.ports import DeliveryNumbers, IngestNumbers
 from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import Position
 from tifo.kernel.json import JsonObject
@@ -34,6 +34,7 @@ class Desk:
     plans: TrackingPlans
     destinations: Destinations
     numbers: DeliveryNumbers
+    ingest: IngestNumbers
     log_end: Callable[[], Position]
     """After it begins what a new destination gets."""
     check_warehouse: Callable[[str], None]

@@ -1,17 +1,18 @@
 """`/delivery-overview`: what became of a destination's events, over time."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from tifo.api.management.calls import Call, Route
 from tifo.api.management.paging import page
-from tifo.delivery.ports import Asked, Grain, Group, Result, Series
+from tifo.delivery.ports import FILTERED_AT_SOURCE, RECEIVED, Asked, AskedIngest, Grain, Group, Result, Series
 from tifo.kernel.clock import system_clock, to_iso
 from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import DestinationId
 from tifo.kernel.json import JsonObject, JsonValue
+from tifo.workspace import rules
 from tifo.workspace.tokens import Role
 
 _WINDOWS: Mapping[Grain, tuple[timedelta, timedelta]] = {
@@ -37,14 +38,49 @@ def _filtered(call: Call) -> JsonObject:
     return _answer(call, Result.FILTERED)
 
 
+def _received(call: Call) -> JsonObject:
+    return _of_source(call, [RECEIVED])
+
+
+def _failed_on_ingest(call: Call) -> JsonObject:
+    return _of_source(call, ())
+
+
+def _filtered_at_source(call: Call) -> JsonObject:
+    return _of_source(call, FILTERED_AT_SOURCE)
+
+
+def _of_source(call: Call, codes: Collection[str]) -> JsonObject:
+    """The log counts by code alone: no event name is told apart before it is stored."""
+    window = _window(call)
+    if window.only or set(window.by) - {Group.DISCARD_REASON}:
+        raise Rejected(f"This step is told apart by {Group.DISCARD_REASON} only.", field="groupBy")
+    source = rules.named(call.desk.catalog.sources(), call.query.get("sourceId", ""))
+    asked = AskedIngest(source.id, window.since, window.until, window.grain, window.by, codes, FILTERED_AT_SOURCE)
+    return _paged(call, call.desk.ingest.ingest_series(asked), window)
+
+
 def _answer(call: Call, result: Result) -> JsonObject:
-    asked = _asked(call, result)
-    series = call.desk.numbers.series(asked)
+    window = _window(call)
+    destination_id = DestinationId(call.query.get("destinationConfigId", ""))
+    asked = Asked(destination_id, [result], window.since, window.until, window.grain, window.by, window.only)
+    return _paged(call, call.desk.numbers.series(asked), window)
+
+
+def _paged(call: Call, series: Sequence[Series], asked: "_Window") -> JsonObject:
     paged = page(call, "dataset", series, lambda each: "\n".join(each.group.values()), lambda each: _shown(each, asked))
     return {"total": sum(each.total for each in series), **paged}
 
 
-def _asked(call: Call, result: Result) -> Asked:
+class _Window(NamedTuple):
+    since: datetime
+    until: datetime
+    grain: Grain
+    by: Sequence[Group]
+    only: Mapping[Group, Collection[str]]
+
+
+def _window(call: Call) -> _Window:
     query = call.query
     grain = _one(Grain, query.get("granularity", "").upper(), "granularity")
     since, until = _time(query, "startTime"), _time(query, "endTime")
@@ -57,8 +93,8 @@ def _asked(call: Call, result: Result) -> Asked:
     for name, value in query.items():
         if found := _FILTERED.fullmatch(name):
             only.setdefault(_one(Group, found[1], "filter"), []).append(value)
-    by = [_one(Group, value, "groupBy") for name, value in query.items() if _GROUPED.fullmatch(name)]
-    return Asked(DestinationId(query.get("destinationConfigId", "")), [result], since, until, grain, by, only)
+    by = [_one(Group, value, "groupBy") for name, value in query.items() if value and _GROUPED.fullmatch(name)]
+    return _Window(since, until, grain, by, only)
 
 
 def _one(kind: type[Kind], value: str, field: str) -> Kind:
@@ -77,7 +113,7 @@ def _time(query: Mapping[str, str], name: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _shown(series: Series, asked: Asked) -> JsonObject:
+def _shown(series: Series, asked: _Window) -> JsonObject:
     points = dict(series.points)
     step = timedelta(minutes=asked.grain.minutes)
     at = datetime.fromtimestamp(asked.since.timestamp() // step.total_seconds() * step.total_seconds(), UTC)
@@ -89,6 +125,9 @@ def _shown(series: Series, asked: Asked) -> JsonObject:
 
 
 ROUTES = [
+    Route("GET", "/delivery-overview/successfully-received", Role.VIEWER, _received),
+    Route("GET", "/delivery-overview/failed-on-ingest", Role.VIEWER, _failed_on_ingest),
+    Route("GET", "/delivery-overview/filtered-at-source", Role.VIEWER, _filtered_at_source),
     Route("GET", "/delivery-overview/successful-delivery", Role.VIEWER, _successes),
     Route("GET", "/delivery-overview/failed-delivery", Role.VIEWER, _failures),
     Route("GET", "/delivery-overview/filtered-at-destination", Role.VIEWER, _filtered),

@@ -44,6 +44,7 @@ from tifo.workspace.model import Source
 from tifo.workspace.warehouses import ConnectedWarehouse
 
 _log = structlog.get_logger("tifo")
+_NOTE_EVERY_S = 5.0
 _TRIM_EVERY_S = 60.0
 _FORGET_EVERY_S, _BETWEEN_STEPS_S = 60.0, 0.1
 _BATCH_EVENTS, _WAITING_EVENTS = 10_000, 100_000
@@ -75,6 +76,7 @@ def _api(settings: Settings) -> Role:
         plans = compose.plans_of(database)
         book = PlanBook(plans, compose.catalog_of(database).sources, system_clock)
         await asyncio.to_thread(book.look)
+        await asyncio.to_thread(_note_once, settings, database)
         tracking = TrackingApi(appends, write_keys.source_of, system_clock, uuid7, rate_limit=limit, plans=book)
         browser = BrowserSettings(write_keys.source_of, settings.public_url or None)
         livelike = livelike_app(
@@ -97,6 +99,7 @@ def _api(settings: Settings) -> Role:
             plans,
             compose.destinations_of(database, settings),
             compose.deliveries_of(database),
+            compose.ingest_of(database),
             lambda: compose.log_end(settings),
             compose.check_connected,
         )
@@ -106,7 +109,12 @@ def _api(settings: Settings) -> Role:
         app = dispatch(quick, Quick(livelike))
         jobs = [
             asyncio.create_task(job)
-            for job in (_keep_log_short(settings, log, database), keep_answers_few(database), book.run())
+            for job in (
+                _keep_log_short(settings, log, database),
+                _note_ingest(settings, database),
+                keep_answers_few(database),
+                book.run(),
+            )
         ]
         await serve(app, host=settings.host, port=settings.port, stop=stop)
         for job in jobs:
@@ -153,6 +161,21 @@ async def _keep_log_short(settings: Settings, log: SqliteEventLog, database: Dat
         else:
             if freed:
                 _log.info("log trimmed", freed_bytes=freed)
+
+
+def _note_once(settings: Settings, database: Database) -> None:
+    with contextlib.closing(compose.open_log_reader(settings)) as reader:
+        compose.ingest_of(database).note(reader.ingest_counts(), system_clock())
+
+
+async def _note_ingest(settings: Settings, database: Database) -> None:
+    """What sources sent, spread over time; for ever. What is not noted now is noted the next time."""
+    while True:
+        await asyncio.sleep(_NOTE_EVERY_S)
+        try:
+            await asyncio.to_thread(_note_once, settings, database)
+        except Transient as error:
+            _log.info("ingest not noted this time", reason=error.message)
 
 
 def _loaded_through(log: EventLog, connected: ConnectedWarehouse, sources: Sequence[Source]) -> Position:
