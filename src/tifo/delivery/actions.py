@@ -26,6 +26,7 @@ from tifo.eventlog.ports import Block, EventLog
 from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import Conflict, NotFound, Rejected, Transient
 from tifo.kernel.ids import ClientId, Position, ProgramId
+from tifo.kernel.waiting import wait
 
 NO_USER_ID, UNKNOWN_USER, MADE_BY_TIFO, UNUSABLE_ID = "no_user_id", "unknown_user", "made_by_tifo", "unusable_id"
 
@@ -142,7 +143,7 @@ class SegmentActions:
                 told = error.message if isinstance(error, Transient) else "".join(traceback.format_exception(error))
                 _log.warning("actions_failed", failures=failures, pause_s=pause_s, error=told)
             if pause_s:
-                await _wait(stop, pause_s)
+                await wait(stop, pause_s)
 
     async def step(self) -> int:
         """Look at the next events, invoke what they trigger. Returns how many were looked at."""
@@ -280,10 +281,3 @@ def read_through(log: EventLog, state: ActionsState) -> Position:
     """The position up to which no action needs the log any more."""
     end = log.end()
     return state.position() if state.view().triggered else end
-
-
-async def _wait(stop: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(stop.wait(), seconds)
-    except TimeoutError:
-        return

@@ -34,6 +34,7 @@ from tifo.destinations.ports import Destination, Event, Fate, Outcome
 from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import DestinationId, Position, SourceId
+from tifo.kernel.waiting import wait
 
 WINDOW_EVENTS, WINDOW_BYTES = 10_000, 16 << 20
 """Of events that are read and not yet settled: the log keeps what comes after."""
@@ -139,7 +140,8 @@ class Connection:
                     raise self._broken
                 await self._look()
                 self._launch()
-                await self._rest()
+                # until something is to be done: the log has grown, an answer came, or a time has come
+                await wait(self._wake, self._next_in_s())
         finally:
             stopping.cancel()
             await self._finish()
@@ -315,7 +317,8 @@ class Connection:
     async def _send(self, batch: Sequence[Job]) -> Sequence[Outcome]:
         events = [job.event for job in batch]
         try:
-            outcomes = await asyncio.wait_for(self._destination.send(events), SEND_WITHIN_S)
+            async with asyncio.timeout(SEND_WITHIN_S):
+                outcomes = await self._destination.send(events)
             if len(outcomes) == len(events):
                 return outcomes
             problem = f"The destination told {len(outcomes)} outcomes of {len(events)} events."
@@ -448,7 +451,7 @@ class Connection:
 
     async def _keep_found(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            await _wait(self._keep_soon, _KEEP_EVERY_S)
+            await wait(self._keep_soon, _KEEP_EVERY_S)
             self._keep_soon.clear()
             await self._keep_once()
         await self._keep_once()
@@ -486,13 +489,6 @@ class Connection:
             else:
                 return
 
-    async def _rest(self) -> None:
-        """Until something is to be done: the log has grown, an answer came, or a time has come."""
-        try:
-            await asyncio.wait_for(self._wake.wait(), self._next_in_s())
-        except TimeoutError:
-            return
-
     def _next_in_s(self) -> float:
         now = self._monotonic()
         times = [_DUE_EVERY_S]
@@ -524,10 +520,3 @@ def _with_left(event: Event, left: bytes) -> Event:
     return Event(
         event.position, event.message_id, event.type, event.name, event.user, event.received_at, event.body, left
     )
-
-
-async def _wait(stop: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(stop.wait(), seconds)
-    except TimeoutError:
-        return

@@ -13,6 +13,7 @@ from tifo.delivery.sieve import Sieve
 from tifo.destinations.ports import Destination
 from tifo.kernel.errors import NotFound, Rejected, Transient
 from tifo.kernel.ids import DestinationId
+from tifo.kernel.waiting import wait
 from tifo.workspace.destinations import ConnectedDestination
 
 LOOK_S = 1.0
@@ -64,7 +65,7 @@ class Deliverer:
         try:
             while not stop.is_set():
                 await self._follow()
-                await _wait(stop, self._look_s)
+                await wait(stop, self._look_s)
         finally:
             tail.cancel()
             for running in self._running.values():
@@ -122,7 +123,7 @@ class Deliverer:
             except Exception:  # noqa: BLE001 (whatever it is, the other destinations go on)
                 _log.exception("delivery.died", destination=connected.name)
             failures += 1
-            await _wait(stop, min(AGAIN_CAP_S, AGAIN_S * 2.0 ** min(failures - 1, 8)))
+            await wait(stop, min(AGAIN_CAP_S, AGAIN_S * 2.0 ** min(failures - 1, 8)))
 
     async def _deliver(self, connected: ConnectedDestination, stop: asyncio.Event) -> None:
         opened = await self._open(connected)
@@ -141,8 +142,3 @@ class Deliverer:
 async def _forward(stop: asyncio.Event, own: asyncio.Event) -> None:
     await stop.wait()
     own.set()
-
-
-async def _wait(stop: asyncio.Event, seconds: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), seconds)

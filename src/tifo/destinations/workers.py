@@ -58,7 +58,8 @@ class Worker:
         """The worker's answer. Raises `WorkerGone`, also where it does not answer in time (it is killed then)."""
         running = await self._ready()
         try:
-            answer = await asyncio.wait_for(running.ask(request), timeout_s + HANGS_AFTER_S)
+            async with asyncio.timeout(timeout_s + HANGS_AFTER_S):
+                answer = await running.ask(request)
         except TimeoutError:
             _log.warning("worker.hangs", pid=running.pid)
             running.kill()

@@ -1,6 +1,5 @@
 """One POST, to a Segment-compatible endpoint or to any other address."""
 
-import asyncio
 import base64
 from collections.abc import Mapping
 
@@ -66,14 +65,6 @@ async def post(
         return Answer(0, f"No answer within {timeout_s:g} s.")
     except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: a host name that cannot be encoded
         return Answer(0, f"{type(error).__name__}: {error}")
-
-
-async def wait(stop: asyncio.Event, seconds: float) -> None:
-    """Until `stop`, but no longer than so many seconds."""
-    try:
-        await asyncio.wait_for(stop.wait(), seconds)
-    except TimeoutError:
-        return
 
 
 async def _start_of(response: aiohttp.ClientResponse) -> str:

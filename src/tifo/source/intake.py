@@ -15,9 +15,10 @@ from tifo.engagement.facts import AnyFact
 from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import NotFound, Rejected, Transient
 from tifo.kernel.ids import FactId, SourceId
+from tifo.kernel.waiting import wait
 from tifo.source.answers import Sent, Split, backoff_s, decide
 from tifo.source.batches import Limits, Message, cut, encode, envelope
-from tifo.source.endpoint import TIMEOUT_S, post_batch, wait
+from tifo.source.endpoint import TIMEOUT_S, post_batch
 from tifo.source.inbox import Intake, Outcome, Waiting, WebhookInbox, WebhookState
 from tifo.source.lookup import LiveLikeApi
 from tifo.source.webhooks_in import DATA, Found, Webhook, fact_of, read_webhook

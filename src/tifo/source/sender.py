@@ -20,8 +20,9 @@ from tifo.engagement.facts import AnyFact
 from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import ProfileId
+from tifo.kernel.waiting import wait
 from tifo.source.answers import RETRY_AFTER_CAP_S, Answer
-from tifo.source.endpoint import post, wait
+from tifo.source.endpoint import post
 from tifo.source.outbox import Late, LateState, Placed, Subscriber, WebhookOutbox
 from tifo.source.webhooks_out import EVENTS, Around, headers_of, webhook_of
 

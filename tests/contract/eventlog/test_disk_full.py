@@ -214,4 +214,5 @@ async def test_a_client_is_told_503_and_when_to_come_again_until_there_is_space(
         assert (status, headers[b"retry-after"]) == (503, b"1")
     assert [(await send_event(number))[0] for number in range(20)] == [200] * 20
     assert ids(log) == [*expected(1), *(f"m-{number}" for number in range(20))]
-    await asyncio.wait_for(commits.close(), 10)
+    async with asyncio.timeout(10):
+        await commits.close()

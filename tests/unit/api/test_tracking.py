@@ -111,7 +111,8 @@ class Api:
             sent.append(message)
 
         scope = {"type": "http", "method": method, "path": path, "headers": raw_headers}
-        await asyncio.wait_for(self.app(scope, receive, send), 10)
+        async with asyncio.timeout(10):
+            await self.app(scope, receive, send)
         start, end = sent
         assert (start["type"], end["type"]) == ("http.response.start", "http.response.body")
         answered = {name.decode(): value.decode() for name, value in start["headers"]}
