@@ -19,6 +19,7 @@ from tifo.workspace.destinations import ConnectedDestination
 LOOK_S = 1.0
 TAIL_S = 0.05
 AGAIN_S, AGAIN_CAP_S = 1.0, 60.0
+CLOSE_WITHIN_S = 3.0
 
 _log = structlog.get_logger("tifo.delivery")
 
@@ -136,7 +137,15 @@ class Deliverer:
         finally:
             forwarding.cancel()
             self._connections.pop(connected.id, None)
-            await opened.destination.close()
+            await _close(opened.destination, connected.name)
+
+
+async def _close(destination: Destination, name: str) -> None:
+    try:
+        async with asyncio.timeout(CLOSE_WITHIN_S):
+            await destination.close()
+    except TimeoutError:
+        _log.error("delivery.not_closed", destination=name, after_s=CLOSE_WITHIN_S)
 
 
 async def _forward(stop: asyncio.Event, own: asyncio.Event) -> None:

@@ -78,11 +78,20 @@ class Function:
         settings = configured.settings
         command = (sys.executable, "-E", str(_RUNNER), settings["file"], str(settings["memory_mb"]))
         worker = Worker(lambda: Program(command, Path(settings["file"]).parent))
-        told = await worker.ask({"do": "handlers"}, settings["timeout_s"])
-        if "handlers" not in told or not told["handlers"]:
-            await worker.close()
-            raise Transient(told.get("message") or f"{settings['file']} has no function such as on_track.")
-        return _Function(settings, worker, frozenset(told["handlers"]))
+        opened = None
+        try:
+            opened = _Function(settings, worker, await _handlers(worker, settings))
+        finally:
+            if opened is None:
+                await worker.close()
+        return opened
+
+
+async def _handlers(worker: Worker, settings: Settings) -> frozenset[str]:
+    told = await worker.ask({"do": "handlers"}, settings["timeout_s"])
+    if not told.get("handlers"):
+        raise Transient(told.get("message") or f"{settings['file']} has no function such as on_track.")
+    return frozenset(told["handlers"])
 
 
 class _Function:

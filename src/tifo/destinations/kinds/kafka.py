@@ -6,6 +6,7 @@ the cluster tells, are resolved and judged before it is used, and again each min
 
 import asyncio
 import socket
+import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -124,8 +125,13 @@ class _Kafka:
             return [_outcome(error.args[0])] * len(events)
 
     async def close(self) -> None:
+        self._dismiss()
+
+    def _dismiss(self) -> None:
+        """In a thread that nothing waits for: the client's end takes as long as its brokers let it."""
         if self._producer is not None:
-            await asyncio.to_thread(self._producer.flush, self._settings["timeout_s"])
+            threading.Thread(target=self._producer.close, daemon=True).start()
+            self._producer = None
 
     def _judge(self) -> Outcome | None:
         if time.monotonic() - self._judged_at < JUDGED_EVERY_S:
@@ -139,7 +145,7 @@ class _Kafka:
         metadata = self._producer.list_topics(self._settings["topic"], timeout=self._settings["timeout_s"])
         refusal = _refusal(self._egress, [broker.host for broker in metadata.brokers.values()])
         if refusal is not None:
-            self._producer = None  # it keeps connections to what it was told
+            self._dismiss()  # it keeps connections to what it was told
             return refusal
         self._judged_at = time.monotonic()
         return None
