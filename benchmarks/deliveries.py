@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -78,7 +78,7 @@ async def _delivered(events: int, settings: dict[str, object]) -> float:
         made = destinations.add(kind.id, "bench", source_id, {}, start=Position(0))
         state = SqlDeliveryState(database)
         egress = read_allowed("127.0.0.1")
-        keeping = GroupCommit[Change, None](lambda changes: _kept(state, changes), max_batch=100, max_waiting=1_000)
+        keeping = GroupCommit[Change, bool](state.settle, max_batch=100, max_waiting=1_000)
         async with aiohttp.ClientSession(connector=guarded_connector(egress)) as session:
             configured = Configured(made.id, "bench", kind.check(settings))
             destination = await kind.open(configured, Tools(session, egress, system_clock, folder))
@@ -108,11 +108,6 @@ async def _until_done(connection: Connection, state: SqlDeliveryState, events: i
     stop.set()
     await running
     return seconds
-
-
-def _kept(state: SqlDeliveryState, changes: Sequence[Change]) -> Sequence[None]:
-    state.settle(changes)
-    return [None] * len(changes)
 
 
 async def _bare(url: str, requests: int, body: bytes) -> float:

@@ -72,7 +72,7 @@ class Terms:
 
 
 class Connection:
-    """`run` in an event loop. `keep` commits a change (see `DeliveryState.settle`)."""
+    """`run` in an event loop. `keep` commits a change, or tells that it cannot be (see `DeliveryState.settle`)."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class Connection:
         *,
         reader: SharedReader,
         state: DeliveryState,
-        keep: Callable[[Change], Awaitable[None]],
+        keep: Callable[[Change], Awaitable[bool]],
         clock: Clock = system_clock,
         monotonic: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
@@ -469,6 +469,7 @@ class Connection:
             received=self._received,
             dead_since=dead_since,
             dead_reason=self._dead_reason,
+            since=self._kept_cursor,
         )
         held_bytes, self._received, self._received_bytes = self._received_bytes, 0, 0
         await self._keep_surely(change)
@@ -482,12 +483,14 @@ class Connection:
         """For ever: what it holds is known nowhere else. Nothing more is read meanwhile than there is room for."""
         while True:
             try:
-                await self._keep(change)
+                is_kept = await self._keep(change)
             except Transient as error:
                 _log.warning("delivery.not_kept", destination_id=change.destination_id, error=error.message)
                 await asyncio.sleep(error.retry_after_s)
             else:
-                return
+                break
+        if not is_kept:
+            self._broken = Transient("The cursor was moved meanwhile: what is not settled is read again.")
 
     def _next_in_s(self) -> float:
         now = self._monotonic()

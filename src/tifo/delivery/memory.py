@@ -49,11 +49,16 @@ class MemoryDeliveryState:
                 kept.dead_reason,
             )
 
-    def settle(self, changes: Sequence[Change]) -> None:
+    def settle(self, changes: Sequence[Change]) -> Sequence[bool]:
         with self._lock:
-            for change in changes:
-                if change.destination_id in self._kept:
-                    _apply(self._kept[change.destination_id], change)
+            return [self._settle(change) for change in changes]
+
+    def _settle(self, change: Change) -> bool:
+        kept = self._kept.get(change.destination_id)
+        if kept is None or change.since not in {None, kept.position}:
+            return False
+        _apply(kept, change)
+        return True
 
     def due(self, destination_id: DestinationId, now: float, *, most: int, in_order: bool) -> Due:
         with self._lock:
@@ -133,8 +138,9 @@ def waiting_again(late: Undelivered, now: float) -> Undelivered:
 
 def _apply(kept: _Kept, change: Change) -> None:
     if change.position is not None:
-        kept.position = max(kept.position, change.position)
+        kept.position = change.position
     kept.received += change.received
+    kept.forgotten += change.forgotten
     for place in change.settled:
         kept.undelivered.pop(place, None)
     for late in change.undelivered:

@@ -111,6 +111,10 @@ class Change:
     dead_since: float | None = None
     """Since when the destination takes nothing; None while it is alive."""
     dead_reason: str = ""
+    since: Position | None = None
+    """The cursor before: where another has moved it meanwhile, nothing of this is kept."""
+    forgotten: int = 0
+    """Of the received, how many failed and are not among the undelivered."""
 
 
 class Standing(NamedTuple):
@@ -123,9 +127,15 @@ class Standing(NamedTuple):
     waiting: int
     failed: int
     forgotten: int
-    """Of the failed, how many were taken away when their retention was over."""
+    """Of the failed, how many are kept no more: their retention was over, or the log's."""
     dead_since: float | None
     dead_reason: str
+
+
+class DeliveryCursor(NamedTuple):
+    destination_id: DestinationId
+    source_id: SourceId
+    position: Position
 
 
 class Due(NamedTuple):
@@ -161,8 +171,10 @@ class DeliveryState(Protocol):
     def standing(self, destination_id: DestinationId) -> Standing:
         """Raises `NotFound` for a destination that is gone."""
 
-    def settle(self, changes: Sequence[Change]) -> None:
-        """All of them in one commit; durable on return. Those of a destination that is gone are dropped with it."""
+    def settle(self, changes: Sequence[Change]) -> Sequence[bool]:
+        """All of them in one commit; durable on return. Tells of each whether it was kept, in order: those of a
+        destination that is gone are dropped with it, and see `Change.since`.
+        """
 
     def due(self, destination_id: DestinationId, now: float, *, most: int, in_order: bool) -> Due:
         """What waits and whose time has come, the longest overdue first. `in_order`: of each user only the first that

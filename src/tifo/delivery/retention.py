@@ -1,11 +1,21 @@
 """How much of the log nobody needs any more."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
+from tifo.delivery.ports import DeliveryCursor, DeliveryState, Result
+from tifo.delivery.reading import Opened, opened
+from tifo.delivery.sieve import Arrived, event_of
+from tifo.delivery.tally import Findings, Names
+from tifo.destinations.ports import Event, Fate, Outcome
 from tifo.eventlog.ports import EventLog
 from tifo.kernel.ids import Position, SourceId
 from tifo.warehouses.ports import Cursor
 from tifo.workspace.model import Source
+
+_AT_ONCE = 5_000
+_EXPIRED = Outcome(Fate.FAILED, "EXPIRED", "The event log forgot it before the destination took it (log_waits_days).")
 
 
 def loaded_through(log: EventLog, cursors: Mapping[str, Cursor], sources: Sequence[Source]) -> Position:
@@ -19,11 +29,54 @@ def loaded_through(log: EventLog, cursors: Mapping[str, Cursor], sources: Sequen
     return min((_through(log, source_id, cursors.get(source_id), end) for source_id in known), default=end)
 
 
-def delivered_through(log: EventLog, cursors: Iterable[tuple[SourceId, Position]]) -> Position:
-    """The position up to which every destination's events are settled; each names its source and its cursor."""
+def delivered_through(log: EventLog, cursors: Iterable[DeliveryCursor]) -> Position:
+    """The position up to which every destination's events are settled."""
     end = log.end()
-    waiting = (log.read(after, max_events=1, source_id=source_id) for source_id, after in cursors)
+    waiting = (log.read(each.position, max_events=1, source_id=each.source_id) for each in cursors)
     return min((Position(blocks[0].first - 1) for blocks in waiting if blocks), default=end)
+
+
+def give_up(log: EventLog, state: DeliveryState, cursors: Iterable[DeliveryCursor], through: Position) -> Position:
+    """Count what the log forgets before destinations have it: as failed, `EXPIRED`. Their cursors move along, in steps
+    of which each is complete.
+
+    Returns the position up to which all is counted: `through`, or less where a destination came to move meanwhile.
+    """
+    return min((_given_up(log, state, cursor, through) for cursor in cursors), default=through)
+
+
+def _given_up(log: EventLog, state: DeliveryState, cursor: DeliveryCursor, through: Position) -> Position:
+    names, after = Names(), cursor.position
+    while after < through:
+        blocks = log.read(after, max_events=min(_AT_ONCE, through - after), source_id=cursor.source_id)
+        events = [event for block in blocks for event in _events(opened(block)) if event.position <= through]
+        if not events:
+            break
+        now, found = time.time(), Findings()
+        for event in events:
+            found.count(event, names.of(event.name, int(now // 60)), Result.FAILED, _EXPIRED, now)
+        standing = state.standing(cursor.destination_id)
+        change = found.as_change(
+            cursor.destination_id,
+            position=events[-1].position,
+            received=len(events),
+            dead_since=standing.dead_since,
+            dead_reason=standing.dead_reason,
+            since=after,
+        )
+        if state.settle([replace(change, forgotten=len(events))]) != [True]:
+            return after
+        after = events[-1].position
+    return through
+
+
+def _events(block: Opened) -> Iterator[Event]:
+    for number, (line, message) in enumerate(zip(block.lines, block.messages, strict=True)):
+        position = Position(block.first + number)
+        if message is None:
+            yield Event(position, "", "", "", "", block.received_at, line)
+        else:
+            yield event_of(Arrived(position, block.received_at, message, line))
 
 
 def _through(log: EventLog, source_id: str, cursor: Cursor | None, end: Position) -> Position:

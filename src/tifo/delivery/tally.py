@@ -71,6 +71,7 @@ class Findings:
         received: int,
         dead_since: float | None,
         dead_reason: str,
+        since: Position,
     ) -> Change:
         return Change(
             destination_id,
@@ -83,6 +84,7 @@ class Findings:
             list(self.samples.values()),
             dead_since,
             dead_reason,
+            since,
         )
 
     def places(self) -> Sequence[Place]:

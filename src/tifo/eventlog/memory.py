@@ -57,6 +57,14 @@ class MemoryEventLog:
     def end(self) -> Position:
         return self._end
 
+    def older(self, before: datetime) -> Position:
+        through = self._start
+        for block in list(self._blocks):
+            if block.received_at >= before:
+                break
+            through = Position(block.first + block.size - 1)
+        return through
+
     def trim(self, *, before: datetime, keep_after: Position) -> int:
         with self._lock:
             freed = 0

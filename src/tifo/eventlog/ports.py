@@ -80,6 +80,9 @@ class EventLog(Protocol):
     def end(self) -> Position:
         """The highest durable position (0 for an empty log)."""
 
+    def older(self, before: datetime) -> Position:
+        """The position up to which `trim` could forget what was received before `before`."""
+
     def trim(self, *, before: datetime, keep_after: Position) -> int:
         """Forget whole segments received before `before` and not above `keep_after`, and give their disk space
         back. Returns the number of bytes freed. The dedup window is kept whatever is trimmed.

@@ -12,6 +12,7 @@ from tifo.delivery.ports import (
     Asked,
     Attempt,
     Change,
+    DeliveryCursor,
     Due,
     Grain,
     Group,
@@ -53,17 +54,24 @@ class SqlDeliveryState:
         with self._database.reading() as connection:
             return read_standing(connection, destination_id)
 
-    def cursors(self) -> list[tuple[SourceId, Position]]:
-        """Of every destination: its source, and up to where its events are settled."""
+    def cursors(self) -> list[DeliveryCursor]:
+        """Of every destination: up to where its events are settled."""
         d = t.destinations.c
-        query = select(d.source_id, _C.position).join(t.destinations, d.id == _C.destination_id)
+        query = select(d.id, d.source_id, _C.position).join(t.destinations, d.id == _C.destination_id)
         with self._database.reading() as connection:
-            return [(SourceId(row.source_id), Position(row.position)) for row in connection.execute(query)]
+            return [
+                DeliveryCursor(DestinationId(row.id), SourceId(row.source_id), Position(row.position))
+                for row in connection.execute(query)
+            ]
 
-    def settle(self, changes: Sequence[Change]) -> None:
+    def settle(self, changes: Sequence[Change]) -> list[bool]:
         with self._database.writing() as connection:
-            known = set(connection.execute(select(_C.destination_id)).scalars())
-            kept = [change for change in changes if change.destination_id in known]
+            cursors = select(_C.destination_id, _C.position)
+            known = {row.destination_id: row.position for row in connection.execute(cursors)}
+            holds = [
+                each.destination_id in known and each.since in {None, known[each.destination_id]} for each in changes
+            ]
+            kept = [change for change, is_kept in zip(changes, holds, strict=True) if is_kept]
             for change in kept:
                 _move(connection, change)
             _leave(connection, kept)
@@ -78,6 +86,7 @@ class SqlDeliveryState:
                 [row for change in kept for row in _latency_rows(change)],
                 adding=["total"],
             )
+            return holds
 
     def due(self, destination_id: DestinationId, now: float, *, most: int, in_order: bool) -> Due:
         waits = and_(_U.destination_id == destination_id, _U.state == State.WAITING.value)
@@ -307,11 +316,12 @@ def read_late(row: Any) -> Undelivered:
 def _move(connection: Connection, change: Change) -> None:
     moved: dict[str, Any] = {
         "received": _C.received + change.received,
+        "forgotten": _C.forgotten + change.forgotten,
         "dead_since": None if change.dead_since is None else _micros(change.dead_since),
         "dead_reason": plain(change.dead_reason),
     }
     if change.position is not None:
-        moved["position"] = case((_C.position < change.position, change.position), else_=_C.position)
+        moved["position"] = change.position
     of_it = _C.destination_id == change.destination_id
     connection.execute(update(t.delivery_cursors).where(of_it).values(moved))
 

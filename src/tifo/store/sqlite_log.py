@@ -201,6 +201,16 @@ class SqliteEventLog:
             self._refresh()
             return Position(self._current().last() if self._segments else 0)
 
+    def older(self, before: datetime) -> Position:
+        with _errors_translated():
+            self._refresh()
+            through = self.start()
+            for segment in list(self._segments.values())[:-1]:
+                if segment.newest() >= before.timestamp():
+                    break
+                through = Position(segment.last())
+            return through
+
     def trim(self, *, before: datetime, keep_after: Position) -> int:
         with self._writing, _errors_translated():
             freed = 0

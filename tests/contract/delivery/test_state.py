@@ -146,13 +146,25 @@ def test_dead_letters_are_redriven_or_forgotten_and_the_forgotten_counted(kept: 
         state.redrive(DestinationId("nobody"), Selection(), NOW)
 
 
+def test_what_was_found_from_another_place_than_the_cursor_is_not_kept(kept: tuple[DeliveryState, Begin]) -> None:
+    state, begin = kept
+    hook, other = begin("hook", 5), begin("other", 5)
+    ahead = Change(hook, Position(9), 4, since=Position(5), forgotten=3)
+    behind = Change(hook, Position(7), 2, [late(6)], since=Position(5))
+    assert list(state.settle([ahead])) == [True]
+    beside = Change(other, Position(7), 2, since=Position(5))
+    assert list(state.settle([behind, beside])) == [False, True]
+    assert state.standing(hook)[:6] == (5, 9, 4, 0, 0, 3)
+    assert state.standing(other)[:3] == (5, 7, 2)
+
+
 def test_of_a_destination_that_is_gone_nothing_is_kept_and_its_neighbours_are(
     kept: tuple[DeliveryState, Begin],
 ) -> None:
     state, begin = kept
     hook = begin("hook", 0)
     gone = DestinationId("gone")
-    state.settle([Change(gone, Position(3), 3, [late(1)]), Change(hook, Position(3), 3)])
+    assert list(state.settle([Change(gone, Position(3), 3, [late(1)]), Change(hook, Position(3), 3)])) == [False, True]
     assert state.standing(hook).received == 3
     with pytest.raises(NotFound):
         state.standing(gone)

@@ -127,9 +127,12 @@ def test_trimming_gives_disk_space_back_and_keeps_duplicates_and_counts_known(tm
         log.append([append(clock, A, *(f"{batch}-{n}" for n in range(200)))])
     before = _size(tmp_path)
     assert log.trim(before=clock.now, keep_after=log.end()) == 0, "nothing is old enough"
+    assert log.older(clock.now) == 0
     clock.now += timedelta(hours=2)
     assert log.trim(before=clock.now, keep_after=Position(0)) == 0, "nothing was read yet"
+    forgets = log.older(clock.now)
     assert log.trim(before=clock.now, keep_after=log.end()) > 0
+    assert log.start() == forgets
     assert _size(tmp_path) < before / 2
     assert log.start() > 0
     assert log.end() == 8_000

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from tests.conftest import NewState
+from tifo.delivery.ports import DeliveryCursor
 from tifo.kernel.errors import Conflict, NotFound, Rejected
 from tifo.kernel.ids import DestinationId, Position, SourceId
 from tifo.store import tables as t
@@ -52,7 +53,7 @@ def test_a_destination_is_kept_with_its_secrets_encrypted(
         (row,) = connection.execute(select(t.destinations)).all()
     assert "hush" not in str(tuple(row))
     assert SqlDeliveryState(database).standing(made.id)[:3] == (7, 7, 0)
-    assert SqlDeliveryState(database).cursors() == [(source_id, Position(7))]
+    assert SqlDeliveryState(database).cursors() == [DeliveryCursor(made.id, source_id, Position(7))]
 
 
 def test_what_changes_raises_its_version_and_the_rest_stays(destinations: SqlDestinations, source_id: SourceId) -> None:

@@ -15,8 +15,9 @@ import pytest
 from tifo.delivery import connection as module
 from tifo.delivery.connection import Connection, Terms
 from tifo.delivery.memory import MemoryDeliveryState
-from tifo.delivery.ports import Change, Result, Selection, State
+from tifo.delivery.ports import Change, DeliveryCursor, Result, Selection, State
 from tifo.delivery.reading import SharedReader
+from tifo.delivery.retention import give_up
 from tifo.delivery.sieve import Usual
 from tifo.destinations.ports import DELIVERED, Batching, Event, Fate, Outcome
 from tifo.eventlog.memory import MemoryEventLog
@@ -108,13 +109,13 @@ class House:
         self.log.append([Append(source, clock(), messages)])
         return ids
 
-    async def keep(self, change: Change) -> None:
+    async def keep(self, change: Change) -> bool:
         if self.refusals:
             self.refusals -= 1
             raise Transient("The disk is full.", retry_after_s=0.01)
         await asyncio.sleep(0)
-        self.state.settle([change])
         self.kept.append(change)
+        return self.state.settle([change])[0]
 
     def connection(self, destination: Told) -> Connection:
         return Connection(
@@ -145,6 +146,13 @@ class House:
         await eventually(
             lambda: self.parts() == wanted and sum(wanted) == self.state.standing(ID).received,
             lambda: (self.parts(), wanted, self.state.standing(ID)),
+        )
+
+    async def until_standing(self, *, received: int) -> None:
+        """All is received, and nothing waits."""
+        await eventually(
+            lambda: (self.state.standing(ID).received, self.state.standing(ID).waiting) == (received, 0),
+            lambda: self.state.standing(ID),
         )
 
     def parts(self) -> tuple[int, int, int, int]:
@@ -244,6 +252,29 @@ async def test_of_a_dead_destination_the_log_keeps_the_rest_and_all_arrives_when
         await house.until(delivered=500)
     assert Counter(told.took) == Counter(ids)
     assert house.state.standing(ID).dead_since is None
+
+
+async def test_what_the_log_forgets_before_a_dead_destination_has_it_is_counted_once(house: House) -> None:
+    ids = house.receive(500)
+    alive = False
+    told = Told(lambda *_: DELIVERED if alive else no("ECONNREFUSED"))
+    running = asyncio.create_task(house.connection(told).run(asyncio.Event()))
+    await eventually(lambda: house.state.standing(ID).dead_since is not None)
+    dead, tried = house.state.standing(ID), house.state.standing(ID).waiting
+    cursor = DeliveryCursor(ID, SOURCE, dead.position)
+    assert give_up(house.log, house.state, [cursor], Position(200)) == 200
+    assert house.state.standing(ID)[1:6] == (200, 200, tried, 0, 200 - tried)
+    assert house.state.standing(ID).dead_since == dead.dead_since
+    alive = True
+    with pytest.raises(Transient, match="moved meanwhile"):
+        await running
+    assert give_up(house.log, house.state, [cursor], Position(200)) == dead.position, "it was not so any more"
+    async with house.delivering(told):
+        await house.until_standing(received=500)
+    expired = sum(n for counted, n in house.state.counts(ID).items() if counted.code == "EXPIRED")
+    assert expired == house.state.standing(ID).forgotten
+    assert house.parts() == (500 - expired, 0, 0, 0)
+    assert set(told.took) >= set(ids[200:])
 
 
 async def test_a_destination_that_refuses_whatever_it_is_sent_does_not_fill_the_dead_letters(house: House) -> None:

@@ -23,7 +23,7 @@ from tifo.app.roles.looping import Role, run_on_loop
 from tifo.app.settings import Settings
 from tifo.app.web import AsgiApp, dispatch, serve
 from tifo.delivery.actions import read_through
-from tifo.delivery.retention import delivered_through, loaded_through
+from tifo.delivery.retention import delivered_through, give_up, loaded_through
 from tifo.eventlog.ports import Append, Appended, EventLog
 from tifo.kernel.batching import GroupCommit
 from tifo.kernel.clock import Clock, system_clock
@@ -146,11 +146,12 @@ async def _keep_log_short(settings: Settings, log: SqliteEventLog, database: Dat
             others = [_loaded_through(reader, connected, sources) for connected in warehouses.connected()]
             others.append(delivered_through(reader, deliveries.cursors()))
             kept = min(built_in, read_through(reader, actions))
-        now = system_clock()
-        before = now - timedelta(days=settings.log_retention_days)
-        freed = log.trim(before=before, keep_after=min([kept, *others]))
-        waits = timedelta(days=max(settings.log_waits_days, settings.log_retention_days))
-        return freed + log.trim(before=now - waits, keep_after=kept)
+            now = system_clock()
+            before = now - timedelta(days=settings.log_retention_days)
+            freed = log.trim(before=before, keep_after=min([kept, *others]))
+            too_old = now - timedelta(days=max(settings.log_waits_days, settings.log_retention_days))
+            given_up = give_up(reader, deliveries, deliveries.cursors(), min(kept, reader.older(too_old)))
+        return freed + log.trim(before=too_old, keep_after=given_up)
 
     while True:
         await asyncio.sleep(_TRIM_EVERY_S)

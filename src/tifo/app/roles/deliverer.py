@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import fcntl
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import timedelta
 
 import structlog
@@ -46,8 +46,8 @@ def _deliverer(settings: Settings) -> Role:
         state, destinations = compose.deliveries_of(database), compose.destinations_of(database, settings)
         with contextlib.closing(compose.open_log_reader(settings)) as log, _alone(settings):
             reader = SharedReader(log)
-            keeping = GroupCommit[Change, None](
-                lambda changes: _settled(state, changes), max_batch=_CHANGES, max_waiting=_CHANGES, name="deliveries"
+            keeping = GroupCommit[Change, bool](
+                state.settle, max_batch=_CHANGES, max_waiting=_CHANGES, name="deliveries"
             )
             async with compose.outside_session(settings) as session:
                 tools = Tools(session, read_allowed(settings.egress_allow), system_clock, settings.data)
@@ -71,11 +71,6 @@ def _deliverer(settings: Settings) -> Role:
         database.dispose()
 
     return deliverer
-
-
-def _settled(state: SqlDeliveryState, changes: Sequence[Change]) -> Sequence[None]:
-    state.settle(changes)
-    return [None] * len(changes)
 
 
 @contextlib.contextmanager
