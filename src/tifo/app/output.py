@@ -54,6 +54,8 @@ def _show_thing(thing: Mapping[str, object]) -> None:
 
 def _plain(value: object) -> str:
     """Without what would steer a terminal: some of it was written by strangers, such as an endpoint's answer."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{_plain(key)} {_plain(each)}" for key, each in value.items() if each is not None)
     return "" if value is None else _STEERING.sub("\N{REPLACEMENT CHARACTER}", str(value))
 
 

@@ -31,6 +31,11 @@ def test_a_log_line_that_cannot_be_written_stops_nobody(tmp_path: Path) -> None:
     assert '"answer": "400: no"' in lines[1]
 
 
+def test_a_thing_within_a_thing_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    show([{"name": "hook", "latency_ms": {"p50": 4.5, "p95": None, "p99": 12}}], as_json=False)
+    assert capsys.readouterr().out.splitlines()[1].split("  ")[-1].strip() == "p50 4.5, p99 12"
+
+
 @pytest.mark.parametrize("many", [False, True])
 def test_what_a_stranger_wrote_is_shown_as_it_is_but_does_not_steer_the_terminal(
     capsys: pytest.CaptureFixture[str], many: bool
