@@ -10,6 +10,7 @@ import shutil
 import signal
 import threading
 import time
+import urllib.parse
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -52,6 +53,8 @@ class StandIn:
     def __init__(self) -> None:
         self.requests: list[Request] = []
         self.judge: Callable[[int], int] = lambda _: 200
+        self.answers: dict[str, bytes] = {}
+        """By the path; else an empty object."""
         self.hangs = False
         self._lock = threading.Lock()
         stand_in = self
@@ -66,9 +69,10 @@ class StandIn:
                 if status == 429:
                     self.send_header("Retry-After", "7")
                 self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", "2")
+                answer = stand_in.answers.get(self.path, b"{}")
+                self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()
-                self.wfile.write(b"{}")
+                self.wfile.write(answer)
 
             do_GET = do_PUT = do_PATCH = do_DELETE = do_POST  # noqa: N815 (names that http.server calls)
 
@@ -155,6 +159,10 @@ def call_of(kind_id: str, action: str, **mapping: Any) -> list[Mapped]:
 EVENT, USER, AT = {"@path": "$.event"}, {"@path": "$.userId"}, {"@path": "$.timestamp"}
 PROPERTIES = {"@path": "$.properties"}
 BADGE = {"@path": "$.properties.badge_id"}
+HUBSPOT_CALL: list[Any] = [
+    "sendCustomBehavioralEvent",
+    {"eventName": "pe1_seen", "email": "ada@example.com", "occurredAt": AT},
+]
 VENDORS: dict[str, tuple[dict[str, Any], str, list[Any] | None]] = {
     # kind: (settings, what the address must contain, [action, fields] where no preset takes tracks)
     "amplitude": ({"apiKey": "key-1", "secretKey": "secret-1"}, "api2.amplitude.com/2/httpapi", None),
@@ -201,7 +209,7 @@ VENDORS: dict[str, tuple[dict[str, Any], str, list[Any] | None]] = {
     "hubspot": (
         {"access_token": "token-1"},
         "api.hubapi.com",
-        ["sendCustomBehavioralEvent", {"eventName": "pe1_seen", "email": "ada@example.com", "occurredAt": AT}],
+        HUBSPOT_CALL,
     ),
     "intercom": (
         {"access_token": "token-1"},
@@ -273,6 +281,41 @@ async def test_what_the_vendor_answers_decides(stand_in: StandIn, status: int, f
     assert outcome.exchange.request.startswith("POST https://us.i.posthog.com")
     assert "key-1" not in outcome.exchange.request
     assert outcome.exchange.response.startswith(str(status))
+
+
+HUBSPOT = {"refresh_token": "refresh-1", "oauth_client_id": "client", "oauth_client_secret": "hush"}
+_TOKENS = "/oauth/v1/token"
+
+
+@pytest.mark.parametrize("given", [{"access_token": "token-1"}, {}])
+async def test_an_access_token_that_is_over_is_renewed_once_for_all(stand_in: StandIn, given: dict[str, str]) -> None:
+    stand_in.judge = lambda n: 401 if stand_in.requests[n - 1].headers.get("authorization") == "Bearer token-1" else 200
+    stand_in.answers[_TOKENS] = b'{"access_token": "token-2"}'
+    mappings = call_of("hubspot", HUBSPOT_CALL[0], **HUBSPOT_CALL[1])
+    outcomes = await sent("hubspot", {**HUBSPOT, **given}, SIX_EVENTS, mappings)
+    assert {each.fate for each in outcomes} == {Fate.DELIVERED}
+    (asked,) = [each for each in stand_in.requests if _TOKENS in each.url]
+    told = dict(urllib.parse.parse_qsl(asked.body))
+    assert told == {
+        "refresh_token": "refresh-1",
+        "client_id": "client",
+        "client_secret": "hush",
+        "grant_type": "refresh_token",
+    }
+    assert "token-2" not in str(outcomes)
+
+
+async def test_where_no_access_token_is_to_be_had_events_wait(stand_in: StandIn) -> None:
+    stand_in.judge = lambda _: 401
+    mappings = call_of("hubspot", HUBSPOT_CALL[0], **HUBSPOT_CALL[1])
+    for given in ({}, {"access_token": "token-1"}):
+        (outcome,) = await sent("hubspot", {**HUBSPOT, **given}, SIX_EVENTS[:1], mappings)
+        assert (outcome.fate, outcome.code) == (Fate.RETRY, "OAUTH_REFRESH_FAILED")
+        assert "No access token from the vendor" in outcome.detail
+    stand_in.answers[_TOKENS] = b'{"access_token": "token-2"}'
+    stand_in.judge = lambda n: 200 if _TOKENS in stand_in.requests[n - 1].url else 401
+    (outcome,) = await sent("hubspot", HUBSPOT, SIX_EVENTS[:1], mappings)
+    assert (outcome.fate, outcome.code) == (Fate.FAILED, "401")
 
 
 async def test_addresses_are_guarded_in_the_worker(stand_in: StandIn) -> None:

@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 import aiohttp
 import msgspec
 
+from tifo.destinations.actions.access import Access
 from tifo.destinations.actions.installing import SOURCES, folder, is_installed, node
 from tifo.destinations.ports import (
     DELIVERED,
@@ -40,6 +41,7 @@ TIMEOUT_S = 10.0
 _BATCH = Batching(max_events=100, max_bytes=1 << 20, apart=True)
 _AGAIN = frozenset((408, 429))
 _FOR_ONE = frozenset((400, 413, 422))
+_UNAUTHORIZED = "401"
 _UNSEEN = frozenset(
     (
         "amazon-eventbridge",
@@ -63,11 +65,13 @@ _TYPES = {
 }
 _HANDLES = frozenset(("track", "identify", "page", "screen", "group", "alias"))
 _TOKEN = Setting(
-    "access_token",
-    SettingType.SECRET,
-    "Access token",
-    "Of your own OAuth application with the vendor; it is not renewed.",
-    required=True,
+    "access_token", SettingType.SECRET, "Access token", "Of your own OAuth application with the vendor.", required=True
+)
+_RENEWED = (
+    Setting("access_token", SettingType.SECRET, "Access token", "Where there is none yet, it is asked for."),
+    Setting("refresh_token", SettingType.SECRET, "Refresh token", "By it a new access token is asked for after a 401."),
+    Setting("oauth_client_id", SettingType.TEXT, "Client id", "Of your own OAuth application with the vendor."),
+    Setting("oauth_client_secret", SettingType.SECRET, "Client secret", "Likewise."),
 )
 _ALLOW = Setting(
     "allow_unseen",
@@ -90,9 +94,11 @@ class ActionsKind:
         self.slug = str(entry["slug"])
         self.name = str(entry["name"])
         self.description = str(entry["description"] or f"Segment's action destination {entry['name']}.")
-        self.is_oauth = str(entry["scheme"]).startswith("oauth")
-        own = [_TOKEN] if self.is_oauth else []
-        own += [_ALLOW] if self.slug in _UNSEEN else []
+        is_oauth = str(entry["scheme"]).startswith("oauth")
+        self.renews = is_oauth and bool(entry["renews"])
+        """Whether the library knows how to ask for another access token."""
+        self.oauth = _RENEWED if self.renews else (_TOKEN,) if is_oauth else ()
+        own = [*self.oauth, *([_ALLOW] if self.slug in _UNSEEN else [])]
         self.settings: Sequence[Setting] = (*(_setting(name, each) for name, each in entry["fields"].items()), *own)
         self.actions = tuple(_action(each) for each in entry["actions"])
         given = [each for each in entry["presets"] if each["trigger"]]
@@ -186,10 +192,10 @@ class _Actions:
         self._shared = _shared.setdefault(tools.session, _Shared(Worker(_program(tools.egress))))
         self._shared.users += 1
         settings = {name: value for name, value in configured.settings.items() if value is not None}
-        token = settings.pop(_TOKEN.name, None) if kind.is_oauth else None
+        oauth = {each.name: settings.pop(each.name, None) for each in kind.oauth}
         settings.pop(_ALLOW.name, None)
         self._settings = settings
-        self._auth = {"accessToken": token, "refreshToken": ""} if token else None
+        self._access = Access(oauth, renews=kind.renews, ask=self._renew)
         hidden = [each.name for each in kind.settings if each.is_secret]
         self._secrets = [str(configured.settings[name]) for name in hidden if configured.settings.get(name)]
         batches = {action.slug for action in kind.actions if action.batch}
@@ -221,19 +227,51 @@ class _Actions:
 
     async def _execute(self, rule: _Rule, messages: Sequence[Mapping[str, Any]]) -> list[Outcome]:
         batch = rule.batch and len(messages) > 1
-        outcomes = await self._ask(rule, messages, batch=batch)
+        outcomes = await self._ask_with_access(rule, messages, batch=batch)
         codes = {outcome.code for outcome in outcomes}
         if batch and len(codes) == 1 and codes <= {str(code) for code in _FOR_ONE}:
             middle = len(messages) // 2  # the whole request was refused, perhaps for one of its events
             return [*await self._execute(rule, messages[:middle]), *await self._execute(rule, messages[middle:])]
         return outcomes
 
+    async def _ask_with_access(
+        self, rule: _Rule, messages: Sequence[Mapping[str, Any]], *, batch: bool
+    ) -> list[Outcome]:
+        """What the vendor refuses for its access token is sent once more with another one."""
+        if self._access.is_missing and (problem := await self._access.renew("")):
+            return [self._no_access(problem)] * len(messages)
+        used = self._access.token
+        outcomes = await self._ask(rule, messages, batch=batch)
+        refused = [at for at, outcome in enumerate(outcomes) if outcome.code == _UNAUTHORIZED]
+        if not refused or not self._kind.renews:
+            return outcomes
+        if problem := await self._access.renew(used):
+            again = [self._no_access(problem, outcomes[at].exchange) for at in refused]
+        else:
+            again = await self._ask(rule, [messages[at] for at in refused], batch=batch)
+        for at, outcome in zip(refused, again, strict=True):
+            outcomes[at] = outcome
+        return outcomes
+
+    def _no_access(self, problem: str, exchange: Exchange | None = None) -> Outcome:
+        return Outcome(Fate.RETRY, "OAUTH_REFRESH_FAILED", self._masked(problem), exchange=exchange)
+
+    async def _renew(self, auth: Mapping[str, str]) -> Mapping[str, Any]:
+        request = {
+            "do": "renew",
+            "slug": self._kind.slug,
+            "settings": self._settings,
+            "auth": auth,
+            "timeout_ms": int(TIMEOUT_S * 1000),
+        }
+        return await self._shared.worker.ask(request, TIMEOUT_S)
+
     async def _ask(self, rule: _Rule, messages: Sequence[Mapping[str, Any]], *, batch: bool) -> list[Outcome]:
         request = {
             "do": "send",
             "slug": self._kind.slug,
             "settings": self._settings,
-            "auth": self._auth,
+            "auth": self._access.auth(),
             "action": rule.mapped.action,
             "mapping": rule.mapped.mapping,
             "events": messages,
@@ -279,7 +317,7 @@ class _Actions:
     def _masked(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, MASK)
-        return text
+        return self._access.masked(text)
 
 
 def _may_batch(mapping: Mapping[str, Any]) -> bool:

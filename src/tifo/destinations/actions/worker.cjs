@@ -3,6 +3,7 @@
  *   {"id", "do": "describe"}                                        -> {"id", "kinds": [...]}
  *   {"id", "do": "send", "slug", "settings", "action", "mapping", "events", "batch", "timeout_ms"}
  *                                    -> {"id", "results": [{"ok"} | {"status", "code", "message", …}], "exchanges"}
+ *   {"id", "do": "renew", "slug", "settings", "auth", "timeout_ms"} -> {"id", "access_token" | "problem"}
  *   {"id", "do": "ping"}                                            -> {"id", "rss_mb"}
  *
  * It keeps nothing and retries nothing. Its working folder holds node_modules. See docs/destinations.md. */
@@ -98,6 +99,7 @@ function describe() {
       name,
       description,
       scheme: authentication?.scheme ?? "none",
+      renews: typeof authentication?.refreshAccessToken === "function",
       fields: authentication?.fields ?? {},
       actions: Object.entries(actions).map(([action, { title, description: what, defaultSubscription, fields, performBatch }]) => ({
         slug: action,
@@ -183,12 +185,22 @@ async function apart(destination, request, signal) {
   return results;
 }
 
+async function renewed(destination, { settings, auth }) {
+  try {
+    const told = await destination.refreshAccessToken(settings, auth);
+    return told?.accessToken ? { access_token: told.accessToken } : { problem: { message: "The vendor gave no token." } };
+  } catch (error) {
+    return { problem: problemOf(error) };
+  }
+}
+
 async function answer(request) {
   if (request.do === "ping") return { rss_mb: process.memoryUsage.rss() / 1048576 };
   if (request.do === "describe") return { kinds: describe() };
   const destination = destinationOf(request.slug);
   const exchanges = [];
   const signal = AbortSignal.timeout(request.timeout_ms);
+  if (request.do === "renew") return sending.run({ exchanges, signal }, () => renewed(destination, request));
   const work = request.batch ? batch : apart;
   const results = await sending.run({ exchanges, signal }, () => work(destination, request, signal));
   return { results, exchanges, rss_mb: process.memoryUsage.rss() / 1048576 };
