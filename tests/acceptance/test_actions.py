@@ -12,7 +12,9 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -389,11 +391,11 @@ def until(told: Callable[[], Any], wanted: Any) -> None:
     deadline = time.monotonic() + WITHIN_S
     while (found := told()) != wanted:
         assert time.monotonic() < deadline, (found, wanted)
-        time.sleep(0.1)
+        time.sleep(0.05)
 
 
 def test_a_worker_that_is_killed_costs_no_event(
-    tmp_path: Path, call: Call, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, call: Call, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     """The whole way, by the command line; each event is delivered, and its fate known."""
     monkeypatch.setenv("TIFO_ACTIONS_ROUTE", stand_in.url)
@@ -413,27 +415,19 @@ def test_a_worker_that_is_killed_costs_no_event(
     assert (tried["outcome"], tried["code"]) == ("delivered", "")
     stand_in.requests.clear()
     stand_in.judge = lambda number: 503 if number % 13 == 0 else 200
+    kills = 100 if request.config.getoption("--long") else 20
+    chance = random.Random(11)
     with tifo.up() as process:
-        stop = threading.Event()
-
-        def kill() -> None:
-            generator = random.Random(11)
-            while not stop.wait(generator.uniform(0.5, 1.5)):
-                for child in psutil.Process(process.pid).children(recursive=True):
-                    if "worker.cjs" in " ".join(child.cmdline()):
-                        child.send_signal(signal.SIGKILL)
-
-        killing = threading.Thread(target=kill)
-        killing.start()
-        for first in range(0, 400, 20):
+        for round_ in range(kills):
             batch = [
-                {"type": "track", "event": "Seen", "userId": "ada", "messageId": f"m{number}"}
-                for number in range(first, first + 20)
+                {"type": "track", "event": "Seen", "userId": "ada", "messageId": f"m{round_}-{number}"}
+                for number in range(20)
             ]
+            before = len(stand_in.requests)
             assert call("POST", f"{tifo.address}/v1/batch", {"batch": batch}, write_key=key).status == 200
-            time.sleep(0.2)
-        stop.set()
-        killing.join()
+            until(partial(_has_more, stand_in, before), True)
+            time.sleep(chance.uniform(0, 0.3))  # the moment of death, not a wait for something
+            _kill_worker(process.pid)
 
         def parts() -> dict[str, int]:
             (row,) = delivery.overview(settings)
@@ -441,8 +435,19 @@ def test_a_worker_that_is_killed_costs_no_event(
             assert sum(told.values()) == row["received"], row
             return {name: number for name, number in told.items() if number}
 
-        until(parts, {"delivered": 400})
-    assert len(stand_in.requests) >= 400
+        until(parts, {"delivered": 20 * kills})
+    assert len(stand_in.requests) >= 20 * kills
+
+
+def _has_more(stand_in: StandIn, before: int) -> bool:
+    return len(stand_in.requests) > before
+
+
+def _kill_worker(supervisor: int) -> None:
+    for child in psutil.Process(supervisor).children(recursive=True):
+        with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+            if "worker.cjs" in " ".join(child.cmdline()):
+                child.send_signal(signal.SIGKILL)
 
 
 async def test_a_worker_that_hangs_is_replaced(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,11 +10,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from tifo.app import commands, sources
@@ -218,31 +218,32 @@ def test_a_deliverer_that_is_killed_again_and_again_loses_nothing(
     chance = random.Random(5)
     hook.judge = lambda *_: chance.choices([200, 500, 400], [90, 8, 2])[0]
     kills = 100 if request.config.getoption("--long") else 20
-    with tifo.up() as supervisor:
+    ids: list[str] = []
+    with tifo.up("--roles", "api,loader"):
         work.add(settings, "webhook", "shop", "hook", [f"url={hook.url}"])
-        ids: list[str] = []
         for round_ in range(kills):
             more = [f"m{round_}-{number}" for number in range(300)]
             send(tifo, call, key, more)
             ids += more
-            time.sleep(chance.uniform(0.1, 1.5))  # the moment of death, not a wait for something
-            _deliverer(supervisor.pid).send_signal(signal.SIGKILL)
+            before = hook.attempts.total()
+            deliverer = tifo.start("--roles", "deliverer")
+            until(partial(_has_more, hook, before), True)
+            time.sleep(chance.uniform(0, 0.5))  # the moment of death, not a wait for something
+            deliverer.kill()
+            assert deliverer.wait(10) == -signal.SIGKILL
         hook.judge = lambda *_: 200
+        deliverer = tifo.start("--roles", "deliverer")
         until(lambda: parts(settings).get("waiting", 0), 0)
         told = parts(settings)
+        deliverer.terminate()
+        assert deliverer.wait(15) == 0
     assert told.get("failed", 0) + told["delivered"] == len(ids)
     assert len(hook.taken) >= told["delivered"]
     assert len(set(ids) - set(hook.taken)) <= told.get("failed", 0)
 
 
-def _deliverer(supervisor: int) -> psutil.Process:
-    deadline = time.monotonic() + WITHIN_S
-    while time.monotonic() < deadline:
-        for child in psutil.Process(supervisor).children():
-            if "deliverer" in child.cmdline():
-                return child
-        time.sleep(0.05)
-    raise AssertionError("there is no deliverer")
+def _has_more(hook: Hook, before: int) -> bool:
+    return hook.attempts.total() > before
 
 
 def test_a_second_deliverer_of_the_same_folder_is_refused(tifo: LocalTifo) -> None:
