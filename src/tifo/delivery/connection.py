@@ -388,6 +388,8 @@ class Connection:
             found.settled.append(job.place)
             self._line.release(job.event.user)
             self._waiting = max(0, self._waiting - 1)
+            if self._destination.ordered:
+                self._keep_soon.set()  # the user's next one waits for it
 
     def _hold_back(self, job: Job, late: Undelivered, found: Findings) -> None:
         found.undelivered[job.place] = late
@@ -477,6 +479,8 @@ class Connection:
         self._held_bytes -= held_bytes
         self._kept_cursor, self._kept_at, self._kept_dead_since = change.position or self._kept_cursor, now, dead_since
         self._retrying.difference_update(found.places())
+        if self._destination.ordered and found.settled:
+            self._due_at = now
         self._wake.set()
 
     async def _keep_surely(self, change: Change) -> None:

@@ -1,4 +1,4 @@
-"""Kafka, against the broker that librdkafka brings for tests: the real protocol, on a real socket, in this process."""
+"""Kafka, against the broker that librdkafka brings for tests: no Java is needed. See also acceptance/test_kafka.py."""
 
 import json
 from collections.abc import Iterator

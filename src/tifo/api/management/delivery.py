@@ -62,6 +62,10 @@ def _of_source(call: Call, codes: Collection[str]) -> JsonObject:
 
 def _answer(call: Call, result: Result) -> JsonObject:
     window = _window(call)
+    if call.query.get("subscriptionId"):
+        raise Rejected(
+            "Outcomes are counted by destination, not by subscription. Leave it out.", field="subscriptionId"
+        )
     destination_id = DestinationId(call.query.get("destinationConfigId", ""))
     asked = Asked(destination_id, [result], window.since, window.until, window.grain, window.by, window.only)
     return _paged(call, call.desk.numbers.series(asked), window)

@@ -42,6 +42,7 @@ _CODES = {
     KafkaError._RESOLVE: "ENOTFOUND",  # noqa: SLF001
     KafkaError._SSL: "EPROTO",  # noqa: SLF001
 }
+_TOO_LARGE = KafkaError(KafkaError.MSG_SIZE_TOO_LARGE).name()
 _FINAL = frozenset((KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG, KafkaError.INVALID_MSG_SIZE))
 
 
@@ -151,6 +152,17 @@ class _Kafka:
         return None
 
     def _produce(self, events: Sequence[Event]) -> list[Outcome]:
+        """Brokers refuse a batch of records as too large, whole: it is halved until the culprit is alone."""
+        outcomes = self._produce_once(events)
+        refused = [at for at, outcome in enumerate(outcomes) if outcome.code == _TOO_LARGE]
+        if len(events) > 1 and refused:
+            middle = (len(refused) + 1) // 2
+            for half in (refused[:middle], refused[middle:]):
+                for at, outcome in zip(half, self._produce([events[at] for at in half]), strict=True):
+                    outcomes[at] = outcome
+        return outcomes
+
+    def _produce_once(self, events: Sequence[Event]) -> list[Outcome]:
         timed_out = Outcome(Fate.RETRY, "ETIMEDOUT", "The brokers did not say in time that they have it.")
         told: dict[int, Outcome] = {}
         for at, event in enumerate(events):

@@ -1,0 +1,132 @@
+"""A real Apache Kafka for tests: one broker that is its own controller, run by Java from Maven Central's jars."""
+
+import base64
+import hashlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+USER, PASSWORD = "tifo", "hush"
+MOST_BYTES = 20_000
+"""Of a record, as this broker has it."""
+_JARS = Path(__file__).with_name("kafka_jars.txt")
+"""`group:artifact:version` and SHA-256: kafka_2.13 and all that it needs."""
+_CENTRAL = "https://repo1.maven.org/maven2"
+_STARTS_WITHIN_S = 60.0
+_QUICK = ("-Xmx256m", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
+
+
+class KafkaBroker:
+    """`address` is for everybody, `closed_address` for `USER` with `PASSWORD` (SASL, PLAIN)."""
+
+    def __init__(self, folder: Path, java: str, jars: Path) -> None:
+        self._folder = folder
+        self._java = [java, *_QUICK, "-cp", f"{jars}/*"]
+        self._process: subprocess.Popen[bytes] | None = None
+        plain, closed, controller = _free_ports(3)
+        self.address, self.closed_address = f"127.0.0.1:{plain}", f"127.0.0.1:{closed}"
+        settings = {
+            "process.roles": "broker,controller",
+            "node.id": 1,
+            "controller.quorum.voters": f"1@127.0.0.1:{controller}",
+            "listeners": f"OPEN://{self.address},CLOSED://{self.closed_address},CONTROLLER://127.0.0.1:{controller}",
+            "inter.broker.listener.name": "OPEN",
+            "controller.listener.names": "CONTROLLER",
+            "listener.security.protocol.map": "OPEN:PLAINTEXT,CLOSED:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "sasl.enabled.mechanisms": "PLAIN",
+            "listener.name.closed.plain.sasl.jaas.config": "org.apache.kafka.common.security.plain.PlainLoginModule"
+            f' required user_{USER}="{PASSWORD}";',
+            "log.dirs": folder / "data",
+            "num.partitions": 3,
+            "message.max.bytes": MOST_BYTES,
+            "offsets.topic.replication.factor": 1,
+            "transaction.state.log.replication.factor": 1,
+            "transaction.state.log.min.isr": 1,
+        }
+        self._settings = folder / "server.properties"
+        self._settings.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        command = [*self._java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._settings)]
+        subprocess.run(command, check=True, capture_output=True, timeout=60)
+
+    def start(self) -> None:
+        with (self._folder / "log").open("ab") as log:
+            command = [*self._java, "kafka.Kafka", str(self._settings)]
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        deadline = time.monotonic() + _STARTS_WITHIN_S
+        host, _, port = self.address.partition(":")
+        while time.monotonic() < deadline and self._process.poll() is None:
+            with suppress(OSError), socket.create_connection((host, int(port)), timeout=1):
+                return
+            time.sleep(0.1)
+        raise RuntimeError(f"Kafka did not start:\n{(self._folder / 'log').read_text()}")
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait(10)
+            self._process = None
+
+
+@contextmanager
+def kafka_broker() -> Iterator[KafkaBroker]:
+    """Skips the test where there is no Java; in CI there must be one."""
+    java = shutil.which("java")
+    if java is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("needs Java 17 or newer on PATH")
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        broker = KafkaBroker(Path(name), java, _jars())
+        broker.start()
+        try:
+            yield broker
+        finally:
+            broker.kill()
+
+
+def _jars() -> Path:
+    """In the user's cache, fetched where they are not there yet (43 MB)."""
+    listed = _JARS.read_text()
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    folder = cache / "tifo" / f"test-kafka-{hashlib.sha256(listed.encode()).hexdigest()[:16]}"
+    if folder.exists():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix="fetching-"))
+    try:
+        for line in listed.splitlines():
+            coordinates, digest = line.split()
+            _fetch(coordinates, digest, aside)
+        with suppress(OSError):  # another process was quicker
+            aside.rename(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return folder
+
+
+def _fetch(coordinates: str, digest: str, folder: Path) -> None:
+    group, artifact, version = coordinates.split(":")
+    name = f"{artifact}-{version}.jar"
+    address = f"{_CENTRAL}/{group.replace('.', '/')}/{artifact}/{version}/{name}"
+    with urllib.request.urlopen(address, timeout=60) as got:  # noqa: S310 (a constant, and what a file beside us lists)
+        content = got.read()
+    assert hashlib.sha256(content).hexdigest() == digest, f"{coordinates} is not what it was"
+    (folder / name).write_bytes(content)
+
+
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
