@@ -17,6 +17,8 @@ _Data = Annotated[Path | None, Parameter(help="Folder that holds all state (defa
 _Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document.")]
 _Many = Annotated[tuple[str, ...], Parameter(negative="")]
 
+_WIDEST = 160
+
 delivery = App(name="delivery", help="What arrived, what did not, and why.")
 
 
@@ -31,7 +33,7 @@ def delivery_errors(*, data: _Data = None, json: _Json = False) -> None:
         show(rows, as_json=True)
         return
     columns = ("where", "source", "code", "count", "detail", "sample", "at")
-    show([{name: row.get(name) for name in columns} for row in rows], as_json=False)
+    show([{name: _brief(row.get(name)) for name in columns} for row in rows], as_json=False)
 
 
 @delivery.command(name="overview")
@@ -50,7 +52,18 @@ def delivery_overview(
         name, rows = "connections", [*work.overview(settings), *work.warehouse_overview(settings)]
     else:
         name, rows = "breakdown", work.breakdown(settings, by, since)
-    show({name: rows} if json else rows, as_json=json)
+    if json:
+        show({name: rows}, as_json=True)
+        return
+    show([{column: _brief(value) for column, value in row.items()} for row in rows], as_json=False)
+
+
+def _brief(value: object) -> object:
+    """For a table: an endpoint's page of complaint on one line, and its start only."""
+    if not isinstance(value, str):
+        return value
+    line = " ".join(value.split())
+    return line if len(line) <= _WIDEST else f"{line[: _WIDEST - 1]}…"
 
 
 @delivery.command(name="trace")

@@ -68,12 +68,13 @@ async def test_a_folder_that_cannot_be_written_is_tried_again(tmp_path: Path) ->
     assert {(each.fate, each.code) for each in outcomes} == {(Fate.RETRY, "EIO")}
 
 
-async def test_s3_gets_a_signed_put_an_hour() -> None:
+@pytest.mark.parametrize("refusal", [503, 403, 404])
+async def test_s3_gets_a_signed_put_an_hour_and_what_it_refuses_waits(refusal: int) -> None:
     got: dict[str, tuple[bytes, str]] = {}
 
     async def take(request: web.Request) -> web.Response:
         got[request.path] = await request.read(), request.headers["Authorization"]
-        return web.Response(status=503 if "/11/" in request.path else 200)
+        return web.Response(status=refusal if "/11/" in request.path else 200)
 
     app = web.Application()
     app.router.add_put("/{path:.*}", take)
@@ -81,7 +82,7 @@ async def test_s3_gets_a_signed_put_an_hour() -> None:
         address = str(server.make_url("/"))
         keys = {"access_key": "AKID", "secret_key": "hush", "endpoint": address}
         outcomes = await sent({"place": "s3://bucket/some/prefix", **keys})
-    assert [each.code for each in outcomes] == ["", "", "503"]
+    assert [each.code for each in outcomes] == ["", "", str(refusal)]
     assert [each.fate for each in outcomes] == [Fate.DELIVERED, Fate.DELIVERED, Fate.RETRY]
     first = min(got)
     assert first.startswith("/bucket/some/prefix/2026-11-25/10/000000000001-000000000002-")

@@ -214,4 +214,6 @@ class _Bucket:
         )
         exchange = outcome.exchange
         shown = None if exchange is None else exchange._replace(request=f"PUT {url}\n\n{len(content):,} bytes")
+        if outcome.fate is Fate.FAILED:  # it is the place that is wrong (a key, a bucket), never the events
+            outcome = outcome._replace(fate=Fate.RETRY)
         return outcome._replace(exchange=shown)
