@@ -1,6 +1,5 @@
 """How much of the log nobody needs any more."""
 
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -10,9 +9,11 @@ from tifo.delivery.sieve import Arrived, event_of
 from tifo.delivery.tally import Findings, Names
 from tifo.destinations.ports import Event, Fate, Outcome
 from tifo.eventlog.ports import EventLog
+from tifo.kernel.clock import system_clock
 from tifo.kernel.ids import Position, SourceId
 from tifo.warehouses.ports import Cursor
 from tifo.workspace.model import Source
+from tifo.workspace.warehouses import ConnectedWarehouse, Sync, SyncStatus, Warehouses
 
 _AT_ONCE = 5_000
 _EXPIRED = Outcome(Fate.FAILED, "EXPIRED", "The event log forgot it before the destination took it (log_waits_days).")
@@ -52,7 +53,7 @@ def _given_up(log: EventLog, state: DeliveryState, cursor: DeliveryCursor, throu
         events = [event for block in blocks for event in _events(opened(block)) if event.position <= through]
         if not events:
             break
-        now, found = time.time(), Findings()
+        now, found = system_clock().timestamp(), Findings()
         for event in events:
             found.count(event, names.of(event.name, int(now // 60)), Result.FAILED, _EXPIRED, now)
         standing = state.standing(cursor.destination_id)
@@ -68,6 +69,29 @@ def _given_up(log: EventLog, state: DeliveryState, cursor: DeliveryCursor, throu
             return after
         after = events[-1].position
     return through
+
+
+def give_up_loads(
+    log: EventLog,
+    warehouses: Warehouses,
+    connected: ConnectedWarehouse,
+    sources: Sequence[Source],
+    through: Position,
+) -> None:
+    """The same for a warehouse, by what its loader noted last: it may be away. It stands in the history of syncs."""
+    noted = {each.source_id: each.position for each in warehouses.loads(connected.name)}
+    missed, now = [], system_clock()
+    for source in sources:
+        after = noted.get(source.id, Position(0))
+        if not connected.takes(source.id) or after >= through:
+            continue
+        events = log.count(after, source.id) - log.count(through, source.id)
+        if events:
+            error = f"EXPIRED: the event log forgot {events:,} events before they were loaded (log_waits_days)."
+            failure = Sync(connected.name, source.id, SyncStatus.FAILURE, now, now, events, error=error)
+            missed.append(replace(failure, failed=events, position=through))
+    if missed:
+        warehouses.record(missed)
 
 
 def _events(block: Opened) -> Iterator[Event]:

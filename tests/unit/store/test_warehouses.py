@@ -4,11 +4,16 @@ from typing import Any
 
 import pytest
 
+from tifo.delivery.retention import give_up_loads
+from tifo.eventlog.memory import MemoryEventLog
+from tifo.eventlog.ports import Append
 from tifo.kernel.errors import NotFound, Rejected
-from tifo.kernel.ids import Position, SourceId
+from tifo.kernel.ids import MessageId, Position, SourceId
 from tifo.store import warehouses as module
 from tifo.store.database import open_sqlite
 from tifo.store.warehouses import SqlWarehouses
+from tifo.tracking.envelope import Message
+from tifo.workspace.model import Source, SourceType
 from tifo.workspace.warehouses import BUILT_IN, Loads, Sync, SyncStatus, WarehouseKind
 
 NOW = datetime(2026, 11, 24, 10, 0, 0, 250_000, tzinfo=UTC)
@@ -40,6 +45,24 @@ def test_a_name_that_is_taken_or_bad_is_refused(warehouses: SqlWarehouses, name:
     warehouses.add(WarehouseKind.POSTGRES, URL, "taken", None)
     with pytest.raises(Rejected):
         warehouses.add(WarehouseKind.POSTGRES, URL, name, None)
+
+
+def test_what_the_log_forgets_before_a_warehouse_has_it_is_counted_once(warehouses: SqlWarehouses) -> None:
+    log = MemoryEventLog()
+    for number in range(6):
+        log.append([Append(SourceId("ab"[number % 2]), NOW, [Message(MessageId(str(number)), b"{}")])])
+    sources = [
+        Source(SourceId(each), each, each, each, SourceType.HTTP, enabled=True, created_at=NOW, keys=())
+        for each in "abc"
+    ]
+    connected = warehouses.add(WarehouseKind.POSTGRES, URL, "away", [SourceId("a"), SourceId("c")])
+    warehouses.record([Sync("away", SourceId("a"), SyncStatus.SUCCESS, NOW, NOW, 1, position=Position(1))])
+    for _ in range(2):
+        give_up_loads(log, warehouses, connected, sources, Position(4))
+    assert warehouses.loads("away") == [Loads(SourceId("a"), Position(4), 2, 0, 1, {})]
+    (told, _) = warehouses.syncs("away", most=9)
+    assert told.error
+    assert "EXPIRED: the event log forgot 1 events" in told.error
 
 
 def test_syncs_come_back_newest_first_and_old_ones_are_forgotten(

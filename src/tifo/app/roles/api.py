@@ -23,7 +23,7 @@ from tifo.app.roles.looping import Role, run_on_loop
 from tifo.app.settings import Settings
 from tifo.app.web import AsgiApp, dispatch, serve
 from tifo.delivery.actions import read_through
-from tifo.delivery.retention import delivered_through, give_up, loaded_through
+from tifo.delivery.retention import delivered_through, give_up, give_up_loads, loaded_through
 from tifo.eventlog.ports import Append, Appended, EventLog
 from tifo.kernel.batching import GroupCommit
 from tifo.kernel.clock import Clock, system_clock
@@ -143,7 +143,8 @@ async def _keep_log_short(settings: Settings, log: SqliteEventLog, database: Dat
         sources = [*catalog.sources(), *catalog.deleted_sources()]
         with contextlib.closing(compose.open_log_reader(settings)) as reader:
             built_in = loaded_through(reader, warehouse.positions(), sources)
-            others = [_loaded_through(reader, connected, sources) for connected in warehouses.connected()]
+            connected = warehouses.connected()
+            others = [_loaded_through(reader, each, sources) for each in connected]
             others.append(delivered_through(reader, deliveries.cursors()))
             kept = min(built_in, read_through(reader, actions))
             now = system_clock()
@@ -151,6 +152,8 @@ async def _keep_log_short(settings: Settings, log: SqliteEventLog, database: Dat
             freed = log.trim(before=before, keep_after=min([kept, *others]))
             too_old = now - timedelta(days=max(settings.log_waits_days, settings.log_retention_days))
             given_up = give_up(reader, deliveries, deliveries.cursors(), min(kept, reader.older(too_old)))
+            for each in connected:
+                give_up_loads(reader, warehouses, each, sources, given_up)
         return freed + log.trim(before=too_old, keep_after=given_up)
 
     while True:
