@@ -144,6 +144,7 @@ class _Running:
             self.kill()
 
     def kill(self) -> None:
+        self.is_gone = True
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
 
