@@ -42,10 +42,23 @@ def test_acknowledged_events_and_rewards_survive_kills_of_every_role(
         tracks = {"tracks": load.paid}
         assert rows_of(tifo, play["schema"], tracks) == tracks
         verdict = tifo.audit()
+        told = _settled_overview(tifo)
+    assert told[web["slug"]]["received"] == told[web["slug"]]["delivered"] == len(load.acknowledged)
+    assert told[play["slug"]]["received"] == told[play["slug"]]["delivered"] == load.paid
     assert verdict["ok"], verdict
     assert verdict["rows"] == verdict["events"] == verdict["ledger"] == load.paid
     assert load.killed == {role: n for role, n in load.killed.items() if n > 0}, "every role must have died"
     assert len(load.acknowledged) > BATCH * kills, "the load must have kept on"
+
+
+def _settled_overview(tifo: LocalTifo) -> dict[str, Any]:
+    """Event Delivery of the warehouse, by source, once nothing waits."""
+    deadline = time.monotonic() + 20
+    while True:
+        told = {row["source"]: row for row in tifo.command("delivery", "overview")["connections"]}
+        if not any(row["waiting"] for row in told.values()) or time.monotonic() > deadline:
+            return told
+        time.sleep(0.2)
 
 
 @dataclass

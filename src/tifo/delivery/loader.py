@@ -12,7 +12,8 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import structlog
@@ -41,6 +42,8 @@ _READ_EVENTS = 5_000
 _LEAST_EVENTS = 1_000
 _BACKOFF_CAP_S = 10.0
 _DRAIN_POLL_S = 0.1
+_UNTOLD = 1_000
+_AFTERWARDS = "counted afterwards: the loader ended between the load and its note"
 
 _EVENTS = Metric("tifo_loader_events", "Events that the loader has handled")
 _ROWS = Metric("tifo_loader_rows", "Rows inserted into the warehouse")
@@ -93,6 +96,7 @@ class Loader:
         takes: Callable[[SourceId], bool] = lambda _: True,
         taken: Callable[[SourceId], Taken | None] = lambda _: None,
         on_syncs: Callable[[Sequence[Sync]], None] = lambda _: None,
+        noted: Callable[[], Mapping[SourceId, Position]] | None = None,
         flush_s: float = 2.0,
         flush_events: int = 50_000,
         poll_s: float = 0.1,
@@ -108,6 +112,9 @@ class Loader:
         self._takes = takes
         self._taken = taken
         self._on_syncs = on_syncs
+        self._noted = noted
+        """Up to where `on_syncs` was told of each source, by whoever loaded before."""
+        self._untold: list[Sync] = []
         self._flush_s = flush_s
         self._flush_events = flush_events
         self._poll_s = poll_s
@@ -223,11 +230,31 @@ class Loader:
         return Sync(self._name, None, SyncStatus.FAILURE, self._started_at, self._clock(), error=message)
 
     def _tell(self, syncs: Sequence[Sync]) -> None:
-        """The history is for people: a load does not wait for it."""
+        """The history is for people: a load does not wait for it. What cannot be told now is told with the next."""
+        self._untold = [*self._untold, *syncs][-_UNTOLD:]
         try:
-            self._on_syncs(syncs)
+            self._on_syncs(self._untold)
         except Transient as error:
             _log.warning("loader.history_not_kept", warehouse=self._name, error=error.message)
+        else:
+            self._untold = []
+
+    def _catch_up(self, cursors: Iterable[Cursor]) -> None:
+        """Tell of what was loaded, and not told: whoever loaded it was killed in between."""
+        if self._noted is None:
+            return
+        noted, now, missed = dict(self._noted()), self._clock(), []
+        noted |= {sync.source_id: sync.position for sync in self._untold if sync.source_id and sync.position}
+        for cursor in cursors:
+            after = noted.get(cursor.source_id, Position(0))
+            if after >= cursor.committed:
+                continue
+            events = self._log.count(after, cursor.source_id) - self._log.count(cursor.committed, cursor.source_id)
+            if events:
+                sync = Sync(self._name, cursor.source_id, SyncStatus.SUCCESS, now, now, events, notices=[_AFTERWARDS])
+                missed.append(replace(sync, position=cursor.committed))
+        if missed:
+            self._tell(missed)
 
     def _waiting(self, now: float) -> Waiting:
         events = max(0, self._log.end() - self._read_to)
@@ -260,6 +287,7 @@ class Loader:
                 for name, cursor in stored.items()
                 if self._takes(SourceId(name))
             }
+            self._catch_up(self._cursors.values())
         for source_id, schema in self._schemas(self._cursors).items():
             if source_id not in self._cursors:
                 self._cursors[source_id] = Cursor(source_id, schema, Position(0), Position(0))

@@ -64,9 +64,7 @@ class Sync:
 
 
 class Loads(NamedTuple):
-    """Of one source into one warehouse, since it was connected or loaded anew. A loader that is killed between a load
-    and its note leaves that load out.
-    """
+    """Of one source into one warehouse, since it was connected or loaded anew."""
 
     source_id: SourceId
     position: Position

@@ -1,4 +1,5 @@
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -318,13 +319,54 @@ def test_each_load_is_told_and_a_failure_once(
     assert "table tracks made" in told[1].notices
 
 
-def test_a_history_that_cannot_be_kept_stops_no_load(log: Any, warehouse: Warehouse, message: Message) -> None:
-    def refuse(_: Sequence[Sync]) -> None:
-        raise Transient("state out of reach")
+def test_a_history_that_cannot_be_kept_stops_no_load_and_is_told_later(
+    log: Any, warehouse: Warehouse, message: Message
+) -> None:
+    told: list[Sync] = []
+    away = True
+
+    def tell(syncs: Sequence[Sync]) -> None:
+        if away:
+            raise Transient("state out of reach")
+        told.extend(syncs)
+
+    loader = Loader(log, warehouse, lambda: [source("one")], on_syncs=tell, noted=dict)
+    for number in range(3):
+        log.add("one", message(str(number)))
+        away = number < 2
+        loader.flush()
+    assert warehouse.ids("one.tracks") == ["0", "1", "2"]
+    assert [(sync.events, sync.position) for sync in told] == [(1, 1), (1, 2), (1, 3)]
+
+
+def test_what_was_loaded_by_one_that_was_killed_before_it_told_is_counted_by_the_next(
+    log: Any, warehouse: Warehouse, sources: list[Source], message: Message
+) -> None:
+    told: list[Sync] = []
+
+    def noted() -> dict[SourceId, Position]:
+        return {sync.source_id: sync.position for sync in told if sync.source_id and sync.position}
+
+    def killed(_: Sequence[Sync]) -> None:
+        raise KeyboardInterrupt
+
+    def new(on_syncs: Callable[[Sequence[Sync]], None]) -> Loader:
+        return Loader(log, warehouse, lambda: sources, on_syncs=on_syncs, noted=noted)
 
     log.add("one", message("a"))
-    Loader(log, warehouse, lambda: [source("one")], on_syncs=refuse).flush()
-    assert warehouse.ids("one.tracks") == ["a"]
+    new(told.extend).flush()
+    log.add("one", message("b"), message("c"))
+    log.add("two", message("d"))
+    with pytest.raises(KeyboardInterrupt):
+        new(killed).flush()
+    log.add("one", message("e"))
+    new(told.extend).flush()
+    events = Counter[str | None]()
+    for sync in told:
+        events[sync.source_id] += sync.events
+    assert events == {"one": 4, "two": 1}
+    assert noted() == {"one": 5, "two": 4}
+    assert [sync.events for sync in told if any("afterwards" in each for each in sync.notices)] == [2, 1]
 
 
 def test_a_warehouse_gets_only_the_sources_that_it_is_connected_to(

@@ -59,6 +59,7 @@ def _loader(settings: Settings, database: Database, name: str) -> Loader:
         takes=takes,
         taken=taken,
         on_syncs=warehouses.record,
+        noted=lambda: {each.source_id: each.position for each in warehouses.loads(name)},
         flush_s=settings.flush_s,
         flush_events=settings.flush_events,
         max_tables=settings.max_event_tables,
