@@ -49,15 +49,16 @@ def give_up(log: EventLog, state: DeliveryState, cursors: Iterable[DeliveryCurso
 def _given_up(log: EventLog, state: DeliveryState, cursor: DeliveryCursor, through: Position) -> Position:
     names, after = Names(), cursor.position
     while after < through:
-        blocks = log.read(after, max_events=min(_AT_ONCE, through - after), source_id=cursor.source_id)
+        found = log.read(after, max_events=min(_AT_ONCE, through - after), source_id=cursor.source_id)
+        blocks = [block for block in found if block.first <= through]
         events = [event for block in blocks for event in _events(opened(block)) if event.position <= through]
         if not events:
             break
-        now, found = system_clock().timestamp(), Findings()
+        now, findings = system_clock().timestamp(), Findings()
         for event in events:
-            found.count(event, names.of(event.name, int(now // 60)), Result.FAILED, _EXPIRED, now)
+            findings.count(event, names.of(event.name, int(now // 60)), Result.FAILED, _EXPIRED, now)
         standing = state.standing(cursor.destination_id)
-        change = found.as_change(
+        change = findings.as_change(
             cursor.destination_id,
             position=events[-1].position,
             received=len(events),

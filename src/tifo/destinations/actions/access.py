@@ -20,6 +20,7 @@ class Access:
         self._ask = ask
         self._one_at_a_time = asyncio.Lock()
         self.token = str(settings.get("access_token") or "")
+        self._before = ""
 
     @property
     def is_missing(self) -> bool:
@@ -48,9 +49,12 @@ class Access:
             except WorkerGone as error:
                 return error.message
             if "access_token" in told:
-                self.token = str(told["access_token"])
+                self._before, self.token = self.token, str(told["access_token"])
                 return None
         return f"No access token from the vendor: {told['problem'].get('message', '')}"
 
     def masked(self, text: str) -> str:
-        return text.replace(self.token, MASK) if self.token else text
+        """Also without the token before, with which a request may still be under way."""
+        for token in filter(None, (self.token, self._before)):
+            text = text.replace(token, MASK)
+        return text
