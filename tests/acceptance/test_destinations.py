@@ -331,15 +331,21 @@ def test_files_and_functions_get_every_event(tifo: LocalTifo, call: Call, tmp_pa
     tifo.command("destination", "add", "function", *add, "mine", *asked)
     with tifo.up():
         send(tifo, call, key, [f"m{number}" for number in range(50)])
+        send(tifo, call, key, ["who"], type="identify")
 
-        def fates() -> dict[str, tuple[int, int]]:
-            return {row["name"]: (row["delivered"], row["failed"]) for row in delivered.overview(settings)}
+        def fates() -> dict[str, tuple[int, int, int]]:
+            rows = delivered.overview(settings)
+            return {row["name"]: (row["delivered"], row["failed"], row["filtered_at_destination"]) for row in rows}
 
-        until(fates, {"lake": (50, 0), "mine": (49, 1)})
+        until(fates, {"lake": (51, 0, 0), "mine": (49, 1, 1)})
+        steps = tifo.command("delivery", "trace", "who")["steps"]
+        told_of = {step["where"]: (step["outcome"], step["detail"].partition(":")[0]) for step in steps}
+        assert told_of["destination lake"] == ("delivered", "")
+        assert told_of["destination mine"] == ("filtered", "UNSUPPORTED_EVENT_TYPE")
     lines = [
         json.loads(line)["messageId"]
         for file in (tmp_path / "lake").rglob("*.ndjson.gz")
         for line in gzip.decompress(file.read_bytes()).splitlines()
     ]
-    assert Counter(lines) == Counter(f"m{number}" for number in range(50))
+    assert Counter(lines) == Counter(["who", *(f"m{number}" for number in range(50))])
     assert Counter(told.read_text().split()) == Counter(f"m{number}" for number in range(50) if number != 7)

@@ -10,15 +10,17 @@ from tifo.app import compose
 from tifo.app.destinations import named
 from tifo.app.settings import Settings
 from tifo.delivery.latency import latency_ms
+from tifo.delivery.mappings import mapped_of
 from tifo.delivery.ports import FILTERED_AT_SOURCE, Asked, Grain, Group, Result, Selection
 from tifo.delivery.replaying import Looked, Replay
 from tifo.delivery.sieve import Sieve, Usual
-from tifo.destinations.catalog import kind_of
+from tifo.destinations.catalog import handled, kind_of
 from tifo.eventlog.ports import IngestCount
 from tifo.kernel.clock import system_clock, to_iso
 from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import Position, SourceId, uuid7
 from tifo.tracking.filters import Filters, read_choice, read_filters
+from tifo.tracking.fql import compiled
 from tifo.workspace.destinations import ConnectedDestination
 from tifo.workspace.warehouses import BUILT_IN, Loads
 
@@ -194,7 +196,14 @@ def replay(
 def sieve_of(connected: ConnectedDestination) -> Sieve:
     kind = kind_of(connected.kind)
     names = {connected.id, connected.name, kind.name}
-    return Usual(kind.handles, names, read_choice(connected.choice), Filters(read_filters(connected.filters)))
+    mapped = [compiled(each.trigger, "trigger") for each in mapped_of(connected) if each.enabled]
+    return Usual(
+        handled(kind, connected.settings),
+        names,
+        read_choice(connected.choice),
+        Filters(read_filters(connected.filters)),
+        mapped if kind.actions else None,
+    )
 
 
 def seconds_of(text: str, field: str) -> float:

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -168,7 +169,8 @@ def _rows(name: str, warehouse: Warehouse, found: _Found) -> Iterator[Step]:
         for table in sorted(warehouse.table_names(schema) - {"users", "accounts", "_discards"}):
             query = f"SELECT CAST(uuid_ts AS VARCHAR) AS at FROM {quoted(schema, table)} WHERE id = '{message_id}'"
             for row in warehouse.query(query):
-                yield _step(str(row["at"]), "row", where, "loaded", f"{schema}.{table}")
+                at = to_iso(datetime.fromisoformat(str(row["at"])))
+                yield _step(at, "row", where, "loaded", f"{schema}.{table}")
     except (Transient, Rejected) as error:
         yield _step(None, "row", where, "unknown", error.message)
 

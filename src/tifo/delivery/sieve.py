@@ -1,6 +1,6 @@
 """Which events of a source a destination gets, and in which form."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -9,6 +9,7 @@ from tifo.delivery.reading import Message
 from tifo.destinations.ports import Event, Fate, Outcome
 from tifo.kernel.ids import Position
 from tifo.tracking.filters import EventChoice, Filters
+from tifo.tracking.fql import Condition
 
 
 class Arrived(NamedTuple):
@@ -46,7 +47,7 @@ _write = msgspec.json.Encoder().encode
 
 class Usual:
     """Lets through what the kind handles, the event's own `integrations` do not keep out, the destination is meant to
-    have, and its filters leave.
+    have, its filters leave, and one of its mappings takes.
 
     Segment's rule: a destination is in by itself; `All: false` keeps it out, unless its own name is true or an object;
     its own name with false keeps it out. Names are compared letter by letter.
@@ -58,11 +59,14 @@ class Usual:
         names: Collection[str],
         choice: EventChoice = EventChoice(),  # noqa: B008 (a frozen value)
         filters: Filters = Filters(()),  # noqa: B008 (likewise)
+        triggers: Sequence[Condition] | None = None,
     ) -> None:
+        """`triggers` are those of the mappings; None for a kind that has none."""
         self._handles = handles
         self._names = names
         self._choice = choice
         self._filters = filters
+        self._triggers = triggers
 
     def __call__(self, arrived: Arrived) -> tuple[Event, Outcome | None]:
         event = event_of(arrived)
@@ -74,13 +78,17 @@ class Usual:
         left_out = self._choice.leaves_out(event.type, event.name)
         if left_out:
             return event, filtered("FILTERED_BY_RULES", left_out)
-        return self._by_rules(arrived, event) if self._filters else (event, None)
+        if not self._filters and self._triggers is None:
+            return event, None
+        return self._by_rules(arrived, event)
 
     def _by_rules(self, arrived: Arrived, event: Event) -> tuple[Event, Outcome | None]:
         message = _read(arrived.line)
         result = self._filters(message)
         if result.message is None:
             return event, filtered("FILTERED_BY_RULES", f"The filter {result.title!r:.200} drops it.")
+        if self._triggers is not None and not any(trigger(result.message) for trigger in self._triggers):
+            return event, filtered("NO_MATCHING_MAPPING", "No enabled mapping's trigger matches the event.")
         if result.message is message:
             return event, None
         return event_of(arrived, _write(result.message)), None

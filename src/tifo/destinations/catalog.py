@@ -1,12 +1,12 @@
 """The catalog of kinds. They are imported when somebody asks: most commands need none, and HTTP takes its time."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from pathlib import Path
 
 from tifo.destinations.actions import installing
-from tifo.destinations.ports import Kind
+from tifo.destinations.ports import Kind, Settings
 from tifo.kernel.errors import NotFound
 
 
@@ -28,6 +28,13 @@ def kind_of(kind_id: str) -> Kind:
         else "Vendors' kinds come with `tifo destination install-actions`."
     )
     raise NotFound(f"There is no kind of destination {kind_id!r:.100}. Known are {own}. {more}", field="kind")
+
+
+def handled(kind: Kind, settings: Settings) -> Collection[str]:
+    """The types of calls that it takes as it is set up: of a function, those that its file has functions for."""
+    from tifo.destinations.kinds.function import Function
+
+    return kind.handles & Function.named_in(settings["file"]) if isinstance(kind, Function) else kind.handles
 
 
 def is_own(kind_id: str) -> bool:

@@ -124,6 +124,25 @@ async def test_a_file_that_is_not_there_or_does_not_load_is_told(tmp_path: Path)
         await run(tmp_path, "x = 1", events("a"))
 
 
+@pytest.mark.parametrize(
+    ("code", "named"),
+    [
+        ("def on_track(event, settings): pass\nx = 1", {"track"}),
+        ("import a\nfrom b import c as on_page\non_group = on_alias = c", {"page", "group", "alias"}),
+        ("if True:\n    def on_screen(event, settings): pass", {"screen"}),
+        ("def on_batch(events, settings): pass", Function.handles),
+        ("from b import *", Function.handles),
+        ("def on_track(:", Function.handles),
+        ("x = 1", set()),
+    ],
+)
+def test_what_a_file_handles_is_known_without_running_it(tmp_path: Path, code: str, named: set[str]) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(code)
+    assert Function.named_in(str(file)) == named
+    assert Function.named_in(str(tmp_path / "gone.py")) == Function.handles
+
+
 async def test_no_secret_of_tifos_is_in_its_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIFO_SECRET_KEY", "hush")
     code = """

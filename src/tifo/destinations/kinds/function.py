@@ -5,6 +5,7 @@ Names and errors are those of Segment's destination functions: `on_identify`, `o
 `InvalidEventPayload` and `ValidationError`, which are final, and `RetryError`; any other error is final too.
 """
 
+import ast
 import asyncio
 import sys
 from collections.abc import Mapping, Sequence
@@ -72,6 +73,23 @@ class Function:
             if not least <= value[name] <= most:
                 raise Rejected(f"{name} is {value[name]}. Give {least} to {most:,}.", field=name)
         return value
+
+    @classmethod
+    def named_in(cls, file: str) -> frozenset[str]:
+        """The types that the file has functions for, as far as its text tells: all, where it does not."""
+        try:
+            nodes = list(ast.walk(ast.parse(Path(file).read_text())))
+        except (OSError, ValueError, SyntaxError):  # opening it tells what is wrong
+            return cls.handles
+        imported = {
+            alias.asname or alias.name for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names
+        }
+        defined = {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+        assigned = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+        named = imported | defined | assigned
+        if named & {"on_batch", "*"}:
+            return cls.handles
+        return frozenset(name.removeprefix("on_") for name in named if name.startswith("on_"))
 
     async def open(self, configured: Configured, tools: Tools) -> "_Function":  # noqa: ARG002 (the kind's contract)
         """Raises `Transient` for a file that does not load: it may be mended."""
