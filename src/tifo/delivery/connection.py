@@ -288,6 +288,8 @@ class Connection:
         for job in held:
             self._wait_behind(job)
         self._line.done(held)
+        if held:
+            self._advance()  # perhaps nothing else is under way that would
         return batch
 
     def _attempted(self, task: asyncio.Task[None]) -> None:

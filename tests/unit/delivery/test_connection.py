@@ -22,6 +22,7 @@ from tifo.delivery.sieve import Usual
 from tifo.destinations.ports import DELIVERED, Batching, Event, Fate, Outcome
 from tifo.eventlog.memory import MemoryEventLog
 from tifo.eventlog.ports import Append
+from tifo.kernel.clock import Clock
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import DestinationId, MessageId, Position, SourceId
 from tifo.tracking.envelope import Message
@@ -117,7 +118,9 @@ class House:
         self.kept.append(change)
         return self.state.settle([change])[0]
 
-    def connection(self, destination: Told) -> Connection:
+    def connection(
+        self, destination: Told, *, clock: Clock = clock, monotonic: Callable[[], float] = fast
+    ) -> Connection:
         return Connection(
             Terms(ID, SOURCE, self.retry_for_s),
             destination,
@@ -126,7 +129,7 @@ class House:
             state=self.state,
             keep=self.keep,
             clock=clock,
-            monotonic=fast,
+            monotonic=monotonic,
         )
 
     @asynccontextmanager
@@ -297,6 +300,21 @@ async def test_one_users_events_come_in_order_whatever_fails(house: House) -> No
         assert [int(each[1:]) for each in told.took if int(each[1:]) % 7 == user] == list(range(user, 200, 7))
     assert any(len(users) > 1 for users in told.together)
     assert all(max(Counter(users).values()) == 1 for users in told.together)
+
+
+async def test_what_waits_behind_one_users_event_follows_it_at_once(house: House) -> None:
+    """Time stands still: whoever looked by the clock for what is due would look once."""
+    now = 0.0
+    house.receive(30, users=1)
+    told = Told(lambda *_: DELIVERED if now else no("500"), ordered=True)
+    connection = house.connection(told, clock=lambda: _EPOCH + timedelta(seconds=now), monotonic=lambda: now)
+    stop = asyncio.Event()
+    running = asyncio.create_task(connection.run(stop))
+    await house.until(waiting=30)
+    now = 1_000.0
+    await house.until(delivered=30)
+    stop.set()
+    await running
 
 
 async def test_a_halved_batch_keeps_its_users_in_order(house: House) -> None:
