@@ -12,10 +12,13 @@ import time
 import urllib.request
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+
+from tifo.app.local import free_port
+from tifo.destinations.actions import installing
 
 USER, PASSWORD = "tifo", "hush"
 MOST_BYTES = 20_000
@@ -34,7 +37,7 @@ class KafkaBroker:
         self._folder = folder
         self._java = [java, *_QUICK, "-cp", f"{jars}/*"]
         self._process: subprocess.Popen[bytes] | None = None
-        plain, closed, controller = _free_ports(3)
+        plain, closed, controller = (free_port() for _ in range(3))
         self.address, self.closed_address = f"127.0.0.1:{plain}", f"127.0.0.1:{closed}"
         settings = {
             "process.roles": "broker,controller",
@@ -97,8 +100,7 @@ def kafka_broker() -> Iterator[KafkaBroker]:
 def _jars() -> Path:
     """In the user's cache, fetched where they are not there yet (43 MB)."""
     listed = _JARS.read_text()
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    folder = cache / "tifo" / f"test-kafka-{hashlib.sha256(listed.encode()).hexdigest()[:16]}"
+    folder = installing.folder().with_name(f"test-kafka-{hashlib.sha256(listed.encode()).hexdigest()[:16]}")
     if folder.exists():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -122,11 +124,3 @@ def _fetch(coordinates: str, digest: str, folder: Path) -> None:
         content = got.read()
     assert hashlib.sha256(content).hexdigest() == digest, f"{coordinates} is not what it was"
     (folder / name).write_bytes(content)
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]

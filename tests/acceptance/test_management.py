@@ -434,8 +434,8 @@ def test_the_delivery_overview_tells_numbers_over_time(tifo: LocalTifo, call: Ca
     now = datetime.now(UTC)
     start, end = (now - timedelta(hours=1)).isoformat(), (now + timedelta(hours=1)).isoformat()
 
-    def ask(step: str, by: list[str], granularity: str = "HOUR") -> Any:
-        window = (source["id"], taker, start, end, granularity, {"count": 10}, by)
+    def ask(step: str, by: list[str], granularity: str = "HOUR", *more: Any) -> Any:
+        window = (source["id"], taker, start, end, granularity, {"count": 10}, by, *more)
         return owner("deliveryOverview", f"getEgress{step}MetricsFromDeliveryOverview", *window)
 
     deadline = time.monotonic() + WITHIN_S
@@ -467,6 +467,9 @@ def test_the_delivery_overview_tells_numbers_over_time(tifo: LocalTifo, call: Ca
     with pytest.raises(SdkError) as refused:
         ask("Success", ["appVersion"])
     assert refused.value.field == "groupBy"
+    with pytest.raises(SdkError) as refused:
+        ask("Success", [], "HOUR", None, "preset-1")
+    assert refused.value.field == "subscriptionId"
     server.shutdown()
     server.server_close()
 

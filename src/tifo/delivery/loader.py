@@ -13,7 +13,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import structlog
@@ -247,12 +246,19 @@ class Loader:
         noted |= {sync.source_id: sync.position for sync in self._untold if sync.source_id and sync.position}
         for cursor in cursors:
             after = noted.get(cursor.source_id, Position(0))
-            if after >= cursor.committed:
-                continue
-            events = self._log.count(after, cursor.source_id) - self._log.count(cursor.committed, cursor.source_id)
-            if events:
-                sync = Sync(self._name, cursor.source_id, SyncStatus.SUCCESS, now, now, events, notices=[_AFTERWARDS])
-                missed.append(replace(sync, position=cursor.committed))
+            if events := self._log.count(after, cursor.source_id, through=cursor.committed):
+                missed.append(
+                    Sync(
+                        self._name,
+                        cursor.source_id,
+                        SyncStatus.SUCCESS,
+                        now,
+                        now,
+                        events,
+                        notices=[_AFTERWARDS],
+                        position=cursor.committed,
+                    )
+                )
         if missed:
             self._tell(missed)
 

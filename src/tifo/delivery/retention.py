@@ -84,13 +84,20 @@ def give_up_loads(
     missed, now = [], system_clock()
     for source in sources:
         after = noted.get(source.id, Position(0))
-        if not connected.takes(source.id) or after >= through:
-            continue
-        events = log.count(after, source.id) - log.count(through, source.id)
-        if events:
-            error = f"EXPIRED: the event log forgot {events:,} events before they were loaded (log_waits_days)."
-            failure = Sync(connected.name, source.id, SyncStatus.FAILURE, now, now, events, error=error)
-            missed.append(replace(failure, failed=events, position=through))
+        if connected.takes(source.id) and (events := log.count(after, source.id, through=through)):
+            missed.append(
+                Sync(
+                    connected.name,
+                    source.id,
+                    SyncStatus.FAILURE,
+                    now,
+                    now,
+                    events,
+                    error=f"EXPIRED: the event log forgot {events:,} events before they were loaded (log_waits_days).",
+                    position=through,
+                    failed=events,
+                )
+            )
     if missed:
         warehouses.record(missed)
 

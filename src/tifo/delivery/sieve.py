@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from tifo.delivery.reading import Message
-from tifo.destinations.ports import Event, Fate, Outcome
+from tifo.destinations.ports import NO_MATCHING_MAPPING, Event, Fate, Outcome
 from tifo.kernel.ids import Position
 from tifo.tracking.filters import EventChoice, Filters
 from tifo.tracking.fql import Condition
@@ -88,7 +88,7 @@ class Usual:
         if result.message is None:
             return event, filtered("FILTERED_BY_RULES", f"The filter {result.title!r:.200} drops it.")
         if self._triggers is not None and not any(trigger(result.message) for trigger in self._triggers):
-            return event, filtered("NO_MATCHING_MAPPING", "No enabled mapping's trigger matches the event.")
+            return event, NO_MATCHING_MAPPING
         if result.message is message:
             return event, None
         return event_of(arrived, _write(result.message)), None

@@ -75,6 +75,7 @@ class Outcome(NamedTuple):
 
 
 DELIVERED = Outcome(Fate.DELIVERED)
+NO_MATCHING_MAPPING = Outcome(Fate.FILTERED, "NO_MATCHING_MAPPING", "No enabled mapping's trigger matches the event.")
 
 
 class Batching(NamedTuple):

@@ -4,6 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 
 from tifo.eventlog.blocks import cut, fingerprints_of, sort_out
 from tifo.eventlog.ports import Append, Appended, Block, IngestCount
@@ -48,8 +49,10 @@ class MemoryEventLog:
                     max_events -= part.size
         return found
 
-    def count(self, after: Position, source_id: SourceId) -> int:
-        return sum(block.size for block in self.read(after, max_events=self._end + 1, source_id=source_id))
+    def count(self, after: Position, source_id: SourceId, *, through: Position | None = None) -> int:
+        last = self._end if through is None else through
+        blocks = self.read(after, max_events=self._end + 1, source_id=source_id)
+        return sum(max(0, min(block.size, last - block.first + 1)) for block in blocks)
 
     def start(self) -> Position:
         return self._start
@@ -58,12 +61,8 @@ class MemoryEventLog:
         return self._end
 
     def older(self, before: datetime) -> Position:
-        through = self._start
-        for block in list(self._blocks):
-            if block.received_at >= before:
-                break
-            through = Position(block.first + block.size - 1)
-        return through
+        old = takewhile(lambda block: block.received_at < before, list(self._blocks))
+        return Position(max((block.first + block.size - 1 for block in old), default=0))
 
     def trim(self, *, before: datetime, keep_after: Position) -> int:
         with self._lock:

@@ -71,8 +71,8 @@ class EventLog(Protocol):
         gone: reading starts at what is left.
         """
 
-    def count(self, after: Position, source_id: SourceId) -> int:
-        """How many events of the source follow `after`."""
+    def count(self, after: Position, source_id: SourceId, *, through: Position | None = None) -> int:
+        """How many events of the source follow `after`, up to `through` where one is given."""
 
     def start(self) -> Position:
         """The lowest position still held, less one (0 for a log that was never trimmed)."""

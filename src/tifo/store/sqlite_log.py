@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from pathlib import Path
 from typing import IO
 
@@ -37,10 +38,11 @@ _COUNT = """
 INSERT INTO counts VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET total = total + excluded.total,
     detail = coalesce(excluded.detail, detail), sample = coalesce(excluded.sample, sample)
 """
-_COUNT_AFTER = """
-SELECT coalesce(sum(first + size - max(first, :after + 1)), 0) FROM blocks
-WHERE first + size - 1 > :after AND source_id = :source
+_COUNT_BETWEEN = """
+SELECT coalesce(sum(min(first + size - 1, :through) - max(first - 1, :after)), 0) FROM blocks
+WHERE first + size - 1 > :after AND first <= :through AND source_id = :source
 """
+_LAST = 2**63 - 1
 _PAGE_BYTES = 16_384
 _DEDUP_WINDOW = timedelta(hours=25)
 
@@ -180,12 +182,13 @@ class SqliteEventLog:
                         return found
         return found
 
-    def count(self, after: Position, source_id: SourceId) -> int:
-        """Of the block that `after` cuts, only what follows it."""
+    def count(self, after: Position, source_id: SourceId, *, through: Position | None = None) -> int:
+        """Of a block that `after` or `through` cuts, only what is between them."""
+        last = _LAST if through is None else max(after, through)
         with _errors_translated():
             self._refresh()
             return sum(
-                segment.db.execute(_COUNT_AFTER, {"after": after, "source": source_id}).fetchone()[0]
+                segment.db.execute(_COUNT_BETWEEN, {"after": after, "through": last, "source": source_id}).fetchone()[0]
                 for segment in self._segments.values()
             )
 
@@ -204,24 +207,24 @@ class SqliteEventLog:
     def older(self, before: datetime) -> Position:
         with _errors_translated():
             self._refresh()
-            through = self.start()
-            for segment in list(self._segments.values())[:-1]:
-                if segment.newest() >= before.timestamp():
-                    break
-                through = Position(segment.last())
-            return through
+            return Position(max((segment.last() for _, segment in self._older(before)), default=0))
 
     def trim(self, *, before: datetime, keep_after: Position) -> int:
         with self._writing, _errors_translated():
             freed = 0
-            for path, segment in list(self._segments.items())[:-1]:
-                if segment.newest() >= before.timestamp() or segment.last() > keep_after:
+            for path, segment in self._older(before):
+                if segment.last() > keep_after:
                     break
                 if segment.last() > self._dedup.through():
                     self._dedup.seal()
                 freed += segment.delete()
                 del self._segments[path]
             return freed
+
+    def _older(self, before: datetime) -> Iterator[tuple[Path, _Segment]]:
+        """The segments that nothing is added to any more, and whose events were all received before `before`."""
+        closed = list(self._segments.items())[:-1]
+        return takewhile(lambda each: each[1].newest() < before.timestamp(), closed)
 
     def ingest_counts(self) -> list[IngestCount]:
         with _errors_translated():

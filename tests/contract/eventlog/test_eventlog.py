@@ -82,6 +82,9 @@ def test_what_a_source_has_behind_a_position_is_counted(log: EventLog, clock: Cl
     counted = [log.count(Position(after), A) for after in range(8)]
     assert counted == [len(ids(log, after=after, source=A)) for after in range(8)]
     assert (counted[0], log.count(Position(0), SourceId("none"))) == (5, 0)
+    for after in range(8):
+        between = [log.count(Position(after), A, through=Position(through)) for through in range(8)]
+        assert between == [max(0, counted[after] - counted[through]) for through in range(8)]
 
 
 def test_a_message_that_came_before_is_a_duplicate(log: EventLog, clock: Clock) -> None:

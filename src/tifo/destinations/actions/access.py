@@ -16,7 +16,7 @@ class Access:
 
     def __init__(self, settings: Mapping[str, Any], *, renews: bool, ask: Ask) -> None:
         self._settings = settings
-        self._renews = renews
+        self.renews = renews
         self._ask = ask
         self._one_at_a_time = asyncio.Lock()
         self.token = str(settings.get("access_token") or "")
@@ -24,7 +24,7 @@ class Access:
 
     @property
     def is_missing(self) -> bool:
-        return self._renews and not self.token
+        return self.renews and not self.token
 
     def auth(self) -> dict[str, str]:
         """As the library wants it."""
@@ -36,11 +36,9 @@ class Access:
         }
 
     async def renew(self, used: str) -> str | None:
-        """Another token than `used`, which the vendor refused. Returns what went wrong; None where there is one now, or
-        there is no way to ask for one.
+        """Get another token than `used`, which the vendor refused; only where `renews`. Returns what went wrong; None
+        where there is one now.
         """
-        if not self._renews:
-            return None
         async with self._one_at_a_time:
             if self.token != used:  # another request was quicker
                 return None

@@ -16,6 +16,7 @@ from tifo.destinations.actions.installing import SOURCES, folder, is_installed, 
 from tifo.destinations.ports import (
     DELIVERED,
     EXCHANGE_CHARACTERS,
+    NO_MATCHING_MAPPING,
     Action,
     ActionField,
     Batching,
@@ -243,7 +244,7 @@ class _Actions:
         used = self._access.token
         outcomes = await self._ask(rule, messages, batch=batch)
         refused = [at for at, outcome in enumerate(outcomes) if outcome.code == _UNAUTHORIZED]
-        if not refused or not self._kind.renews:
+        if not refused or not self._access.renews:
             return outcomes
         if problem := await self._access.renew(used):
             again = [self._no_access(problem, outcomes[at].exchange) for at in refused]
@@ -257,29 +258,23 @@ class _Actions:
         return Outcome(Fate.RETRY, "OAUTH_REFRESH_FAILED", self._masked(problem), exchange=exchange)
 
     async def _renew(self, auth: Mapping[str, str]) -> Mapping[str, Any]:
-        request = {
-            "do": "renew",
-            "slug": self._kind.slug,
-            "settings": self._settings,
-            "auth": auth,
-            "timeout_ms": int(TIMEOUT_S * 1000),
-        }
-        return await self._shared.worker.ask(request, TIMEOUT_S)
+        return await self._request("renew", auth=auth)
+
+    async def _request(self, do: str, **more: object) -> Mapping[str, Any]:
+        """Raises `WorkerGone`."""
+        shared = {"slug": self._kind.slug, "settings": self._settings, "timeout_ms": int(TIMEOUT_S * 1000)}
+        return await self._shared.worker.ask({"do": do, **shared, **more}, TIMEOUT_S)
 
     async def _ask(self, rule: _Rule, messages: Sequence[Mapping[str, Any]], *, batch: bool) -> list[Outcome]:
-        request = {
-            "do": "send",
-            "slug": self._kind.slug,
-            "settings": self._settings,
-            "auth": self._access.auth(),
-            "action": rule.mapped.action,
-            "mapping": rule.mapped.mapping,
-            "events": messages,
-            "batch": batch,
-            "timeout_ms": int(TIMEOUT_S * 1000),
-        }
         try:
-            answer = await self._shared.worker.ask(request, TIMEOUT_S)
+            answer = await self._request(
+                "send",
+                auth=self._access.auth(),
+                action=rule.mapped.action,
+                mapping=rule.mapped.mapping,
+                events=messages,
+                batch=batch,
+            )
         except WorkerGone as error:
             return [Outcome(Fate.RETRY, "INTERNAL", error.message)] * len(messages)
         shown = [self._exchange(each) for each in answer["exchanges"]]
@@ -328,7 +323,7 @@ def _may_batch(mapping: Mapping[str, Any]) -> bool:
 def _joined(found: Sequence[tuple[str, Outcome]]) -> Outcome:
     """Of an event that several mappings take: what is left to be done is only those that were not delivered."""
     if not found:
-        return Outcome(Fate.FILTERED, "NO_MATCHING_MAPPING", "No enabled mapping's trigger matches the event.")
+        return NO_MATCHING_MAPPING
     undone = [(mapping_id, outcome) for mapping_id, outcome in found if outcome.fate is not Fate.DELIVERED]
     if not undone:
         return found[-1][1]
