@@ -3,6 +3,7 @@
 Node.js and npm are needed; in CI their lack is a failure.
 """
 
+import asyncio
 import json
 import os
 import random
@@ -294,8 +295,15 @@ async def test_an_access_token_that_is_over_is_renewed_once_for_all(stand_in: St
     stand_in.judge = lambda n: 401 if stand_in.requests[n - 1].headers.get("authorization") == "Bearer token-1" else 200
     stand_in.answers[_TOKENS] = b'{"access_token": "token-2"}'
     mappings = call_of("hubspot", HUBSPOT_CALL[0], **HUBSPOT_CALL[1])
-    outcomes = await sent("hubspot", {**HUBSPOT, **given}, SIX_EVENTS, mappings)
-    assert {each.fate for each in outcomes} == {Fate.DELIVERED}
+    kind = kind_of("hubspot")
+    async with aiohttp.ClientSession() as session:
+        tools = Tools(session, read_allowed("127.0.0.1"), system_clock, Path())
+        configured = Configured("d", "d", kind.check({**HUBSPOT, **given}), mappings)
+        destination = await kind.open(configured, tools)
+        answers = await asyncio.gather(*(destination.send([each]) for each in events(SIX_EVENTS)))
+        await destination.close()
+    outcomes = [outcome for answer in answers for outcome in answer]
+    assert [each.fate for each in outcomes] == [Fate.DELIVERED] * len(SIX_EVENTS)
     (asked,) = [each for each in stand_in.requests if _TOKENS in each.url]
     told = dict(urllib.parse.parse_qsl(asked.body))
     assert told == {

@@ -270,7 +270,8 @@ async def test_what_the_log_forgets_before_a_dead_destination_has_it_is_counted_
     assert house.state.standing(ID).dead_since == dead.dead_since
     alive = True
     with pytest.raises(Transient, match="moved meanwhile"):
-        await running
+        async with asyncio.timeout(10):
+            await running
     assert give_up(house.log, house.state, [cursor], Position(200)) == dead.position, "it was not so any more"
     async with house.delivering(told):
         await house.until_standing(received=500)

@@ -1,9 +1,11 @@
 from datetime import UTC, datetime
 
-from tifo.delivery.retention import loaded_through
+from tifo.delivery.memory import MemoryDeliveryState
+from tifo.delivery.ports import DeliveryCursor
+from tifo.delivery.retention import give_up, loaded_through
 from tifo.eventlog.memory import MemoryEventLog
 from tifo.eventlog.ports import Append
-from tifo.kernel.ids import MessageId, Position, SourceId
+from tifo.kernel.ids import DestinationId, MessageId, Position, SourceId
 from tifo.tracking.envelope import Message
 from tifo.warehouses.ports import Cursor
 from tifo.workspace.model import Source, SourceType, WriteKey
@@ -15,6 +17,17 @@ def source(name: str) -> Source:
     return Source(
         SourceId(name), name, name, name, SourceType.HTTP, enabled=True, created_at=NOW, keys=(WriteKey(name, NOW),)
     )
+
+
+def test_only_a_destinations_own_source_is_given_up_and_only_as_far_as_is_forgotten() -> None:
+    log, state, hook = MemoryEventLog(), MemoryDeliveryState(), DestinationId("hook")
+    for name in "aba":
+        bodies = [(f"{log.end()}-{number}", b'{"type": "track", "messageId": "m"}') for number in range(10)]
+        log.append([Append(SourceId(name), NOW, [Message(MessageId(each), body) for each, body in bodies])])
+    state.begin(hook, Position(0))
+    assert give_up(log, state, [DeliveryCursor(hook, SourceId("a"), Position(0))], Position(25)) == 25
+    standing = state.standing(hook)
+    assert (standing.position, standing.received, standing.forgotten) == (25, 15, 15)
 
 
 def test_what_one_source_has_not_loaded_is_kept_and_a_quiet_source_keeps_nothing() -> None:
