@@ -19,9 +19,9 @@ from benchmarks.http_load import drive, get, peak_mb, report, request
 from benchmarks.ingest import bare
 from tests.postgres import postgres_server
 from tifo.app import compose
-from tifo.app.local import LocalTifo
+from tifo.app.demo.local import LocalTifo
 from tifo.app.settings import load_settings
-from tifo.store.audit import facts_by_application
+from tifo.store.engagement.audit import facts_by_application
 
 TARGET = 1_000_000
 BATCH = 500

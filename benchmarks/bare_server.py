@@ -6,8 +6,8 @@ from typing import Any
 
 import uvloop
 
-from tifo.app.signals import stop_on_signals
-from tifo.app.web import serve
+from tifo.app.roles.signals import stop_on_signals
+from tifo.web.server import serve
 
 
 async def app(_scope: Any, receive: Any, send: Any) -> None:

@@ -21,11 +21,11 @@ from pathlib import Path
 import aiohttp
 
 from benchmarks.load import filled
-from tifo.delivery.connection import Connection, Terms
-from tifo.delivery.pace import MOST_AT_ONCE
 from tifo.delivery.ports import Change
-from tifo.delivery.reading import SharedReader
-from tifo.delivery.sieve import Usual
+from tifo.delivery.sending.connection import Connection, Terms
+from tifo.delivery.sending.filters import Usual
+from tifo.delivery.sending.pace import MOST_AT_ONCE
+from tifo.delivery.sending.reading import SharedReader
 from tifo.destinations.kinds.webhook import Webhook
 from tifo.destinations.ports import Configured, Tools
 from tifo.egress.guard import guarded_connector
@@ -33,11 +33,11 @@ from tifo.egress.rules import read_allowed
 from tifo.kernel.batching import GroupCommit
 from tifo.kernel.clock import system_clock
 from tifo.kernel.ids import DestinationId, Position, SourceId, uuid7
-from tifo.store.catalog import SqlCatalog
-from tifo.store.database import open_sqlite
-from tifo.store.deliveries import SqlDeliveryState
-from tifo.store.destinations import SqlDestinations
-from tifo.store.vault import Vault
+from tifo.store.delivery.deliveries import SqlDeliveryState
+from tifo.store.sql.database import open_sqlite
+from tifo.store.workspace.catalog import SqlCatalog
+from tifo.store.workspace.destinations import SqlDestinations
+from tifo.store.workspace.vault import Vault
 from tifo.workspace.model import SourceType
 
 _ANSWER_S = 0.01

@@ -20,7 +20,7 @@ import psutil
 from benchmarks.deliveries import serving
 from tifo.app import delivery, sources
 from tifo.app import destinations as work
-from tifo.app.local import LocalTifo
+from tifo.app.demo.local import LocalTifo
 from tifo.app.settings import Settings
 
 _SLOW_S = 20.0

@@ -15,9 +15,9 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.http_load import Result, drive, peak_mb, report, request
-from tifo.app.local import LocalTifo, free_port
+from tifo.app.demo.local import LocalTifo, free_port
+from tifo.eventlog.sqlite import SqliteEventLog
 from tifo.kernel.ids import Position
-from tifo.store.sqlite_log import SqliteEventLog
 
 BATCH = 100
 _TURNS = 4

@@ -19,10 +19,10 @@ from pathlib import Path
 import aiohttp
 
 from tifo.app import compose
-from tifo.app.local import LocalTifo
+from tifo.app.demo.local import LocalTifo
 from tifo.app.settings import load_settings
 from tifo.kernel.errors import Rejected, Transient
-from tifo.warehouses.duckdb import DuckdbWarehouse
+from tifo.warehouses.drivers.duckdb import DuckdbWarehouse
 
 BATCH = 100
 _LOOK_S = 0.05

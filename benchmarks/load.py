@@ -26,17 +26,17 @@ import duckdb
 import pyarrow as pa
 
 from tests.postgres import PostgresServer, postgres_server
-from tifo.delivery.loader import Loader
-from tifo.delivery.pieces import Cursor, Piece, prepared
+from tifo.delivery.loading.loader import Loader
+from tifo.delivery.loading.pieces import Cursor, Piece, prepared
 from tifo.eventlog.ports import Append
+from tifo.eventlog.sqlite import SqliteEventLog
 from tifo.kernel.clock import to_iso
 from tifo.kernel.ids import MessageId, Position, SourceId, uuid7
 from tifo.kernel.memory import collect_seldom
-from tifo.store.sqlite_log import SqliteEventLog
 from tifo.tracking.envelope import Message
-from tifo.warehouses.duckdb import DuckdbWarehouse
+from tifo.warehouses.drivers.duckdb import DuckdbWarehouse
+from tifo.warehouses.drivers.postgres import PostgresWarehouse
 from tifo.warehouses.ports import Warehouse
-from tifo.warehouses.postgres import PostgresWarehouse
 from tifo.warehouses.schema import fit
 from tifo.workspace.model import Source, SourceType
 

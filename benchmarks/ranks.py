@@ -21,10 +21,10 @@ from tifo.engagement import commands as c
 from tifo.engagement.model import Leaderboard
 from tifo.kernel.clock import system_clock
 from tifo.kernel.ids import ClientId, ProfileId, RewardItemId, uuid7
-from tifo.store import tables as t
-from tifo.store.database import Database, open_sqlite
-from tifo.store.engine import SqlEngine, create_application
-from tifo.store.queries import SqlQueries
+from tifo.store.engagement.engine import SqlEngine, create_application
+from tifo.store.engagement.queries import SqlQueries
+from tifo.store.sql import tables as t
+from tifo.store.sql.database import Database, open_sqlite
 
 _SEED = 7
 _ASKED = 500

@@ -1,4 +1,4 @@
-"""Write the revision that brings the state's tables to what store/tables.py says now.
+"""Write the revision that brings the state's tables to what store/sql/tables.py says now.
 
     .venv/bin/python scripts/revision.py "webhook subscribers"   the next one
     .venv/bin/python scripts/revision.py --first                 the first one anew, while nothing is released
@@ -15,7 +15,7 @@ from pathlib import Path
 from alembic import command
 from sqlalchemy import create_engine
 
-from tifo.store.schema import MIGRATIONS, REVISIONS, alembic_config, run
+from tifo.store.sql.schema import MIGRATIONS, REVISIONS, alembic_config, run
 
 VERSIONS = MIGRATIONS / "versions"
 FIRST = "0001"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.postgres import PostgresServer, postgres_server
-from tifo.store.database import Database, open_postgres, open_sqlite
+from tifo.store.sql.database import Database, open_postgres, open_sqlite
 
 NewState = Callable[[str], Database]
 FullDisk = Callable[[int], AbstractContextManager[None]]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tifo.app.local import free_port
+from tifo.app.demo.local import free_port
 from tifo.destinations.actions import installing
 
 USER, PASSWORD = "tifo", "hush"

@@ -1,5 +1,5 @@
 """`python -m tifo` is the command line."""
 
-from tifo.app.cli import main
+from tifo.app.cli.main import main
 
 main()

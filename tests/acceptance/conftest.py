@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tifo.app.local import LocalTifo
+from tifo.app.demo.local import LocalTifo
 
 ARRIVES_WITHIN_S = 20.0
 

@@ -27,7 +27,7 @@ import pytest
 
 from tests.six_events import SIX_EVENTS
 from tifo.app import delivery, sources
-from tifo.app.local import LocalTifo
+from tifo.app.demo.local import LocalTifo
 from tifo.app.settings import Settings
 from tifo.destinations.actions import installing
 from tifo.destinations.actions.kind import ActionsKind

@@ -13,7 +13,7 @@ import pytest
 
 from tifo.app import alerts, sources
 from tifo.app import destinations as work
-from tifo.app.local import LocalTifo
+from tifo.app.demo.local import LocalTifo
 from tifo.app.settings import Settings
 from tifo.kernel.errors import Rejected
 

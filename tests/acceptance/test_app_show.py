@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tifo.app import commands, sources
-from tifo.app.local import LocalTifo
+from tifo.app.demo.local import LocalTifo
 from tifo.app.settings import Settings
 
 Call = Callable[..., Any]

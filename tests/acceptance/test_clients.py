@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tifo.app import commands, sources
-from tifo.app.local import LocalTifo
+from tifo.app.demo.local import LocalTifo
 from tifo.app.settings import Settings
 from tifo.kernel.errors import Rejected
 

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from tests.postgres import PostgresServer
-from tifo.app.local import LocalTifo
+from tifo.app.demo.local import LocalTifo
 
 CLIENTS = 64
 ROUNDS, LONG_ROUNDS = 200, 2_000

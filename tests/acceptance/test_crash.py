@@ -14,7 +14,7 @@ import aiohttp
 import psutil
 import pytest
 
-from tifo.app.local import LocalTifo
+from tifo.app.demo.local import LocalTifo
 
 ROLES = ("api", "relay", "loader")
 KILLS, LONG_KILLS = 25, 250

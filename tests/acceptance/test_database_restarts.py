@@ -7,7 +7,7 @@ from pathlib import Path
 import aiohttp
 
 from tests.postgres import postgres_server
-from tifo.app.local import LocalTifo
+from tifo.app.demo.local import LocalTifo
 
 RESTARTS = 3
 CLIENTS = 16

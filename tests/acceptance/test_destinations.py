@@ -20,7 +20,7 @@ import pytest
 from tifo.app import commands, sources
 from tifo.app import delivery as delivered
 from tifo.app import destinations as work
-from tifo.app.local import LocalTifo
+from tifo.app.demo.local import LocalTifo
 from tifo.app.settings import Settings
 from tifo.kernel.errors import Rejected
 

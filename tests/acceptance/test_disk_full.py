@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tifo.app import commands, sources
-from tifo.app.local import LocalTifo
+from tifo.app.demo.local import LocalTifo
 from tifo.app.settings import Settings
 
 Call = Callable[..., Any]

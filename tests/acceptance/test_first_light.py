@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tifo.app.local import LocalTifo
+from tifo.app.demo.local import LocalTifo
 
 Call = Callable[..., Any]
 

@@ -17,7 +17,7 @@ from confluent_kafka import Consumer, TopicPartition
 from tests.kafka_broker import MOST_BYTES, PASSWORD, USER, KafkaBroker, kafka_broker
 from tifo.app import delivery, sources
 from tifo.app import destinations as work
-from tifo.app.local import LocalTifo
+from tifo.app.demo.local import LocalTifo
 from tifo.app.settings import Settings
 from tifo.destinations.kinds.kafka import Kafka
 from tifo.destinations.ports import Configured, Event, Fate, Outcome, Tools

@@ -15,7 +15,7 @@ from typing import Any
 import jwt
 import pytest
 
-from tifo.app.local import LocalTifo
+from tifo.app.demo.local import LocalTifo
 
 FOLDER = Path(__file__).parent / "livelike_sdk"
 COMMANDS = {"node": ["node", "drive.cjs"], "chromium": [sys.executable, "browse.py"]}

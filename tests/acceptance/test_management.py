@@ -17,7 +17,7 @@ import pytest
 
 from tests.postgres import PostgresServer
 from tifo.app import compose
-from tifo.app.local import LocalTifo
+from tifo.app.demo.local import LocalTifo
 from tifo.app.settings import load_settings
 from tifo.destinations.actions import installing
 from tifo.workspace.tokens import Role

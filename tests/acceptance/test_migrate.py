@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from tests.postgres import PostgresServer
-from tifo.app.local import LocalTifo
-from tifo.store.audit import state_problems
-from tifo.store.database import open_postgres
+from tifo.app.demo.local import LocalTifo
+from tifo.store.engagement.audit import state_problems
+from tifo.store.sql.database import open_postgres
 
 Call = Callable[..., Any]
 PASSWORD = "hunter2secret"  # the server lets everyone in; it must only never be shown

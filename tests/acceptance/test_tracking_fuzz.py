@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tifo.app.local import LocalTifo
+from tifo.app.demo.local import LocalTifo
 from tifo.tracking.limits import MAX_BODY_BYTES
 
 EXAMPLES = 150

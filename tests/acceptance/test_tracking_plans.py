@@ -9,7 +9,7 @@ from typing import Any
 
 from tifo.app import commands, sources
 from tifo.app import tracking_plans as plans
-from tifo.app.local import LocalTifo
+from tifo.app.demo.local import LocalTifo
 from tifo.app.settings import Settings
 from tifo.kernel.errors import Rejected
 from tifo.source.events import EVENTS

@@ -15,7 +15,7 @@ import httpx
 import psutil
 import pytest
 
-from tifo.app.local import LocalTifo, free_port
+from tifo.app.demo.local import LocalTifo, free_port
 from tifo.app.roles import RUN
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from tests.postgres import PostgresServer, postgres_server
 from tifo.app import warehouses
-from tifo.app.local import LocalTifo
+from tifo.app.demo.local import LocalTifo
 from tifo.app.settings import Settings
-from tifo.warehouses.duckdb import DuckdbWarehouse
+from tifo.warehouses.drivers.duckdb import DuckdbWarehouse
 
 _WITHIN_S = 30.0
 

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import yaml
 
-from tifo.app.local import LocalTifo
+from tifo.app.demo.local import LocalTifo
 from tifo.source import events
 
 Call = Callable[..., Any]

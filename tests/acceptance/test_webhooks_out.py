@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from tifo.app import commands, webhooks
-from tifo.app.local import LocalTifo
+from tifo.app.demo.local import LocalTifo
 from tifo.app.settings import Settings
 from tifo.source import events
 from tifo.source.webhooks_out import ALL_EVENTS

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tifo.app.cli import BAD_INPUT, DIFFERENT, OK, run
+from tifo.app.cli.main import BAD_INPUT, DIFFERENT, OK, run
 
 FILE = """
 sources:

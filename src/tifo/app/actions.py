@@ -7,7 +7,7 @@ from tifo.app import compose
 from tifo.app.settings import Settings
 from tifo.kernel.clock import to_iso
 from tifo.kernel.ids import ClientId
-from tifo.store.database import Database
+from tifo.store.sql.database import Database
 
 
 def show_actions(settings: Settings, database: Database, client_id: ClientId) -> dict[str, Any] | None:

@@ -17,15 +17,15 @@ from msgspec.structs import replace
 
 from tifo.app import compose
 from tifo.app.settings import Settings
-from tifo.delivery.alerting import change_percent, looked, sampled, told
 from tifo.delivery.ports import Asked, Grain, Result
 from tifo.destinations.http import send
 from tifo.destinations.ports import Fate
 from tifo.kernel.clock import Clock, system_clock, to_iso
 from tifo.kernel.errors import NotFound, Rejected, Transient
 from tifo.kernel.ids import DestinationId, Position, SourceId
-from tifo.store.database import Database
+from tifo.store.sql.database import Database
 from tifo.warehouses.ports import Warehouse
+from tifo.workspace.alert_rules import change_percent, looked, sampled, told
 from tifo.workspace.alerts import Alert, AlertKind, Alerts, Standing
 from tifo.workspace.warehouses import BUILT_IN
 

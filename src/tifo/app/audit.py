@@ -16,8 +16,8 @@ from tifo.app import compose
 from tifo.app.settings import Settings
 from tifo.eventlog.ports import EventLog
 from tifo.kernel.ids import ClientId, FactId, Position
-from tifo.store.audit import fact_ids, facts_by_application, state_problems
-from tifo.store.database import Database
+from tifo.store.engagement.audit import fact_ids, facts_by_application, state_problems
+from tifo.store.sql.database import Database
 from tifo.warehouses.naming import STANDARD_TABLES
 from tifo.warehouses.ports import Warehouse
 from tifo.workspace.model import Source

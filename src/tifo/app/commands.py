@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from tifo.app import compose
 from tifo.app.actions import show_actions
+from tifo.app.cli.output import show, show_table, talk
+from tifo.app.demo.local import check_port, free_port
 from tifo.app.lines import show_line
-from tifo.app.local import check_port, free_port
-from tifo.app.output import show, show_table, talk
 from tifo.app.settings import Settings
 from tifo.egress.rules import read_allowed
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import ClientId, uuid7
-from tifo.store.engine import create_application as new_application
-from tifo.store.queries import SqlQueries
+from tifo.store.engagement.engine import create_application as new_application
+from tifo.store.engagement.queries import SqlQueries
 
 if TYPE_CHECKING:
     from tifo.app.demo.run import Outcome
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 def up(settings: Settings, wanted: Sequence[str]) -> int:
     """Runs until SIGTERM or Ctrl-C. One role runs in this process; several (or none named: all) under a supervisor."""
-    from tifo.app import metrics, roles
-    from tifo.app.supervisor import Supervisor
+    from tifo.app import roles
+    from tifo.app.roles import metrics
+    from tifo.app.roles.supervisor import Supervisor
 
     wanted = wanted or list(roles.RUN)
     unknown = [role for role in wanted if role not in roles.RUN]

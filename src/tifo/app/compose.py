@@ -11,28 +11,28 @@ from tifo.app.settings import Settings
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import Position, uuid7
-from tifo.store.database import Database, open_postgres, open_sqlite
+from tifo.store.sql.database import Database, open_postgres, open_sqlite
 
 if TYPE_CHECKING:
     import aiohttp
 
-    from tifo.store.access import SqlAccess
-    from tifo.store.actions import SqlActionsState
-    from tifo.store.alerts import SqlAlerts
-    from tifo.store.catalog import SqlCatalog
-    from tifo.store.deliveries import SqlDeliveryState
-    from tifo.store.destinations import SqlDestinations
-    from tifo.store.facts import SqlFactFeed
-    from tifo.store.images import SqlImages
-    from tifo.store.ingest import SqlIngestNumbers
-    from tifo.store.plans import SqlTrackingPlans
-    from tifo.store.sqlite_log import SqliteEventLog
-    from tifo.store.warehouses import SqlWarehouses
-    from tifo.store.webhooks_in import SqlWebhookInbox
-    from tifo.store.webhooks_out import SqlWebhookOutbox
-    from tifo.store.workspace import SqlWorkspace
-    from tifo.store.workspace_tokens import SqlWorkspaceTokens
-    from tifo.warehouses.duckdb import DuckdbWarehouse
+    from tifo.eventlog.sqlite import SqliteEventLog
+    from tifo.store.delivery.deliveries import SqlDeliveryState
+    from tifo.store.delivery.ingest import SqlIngestNumbers
+    from tifo.store.engagement.access import SqlAccess
+    from tifo.store.engagement.images import SqlImages
+    from tifo.store.source.facts import SqlFactFeed
+    from tifo.store.source.segment_actions import SqlActionsState
+    from tifo.store.source.webhooks_in import SqlWebhookInbox
+    from tifo.store.source.webhooks_out import SqlWebhookOutbox
+    from tifo.store.workspace.alerts import SqlAlerts
+    from tifo.store.workspace.as_text import SqlWorkspace
+    from tifo.store.workspace.catalog import SqlCatalog
+    from tifo.store.workspace.destinations import SqlDestinations
+    from tifo.store.workspace.plans import SqlTrackingPlans
+    from tifo.store.workspace.tokens import SqlWorkspaceTokens
+    from tifo.store.workspace.warehouses import SqlWarehouses
+    from tifo.warehouses.drivers.duckdb import DuckdbWarehouse
     from tifo.warehouses.ports import Warehouse
     from tifo.workspace.warehouses import ConnectedWarehouse
 
@@ -44,88 +44,88 @@ def open_state(settings: Settings) -> Database:
 
 
 def catalog_of(database: Database) -> "SqlCatalog":
-    from tifo.store.catalog import SqlCatalog
+    from tifo.store.workspace.catalog import SqlCatalog
 
     return SqlCatalog(database, system_clock, uuid7)
 
 
 def access_of(database: Database) -> "SqlAccess":
-    from tifo.store.access import SqlAccess
+    from tifo.store.engagement.access import SqlAccess
 
     return SqlAccess(database, system_clock, uuid7)
 
 
 def images_of(database: Database) -> "SqlImages":
-    from tifo.store.images import SqlImages
+    from tifo.store.engagement.images import SqlImages
 
     return SqlImages(database)
 
 
 def facts_of(database: Database) -> "SqlFactFeed":
-    from tifo.store.facts import SqlFactFeed
+    from tifo.store.source.facts import SqlFactFeed
 
     return SqlFactFeed(database)
 
 
 def inbox_of(database: Database) -> "SqlWebhookInbox":
-    from tifo.store.webhooks_in import SqlWebhookInbox
+    from tifo.store.source.webhooks_in import SqlWebhookInbox
 
     return SqlWebhookInbox(database)
 
 
 def outbox_of(database: Database) -> "SqlWebhookOutbox":
-    from tifo.store.webhooks_out import SqlWebhookOutbox
+    from tifo.store.source.webhooks_out import SqlWebhookOutbox
 
     return SqlWebhookOutbox(database, system_clock, uuid7)
 
 
 def actions_of(database: Database) -> "SqlActionsState":
-    from tifo.store.actions import SqlActionsState
+    from tifo.store.source.segment_actions import SqlActionsState
 
     return SqlActionsState(database, system_clock)
 
 
 def plans_of(database: Database) -> "SqlTrackingPlans":
-    from tifo.store.plans import SqlTrackingPlans
+    from tifo.store.workspace.plans import SqlTrackingPlans
 
     return SqlTrackingPlans(database, system_clock, uuid7)
 
 
 def destinations_of(database: Database, settings: Settings) -> "SqlDestinations":
-    from tifo.store.destinations import SqlDestinations
-    from tifo.store.vault import Vault
+    from tifo.store.workspace.destinations import SqlDestinations
+    from tifo.store.workspace.vault import Vault
 
     vault = Vault(settings.secret_key, settings.secret_key_file)
     return SqlDestinations(database, system_clock, uuid7, vault)
 
 
 def alerts_of(database: Database) -> "SqlAlerts":
-    from tifo.store.alerts import SqlAlerts
+    from tifo.store.workspace.alerts import SqlAlerts
 
     return SqlAlerts(database)
 
 
 def ingest_of(database: Database) -> "SqlIngestNumbers":
-    from tifo.store.ingest import SqlIngestNumbers
+    from tifo.store.delivery.ingest import SqlIngestNumbers
 
     return SqlIngestNumbers(database)
 
 
 def deliveries_of(database: Database) -> "SqlDeliveryState":
-    from tifo.store.deliveries import SqlDeliveryState
+    from tifo.store.delivery.deliveries import SqlDeliveryState
 
     return SqlDeliveryState(database)
 
 
 def open_log(settings: Settings) -> "SqliteEventLog":
     """To append; only one process at a time may."""
-    from tifo.store.sqlite_log import SqliteEventLog
+    from tifo.eventlog.sqlite import SqliteEventLog
 
     return SqliteEventLog(settings.log)
 
 
 def open_log_reader(settings: Settings) -> "SqliteEventLog":
-    from tifo.store.sqlite_log import SqliteEventLog
+    from tifo.eventlog.sqlite import SqliteEventLog
 
     return SqliteEventLog(settings.log, read_only=True)
 
@@ -139,13 +139,13 @@ def log_end(settings: Settings) -> Position:
 
 
 def open_warehouse(settings: Settings) -> "DuckdbWarehouse":
-    from tifo.warehouses.duckdb import DuckdbWarehouse
+    from tifo.warehouses.drivers.duckdb import DuckdbWarehouse
 
     return DuckdbWarehouse(settings.warehouse)
 
 
 def warehouses_of(database: Database) -> "SqlWarehouses":
-    from tifo.store.warehouses import SqlWarehouses
+    from tifo.store.workspace.warehouses import SqlWarehouses
 
     return SqlWarehouses(database, system_clock)
 
@@ -153,8 +153,8 @@ def warehouses_of(database: Database) -> "SqlWarehouses":
 def workspace_of(database: Database, settings: Settings) -> "SqlWorkspace":
     from tifo.destinations.catalog import kind_of
     from tifo.destinations.settings import secret_names
-    from tifo.store.vault import Vault
-    from tifo.store.workspace import SqlWorkspace
+    from tifo.store.workspace.as_text import SqlWorkspace
+    from tifo.store.workspace.vault import Vault
 
     return SqlWorkspace(
         database,
@@ -167,21 +167,21 @@ def workspace_of(database: Database, settings: Settings) -> "SqlWorkspace":
 
 
 def workspace_tokens_of(database: Database) -> "SqlWorkspaceTokens":
-    from tifo.store.workspace_tokens import SqlWorkspaceTokens
+    from tifo.store.workspace.tokens import SqlWorkspaceTokens
 
     return SqlWorkspaceTokens(database, system_clock, uuid7)
 
 
 def open_connected(connected: "ConnectedWarehouse") -> "Warehouse":
     """Nothing is connected to before it is used."""
-    from tifo.warehouses.postgres import PostgresWarehouse
+    from tifo.warehouses.drivers.postgres import PostgresWarehouse
 
     return PostgresWarehouse(connected.url)
 
 
 def check_connected(url: str) -> None:
     """Raises `Rejected` for what is no address of a warehouse, `Transient` where none can be reached there."""
-    from tifo.warehouses.postgres import PostgresWarehouse, checked_url
+    from tifo.warehouses.drivers.postgres import PostgresWarehouse, checked_url
 
     PostgresWarehouse(checked_url(url)).positions()
 

@@ -10,10 +10,10 @@ from tifo.app import compose
 from tifo.app.destinations import named
 from tifo.app.settings import Settings
 from tifo.delivery.latency import latency_ms
-from tifo.delivery.mappings import mapped_of
 from tifo.delivery.ports import FILTERED_AT_SOURCE, Asked, Grain, Group, Result, Selection
-from tifo.delivery.replaying import Looked, Replay
-from tifo.delivery.sieve import Sieve, Usual
+from tifo.delivery.sending.filters import Sieve, Usual
+from tifo.delivery.sending.mappings import mapped_of
+from tifo.delivery.sending.replay import Looked, Replay
 from tifo.destinations.catalog import handled, kind_of
 from tifo.eventlog.ports import IngestCount
 from tifo.kernel.clock import system_clock, to_iso

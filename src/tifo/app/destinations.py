@@ -10,9 +10,9 @@ import msgspec
 
 from tifo.app import compose
 from tifo.app.settings import Settings
-from tifo.delivery.mappings import mapped_of, named_mapped, with_mapped
-from tifo.delivery.reading import opened
-from tifo.delivery.sieve import Arrived, event_of
+from tifo.delivery.sending.filters import Arrived, event_of
+from tifo.delivery.sending.mappings import mapped_of, named_mapped, with_mapped
+from tifo.delivery.sending.reading import opened
 from tifo.destinations.catalog import kind_of, kinds
 from tifo.destinations.mappings import checked_mapped, new_mapped, preset_of
 from tifo.destinations.ports import Configured, Kind, Mapped, Outcome, Tools
@@ -22,7 +22,7 @@ from tifo.eventlog.ports import Block
 from tifo.kernel.clock import system_clock, to_iso
 from tifo.kernel.errors import NotFound, Rejected
 from tifo.kernel.ids import Position, uuid7
-from tifo.store.database import Database
+from tifo.store.sql.database import Database
 from tifo.tracking.filters import ActionType, EventChoice, Filter, FilterAction, Filters, checked_choice
 from tifo.workspace import filters as work
 from tifo.workspace import rules

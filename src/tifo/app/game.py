@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tifo.app import compose, plans
+from tifo.app import compose
+from tifo.app.cli import text_plan as plans
 from tifo.app.settings import Settings
 from tifo.engagement import definitions
 from tifo.engagement.commands import ApplyDefinitions
@@ -23,10 +24,10 @@ from tifo.engagement.text.write import write
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import ClientId, uuid7
-from tifo.store.database import Database
-from tifo.store.engine import SqlEngine
-from tifo.store.queries import SqlQueries
-from tifo.store.recorded import SqlRecorded, client_ids
+from tifo.store.engagement.engine import SqlEngine
+from tifo.store.engagement.queries import SqlQueries
+from tifo.store.engagement.recorded import SqlRecorded, client_ids
+from tifo.store.sql.database import Database
 
 MAX_CHANGES = 2_000
 """Ours: so many hold the state for some ten seconds."""

@@ -6,7 +6,7 @@ from typing import Any
 from tifo.kernel.clock import to_iso
 from tifo.kernel.ids import ClientId
 from tifo.source.ports import FactFeed, LineReport, SetAside
-from tifo.store.queries import SqlQueries
+from tifo.store.engagement.queries import SqlQueries
 from tifo.workspace.model import Catalog
 
 

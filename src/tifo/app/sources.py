@@ -7,7 +7,7 @@ from tifo.app import compose
 from tifo.app.settings import Settings
 from tifo.kernel.clock import to_iso
 from tifo.kernel.errors import Rejected
-from tifo.store.catalog import SqlCatalog
+from tifo.store.workspace.catalog import SqlCatalog
 from tifo.workspace import rules
 from tifo.workspace.kinds import KINDS, kind_of
 from tifo.workspace.model import Source, SourceChange, SourceType

@@ -11,14 +11,14 @@ from tifo.app import compose
 from tifo.app.delivery import sieve_of
 from tifo.app.settings import Settings
 from tifo.delivery.ports import State, Undelivered
-from tifo.delivery.reading import Message, opened
-from tifo.delivery.sieve import Arrived
+from tifo.delivery.sending.filters import Arrived
+from tifo.delivery.sending.reading import Message, opened
 from tifo.eventlog.ports import EventLog
 from tifo.kernel.clock import to_iso
 from tifo.kernel.errors import NotFound, Rejected, Transient
 from tifo.kernel.ids import DestinationId, Position
-from tifo.store.database import Database, from_micros
-from tifo.store.trace import ledger_of
+from tifo.store.delivery.trace import ledger_of
+from tifo.store.sql.database import Database, from_micros
 from tifo.warehouses.ports import Warehouse
 from tifo.warehouses.sql import quoted
 from tifo.workspace.destinations import ConnectedDestination

@@ -13,7 +13,7 @@ from tifo.app.settings import Settings
 from tifo.kernel.clock import system_clock, to_iso
 from tifo.kernel.errors import Conflict, NotFound, Rejected
 from tifo.source.plan import LIVELIKE_PLAN, plan_ids
-from tifo.store.plans import SqlTrackingPlans
+from tifo.store.workspace.plans import SqlTrackingPlans
 from tifo.tracking.plans.model import BUILT_IN_PLAN, LENIENT, PlanType, Rule, TrackingPlan, changed
 from tifo.workspace import rules
 from tifo.workspace.model import Source

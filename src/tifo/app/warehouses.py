@@ -9,15 +9,15 @@ from typing import Any, NamedTuple
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tifo.app import compose
-from tifo.app.output import talk
+from tifo.app.cli.output import talk
 from tifo.app.settings import Settings
 from tifo.eventlog.ports import EventLog
 from tifo.kernel.clock import system_clock, to_iso
 from tifo.kernel.errors import NotFound, Transient
 from tifo.kernel.ids import Position, SourceId
-from tifo.store.database import Database
+from tifo.store.sql.database import Database
+from tifo.warehouses.drivers.postgres import checked_url, without_password
 from tifo.warehouses.ports import Cursor, Warehouse
-from tifo.warehouses.postgres import checked_url, without_password
 from tifo.workspace.model import Source
 from tifo.workspace.warehouses import BUILT_IN, ConnectedWarehouse, Sync, WarehouseKind
 

@@ -13,8 +13,8 @@ from tifo.livelike.routes.webhooks import attempts_of
 from tifo.source.inbox import Intake
 from tifo.source.outbox import Subscriber
 from tifo.source.webhooks_in import SignedForm
-from tifo.store.database import Database
-from tifo.store.webhooks_out import SqlWebhookOutbox
+from tifo.store.source.webhooks_out import SqlWebhookOutbox
+from tifo.store.sql.database import Database
 from tifo.workspace.model import Source
 from tifo.workspace.rules import checked_address
 

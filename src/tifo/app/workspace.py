@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tifo.app import compose, plans
+from tifo.app import compose
+from tifo.app.cli import text_plan as plans
 from tifo.app.game import read_file
 from tifo.app.settings import FILE, Settings
 from tifo.destinations.catalog import kind_of

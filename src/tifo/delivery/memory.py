@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from tifo.delivery.ports import Change, Counted, Due, Result, Sample, Selection, Standing, State, Taken, Undelivered
-from tifo.delivery.tally import Place
+from tifo.delivery.sending.stats import Place
 from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import DestinationId, Position
 

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from tifo.delivery.ports import DeliveryCursor, DeliveryState, Result
-from tifo.delivery.reading import Opened, opened
-from tifo.delivery.sieve import Arrived, event_of
-from tifo.delivery.tally import Findings, Names
+from tifo.delivery.sending.filters import Arrived, event_of
+from tifo.delivery.sending.reading import Opened, opened
+from tifo.delivery.sending.stats import Findings, Names
 from tifo.destinations.ports import Event, Fate, Outcome
 from tifo.eventlog.ports import EventLog
 from tifo.kernel.clock import system_clock

@@ -11,9 +11,9 @@ from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import ClientId
 from tifo.kernel.waiting import wait
+from tifo.source.application_relay import HOLD_AFTER, Line, LineStatus, Sleep, Tools
 from tifo.source.batches import Limits
 from tifo.source.endpoint import TIMEOUT_S
-from tifo.source.line import HOLD_AFTER, Line, LineStatus, Sleep, Tools
 from tifo.source.metrics import RelayMetrics
 from tifo.source.ports import FactFeed
 from tifo.workspace.model import Catalog

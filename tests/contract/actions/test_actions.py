@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from tifo.delivery.actions import MADE_BY_TIFO, NO_USER_ID, UNKNOWN_USER, UNUSABLE_ID, SegmentActions, read_through
 from tifo.engagement.commands import (
     AddQuestTask,
     Command,
@@ -23,14 +22,22 @@ from tifo.engagement.commands import (
 from tifo.engagement.model import Condition, SegmentTrigger
 from tifo.engagement.ports import Idempotency, InvokedFilter
 from tifo.eventlog.ports import Append
+from tifo.eventlog.sqlite import SqliteEventLog
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import MessageId, Position, SourceId, uuid7
-from tifo.store.actions import SqlActionsState
-from tifo.store.database import open_sqlite
-from tifo.store.engine import SqlEngine, create_application
-from tifo.store.queries import SqlQueries
-from tifo.store.sqlite_log import SqliteEventLog
+from tifo.source.segment_actions import (
+    MADE_BY_TIFO,
+    NO_USER_ID,
+    UNKNOWN_USER,
+    UNUSABLE_ID,
+    SegmentActions,
+    read_through,
+)
+from tifo.store.engagement.engine import SqlEngine, create_application
+from tifo.store.engagement.queries import SqlQueries
+from tifo.store.source.segment_actions import SqlActionsState
+from tifo.store.sql.database import open_sqlite
 from tifo.tracking.envelope import Message
 
 VIDEO, OTHER = SourceId("video"), SourceId("other")

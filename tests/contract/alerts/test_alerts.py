@@ -6,7 +6,7 @@ import pytest
 
 from tests.conftest import NewState
 from tifo.kernel.errors import Conflict, NotFound
-from tifo.store.alerts import SqlAlerts
+from tifo.store.workspace.alerts import SqlAlerts
 from tifo.workspace.alerts import Alert, AlertKind, Standing
 
 AT = datetime(2026, 11, 25, 10, tzinfo=UTC)

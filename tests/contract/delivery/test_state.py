@@ -24,10 +24,10 @@ from tifo.delivery.ports import (
 from tifo.destinations.ports import Event, Exchange
 from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import DestinationId, Position, SourceId
-from tifo.store.catalog import SqlCatalog
-from tifo.store.deliveries import SqlDeliveryState
-from tifo.store.destinations import SqlDestinations
-from tifo.store.vault import Vault
+from tifo.store.delivery.deliveries import SqlDeliveryState
+from tifo.store.workspace.catalog import SqlCatalog
+from tifo.store.workspace.destinations import SqlDestinations
+from tifo.store.workspace.vault import Vault
 from tifo.workspace.model import SourceType
 
 NOW = 1_795_000_000.5

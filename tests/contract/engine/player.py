@@ -15,9 +15,9 @@ from tifo.engagement.ports import Idempotency
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Conflict, Interrupted, Rejected
 from tifo.kernel.ids import ProfileId, uuid7
-from tifo.store.database import Database, open_postgres
-from tifo.store.engine import SqlEngine
-from tifo.store.queries import SqlQueries
+from tifo.store.engagement.engine import SqlEngine
+from tifo.store.engagement.queries import SqlQueries
+from tifo.store.sql.database import Database, open_postgres
 
 CLIENTS = 16
 

@@ -16,11 +16,11 @@ from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import FactId, ProfileId, uuid7
 from tifo.livelike.app import livelike_app
-from tifo.store.audit import state_problems
-from tifo.store.database import Database, open_sqlite
-from tifo.store.engine import SqlEngine, create_application
-from tifo.store.facts import SqlFactFeed
-from tifo.store.queries import SqlQueries
+from tifo.store.engagement.audit import state_problems
+from tifo.store.engagement.engine import SqlEngine, create_application
+from tifo.store.engagement.queries import SqlQueries
+from tifo.store.source.facts import SqlFactFeed
+from tifo.store.sql.database import Database, open_sqlite
 
 FullDisk = Callable[[int], AbstractContextManager[None]]
 Full = Callable[[], AbstractContextManager[None]]

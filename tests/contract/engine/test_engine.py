@@ -19,11 +19,11 @@ from tifo.engagement.ports import Engine, Idempotency, TransactionFilter
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Conflict, NotFound, Rejected
 from tifo.kernel.ids import ClientId, ProfileId, ProgramId, RewardItemId, uuid7
-from tifo.store.audit import state_problems
-from tifo.store.database import Database
-from tifo.store.engine import SqlEngine, create_application
-from tifo.store.facts import SqlFactFeed
-from tifo.store.queries import SqlQueries
+from tifo.store.engagement.audit import state_problems
+from tifo.store.engagement.engine import SqlEngine, create_application
+from tifo.store.engagement.queries import SqlQueries
+from tifo.store.source.facts import SqlFactFeed
+from tifo.store.sql.database import Database
 
 
 class Store(Protocol):

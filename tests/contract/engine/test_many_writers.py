@@ -20,10 +20,10 @@ from tifo.engagement import commands as c
 from tifo.engagement.model import Application
 from tifo.kernel.clock import system_clock
 from tifo.kernel.ids import ProfileId, RewardItemId, uuid7
-from tifo.store.audit import state_problems
-from tifo.store.database import Database, open_postgres
-from tifo.store.engine import SqlEngine, create_application
-from tifo.store.queries import SqlQueries
+from tifo.store.engagement.audit import state_problems
+from tifo.store.engagement.engine import SqlEngine, create_application
+from tifo.store.engagement.queries import SqlQueries
+from tifo.store.sql.database import Database, open_postgres
 
 PLAYER = Path(__file__).with_name("player.py")
 PROCESSES = 2

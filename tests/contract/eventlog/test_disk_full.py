@@ -15,10 +15,10 @@ from tifo.api.tracking import TrackingApi
 from tifo.eventlog.blocks import fingerprint
 from tifo.eventlog.dedup import DedupIndex
 from tifo.eventlog.ports import Append, Appended
+from tifo.eventlog.sqlite import SqliteEventLog
 from tifo.kernel.batching import GroupCommit
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import MessageId, Position, SourceId, uuid7
-from tifo.store.sqlite_log import SqliteEventLog
 from tifo.tracking.envelope import Message, Refused
 from tifo.workspace.model import Source, SourceType, WriteKey
 

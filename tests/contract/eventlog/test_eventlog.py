@@ -12,9 +12,9 @@ from tifo.eventlog.blocks import fingerprint
 from tifo.eventlog.dedup import DedupIndex
 from tifo.eventlog.memory import MemoryEventLog
 from tifo.eventlog.ports import Append, EventLog
+from tifo.eventlog.sqlite import SqliteEventLog
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import MessageId, Position, SourceId
-from tifo.store.sqlite_log import SqliteEventLog
 from tifo.tracking.envelope import Message, Refused
 
 A, B = SourceId("a"), SourceId("b")
@@ -181,7 +181,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from tifo.eventlog.ports import Append
-from tifo.store.sqlite_log import SqliteEventLog
+from tifo.eventlog.sqlite import SqliteEventLog
 from tifo.tracking.envelope import Message
 log = SqliteEventLog(Path(sys.argv[1]), segment_bytes=300_000)
 number = log.end()

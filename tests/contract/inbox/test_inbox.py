@@ -8,7 +8,7 @@ from tests.conftest import NewState
 from tifo.kernel.ids import SourceId
 from tifo.source.inbox import Arrived, Intake, Outcome, WebhookState
 from tifo.source.webhooks_in import SignedForm
-from tifo.store.webhooks_in import SqlWebhookInbox
+from tifo.store.source.webhooks_in import SqlWebhookInbox
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 A, B = SourceId("a"), SourceId("b")

@@ -21,11 +21,11 @@ from tifo.kernel.ids import (
     uuid7,
 )
 from tifo.source.outbox import Late, LateState, Placed, Subscriber
-from tifo.store import rows as r
-from tifo.store import tables as t
-from tifo.store.database import Database, open_sqlite
-from tifo.store.engine import SqlEngine, create_application
-from tifo.store.webhooks_out import SqlWebhookOutbox
+from tifo.store.engagement import rows as r
+from tifo.store.engagement.engine import SqlEngine, create_application
+from tifo.store.source.webhooks_out import SqlWebhookOutbox
+from tifo.store.sql import tables as t
+from tifo.store.sql.database import Database, open_sqlite
 
 NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
 

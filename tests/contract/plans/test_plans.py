@@ -8,8 +8,8 @@ import pytest
 from tests.conftest import NewState
 from tifo.kernel.errors import Conflict, NotFound, Rejected
 from tifo.kernel.ids import MessageId, SourceId, TrackingPlanId
-from tifo.store.catalog import SqlCatalog
-from tifo.store.plans import SqlTrackingPlans, bucket_of
+from tifo.store.workspace.catalog import SqlCatalog
+from tifo.store.workspace.plans import SqlTrackingPlans, bucket_of
 from tifo.tracking.plans.model import LENIENT, PlanType, Rule, RuleType, changed
 from tifo.tracking.plans.violations import Kind, Noted
 from tifo.workspace.model import SourceType

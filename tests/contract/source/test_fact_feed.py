@@ -13,8 +13,9 @@ from tifo.engagement.facts import AnyFact, RewardItemRewarded
 from tifo.kernel.ids import ClientId, FactId, ProfileId, RewardItemId, TransactionId
 from tifo.source.memory import InMemoryFactFeed
 from tifo.source.ports import FactFeed, LineReport, Trouble
-from tifo.store import rows, tables
-from tifo.store.facts import SqlFactFeed
+from tifo.store.engagement import rows
+from tifo.store.source.facts import SqlFactFeed
+from tifo.store.sql import tables
 
 A = ClientId("a")
 B = ClientId("b")

@@ -15,10 +15,10 @@ from tifo.engagement.model import Leaderboard
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import ClientId, ProfileId, RewardItemId, uuid7
-from tifo.store.audit import state_problems
-from tifo.store.database import Database, open_sqlite
-from tifo.store.engine import SqlEngine, create_application
-from tifo.store.queries import SqlQueries
+from tifo.store.engagement.audit import state_problems
+from tifo.store.engagement.engine import SqlEngine, create_application
+from tifo.store.engagement.queries import SqlQueries
+from tifo.store.sql.database import Database, open_sqlite
 
 
 class Club:

@@ -5,15 +5,15 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tifo.delivery.loader import Loader
+from tifo.delivery.loading.loader import Loader
 from tifo.eventlog.memory import MemoryEventLog
 from tifo.eventlog.ports import Append
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import MessageId, SourceId
 from tifo.tracking.envelope import Message
-from tifo.warehouses.duckdb import DuckdbWarehouse
+from tifo.warehouses.drivers.duckdb import DuckdbWarehouse
+from tifo.warehouses.drivers.postgres import PostgresWarehouse
 from tifo.warehouses.ports import Warehouse
-from tifo.warehouses.postgres import PostgresWarehouse
 from tifo.workspace.model import Source, SourceType, WriteKey
 
 OPEN: dict[str, Callable[[str], Warehouse]] = {

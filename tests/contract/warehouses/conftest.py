@@ -11,10 +11,10 @@ import pytest
 
 from tests.postgres import PostgresServer, postgres_server
 from tifo.kernel.ids import Position
-from tifo.warehouses.duckdb import DuckdbWarehouse
+from tifo.warehouses.drivers.duckdb import DuckdbWarehouse
+from tifo.warehouses.drivers.postgres import PostgresWarehouse
 from tifo.warehouses.messages import convert
 from tifo.warehouses.ports import Load, Warehouse
-from tifo.warehouses.postgres import PostgresWarehouse
 
 OPEN: dict[str, Callable[[str], Warehouse]] = {
     "duckdb": lambda place: DuckdbWarehouse(Path(place)),

@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from tifo.kernel.errors import NotFound, Rejected, Transient
-from tifo.warehouses.duckdb import DuckdbWarehouse
+from tifo.warehouses.drivers.duckdb import DuckdbWarehouse
 from tifo.warehouses.ports import Load
 
 Loading = Callable[..., Load]

@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tifo.delivery.pieces import Cursor, Piece, prepared
+from tifo.delivery.loading.pieces import Cursor, Piece, prepared
 from tifo.eventlog.ports import Block
 from tifo.kernel.ids import Position, SourceId
 from tifo.tracking.requests import read_messages, read_request

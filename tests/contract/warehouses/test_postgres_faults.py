@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 from tests.postgres import PostgresServer, postgres_server
-from tifo.delivery.loader import Loader
+from tifo.delivery.loading.loader import Loader
 from tifo.eventlog.memory import MemoryEventLog
 from tifo.eventlog.ports import Append
 from tifo.kernel.errors import Conflict, Transient
 from tifo.kernel.ids import MessageId, SourceId
 from tifo.tracking.envelope import Message
-from tifo.warehouses.postgres import PostgresWarehouse
+from tifo.warehouses.drivers.postgres import PostgresWarehouse
 from tifo.workspace.model import Source, SourceType
 from tifo.workspace.warehouses import Sync, SyncStatus
 

@@ -12,9 +12,9 @@ from sqlalchemy import insert
 from tests.conftest import NewState
 from tifo.kernel.errors import Conflict, NotFound, Rejected
 from tifo.kernel.ids import ClientId, SourceId, uuid7
-from tifo.store import tables
-from tifo.store.catalog import SqlCatalog, WriteKeys
-from tifo.store.database import open_sqlite
+from tifo.store.sql import tables
+from tifo.store.sql.database import open_sqlite
+from tifo.store.workspace.catalog import SqlCatalog, WriteKeys
 from tifo.workspace.memory import InMemoryCatalog
 from tifo.workspace.model import Catalog, SourceChange, SourceType
 from tifo.workspace.rules import MAX_WRITE_KEYS

@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import NewState
 from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import SourceId
-from tifo.store.warehouses import SqlWarehouses
+from tifo.store.workspace.warehouses import SqlWarehouses
 from tifo.workspace.warehouses import WarehouseKind
 
 NOW = datetime(2026, 11, 24, 10, 0, 0, 123_000, tzinfo=UTC)

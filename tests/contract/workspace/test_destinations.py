@@ -11,12 +11,12 @@ from tests.conftest import NewState
 from tifo.delivery.ports import DeliveryCursor
 from tifo.kernel.errors import Conflict, NotFound, Rejected
 from tifo.kernel.ids import DestinationId, Position, SourceId
-from tifo.store import tables as t
-from tifo.store.catalog import SqlCatalog
-from tifo.store.database import Database
-from tifo.store.deliveries import SqlDeliveryState
-from tifo.store.destinations import SqlDestinations
-from tifo.store.vault import Vault
+from tifo.store.delivery.deliveries import SqlDeliveryState
+from tifo.store.sql import tables as t
+from tifo.store.sql.database import Database
+from tifo.store.workspace.catalog import SqlCatalog
+from tifo.store.workspace.destinations import SqlDestinations
+from tifo.store.workspace.vault import Vault
 from tifo.workspace.destinations import DestinationChange
 from tifo.workspace.model import SourceType
 

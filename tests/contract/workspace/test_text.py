@@ -10,12 +10,12 @@ from tifo.engagement.text.read import load_as
 from tifo.engagement.text.write import write
 from tifo.kernel.errors import Conflict, NotFound, Rejected
 from tifo.kernel.ids import uuid7
-from tifo.store.catalog import SqlCatalog
-from tifo.store.database import Database
-from tifo.store.plans import SqlTrackingPlans
-from tifo.store.vault import Vault
-from tifo.store.warehouses import SqlWarehouses
-from tifo.store.workspace import SqlWorkspace
+from tifo.store.sql.database import Database
+from tifo.store.workspace.as_text import SqlWorkspace
+from tifo.store.workspace.catalog import SqlCatalog
+from tifo.store.workspace.plans import SqlTrackingPlans
+from tifo.store.workspace.vault import Vault
+from tifo.store.workspace.warehouses import SqlWarehouses
 from tifo.workspace.model import SourceType
 from tifo.workspace.text import WorkspaceText, describe
 

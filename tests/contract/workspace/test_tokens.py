@@ -7,8 +7,8 @@ import pytest
 from tests.conftest import NewState
 from tifo.kernel.errors import NotFound, Rejected
 from tifo.kernel.ids import uuid7
-from tifo.store.tables import workspace_tokens
-from tifo.store.workspace_tokens import SqlWorkspaceTokens
+from tifo.store.sql.tables import workspace_tokens
+from tifo.store.workspace.tokens import SqlWorkspaceTokens
 from tifo.workspace.tokens import Role
 
 NOW = datetime(2026, 11, 24, 10, 0, 0, 123_000, tzinfo=UTC)

@@ -9,17 +9,17 @@ import pytest
 
 from tests.conftest import NewState
 from tifo.api.management.app import MAX_BODY_BYTES, ManagementApi
-from tifo.api.management.calls import Desk
+from tifo.api.management.request import Desk
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import Position, uuid7
-from tifo.store.deliveries import SqlDeliveryState
-from tifo.store.destinations import SqlDestinations
-from tifo.store.ingest import SqlIngestNumbers
-from tifo.store.plans import SqlTrackingPlans
-from tifo.store.vault import Vault
-from tifo.store.warehouses import SqlWarehouses
-from tifo.store.workspace_tokens import SqlWorkspaceTokens
+from tifo.store.delivery.deliveries import SqlDeliveryState
+from tifo.store.delivery.ingest import SqlIngestNumbers
+from tifo.store.workspace.destinations import SqlDestinations
+from tifo.store.workspace.plans import SqlTrackingPlans
+from tifo.store.workspace.tokens import SqlWorkspaceTokens
+from tifo.store.workspace.vault import Vault
+from tifo.store.workspace.warehouses import SqlWarehouses
 from tifo.workspace.memory import InMemoryCatalog
 from tifo.workspace.model import SourceType
 from tifo.workspace.tokens import Role

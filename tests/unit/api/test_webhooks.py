@@ -17,9 +17,9 @@ from tifo.kernel.clock import system_clock
 from tifo.kernel.ids import uuid7
 from tifo.source.inbox import Arrived, Intake
 from tifo.source.webhooks_in import signature
-from tifo.store.catalog import SqlCatalog
-from tifo.store.database import open_sqlite
-from tifo.store.webhooks_in import SqlWebhookInbox
+from tifo.store.source.webhooks_in import SqlWebhookInbox
+from tifo.store.sql.database import open_sqlite
+from tifo.store.workspace.catalog import SqlCatalog
 from tifo.workspace.model import SourceType
 
 HOOK = {"id": "wh-1", "event": "badge-awarded", "created_at": "2026-11-24T10:00:00Z", "data": {"badge_title": "Zoë ☕"}}

@@ -11,12 +11,13 @@ from tifo.engagement.facts import RewardItemRewarded
 from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import ClientId, FactId, ProfileId, RewardItemId, TransactionId, uuid7
 from tifo.source.ports import Trouble
-from tifo.store import rows, tables
-from tifo.store.catalog import SqlCatalog
-from tifo.store.database import open_sqlite
-from tifo.store.engine import create_application
-from tifo.store.facts import SqlFactFeed
-from tifo.store.queries import SqlQueries
+from tifo.store.engagement import rows
+from tifo.store.engagement.engine import create_application
+from tifo.store.engagement.queries import SqlQueries
+from tifo.store.source.facts import SqlFactFeed
+from tifo.store.sql import tables
+from tifo.store.sql.database import open_sqlite
+from tifo.store.workspace.catalog import SqlCatalog
 from tifo.workspace.model import SourceType
 
 NOW = datetime(2026, 11, 24, 10, 0, 0, tzinfo=UTC)

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tifo.app.cli import up
+from tifo.app.cli.main import up
 from tifo.app.demo.script import expected_rows, write_script
+from tifo.app.roles.supervisor import pause_s
 from tifo.app.settings import Settings, load_settings
-from tifo.app.supervisor import pause_s
 from tifo.kernel.errors import Rejected
 
 DOCS = Path(__file__).parents[3] / "docs" / "settings.md"

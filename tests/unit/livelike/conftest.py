@@ -60,11 +60,11 @@ from tifo.livelike.call import Desk
 from tifo.livelike.nicknames import Nicknames
 from tifo.livelike.reads import Reads
 from tifo.livelike.tokens import Tokens
-from tifo.store.access import SqlAccess
-from tifo.store.database import open_sqlite
-from tifo.store.engine import SqlEngine, create_application
-from tifo.store.images import SqlImages
-from tifo.store.queries import SqlQueries
+from tifo.store.engagement.access import SqlAccess
+from tifo.store.engagement.engine import SqlEngine, create_application
+from tifo.store.engagement.images import SqlImages
+from tifo.store.engagement.queries import SqlQueries
+from tifo.store.sql.database import open_sqlite
 
 T = TypeVar("T")
 BASE = "https://fans.example.com"

@@ -12,8 +12,8 @@ from aiohttp import web
 from tifo.engagement.facts import AnyFact
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import ClientId, FactId
+from tifo.source.application_relay import LineState
 from tifo.source.batches import Limits
-from tifo.source.line import LineState
 from tifo.source.memory import InMemoryFactFeed
 from tifo.source.ports import LineReport, Trouble
 

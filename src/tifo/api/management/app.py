@@ -18,14 +18,14 @@ from tifo.api.management import (
     delivery,
     destinations,
     filters,
-    plans,
     sources,
     subscriptions,
     syncs,
     warehouses,
     workspace,
 )
-from tifo.api.management.calls import Call, Desk, Router
+from tifo.api.management import tracking_plans as plans
+from tifo.api.management.request import Call, Desk, Router
 from tifo.kernel.errors import (
     Conflict,
     Forbidden,

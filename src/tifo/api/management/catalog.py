@@ -1,7 +1,7 @@
 """`/catalog`: which kinds of sources, warehouses and destinations there are."""
 
-from tifo.api.management.calls import Call, Route
 from tifo.api.management.paging import page
+from tifo.api.management.request import Call, Route
 from tifo.destinations.catalog import kind_of as destination_kind_of
 from tifo.destinations.catalog import kinds as destination_kinds
 from tifo.destinations.ports import Action, Kind, SettingType

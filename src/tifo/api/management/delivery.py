@@ -5,8 +5,8 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, TypeVar
 
-from tifo.api.management.calls import Call, Route
 from tifo.api.management.paging import page
+from tifo.api.management.request import Call, Route
 from tifo.delivery.ports import FILTERED_AT_SOURCE, RECEIVED, Asked, AskedIngest, Grain, Group, Result, Series
 from tifo.kernel.clock import system_clock, to_iso
 from tifo.kernel.errors import Rejected

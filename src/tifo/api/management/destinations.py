@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from tifo.api.management.calls import Call, Input, Route, statused
 from tifo.api.management.catalog import destination_metadata
 from tifo.api.management.paging import page
+from tifo.api.management.request import Call, Input, Route, statused
 from tifo.api.management.sources import named_source
 from tifo.destinations.catalog import kind_of
 from tifo.destinations.ports import Kind

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from tifo.api.management.calls import Call, Input, Route, statused
 from tifo.api.management.destinations import named_destination
 from tifo.api.management.paging import page
+from tifo.api.management.request import Call, Input, Route, statused
 from tifo.kernel.clock import system_clock
 from tifo.kernel.ids import uuid7
 from tifo.kernel.json import JsonObject

@@ -9,7 +9,7 @@ import binascii
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from tifo.api.management.calls import Call
+from tifo.api.management.request import Call
 from tifo.kernel.errors import Rejected
 from tifo.kernel.json import JsonObject
 

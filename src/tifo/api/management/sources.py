@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 import msgspec
 
-from tifo.api.management.calls import WORKSPACE_ID, Call, Input, Route, statused
 from tifo.api.management.catalog import source_metadata
 from tifo.api.management.paging import page
+from tifo.api.management.request import WORKSPACE_ID, Call, Input, Route, statused
 from tifo.kernel.errors import Rejected
 from tifo.kernel.json import JsonObject
 from tifo.workspace import rules

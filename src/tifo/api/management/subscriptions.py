@@ -3,10 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
-from tifo.api.management.calls import Call, Input, Route, statused
 from tifo.api.management.destinations import named_destination
 from tifo.api.management.paging import page
-from tifo.delivery.mappings import mapped_of, named_mapped, with_mapped
+from tifo.api.management.request import Call, Input, Route, statused
+from tifo.delivery.sending.mappings import mapped_of, named_mapped, with_mapped
 from tifo.destinations.catalog import kind_of
 from tifo.destinations.mappings import checked_mapped, new_mapped
 from tifo.destinations.ports import Mapped

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from tifo.api.management.calls import Call, Input, Route
 from tifo.api.management.paging import page
+from tifo.api.management.request import Call, Input, Route
 from tifo.api.management.sources import named_source
 from tifo.api.management.warehouses import named_warehouse
 from tifo.kernel.clock import to_iso

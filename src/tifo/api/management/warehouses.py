@@ -6,9 +6,9 @@ A warehouse's id is its name. The built-in one, `duckdb`, is listed with the oth
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from tifo.api.management.calls import WORKSPACE_ID, Call, Input, Route, statused
 from tifo.api.management.catalog import warehouse_metadata
 from tifo.api.management.paging import page
+from tifo.api.management.request import WORKSPACE_ID, Call, Input, Route, statused
 from tifo.api.management.sources import named_source, source_shown
 from tifo.kernel.errors import Conflict, NotFound, Rejected, Transient
 from tifo.kernel.json import JsonObject

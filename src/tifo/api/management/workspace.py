@@ -1,6 +1,6 @@
 """`/`: the workspace."""
 
-from tifo.api.management.calls import WORKSPACE_ID, Call, Route
+from tifo.api.management.request import WORKSPACE_ID, Call, Route
 from tifo.kernel.json import JsonObject
 from tifo.workspace.tokens import Role
 

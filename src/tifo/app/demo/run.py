@@ -11,10 +11,10 @@ from typing import Any
 import aiohttp
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from tifo.app.cli.output import talk
+from tifo.app.demo.local import LocalTifo
 from tifo.app.demo.play import PLAYING_AT_ONCE, play, set_up
 from tifo.app.demo.script import FanScript, expected_leaders, expected_rows, write_script
-from tifo.app.local import LocalTifo
-from tifo.app.output import talk
 
 SOURCE = "LiveLike_Demo"
 LEADERS = 5

@@ -12,19 +12,18 @@ from tifo.api.browser import ROOT as BROWSER
 from tifo.api.browser import BrowserSettings
 from tifo.api.management.app import ROOT as MANAGEMENT
 from tifo.api.management.app import ManagementApi
-from tifo.api.management.calls import Desk
+from tifo.api.management.request import Desk
 from tifo.api.plans import PlanBook
 from tifo.api.tracking import TrackingApi
 from tifo.api.webhooks import ROOT as WEBHOOKS
 from tifo.api.webhooks import Intakes, WebhookApi
 from tifo.app import compose
-from tifo.app.metrics import metrics_page
 from tifo.app.roles.looping import Role, run_on_loop
+from tifo.app.roles.metrics import metrics_page
 from tifo.app.settings import Settings
-from tifo.app.web import AsgiApp, dispatch, serve
-from tifo.delivery.actions import read_through
 from tifo.delivery.retention import delivered_through, give_up, give_up_loads, loaded_through
 from tifo.eventlog.ports import Append, Appended, EventLog
+from tifo.eventlog.sqlite import SqliteEventLog
 from tifo.kernel.batching import GroupCommit
 from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import Transient
@@ -33,13 +32,14 @@ from tifo.kernel.memory import collect_seldom
 from tifo.livelike.app import livelike_app
 from tifo.livelike.quick import Quick
 from tifo.source.inbox import Arrived
-from tifo.store.answers import KEPT, forget_answers
-from tifo.store.catalog import WriteKeys
-from tifo.store.database import Database
-from tifo.store.engine import SqlEngine
-from tifo.store.queries import SqlQueries
-from tifo.store.sqlite_log import SqliteEventLog
+from tifo.source.segment_actions import read_through
+from tifo.store.engagement.answers import KEPT, forget_answers
+from tifo.store.engagement.engine import SqlEngine
+from tifo.store.engagement.queries import SqlQueries
+from tifo.store.sql.database import Database
+from tifo.store.workspace.catalog import WriteKeys
 from tifo.tracking.rates import RateLimit
+from tifo.web.server import AsgiApp, dispatch, serve
 from tifo.workspace.model import Source
 from tifo.workspace.warehouses import ConnectedWarehouse
 

@@ -14,17 +14,17 @@ from tifo.app.delivery import sieve_of
 from tifo.app.destinations import configured_of
 from tifo.app.roles.looping import Role, run_on_loop
 from tifo.app.settings import Settings
-from tifo.delivery.connection import Connection, Terms
-from tifo.delivery.deliverer import Deliverer, Opened
 from tifo.delivery.ports import Change
-from tifo.delivery.reading import SharedReader
+from tifo.delivery.sending.connection import Connection, Terms
+from tifo.delivery.sending.deliverer import Deliverer, Opened
+from tifo.delivery.sending.reading import SharedReader
 from tifo.destinations.catalog import kind_of
 from tifo.destinations.ports import Tools
 from tifo.egress.rules import read_allowed
 from tifo.kernel.batching import GroupCommit
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Transient
-from tifo.store.deliveries import SqlDeliveryState
+from tifo.store.delivery.deliveries import SqlDeliveryState
 from tifo.workspace.destinations import ConnectedDestination
 
 KEPT = timedelta(days=30)

@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable
 
 from tifo.app import compose
+from tifo.app.roles.signals import when_parent_ends
 from tifo.app.settings import Settings
-from tifo.app.signals import when_parent_ends
-from tifo.delivery.fleet import Fleet
-from tifo.delivery.loader import Loader
+from tifo.delivery.loading.loader import Loader
+from tifo.delivery.loading.supervisor import Fleet
 from tifo.kernel.ids import SourceId
 from tifo.kernel.memory import collect_seldom
-from tifo.store.database import Database
+from tifo.store.sql.database import Database
 from tifo.warehouses.ports import Warehouse
 from tifo.workspace.sync import Selection
 from tifo.workspace.warehouses import BUILT_IN, ConnectedWarehouse, Warehouses

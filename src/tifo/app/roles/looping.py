@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 
-from tifo.app.signals import stop_on_signals, when_parent_ends
+from tifo.app.roles.signals import stop_on_signals, when_parent_ends
 
 Role = Callable[[asyncio.Event], Awaitable[None]]
 """Runs until the event is set, then finishes what it was handed."""

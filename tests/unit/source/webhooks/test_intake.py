@@ -17,8 +17,8 @@ from aiohttp.test_utils import TestServer
 from tifo.kernel.ids import ClientId
 from tifo.source.inbox import Arrived, Held, Intake, WebhookState
 from tifo.source.intake import NOT_THERE_ATTEMPTS, WebhookIntake
-from tifo.store.database import open_sqlite
-from tifo.store.webhooks_in import SqlWebhookInbox
+from tifo.store.source.webhooks_in import SqlWebhookInbox
+from tifo.store.sql.database import open_sqlite
 from tifo.workspace.memory import InMemoryCatalog
 from tifo.workspace.model import SourceType
 

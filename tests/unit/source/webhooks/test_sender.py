@@ -24,11 +24,11 @@ from tifo.kernel.ids import FactId, ProfileId, RewardItemId, TransactionId, uuid
 from tifo.source.endpoint import open_session
 from tifo.source.outbox import Late, LateState, Subscriber
 from tifo.source.sender import DEAD_AFTER, GIVE_UP, Sender, pause_s
-from tifo.store import rows as r
-from tifo.store import tables as t
-from tifo.store.database import Database, open_sqlite
-from tifo.store.engine import create_application
-from tifo.store.webhooks_out import SqlWebhookOutbox
+from tifo.store.engagement import rows as r
+from tifo.store.engagement.engine import create_application
+from tifo.store.source.webhooks_out import SqlWebhookOutbox
+from tifo.store.sql import tables as t
+from tifo.store.sql.database import Database, open_sqlite
 
 
 class Endpoint:

@@ -1,0 +1,254 @@
+"""`/tracking-plans` and `/sources/{id}/settings`: plans, their rules and sources, and schema controls.
+
+The plan that the LiveLike source comes with is built in: it is listed with the others, and stays as it is.
+"""
+
+from typing import Any
+
+import msgspec
+
+from tifo.api.management.paging import page
+from tifo.api.management.request import Call, Input, Route, statused
+from tifo.api.management.sources import named_source, source_shown
+from tifo.kernel.clock import to_iso
+from tifo.kernel.errors import Conflict, NotFound, Rejected
+from tifo.kernel.json import JsonObject
+from tifo.source.plan import LIVELIKE_PLAN, plan_ids
+from tifo.tracking.plans.model import LENIENT, PlanType, Rule, RuleType, TrackingPlan, changed
+from tifo.tracking.plans.ports import with_rule_changes
+from tifo.workspace.model import Source
+from tifo.workspace.rules import named, slug_of
+from tifo.workspace.tokens import Role
+
+
+class _New(Input, frozen=True, kw_only=True):
+    name: str
+    type: PlanType
+    description: str = ""
+
+
+class _Change(Input, frozen=True, kw_only=True):
+    name: str | None = None
+    description: str | None = None
+
+
+class _Rule(Input, frozen=True, kw_only=True):
+    type: RuleType
+    json_schema: dict[str, Any]
+    version: int
+    key: str | None = None
+    new_key: str | None = None
+
+    def as_rule(self) -> Rule:
+        return Rule(type=self.type, json_schema=self.json_schema, key=self.key or None, version=self.version)
+
+
+class _Rules(Input, frozen=True, kw_only=True):
+    rules: list[_Rule]
+
+
+class _Removed(msgspec.Struct, frozen=True, kw_only=True):
+    type: RuleType
+    version: int
+    key: str | None = None
+
+
+class _Source(Input, frozen=True, kw_only=True):
+    source_id: str
+
+
+def plan_shown(plan: TrackingPlan) -> JsonObject:
+    return {
+        "id": plan.id,
+        "name": plan.name,
+        "slug": slug_of(plan.name) or plan.id,
+        "description": plan.description,
+        "type": plan.type.value,
+        "createdAt": to_iso(plan.created_at),
+        "updatedAt": to_iso(plan.updated_at),
+    }
+
+
+def _rule_shown(plan: TrackingPlan, rule: Rule) -> JsonObject:
+    shown: JsonObject = {
+        "type": rule.type.value,
+        "jsonSchema": rule.json_schema,
+        "version": rule.version,
+        "createdAt": to_iso(plan.created_at),
+        "updatedAt": to_iso(plan.updated_at),
+    }
+    return shown if rule.key is None else {**shown, "key": rule.key}
+
+
+def _plans(call: Call) -> list[TrackingPlan]:
+    return [LIVELIKE_PLAN, *call.desk.plans.plans()]
+
+
+def _plan(call: Call) -> TrackingPlan:
+    wanted = call.parts["plan_id"]
+    for plan in _plans(call):
+        if plan.id == wanted:
+            return plan
+    raise NotFound(
+        f"There is no tracking plan {wanted!r:.100}. GET /tracking-plans lists them.", field="trackingPlanId"
+    )
+
+
+def _changeable(call: Call) -> TrackingPlan:
+    plan = _plan(call)
+    if plan is LIVELIKE_PLAN:
+        raise Conflict(
+            "This plan is built in and stays as it is. Make another one with the rules that you want, and connect it.",
+            field="trackingPlanId",
+        )
+    return plan
+
+
+def _list(call: Call) -> JsonObject:
+    wanted = call.query.get("type")
+    if wanted is not None and wanted not in set(PlanType):
+        raise Rejected(f"type is {wanted!r:.40}. Known are {', '.join(PlanType)}.", field="type")
+    found = [plan for plan in _plans(call) if wanted in {None, plan.type}]
+    return page(call, "trackingPlans", found, lambda plan: plan.id, plan_shown)
+
+
+def _create(call: Call) -> JsonObject:
+    new = call.read(_New)
+    return {"trackingPlan": plan_shown(call.desk.plans.create(new.name, new.type, new.description))}
+
+
+def _get(call: Call) -> JsonObject:
+    return {"trackingPlan": plan_shown(_plan(call))}
+
+
+def _update(call: Call) -> JsonObject:
+    asked = call.read(_Change)
+    call.desk.plans.change(_changeable(call).id, name=asked.name, description=asked.description)
+    return statused("SUCCESS")
+
+
+def _delete(call: Call) -> JsonObject:
+    call.desk.plans.delete(_changeable(call).id)
+    return statused("SUCCESS")
+
+
+def _list_rules(call: Call) -> JsonObject:
+    plan = _plan(call)
+    return page(
+        call, "rules", plan.rules, lambda rule: str(msgspec.json.encode(rule.place)), lambda r: _rule_shown(plan, r)
+    )
+
+
+def _replace_rules(call: Call) -> JsonObject:
+    rules = [rule.as_rule() for rule in call.read(_Rules).rules]
+    call.desk.plans.replace_rules(_changeable(call).id, rules)
+    return statused("SUCCESS")
+
+
+def _update_rules(call: Call) -> JsonObject:
+    plan, asked = _changeable(call), call.read(_Rules).rules
+    changes = [(rule.as_rule(), rule.new_key) for rule in asked]
+    call.desk.plans.replace_rules(plan.id, with_rule_changes(plan.rules, changes, ()))
+    return statused("SUCCESS")
+
+
+def _remove_rules(call: Call) -> JsonObject:
+    """The rules stand in the query, as `rules[0][type]=TRACK&rules[0][key]=…`, or as JSON."""
+    plan, removed = _changeable(call), _removed(call)
+    places = [(each.type, each.key or None, each.version) for each in removed]
+    unknown = set(places) - {rule.place for rule in plan.rules}
+    if unknown:
+        kind, key, version = min(unknown, key=str)
+        raise NotFound(f"The plan has no {kind} rule {key!r:.100} of version {version}.", field="rules")
+    call.desk.plans.replace_rules(plan.id, with_rule_changes(plan.rules, (), places))
+    return statused("SUCCESS")
+
+
+def _removed(call: Call) -> list[_Removed]:
+    told: dict[str, dict[str, Any]] = {}
+    for name, value in call.query.items():
+        if name == "rules":
+            return _read_removed(_json(value))
+        number, _, field = name.removeprefix("rules[").partition("][")
+        if name.startswith("rules[") and field.endswith("]"):
+            told.setdefault(number, {})[field[:-1]] = value
+    return _read_removed(list(told.values()))
+
+
+def _json(text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise Rejected(f"rules are no JSON: {error}.", field="rules") from error
+
+
+def _read_removed(told: Any) -> list[_Removed]:
+    try:
+        removed = msgspec.convert(told, list[_Removed], strict=False)
+    except msgspec.ValidationError as error:
+        raise Rejected(f"rules are not as expected: {error}.", field="rules") from error
+    if not removed:
+        raise Rejected("rules is missing. Name the rules to remove by type, key and version.", field="rules")
+    return removed
+
+
+def _sources(call: Call) -> JsonObject:
+    plan = _plan(call)
+    sources = call.desk.catalog.sources()
+    ids = plan_ids(sources, call.desk.plans.connections())
+    found = [source for source in sources if ids.get(source.id) == plan.id]
+    return page(call, "sources", found, lambda source: source.id, lambda source: source_shown(source, call.role))
+
+
+def _connect(call: Call) -> JsonObject:
+    plan, source = _plan(call), _named(call, call.read(_Source).source_id)
+    call.desk.plans.connect(source.id, plan.id)
+    return statused("SUCCESS")
+
+
+def _disconnect(call: Call) -> JsonObject:
+    plan = _plan(call)
+    source = _named(call, call.query.get("sourceId", ""))
+    if plan_ids([source], call.desk.plans.connections()).get(source.id) != plan.id:
+        raise NotFound(f"{source.slug} is not connected to this plan.", field="sourceId")
+    call.desk.plans.connect(source.id, None)
+    return statused("SUCCESS")
+
+
+def _named(call: Call, source: str) -> Source:
+    return named(call.desk.catalog.sources(), source)
+
+
+def _settings(call: Call) -> JsonObject:
+    return _settings_shown(call, named_source(call))
+
+
+def _change_settings(call: Call) -> JsonObject:
+    source = named_source(call)
+    now = call.desk.plans.controls().get(source.id, LENIENT)
+    call.desk.plans.control(source.id, changed(now, call.read(dict[str, Any])))
+    return _settings_shown(call, source)
+
+
+def _settings_shown(call: Call, source: Source) -> JsonObject:
+    controls = call.desk.plans.controls().get(source.id, LENIENT)
+    told = {name: value for name, value in msgspec.to_builtins(controls).items() if value is not None}
+    return {"sourceId": source.id, "settings": told}
+
+
+ROUTES = [
+    Route("GET", "/tracking-plans", Role.VIEWER, _list),
+    Route("POST", "/tracking-plans", Role.EDITOR, _create),
+    Route("GET", "/tracking-plans/{plan_id}", Role.VIEWER, _get),
+    Route("PATCH", "/tracking-plans/{plan_id}", Role.EDITOR, _update),
+    Route("DELETE", "/tracking-plans/{plan_id}", Role.OWNER, _delete),
+    Route("GET", "/tracking-plans/{plan_id}/rules", Role.VIEWER, _list_rules),
+    Route("PUT", "/tracking-plans/{plan_id}/rules", Role.EDITOR, _replace_rules),
+    Route("PATCH", "/tracking-plans/{plan_id}/rules", Role.EDITOR, _update_rules),
+    Route("DELETE", "/tracking-plans/{plan_id}/rules", Role.EDITOR, _remove_rules),
+    Route("GET", "/tracking-plans/{plan_id}/sources", Role.VIEWER, _sources),
+    Route("POST", "/tracking-plans/{plan_id}/sources", Role.EDITOR, _connect),
+    Route("DELETE", "/tracking-plans/{plan_id}/sources", Role.EDITOR, _disconnect),
+    Route("GET", "/sources/{source_id}/settings", Role.VIEWER, _settings),
+    Route("PATCH", "/sources/{source_id}/settings", Role.EDITOR, _change_settings),
+]

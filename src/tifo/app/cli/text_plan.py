@@ -1,0 +1,97 @@
+"""What applying a file would change, shown before it is done: the same for a game and for a workspace."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, Protocol
+
+import msgspec
+
+from tifo.app.cli.output import show, show_lines, talk
+from tifo.engagement.text.write import inline, plain
+
+APPLIED, NOT_APPLIED = 0, 1
+_SIGNS = {"create": "+", "change": "~"}
+
+
+class FieldChange(Protocol):
+    """`old` is None where it was not there, `new` where it goes."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def old(self) -> Any: ...
+    @property
+    def new(self) -> Any: ...
+
+
+class Change(Protocol):
+    @property
+    def verb(self) -> StrEnum: ...
+    @property
+    def section(self) -> str: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def fields(self) -> Sequence[FieldChange]: ...
+
+
+class Plan(Protocol):
+    @property
+    def changes(self) -> Sequence[Change]: ...
+    def as_data(self) -> Mapping[str, Any]: ...
+    def as_lines(self) -> Sequence[str]: ...
+
+
+def carry_out(planned: Plan, apply: Callable[[], None], *, only_show: bool, unasked: bool, json: bool) -> int:
+    """Shows the plan, asks, and applies it. Gives the command's exit code."""
+    if not json:
+        show_lines(planned.as_lines())
+    applied = bool(planned.changes) and not only_show and (unasked or _agreed(json=json))
+    if applied:
+        apply()
+        talk.print("Applied.")
+    if json:
+        show({**planned.as_data(), "applied": applied}, as_json=True)
+    return APPLIED if applied or not planned.changes else NOT_APPLIED
+
+
+def as_data(changes: Sequence[Change]) -> list[dict[str, Any]]:
+    return [
+        {
+            "verb": each.verb.value,
+            "section": each.section,
+            "key": each.key,
+            "fields": [{"path": f.path, "old": _data(f.old), "new": _data(f.new)} for f in each.fields],
+        }
+        for each in changes
+    ]
+
+
+def as_lines(changes: Sequence[Change], verbs: type[StrEnum]) -> list[str]:
+    """A line a change, and how many there are of each verb."""
+    if not changes:
+        return ["No changes."]
+    lines = []
+    for change in changes:
+        where = f"{change.section}.{change.key}" if change.key else change.section
+        lines.append(f"{_SIGNS.get(change.verb.value, '-')} {where}")
+        lines += [f"    {each.path}: {inline(each.old)} → {inline(each.new)}" for each in change.fields]
+    counts = {verb: sum(each.verb is verb for each in changes) for verb in verbs}
+    summary = ", ".join(f"{number:,} to {verb.value}" for verb, number in counts.items())
+    return [*lines, f"{summary}."]
+
+
+def _agreed(*, json: bool) -> bool:
+    if json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        talk.print("Nothing is applied: there is nobody to ask. Say --yes to apply.")
+        return False
+    talk.print("Apply this? Only yes does. ", end="")
+    agreed = sys.stdin.readline().strip().lower() in {"y", "yes"}
+    if not agreed:
+        talk.print("Nothing is applied.")
+    return agreed
+
+
+def _data(value: Any) -> Any:
+    return None if value is None else msgspec.json.decode(msgspec.json.encode(plain(value)))

@@ -1,0 +1,1 @@
+"""The SQL implementations of delivery's contracts: cursors, undelivered events and counts."""

@@ -1,0 +1,32 @@
+"""What the ledger knows of an id."""
+
+from typing import NamedTuple
+
+from sqlalchemy import or_, select
+
+from tifo.store.sql import tables as t
+from tifo.store.sql.database import Database
+from tifo.store.sql.upserts import plain
+
+_MOST = 20
+
+
+class Entry(NamedTuple):
+    at: int
+    """Microseconds since 1970."""
+    kind: str
+    amount: int
+    detail: str
+
+
+def ledger_of(database: Database, wanted: str) -> list[Entry]:
+    """The reward transaction of this id, or the newest of the profile; in the order of their making."""
+    c = t.transactions.c
+    named = plain(wanted)
+    query = select(t.transactions).where(or_(c.id == named, c.profile_id == named))
+    with database.reading() as connection:
+        rows = connection.execute(query.order_by(c.position.desc()).limit(_MOST)).all()
+    return [
+        Entry(row.created_at, row.kind, row.amount, f"transaction {row.id}, balance {row.balance}")
+        for row in reversed(rows)
+    ]

@@ -1,0 +1,95 @@
+"""Fans as they are in the state. An engine remembers those it saw last, and asks whether they have changed since."""
+
+from collections import OrderedDict
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+from sqlalchemy import Connection, literal_column, select, update
+
+from tifo.engagement.model import Fan
+from tifo.kernel.ids import ProfileId
+from tifo.store.engagement.rows import load_fans
+from tifo.store.sql import tables as t
+from tifo.store.sql.bulk import Lookup
+
+REMEMBERED = 100_000
+"""So many fans, balances, badges, quests and payments together: some 50 MB."""
+
+_VERSIONS = Lookup(lambda given: select(t.profiles.c.id, t.profiles.c.version).where(given.among(t.profiles.c.id)))
+_LOCKED_VERSIONS = Lookup(
+    lambda given: (
+        select(t.profiles.c.id, t.profiles.c.version)
+        .where(given.among(t.profiles.c.id))
+        .order_by(t.profiles.c.id)
+        .with_for_update()
+    )
+)
+_RISE = Lookup(
+    lambda given: (
+        update(t.profiles)
+        .where(given.among(t.profiles.c.id))
+        .values(version=t.profiles.c.version + literal_column("1"))
+    )
+)
+
+
+class Known(NamedTuple):
+    """A fan as she is at a version of her profile's row, which every commit that changes anything of hers raises."""
+
+    version: int
+    fan: Fan
+
+
+class Fans:
+    """What one engine remembers. The versions tell what another process has done to a fan meanwhile."""
+
+    def __init__(self, capacity: int = REMEMBERED) -> None:
+        self._capacity = capacity
+        self._held = 0
+        self._known: OrderedDict[ProfileId, Known] = OrderedDict()
+
+    def load(self, connection: Connection, profile_ids: Collection[str]) -> dict[ProfileId, Known]:
+        """On PostgreSQL their rows are locked, in one order, before anything of the fans is read: what is read then
+        stays true until the commit. Unknown ids are not in the answer.
+        """
+        if not profile_ids:
+            return {}
+        asked = _LOCKED_VERSIONS if connection.dialect.name == "postgresql" else _VERSIONS
+        found: dict[ProfileId, Known] = {}
+        unknown: dict[ProfileId, int] = {}
+        for profile_id, version in asked.tuples(connection, ids=profile_ids):
+            known = self._known.get(profile_id)
+            if known is not None and known.version == version:
+                found[profile_id] = known
+            else:
+                unknown[profile_id] = version
+        read = load_fans(connection, unknown)
+        return found | {profile_id: Known(unknown[profile_id], fan) for profile_id, fan in read.items()}
+
+    def keep(self, seen: Mapping[ProfileId, Known]) -> None:
+        """What a batch has read or changed, once it is committed: before, its versions are nobody's."""
+        for profile_id, known in seen.items():
+            before = self._known.pop(profile_id, None)
+            if before is not known:
+                self._held += _size(known.fan) - (0 if before is None else _size(before.fan))
+            self._known[profile_id] = known
+        while self._held > self._capacity:
+            _, oldest = self._known.popitem(last=False)
+            self._held -= _size(oldest.fan)
+
+
+def raise_versions(
+    connection: Connection, changed: Mapping[ProfileId, Fan], before: Mapping[ProfileId, Known]
+) -> dict[ProfileId, Known]:
+    """Of fans who have changed, whose rows are there by now. Gives them as they will be once this is committed."""
+    if not changed:
+        return {}
+    _RISE.run(connection, ids=changed)
+    return {
+        profile_id: Known(before[profile_id].version + 1 if profile_id in before else 1, fan)
+        for profile_id, fan in changed.items()
+    }
+
+
+def _size(fan: Fan) -> int:
+    return 1 + len(fan.balances) + len(fan.badges) + len(fan.payments) + len(fan.user_quests)

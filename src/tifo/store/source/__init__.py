@@ -1,0 +1,1 @@
+"""The SQL implementations of the source's contracts: facts, webhooks in and out, and segment actions."""

@@ -1,0 +1,170 @@
+"""The relay's lines of facts, on SQL: a cursor over the facts, and the set-aside ones beside it."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Select, delete, exists, func, insert, or_, select, update
+
+from tifo.engagement.facts import AnyFact
+from tifo.kernel.ids import ClientId, FactId
+from tifo.source.ports import LineReport, SetAside, Trouble
+from tifo.store.engagement import rows as r
+from tifo.store.sql import tables as t
+from tifo.store.sql.bulk import Row
+from tifo.store.sql.database import Database, from_micros, maybe_moment, to_micros
+
+_CURSOR = select(func.coalesce(func.max(t.relay_cursors.c.position), 0))
+
+
+class SqlFactFeed:
+    """Implements `source.ports.FactFeed`. An application's positions follow the order of commits: on SQLite there is
+    one writer, and on PostgreSQL the engine gives them to one transaction at a time, from there to its commit.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def waiting(self) -> set[ClientId]:
+        beyond = select(t.applications.c.id).where(
+            or_(
+                exists().where(
+                    t.facts.c.client_id == t.applications.c.id,
+                    t.facts.c.position > _cursor_of(t.applications.c.id),
+                ),
+                exists().where(
+                    t.set_aside_facts.c.client_id == t.applications.c.id,
+                    t.set_aside_facts.c.resend_number.is_not(None),
+                ),
+            )
+        )
+        with self._database.reading() as connection:
+            return {ClientId(client_id) for client_id in connection.execute(beyond).scalars()}
+
+    def pending(self, client_id: ClientId, limit: int) -> Sequence[AnyFact]:
+        again = (
+            select(t.facts.c.body)
+            .join(t.set_aside_facts, t.set_aside_facts.c.position == t.facts.c.position)
+            .where(t.set_aside_facts.c.client_id == client_id, t.set_aside_facts.c.resend_number.is_not(None))
+            .order_by(t.set_aside_facts.c.resend_number, t.facts.c.position)
+            .limit(limit)
+        )
+        with self._database.reading() as connection:
+            bodies = list(connection.execute(again).scalars())
+            new = new_facts(client_id, _cursor(connection, client_id)).limit(limit - len(bodies))
+            bodies += [row.body for row in connection.execute(new)]
+        return [r.decode_fact(body) for body in bodies]
+
+    def advance(self, client_id: ClientId, sent: Sequence[FactId], at: datetime) -> None:
+        moved = {"last_sent": sent[-1], "last_sent_at": to_micros(at), "refused_in_a_row": 0, **_NO_TROUBLE}
+        with self._database.writing() as connection:
+            self._leave(connection, client_id, sent)
+            connection.execute(
+                delete(t.set_aside_facts).where(
+                    t.set_aside_facts.c.client_id == client_id, t.set_aside_facts.c.fact_id.in_(list(sent))
+                )
+            )
+            _mark(connection, client_id, moved)
+
+    def set_aside(self, client_id: ClientId, fact_id: FactId, status: int, answer: str, at: datetime) -> None:
+        refusal = {"status": status, "answer": answer, "at": to_micros(at), "resend_number": None}
+        with self._database.writing() as connection:
+            self._leave(connection, client_id, [fact_id])
+            known = update(t.set_aside_facts).where(t.set_aside_facts.c.fact_id == fact_id).values(refusal)
+            if connection.execute(known).rowcount == 0:
+                place = select(t.facts.c.position).where(t.facts.c.client_id == client_id, t.facts.c.id == fact_id)
+                position = connection.execute(place).scalar_one()
+                row = {"position": position, "client_id": client_id, "fact_id": fact_id, **refusal}
+                connection.execute(insert(t.set_aside_facts), row)
+            refused = _refused_in_a_row(connection, client_id) + (status != 0)
+            _mark(connection, client_id, {"refused_in_a_row": refused, **_NO_TROUBLE})
+
+    def set_aside_facts(self, client_id: ClientId) -> Sequence[SetAside]:
+        c = t.set_aside_facts.c
+        query = (
+            select(t.facts.c.body, c.status, c.answer, c.at)
+            .join(t.facts, t.facts.c.position == c.position)
+            .where(c.client_id == client_id, c.resend_number.is_(None))
+            .order_by(c.position)
+        )
+        with self._database.reading() as connection:
+            found = connection.execute(query).all()
+        return [SetAside(r.decode_fact(row.body), row.status, row.answer, from_micros(row.at)) for row in found]
+
+    def resend(self, client_id: ClientId, fact_ids: Sequence[FactId] | None = None) -> int:
+        c = t.set_aside_facts.c
+        chosen = [c.client_id == client_id, c.resend_number.is_(None)]
+        if fact_ids is not None:
+            chosen.append(c.fact_id.in_(list(fact_ids)))
+        with self._database.writing() as connection:
+            number = connection.execute(select(func.coalesce(func.max(c.resend_number), 0) + 1)).scalar_one()
+            return connection.execute(update(t.set_aside_facts).where(*chosen).values(resend_number=number)).rowcount
+
+    def note(self, client_id: ClientId, trouble: Trouble | None) -> None:
+        with self._database.writing() as connection:
+            refused = _refused_in_a_row(connection, client_id)
+            _mark(connection, client_id, {"refused_in_a_row": refused, **_trouble_row(trouble)})
+
+    def report(self, client_id: ClientId) -> LineReport:
+        again = t.set_aside_facts.c
+        with self._database.reading() as connection:
+            new = select(func.count()).where(
+                t.facts.c.client_id == client_id, t.facts.c.position > _cursor(connection, client_id)
+            )
+            put_back = select(func.count()).where(again.client_id == client_id, again.resend_number.is_not(None))
+            waiting = connection.execute(new).scalar_one() + connection.execute(put_back).scalar_one()
+            row = connection.execute(select(t.relay_lines).where(t.relay_lines.c.client_id == client_id)).first()
+        if row is None:
+            return LineReport(waiting)
+        trouble = None
+        if row.since is not None:
+            since, tried_at = from_micros(row.since), from_micros(row.tried_at)
+            trouble = Trouble(row.held, since, tried_at, row.attempts, row.error)
+        return LineReport(waiting, row.last_sent, maybe_moment(row.last_sent_at), row.refused_in_a_row, trouble)
+
+    def _leave(self, connection: Connection, client_id: ClientId, sent: Sequence[FactId]) -> None:
+        """Move the cursor to the last of these that stands after it."""
+        cursor = _cursor(connection, client_id)
+        newest = select(func.max(t.facts.c.position)).where(
+            t.facts.c.client_id == client_id, t.facts.c.position > cursor, t.facts.c.id.in_(list(sent))
+        )
+        position = connection.execute(newest).scalar()
+        if position is None:
+            return
+        moved = update(t.relay_cursors).where(t.relay_cursors.c.client_id == client_id).values(position=position)
+        if connection.execute(moved).rowcount == 0:
+            connection.execute(insert(t.relay_cursors), {"client_id": client_id, "position": position})
+
+
+def new_facts(client_id: ClientId, after: int) -> Select[Any]:
+    """Position and body of the application's facts after this position, in the order of commits."""
+    c = t.facts.c
+    return select(c.position, c.body).where(c.client_id == client_id, c.position > after).order_by(c.position)
+
+
+_NO_TROUBLE: Row = dict.fromkeys(("held", "since", "tried_at", "attempts", "error"))
+
+
+def _trouble_row(trouble: Trouble | None) -> Row:
+    if trouble is None:
+        return _NO_TROUBLE
+    return {**trouble._asdict(), "since": to_micros(trouble.since), "tried_at": to_micros(trouble.tried_at)}
+
+
+def _refused_in_a_row(connection: Connection, client_id: ClientId) -> int:
+    query = select(t.relay_lines.c.refused_in_a_row).where(t.relay_lines.c.client_id == client_id)
+    return connection.execute(query).scalar() or 0
+
+
+def _mark(connection: Connection, client_id: ClientId, values: Row) -> None:
+    known = update(t.relay_lines).where(t.relay_lines.c.client_id == client_id).values(values)
+    if connection.execute(known).rowcount == 0:
+        connection.execute(insert(t.relay_lines), {"client_id": client_id, **values})
+
+
+def _cursor_of(client_id: object) -> object:
+    return _CURSOR.where(t.relay_cursors.c.client_id == client_id).correlate(t.applications).scalar_subquery()
+
+
+def _cursor(connection: Connection, client_id: ClientId) -> int:
+    return int(connection.execute(_CURSOR.where(t.relay_cursors.c.client_id == client_id)).scalar_one())

@@ -1,0 +1,184 @@
+"""The state's database: how it is opened, read and written. What is SQLite's or PostgreSQL's own stands here."""
+
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from tifo.kernel.errors import Interrupted, Rejected, Transient
+from tifo.store.sql import schema
+
+_log = structlog.get_logger("tifo.store")
+_WRITES = "tifo_writes"
+_BUSY_TIMEOUT_S = 10
+_POOL = 16
+"""Connections that are kept, and as many again for a rush; a process has at most so many threads that read."""
+_BETWEEN_TRIES_S = 0.1
+_PATIENCE_S = 20.0
+"""How long a connection is tried for: a server that restarts is away for seconds."""
+_WRITE_LOCK = 0x7469_666F
+_LOCK = text("SELECT pg_advisory_xact_lock(:key)")
+_INTERRUPTIONS = frozenset({"40001", "40P01", "23505", "55P03", "57P01", "57P02", "57P03"})
+"""PostgreSQL's codes: serialization failure, deadlock, a unique key that another writer took first, a lock not had in
+time, and a server that stops or starts.
+"""
+
+
+class Database:
+    """One open database. `reading` and `writing` give a transaction each; `writing` commits when its block ends.
+
+    Raises `Interrupted` for what may be tried again at once, `Transient` where the database cannot be used.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._driver = engine.dialect.loaded_dbapi
+        self.is_shared = engine.dialect.name == "postgresql"
+        """Whether other processes may write at the same time; else a `writing` block has the database to itself."""
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        with _errors_translated(self._driver), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self, *, in_turn: bool = True) -> Iterator[Connection]:
+        """Holds the write lock from its start: what is read in it cannot change before it commits.
+
+        On PostgreSQL the lock is between the blocks that write `in_turn`; the engine, which locks the rows that it
+        reads, does not: many write at once.
+        """
+        with _errors_translated(self._driver), self.engine.connect() as plain:
+            connection = plain.execution_options(**{_WRITES: True})
+            with connection.begin():
+                if in_turn and self.is_shared:
+                    connection.execute(_LOCK, {"key": _WRITE_LOCK})
+                yield connection
+
+    def dispose(self) -> None:
+        self.engine.dispose()
+
+
+def open_postgres(url: str) -> Database:
+    """`postgresql://user:password@host/database`. Makes the tables, or brings them to what this Tifo knows."""
+    parsed = postgres_url(url)
+    engine = create_engine(
+        parsed, pool_size=_POOL, max_overflow=_POOL, pool_timeout=_BUSY_TIMEOUT_S, hide_parameters=True
+    )
+    event.listen(engine, "do_connect", _connect_patiently)
+    return _brought_up(Database(engine))
+
+
+def postgres_url(url: str) -> URL:
+    """Raises `Rejected`, without the password in its text."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise Rejected("database_url is no address. Give one such as postgresql://user@host/tifo.") from error
+    if parsed.drivername not in {"postgres", "postgresql", "postgresql+psycopg"}:
+        raise Rejected(
+            f"database_url begins with {parsed.drivername!r:.40}; only postgresql:// is known. Without it: SQLite.",
+            field="database_url",
+        )
+    return parsed.set(drivername="postgresql+psycopg")
+
+
+def open_sqlite(path: Path) -> Database:
+    """Makes the file (readable by its owner only) and its tables, or brings them to what this Tifo knows."""
+    with _errors_translated(sqlite3):
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # Only where there is none: closing a file that SQLite has open elsewhere in this process drops its locks there.
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_TIMEOUT_S})
+        event.listen(engine, "connect", _on_connect)
+        event.listen(engine, "begin", _on_begin)
+        return _brought_up(Database(engine))
+
+
+def _brought_up(database: Database) -> Database:
+    with contextlib.ExitStack() as refused:
+        refused.callback(database.dispose)
+        with database.reading() as connection:
+            is_ready = schema.version_of(connection) == schema.HEAD
+        if not is_ready:
+            with database.writing() as connection:  # whoever opens it at the same time waits, and then finds it ready
+                schema.upgrade(connection)
+        refused.pop_all()
+    return database
+
+
+def to_micros(moment: datetime) -> int:
+    """Times are stored as microseconds since 1970, UTC: exact, small, and the same in every database."""
+    return int(moment.timestamp() * 1_000_000 + 0.5)
+
+
+def from_micros(micros: int) -> datetime:
+    seconds, rest = divmod(micros, 1_000_000)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest)
+
+
+def maybe_micros(moment: datetime | None) -> int | None:
+    return None if moment is None else to_micros(moment)
+
+
+def maybe_moment(micros: int | None) -> datetime | None:
+    return None if micros is None else from_micros(micros)
+
+
+def _on_connect(connection: sqlite3.Connection, _record: Any) -> None:
+    # Transactions are begun by _on_begin: the driver's own way would let a read slip out of its transaction.
+    connection.isolation_level = None
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "cache_size = -64000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _on_begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(_WRITES)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def _errors_translated(driver: Any) -> Iterator[None]:
+    """`driver`: the DBAPI module, whose own errors come from statements that pass SQLAlchemy by."""
+    try:
+        yield
+    except (DBAPIError, driver.Error, PoolTimeout, OSError) as error:
+        # The driver's text holds the statement and its values: it is for the log, not for clients.
+        cause = getattr(error, "orig", error)
+        if _is_interruption(error, cause):
+            _log.info("state interrupted", error=str(cause))
+            raise Interrupted("The state was interrupted. Send this again.", retry_after_s=1.0) from error
+        _log.warning("state out of reach", error=str(cause))
+        raise Transient("The state cannot be read or written right now. Send this again.", retry_after_s=1.0) from error
+
+
+def _is_interruption(error: Exception, cause: Any) -> bool:
+    if getattr(error, "connection_invalidated", False):
+        return True
+    if not hasattr(cause, "sqlstate"):  # SQLite's
+        return False
+    if cause.sqlstate is None:  # the connection was lost, unless SQLAlchemy, which knows it by more, says otherwise
+        return not isinstance(error, DBAPIError) and type(cause).__name__ == "OperationalError"
+    return cause.sqlstate in _INTERRUPTIONS or cause.sqlstate.startswith("08")
+
+
+def _connect_patiently(dialect: Any, _record: Any, arguments: Any, options: dict[str, Any]) -> Any:
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            return dialect.connect(*arguments, **options)
+        except dialect.loaded_dbapi.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_BETWEEN_TRIES_S)

@@ -1,0 +1,1 @@
+"""The SQL implementations of the workspace's contracts: catalog, destinations, warehouses, plans and alerts."""

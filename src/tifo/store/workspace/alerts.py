@@ -1,0 +1,71 @@
+"""Alerts on SQL."""
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import delete, insert, select, update
+
+from tifo.kernel.errors import Conflict, NotFound
+from tifo.store.sql import tables as t
+from tifo.store.sql.database import Database, from_micros, to_micros
+from tifo.workspace.alerts import Alert, AlertKind, Standing
+
+_A = t.alerts.c
+_standing = msgspec.json.Decoder(Standing)
+
+
+class SqlAlerts:
+    """Implements `workspace.alerts.Alerts`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, alert: Alert) -> Alert:
+        row = {
+            "id": alert.id,
+            "name": alert.name.strip(),
+            "kind": alert.kind.value,
+            "target": alert.target,
+            "threshold": alert.threshold,
+            "window_s": alert.window_s,
+            "quiet_s": alert.quiet_s,
+            "url": alert.url,
+            "email": alert.email,
+            "created_at": 0 if alert.created_at is None else to_micros(alert.created_at),
+            "standing": "{}",
+        }
+        with self._database.writing() as connection:
+            if connection.execute(select(_A.id).where(_A.name == row["name"])).first() is not None:
+                raise Conflict(f"There is an alert {alert.name!r:.250} already. Give another name.", field="name")
+            connection.execute(insert(t.alerts), row)
+        return alert
+
+    def all(self) -> list[tuple[Alert, Standing]]:
+        with self._database.reading() as connection:
+            rows = connection.execute(select(t.alerts).order_by(_A.number)).all()
+        return [(_read(row), _standing.decode(row.standing)) for row in rows]
+
+    def note(self, alert_id: str, standing: Standing) -> None:
+        told = msgspec.json.encode(standing).decode()
+        with self._database.writing() as connection:
+            connection.execute(update(t.alerts).where(_A.id == alert_id).values(standing=told))
+
+    def remove(self, alert_id: str) -> None:
+        with self._database.writing() as connection:
+            if connection.execute(delete(t.alerts).where(_A.id == alert_id)).rowcount == 0:
+                raise NotFound(f"There is no alert {alert_id!r:.100}. See `tifo alert list`.", field="alert")
+
+
+def _read(row: Any) -> Alert:
+    return Alert(
+        row.id,
+        row.name,
+        AlertKind(row.kind),
+        row.target,
+        row.threshold,
+        row.window_s,
+        row.quiet_s,
+        row.url,
+        row.email,
+        from_micros(row.created_at),
+    )

@@ -1,0 +1,189 @@
+"""Connected destinations on SQL, their secrets encrypted."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, delete, insert, select, update
+
+from tifo.kernel.clock import Clock
+from tifo.kernel.errors import Conflict, NotFound, Rejected
+from tifo.kernel.ids import DestinationId, NewId, Position, SourceId
+from tifo.kernel.json import JsonObject
+from tifo.store.sql import tables as t
+from tifo.store.sql.database import Database, from_micros, to_micros
+from tifo.store.workspace.vault import Vault
+from tifo.workspace.destinations import ConnectedDestination, DestinationChange
+
+MAX_NAME = 200
+_D = t.destinations.c
+_OF_A_DESTINATION = (
+    t.delivery_cursors,
+    t.undelivered,
+    t.delivery_counts,
+    t.delivery_latencies,
+    t.delivery_samples,
+)
+
+
+class SqlDestinations:
+    """Implements `workspace.destinations.Destinations`."""
+
+    def __init__(self, database: Database, clock: Clock, new_id: NewId, vault: Vault) -> None:
+        self._database = database
+        self._clock = clock
+        self._new_id = new_id
+        self._vault = vault
+
+    def add(
+        self,
+        kind: str,
+        name: str,
+        source_id: SourceId,
+        settings: Mapping[str, Any],
+        *,
+        start: Position,
+        secret: Collection[str] = (),
+        mappings: Sequence[JsonObject] = (),
+        enabled: bool = True,
+    ) -> ConnectedDestination:
+        made = ConnectedDestination(
+            DestinationId(self._new_id()), name, kind, source_id, settings, self._clock(), enabled, tuple(mappings)
+        )
+        with self._database.writing() as connection:
+            insert_destination(connection, self._vault, made, start=start, secret=secret)
+            return read_one(connection, self._vault, made.id)
+
+    def all(self) -> list[ConnectedDestination]:
+        with self._database.reading() as connection:
+            return read_destinations(connection, self._vault)
+
+    def change(
+        self, destination_id: DestinationId, change: DestinationChange, *, secret: Collection[str] = ()
+    ) -> ConnectedDestination:
+        with self._database.writing() as connection:
+            change_destination(connection, self._vault, destination_id, change, secret=secret)
+            return read_one(connection, self._vault, destination_id)
+
+    def remove(self, destination_id: DestinationId) -> None:
+        with self._database.writing() as connection:
+            delete_destination(connection, destination_id)
+
+
+def read_destinations(connection: Connection, vault: Vault) -> list[ConnectedDestination]:
+    """In the order of their making."""
+    return [_read(vault, row) for row in connection.execute(select(t.destinations).order_by(_D.number)).all()]
+
+
+def read_one(connection: Connection, vault: Vault, destination_id: DestinationId) -> ConnectedDestination:
+    return _read(vault, _row(connection, destination_id))
+
+
+def insert_destination(
+    connection: Connection, vault: Vault, made: ConnectedDestination, *, start: Position, secret: Collection[str]
+) -> None:
+    row = {
+        "id": made.id,
+        "name": _checked_name(made.name),
+        "kind": made.kind,
+        "source_id": made.source_id,
+        **_settings(vault, made.settings, secret),
+        "mappings": _encode(made.mappings),
+        "filters": _encode(made.filters),
+        "choice": _encode(made.choice),
+        "enabled": made.enabled,
+        "retry_for_s": int(made.retry_for_s),
+        "created_at": to_micros(made.created_at),
+        "version": 1,
+    }
+    _check_source(connection, made.source_id)
+    _check_free(connection, made.source_id, made.name, but=made.id)
+    connection.execute(insert(t.destinations), row)
+    cursor = {"destination_id": made.id, "start": start, "position": start, "received": 0, "forgotten": 0}
+    connection.execute(insert(t.delivery_cursors), {**cursor, "dead_reason": ""})
+
+
+def change_destination(
+    connection: Connection,
+    vault: Vault,
+    destination_id: DestinationId,
+    change: DestinationChange,
+    *,
+    secret: Collection[str],
+) -> None:
+    values: dict[str, Any] = {"version": _D.version + 1}
+    values |= {} if change.name is None else {"name": _checked_name(change.name)}
+    values |= {} if change.enabled is None else {"enabled": change.enabled}
+    values |= {} if change.settings is None else _settings(vault, change.settings, secret)
+    values |= {} if change.retry_for_s is None else {"retry_for_s": int(change.retry_for_s)}
+    for field in ("mappings", "filters", "choice"):
+        told = getattr(change, field)
+        values |= {} if told is None else {field: _encode(told)}
+    now = _row(connection, destination_id)
+    if change.version not in {None, now.version}:
+        raise Conflict("Somebody else has just changed the destination. Look at it again, then change it.")
+    if change.name is not None:
+        _check_free(connection, SourceId(now.source_id), change.name, but=destination_id)
+    connection.execute(update(t.destinations).where(_D.id == destination_id).values(values))
+
+
+def delete_destination(connection: Connection, destination_id: DestinationId) -> None:
+    _row(connection, destination_id)
+    connection.execute(delete(t.destinations).where(_D.id == destination_id))
+    for table in _OF_A_DESTINATION:
+        connection.execute(delete(table).where(table.c.destination_id == destination_id))
+
+
+def _settings(vault: Vault, settings: Mapping[str, Any], secret: Collection[str]) -> dict[str, str]:
+    hidden = {name: value for name, value in settings.items() if name in secret and value not in (None, "")}
+    shown = {name: value for name, value in settings.items() if name not in hidden}
+    return {"settings": _encode(shown), "secrets": vault.encrypt(_encode(hidden)) if hidden else ""}
+
+
+def _read(vault: Vault, row: Any) -> ConnectedDestination:
+    hidden = msgspec.json.decode(vault.decrypt(row.secrets)) if row.secrets else {}
+    return ConnectedDestination(
+        DestinationId(row.id),
+        row.name,
+        row.kind,
+        SourceId(row.source_id),
+        {**msgspec.json.decode(row.settings), **hidden},
+        from_micros(row.created_at),
+        row.enabled,
+        tuple(msgspec.json.decode(row.mappings)),
+        tuple(msgspec.json.decode(row.filters)),
+        msgspec.json.decode(row.choice),
+        float(row.retry_for_s),
+        row.version,
+    )
+
+
+def _encode(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _checked_name(name: str) -> str:
+    if not name.strip() or len(name) > MAX_NAME or not name.isprintable():
+        raise Rejected(f"name {name!r:.250} must be 1 to {MAX_NAME} printable characters.", field="name")
+    return name.strip()
+
+
+def _check_source(connection: Connection, source_id: SourceId) -> None:
+    known = select(t.sources.c.id).where(t.sources.c.id == source_id, t.sources.c.deleted_at.is_(None))
+    if connection.execute(known).first() is None:
+        raise NotFound(f"There is no source {source_id!r:.100}. See `tifo source list`.", field="source")
+
+
+def _check_free(connection: Connection, source_id: SourceId, name: str, *, but: DestinationId) -> None:
+    same = select(_D.id).where(_D.source_id == source_id, _D.name == name.strip(), _D.id != but)
+    if connection.execute(same).first() is not None:
+        raise Conflict(f"The source has a destination named {name!r:.250} already. Give another name.", field="name")
+
+
+def _row(connection: Connection, destination_id: DestinationId) -> Any:
+    row = connection.execute(select(t.destinations).where(_D.id == destination_id)).first()
+    if row is None:
+        raise NotFound(
+            f"There is no destination {destination_id!r:.100}. See `tifo destination list`.", field="destination"
+        )
+    return row

@@ -1,0 +1,248 @@
+"""Tracking plans, schema controls and violations on SQL."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from tifo.kernel.clock import Clock
+from tifo.kernel.errors import Conflict, NotFound, Rejected
+from tifo.kernel.ids import MessageId, NewId, SourceId, TrackingPlanId
+from tifo.store.sql import tables as t
+from tifo.store.sql.database import Database, from_micros, to_micros
+from tifo.store.sql.upserts import plain, put
+from tifo.tracking.plans.checking import check_rules
+from tifo.tracking.plans.model import LIVELIKE, MAX_NAME, NO_PLAN, Controls, PlanType, Rule, TrackingPlan
+from tifo.tracking.plans.ports import Told
+from tifo.tracking.plans.violations import BUCKET_MINUTES, Kind, Noted
+
+_P, _V = t.tracking_plans.c, t.violations.c
+_rules = msgspec.json.Decoder(tuple[Rule, ...])
+_controls = msgspec.json.Decoder(Controls)
+
+
+class SqlTrackingPlans:
+    """Implements `tracking.plans.ports.TrackingPlans`."""
+
+    def __init__(self, database: Database, clock: Clock, new_id: NewId) -> None:
+        self._database = database
+        self._clock = clock
+        self._new_id = new_id
+
+    def create(self, name: str, plan_type: PlanType, description: str = "", rules: Sequence[Rule] = ()) -> TrackingPlan:
+        with self._database.writing() as connection:
+            return insert_plan(
+                connection,
+                TrackingPlanId(self._new_id()),
+                name,
+                plan_type,
+                description=description,
+                rules=rules,
+                at=self._clock(),
+            )
+
+    def plans(self) -> list[TrackingPlan]:
+        with self._database.reading() as connection:
+            return read_plans(connection)
+
+    def change(
+        self, plan_id: TrackingPlanId, *, name: str | None = None, description: str | None = None
+    ) -> TrackingPlan:
+        values: dict[str, Any] = {} if name is None else {"name": _checked_name(name)}
+        values |= {} if description is None else {"description": plain(description)}
+        with self._database.writing() as connection:
+            return change_plan(connection, plan_id, values, at=self._clock())
+
+    def replace_rules(self, plan_id: TrackingPlanId, rules: Sequence[Rule]) -> TrackingPlan:
+        with self._database.writing() as connection:
+            return change_plan(connection, plan_id, {"rules": rules_text(rules)}, at=self._clock())
+
+    def delete(self, plan_id: TrackingPlanId) -> None:
+        with self._database.writing() as connection:
+            delete_plan(connection, plan_id)
+
+    def connect(self, source_id: SourceId, plan_id: TrackingPlanId | None) -> None:
+        with self._database.writing() as connection:
+            _check_source(connection, source_id)
+            connect_plan(connection, source_id, plan_id)
+
+    def connections(self) -> Mapping[SourceId, TrackingPlanId | None]:
+        with self._database.reading() as connection:
+            return read_plan_connections(connection)
+
+    def controls(self) -> Mapping[SourceId, Controls]:
+        with self._database.reading() as connection:
+            return read_controls(connection)
+
+    def control(self, source_id: SourceId, controls: Controls) -> None:
+        with self._database.writing() as connection:
+            put_controls(connection, source_id, controls)
+
+    def record(self, found: Mapping[Kind, Noted]) -> None:
+        rows = [_row(kind, noted) for kind, noted in found.items()]
+        with self._database.writing() as connection:
+            put(connection, t.violations, rows, adding=["total", "blocked", "omitted"])
+
+    def violations(self, source_id: SourceId, since: datetime, *, most: int) -> list[Told]:
+        wanted = (_V.source_id == source_id) & (_V.bucket >= bucket_of(since))
+        summed = [func.sum(column).label(column.name) for column in (_V.total, _V.blocked, _V.omitted)]
+        kind = (_V.plan_id, _V.type, _V.name, _V.violation, _V.field)
+        query = select(*kind, func.max(_V.bucket).label("bucket"), *summed).where(wanted).group_by(*kind)
+        with self._database.reading() as connection:
+            rows = connection.execute(query.order_by(func.sum(_V.total).desc(), *kind).limit(most)).all()
+            return [_told(connection, source_id, row) for row in rows]
+
+    def forget(self, before: datetime) -> None:
+        with self._database.writing() as connection:
+            connection.execute(delete(t.violations).where(_V.bucket < bucket_of(before)))
+
+
+def bucket_of(moment: datetime) -> int:
+    return int(moment.timestamp()) // (60 * BUCKET_MINUTES)
+
+
+def insert_plan(
+    connection: Connection,
+    plan_id: TrackingPlanId,
+    name: str,
+    plan_type: PlanType,
+    *,
+    description: str,
+    rules: Sequence[Rule],
+    at: datetime,
+) -> TrackingPlan:
+    _check_free(connection, name, plan_id)
+    row = {
+        "id": plan_id,
+        "name": _checked_name(name),
+        "description": plain(description),
+        "type": plan_type.value,
+        "rules": rules_text(rules),
+        "created_at": to_micros(at),
+        "updated_at": to_micros(at),
+    }
+    connection.execute(insert(t.tracking_plans), row)
+    return read_plan(connection, plan_id)
+
+
+def read_plans(connection: Connection) -> list[TrackingPlan]:
+    return [_plan(row) for row in connection.execute(select(t.tracking_plans).order_by(_P.number))]
+
+
+def read_plan(connection: Connection, plan_id: TrackingPlanId) -> TrackingPlan:
+    row = connection.execute(select(t.tracking_plans).where(_P.id == plan_id)).first()
+    if row is None:
+        raise NotFound(f"There is no tracking plan {plan_id!r:.100}. See `tifo plan list`.", field="trackingPlanId")
+    return _plan(row)
+
+
+def change_plan(
+    connection: Connection, plan_id: TrackingPlanId, values: Mapping[str, Any], *, at: datetime
+) -> TrackingPlan:
+    if "name" in values:
+        _check_free(connection, values["name"], plan_id)
+    changed = {**values, "updated_at": to_micros(at)}
+    connection.execute(update(t.tracking_plans).where(_P.id == plan_id).values(changed))
+    return read_plan(connection, plan_id)
+
+
+def delete_plan(connection: Connection, plan_id: TrackingPlanId, *, force: bool = False) -> None:
+    """With `force` the sources that are connected to it are left without a plan."""
+    plan = read_plan(connection, plan_id)
+    c = t.plan_connections.c
+    live = select(t.sources.c.slug).join(t.plan_connections, c.source_id == t.sources.c.id)
+    used = connection.execute(live.where(c.plan_id == plan_id, t.sources.c.deleted_at.is_(None))).scalars().all()
+    if used and not force:
+        raise Conflict(
+            f"The tracking plan {plan.name!r} is connected to {', '.join(used)}. Disconnect it first.",
+            field="trackingPlanId",
+        )
+    connection.execute(delete(t.plan_connections).where(c.plan_id == plan_id))
+    connection.execute(delete(t.tracking_plans).where(_P.id == plan_id))
+
+
+def connect_plan(connection: Connection, source_id: SourceId, plan_id: TrackingPlanId | None) -> None:
+    put(connection, t.plan_connections, [{"source_id": source_id, "plan_id": plan_id}])
+
+
+def read_plan_connections(connection: Connection) -> dict[SourceId, TrackingPlanId | None]:
+    rows = connection.execute(select(t.plan_connections))
+    return {SourceId(row.source_id): row.plan_id and TrackingPlanId(row.plan_id) for row in rows}
+
+
+def read_controls(connection: Connection) -> dict[SourceId, Controls]:
+    rows = connection.execute(select(t.schema_controls))
+    return {SourceId(row.source_id): _controls.decode(row.controls) for row in rows}
+
+
+def put_controls(connection: Connection, source_id: SourceId, controls: Controls) -> None:
+    for each in (source_id, controls.forwarding_violations_to, controls.forwarding_blocked_events_to):
+        if each is not None:
+            _check_source(connection, each)
+    row = {"source_id": source_id, "controls": msgspec.json.encode(controls).decode()}
+    put(connection, t.schema_controls, [row])
+
+
+def rules_text(rules: Sequence[Rule]) -> str:
+    """Raises `Rejected` for bad rules."""
+    check_rules(rules)
+    return msgspec.json.encode(rules).decode().replace("\\u0000", "\\ufffd")
+
+
+def _checked_name(name: str) -> str:
+    if not name.strip() or len(name) > MAX_NAME or not name.isprintable():
+        raise Rejected(f"name {name!r:.250} must be 1 to {MAX_NAME} printable characters.", field="name")
+    return name.strip()
+
+
+def _check_free(connection: Connection, name: str, plan_id: TrackingPlanId) -> None:
+    taken = connection.execute(select(_P.id).where(_P.name == name.strip(), _P.id != plan_id)).first() is not None
+    if taken or name.strip() in {LIVELIKE, NO_PLAN}:
+        raise Conflict(f"There is a tracking plan {name!r:.250} already. Give another name.", field="name")
+
+
+def _check_source(connection: Connection, source_id: SourceId) -> None:
+    known = select(t.sources.c.id).where(t.sources.c.id == source_id, t.sources.c.deleted_at.is_(None))
+    if connection.execute(known).first() is None:
+        raise NotFound(f"There is no source {source_id!r:.100}. See `tifo source list`.", field="sourceId")
+
+
+def _plan(row: Any) -> TrackingPlan:
+    return TrackingPlan(
+        TrackingPlanId(row.id),
+        row.name,
+        row.description,
+        PlanType(row.type),
+        _rules.decode(row.rules),
+        from_micros(row.created_at),
+        from_micros(row.updated_at),
+    )
+
+
+def _row(kind: Kind, noted: Noted) -> dict[str, Any]:
+    texts = {name: plain(value) if isinstance(value, str) else value for name, value in kind._asdict().items()}
+    return {
+        **texts,
+        **noted._asdict(),
+        "description": plain(noted.description),
+        "message_id": plain(noted.message_id),
+        "at": to_micros(noted.at),
+    }
+
+
+def _told(connection: Connection, source_id: SourceId, row: Any) -> Told:
+    kind = Kind(source_id, TrackingPlanId(row.plan_id), row.bucket, row.type, row.name, row.violation, row.field)
+    place = [t.violations.c[name] == value for name, value in kind._asdict().items()]
+    newest = connection.execute(select(t.violations).where(*place)).one()
+    noted = Noted(
+        int(row.total),
+        int(row.blocked),
+        int(row.omitted),
+        newest.description,
+        MessageId(newest.message_id),
+        bytes(newest.sample),
+        from_micros(newest.at),
+    )
+    return Told(kind, noted)

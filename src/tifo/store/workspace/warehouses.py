@@ -1,0 +1,227 @@
+"""Connected warehouses and their sync history on SQL."""
+
+import re
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from itertools import count
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from tifo.kernel.clock import Clock
+from tifo.kernel.errors import NotFound, Rejected
+from tifo.kernel.ids import Position, SourceId
+from tifo.store.sql import tables as t
+from tifo.store.sql.database import Database, from_micros, to_micros
+from tifo.store.sql.upserts import put
+from tifo.workspace.warehouses import BUILT_IN, ConnectedWarehouse, Loads, Sync, SyncStatus, WarehouseKind
+
+KEPT_SYNCS = 5_000
+"""Of each warehouse."""
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}")
+
+
+class SqlWarehouses:
+    """Implements `workspace.warehouses.Warehouses`."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def add(
+        self, kind: WarehouseKind, url: str, name: str | None, source_ids: Collection[SourceId] | None
+    ) -> ConnectedWarehouse:
+        with self._database.writing() as connection:
+            return insert_warehouse(connection, kind, url, name, source_ids, at=self._clock())
+
+    def connected(self) -> list[ConnectedWarehouse]:
+        with self._database.reading() as connection:
+            return read_warehouses(connection)
+
+    def enable(self, name: str, *, enabled: bool) -> ConnectedWarehouse:
+        with self._database.writing() as connection:
+            return change_warehouse(connection, name, enabled=enabled)
+
+    def connect(self, name: str, source_id: SourceId) -> ConnectedWarehouse:
+        with self._database.writing() as connection:
+            now = read_warehouse(connection, name)
+            if now.source_ids is None:
+                return now
+            return change_warehouse(connection, name, sources=sources_text(now.source_ids | {source_id}))
+
+    def disconnect(self, name: str, source_id: SourceId, everyone: Collection[SourceId]) -> ConnectedWarehouse:
+        with self._database.writing() as connection:
+            now = read_warehouse(connection, name)
+            taken = frozenset(everyone) if now.source_ids is None else now.source_ids
+            return change_warehouse(connection, name, sources=sources_text(taken - {source_id}))
+
+    def remove(self, name: str) -> None:
+        with self._database.writing() as connection:
+            delete_warehouse(connection, name)
+
+    def record(self, syncs: Sequence[Sync]) -> None:
+        if not syncs:
+            return
+        table = t.warehouse_syncs
+        with self._database.writing() as connection:
+            connection.execute(insert(table), [_sync_row(sync) for sync in syncs])
+            for name in {sync.warehouse for sync in syncs}:
+                of_name = select(table.c.number).where(table.c.warehouse == name)
+                oldest = of_name.order_by(table.c.number.desc()).offset(KEPT_SYNCS).limit(1).scalar_subquery()
+                old = (table.c.warehouse == name) & (table.c.number <= func.coalesce(oldest, -1))
+                connection.execute(delete(table).where(old))
+            _count(connection, [sync for sync in syncs if sync.position is not None])
+
+    def loads(self, warehouse: str) -> list[Loads]:
+        loads, latencies = t.warehouse_loads, t.warehouse_latencies
+        with self._database.reading() as connection:
+            rows = connection.execute(select(loads).where(loads.c.warehouse == warehouse)).all()
+            taken = connection.execute(select(latencies).where(latencies.c.warehouse == warehouse)).all()
+        buckets: dict[str, dict[int, int]] = {}
+        for row in taken:
+            buckets.setdefault(row.source_id, {})[row.bucket] = row.total
+        return [
+            Loads(
+                SourceId(row.source_id),
+                Position(row.position),
+                row.events,
+                row.withheld,
+                row.failed,
+                buckets.get(row.source_id, {}),
+            )
+            for row in rows
+        ]
+
+    def begin_anew(self, warehouse: str, source_id: SourceId) -> None:
+        with self._database.writing() as connection:
+            for table in (t.warehouse_loads, t.warehouse_latencies):
+                of_it = (table.c.warehouse == warehouse) & (table.c.source_id == source_id)
+                connection.execute(delete(table).where(of_it))
+
+    def syncs(self, warehouse: str | None, *, most: int) -> list[Sync]:
+        table = t.warehouse_syncs
+        wanted = select(table).order_by(table.c.number.desc()).limit(most)
+        if warehouse is not None:
+            wanted = wanted.where(table.c.warehouse == warehouse)
+        with self._database.reading() as connection:
+            return [_read_sync(row) for row in connection.execute(wanted)]
+
+
+def insert_warehouse(
+    connection: Connection,
+    kind: WarehouseKind,
+    url: str,
+    name: str | None,
+    source_ids: Collection[SourceId] | None,
+    *,
+    at: datetime,
+) -> ConnectedWarehouse:
+    if name is not None and not _NAME.fullmatch(name):
+        raise Rejected(f"name {name!r:.60} must be small letters, digits, _ and -, at most 48.", field="name")
+    taken = {BUILT_IN, *connection.execute(select(t.warehouses.c.name)).scalars()}
+    if name in taken:
+        raise Rejected(f"There is a warehouse named {name!r} already. Give another --name.", field="name")
+    chosen = name or next(free for free in _names(kind) if free not in taken)
+    made = ConnectedWarehouse(chosen, kind, url, None if source_ids is None else frozenset(source_ids), at)
+    connection.execute(insert(t.warehouses), _row(made))
+    return made
+
+
+def read_warehouses(connection: Connection) -> list[ConnectedWarehouse]:
+    return [_read(row) for row in connection.execute(select(t.warehouses).order_by(t.warehouses.c.name))]
+
+
+def change_warehouse(connection: Connection, name: str, **values: object) -> ConnectedWarehouse:
+    connection.execute(update(t.warehouses).where(t.warehouses.c.name == name).values(**values))
+    return read_warehouse(connection, name)
+
+
+def read_warehouse(connection: Connection, name: str) -> ConnectedWarehouse:
+    found = connection.execute(select(t.warehouses).where(t.warehouses.c.name == name)).first()
+    if found is None:
+        raise _unknown(name)
+    return _read(found)
+
+
+def delete_warehouse(connection: Connection, name: str) -> None:
+    gone = connection.execute(delete(t.warehouses).where(t.warehouses.c.name == name)).rowcount
+    if not gone:
+        raise _unknown(name)
+    connection.execute(delete(t.warehouse_syncs).where(t.warehouse_syncs.c.warehouse == name))
+    connection.execute(delete(t.selections).where(t.selections.c.warehouse == name))
+    for table in (t.warehouse_loads, t.warehouse_latencies):
+        connection.execute(delete(table).where(table.c.warehouse == name))
+
+
+def _count(connection: Connection, syncs: Sequence[Sync]) -> None:
+    for sync in syncs:
+        place = {"warehouse": sync.warehouse, "source_id": sync.source_id}
+        counts = {"events": sync.events, "withheld": sync.withheld, "failed": sync.failed}
+        put(connection, t.warehouse_loads, [{**place, "position": sync.position, **counts}], adding=list(counts))
+        taken = [{**place, "bucket": bucket, "total": total} for bucket, total in sync.latencies.items()]
+        put(connection, t.warehouse_latencies, taken, adding=["total"])
+
+
+def _unknown(name: str) -> NotFound:
+    return NotFound(f"There is no connected warehouse {name!r:.100}. See `tifo warehouse list`.", field="name")
+
+
+def _names(kind: WarehouseKind) -> Any:
+    return (kind.value if number == 1 else f"{kind.value}_{number}" for number in count(1))
+
+
+def _row(made: ConnectedWarehouse) -> dict[str, Any]:
+    return {
+        "name": made.name,
+        "kind": made.kind.value,
+        "url": made.url,
+        "sources": sources_text(made.source_ids),
+        "enabled": made.enabled,
+        "created_at": to_micros(made.created_at),
+    }
+
+
+def sources_text(source_ids: Collection[SourceId] | None) -> str | None:
+    return None if source_ids is None else msgspec.json.encode(sorted(source_ids)).decode()
+
+
+def _read(row: Any) -> ConnectedWarehouse:
+    sources = None if row.sources is None else frozenset(map(SourceId, msgspec.json.decode(row.sources)))
+    return ConnectedWarehouse(
+        row.name, WarehouseKind(row.kind), row.url, sources, from_micros(row.created_at), row.enabled
+    )
+
+
+def _sync_row(sync: Sync) -> dict[str, Any]:
+    return {
+        "warehouse": sync.warehouse,
+        "source_id": sync.source_id,
+        "status": sync.status.value,
+        "started_at": to_micros(sync.started_at),
+        "finished_at": to_micros(sync.finished_at),
+        "events": sync.events,
+        "rows": msgspec.json.encode(sync.rows).decode(),
+        "duplicates": sync.duplicates,
+        "discarded": sync.discarded,
+        "notices": msgspec.json.encode(list(sync.notices)).decode(),
+        "error": sync.error,
+        "left_out": msgspec.json.encode(sync.left_out).decode(),
+    }
+
+
+def _read_sync(row: Any) -> Sync:
+    return Sync(
+        row.warehouse,
+        None if row.source_id is None else SourceId(row.source_id),
+        SyncStatus(row.status),
+        from_micros(row.started_at),
+        from_micros(row.finished_at),
+        row.events,
+        msgspec.json.decode(row.rows),
+        row.duplicates,
+        row.discarded,
+        tuple(msgspec.json.decode(row.notices)),
+        row.error,
+        msgspec.json.decode(row.left_out),
+    )

@@ -1,0 +1,1 @@
+"""ASGI: bodies, types and the embedded server. It knows no route."""
