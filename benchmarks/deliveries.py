@@ -21,9 +21,9 @@ from pathlib import Path
 import aiohttp
 
 from benchmarks.load import filled
-from tifo.delivery.ports import Change
-from tifo.delivery.sending.connection import Connection, Terms
-from tifo.delivery.sending.filters import Usual
+from tifo.delivery.ports import Checkpoint
+from tifo.delivery.sending.connection import DestinationConnection, Terms
+from tifo.delivery.sending.filters import ConfiguredFilter
 from tifo.delivery.sending.pace import MOST_AT_ONCE
 from tifo.delivery.sending.reading import SharedReader
 from tifo.destinations.kinds.webhook import Webhook
@@ -78,14 +78,14 @@ async def _delivered(events: int, settings: dict[str, object]) -> float:
         made = destinations.add(kind.id, "bench", source_id, {}, start=Position(0))
         state = SqlDeliveryState(database)
         egress = read_allowed("127.0.0.1")
-        keeping = GroupCommit[Change, bool](state.settle, max_batch=100, max_waiting=1_000)
+        keeping = GroupCommit[Checkpoint, bool](state.settle, max_batch=100, max_waiting=1_000)
         async with aiohttp.ClientSession(connector=guarded_connector(egress)) as session:
             configured = Configured(made.id, "bench", kind.check(settings))
             destination = await kind.open(configured, Tools(session, egress, system_clock, folder))
-            connection = Connection(
+            connection = DestinationConnection(
                 Terms(made.id, source_id, 60.0),
                 destination,
-                Usual(kind.handles, []),
+                ConfiguredFilter(kind.handles, []),
                 reader=SharedReader(log),
                 state=state,
                 keep=keeping.submit,
@@ -97,7 +97,9 @@ async def _delivered(events: int, settings: dict[str, object]) -> float:
     return seconds
 
 
-async def _until_done(connection: Connection, state: SqlDeliveryState, events: int, made_id: DestinationId) -> float:
+async def _until_done(
+    connection: DestinationConnection, state: SqlDeliveryState, events: int, made_id: DestinationId
+) -> float:
     stop = asyncio.Event()
     started = time.perf_counter()
     running = asyncio.create_task(connection.run(stop))

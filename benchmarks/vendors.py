@@ -24,8 +24,8 @@ from benchmarks.deliveries import serving
 from tests.six_events import SIX_EVENTS
 from tifo.destinations.actions import installing
 from tifo.destinations.catalog import kind_of
-from tifo.destinations.mappings import new_mapped
-from tifo.destinations.ports import Configured, Event, Fate, Mapped, Tools
+from tifo.destinations.mappings import new_mapping
+from tifo.destinations.ports import ActionMapping, Configured, Event, Fate, Tools
 from tifo.egress.guard import guarded_connector
 from tifo.egress.rules import read_allowed
 from tifo.kernel.clock import system_clock
@@ -51,7 +51,7 @@ async def _compared(events: int) -> None:
         mixpanel = {"projectToken": "t", "apiSecret": "s"}
         calls = [each for each in kind_of("mixpanel").automatic if each.name == "Track Calls"]
         await _told("mixpanel, batches of 100", "mixpanel", mixpanel, calls, events=events * 5, size=100)
-        send = new_mapped(kind_of("actions-webhook"), "send")
+        send = new_mapping(kind_of("actions-webhook"), "send")
         fields = {"url": "https://hooks.example.com/x", "method": "POST", "data": {"@path": "$."}}
         batch = [replace(send, id="m", trigger='type = "track"', mapping={**fields, "enable_batching": True})]
         single = [replace(batch[0], mapping={**fields, "enable_batching": False})]
@@ -63,7 +63,7 @@ async def _compared(events: int) -> None:
 
 
 async def _told(
-    what: str, kind_id: str, settings: dict[str, Any], mappings: Sequence[Mapped], *, events: int, size: int
+    what: str, kind_id: str, settings: dict[str, Any], mappings: Sequence[ActionMapping], *, events: int, size: int
 ) -> None:
     kind, egress = kind_of(kind_id), read_allowed("127.0.0.1")
     with tempfile.TemporaryDirectory() as folder:

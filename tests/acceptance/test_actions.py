@@ -32,8 +32,8 @@ from tifo.app.settings import Settings
 from tifo.destinations.actions import installing
 from tifo.destinations.actions.kind import ActionsKind
 from tifo.destinations.catalog import kind_of, kinds
-from tifo.destinations.mappings import new_mapped
-from tifo.destinations.ports import Configured, Event, Fate, Mapped, Outcome, Tools
+from tifo.destinations.mappings import new_mapping
+from tifo.destinations.ports import ActionMapping, Configured, Event, Fate, Outcome, Tools
 from tifo.egress.rules import read_allowed
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Rejected
@@ -138,7 +138,7 @@ async def sent(
     kind_id: str,
     settings: dict[str, Any],
     messages: Sequence[dict[str, Any]],
-    mappings: Sequence[Mapped] | None = None,
+    mappings: Sequence[ActionMapping] | None = None,
     *,
     allow: str = "127.0.0.1",
 ) -> Sequence[Outcome]:
@@ -153,9 +153,9 @@ async def sent(
             await destination.close()
 
 
-def call_of(kind_id: str, action: str, **mapping: Any) -> list[Mapped]:
+def call_of(kind_id: str, action: str, **mapping: Any) -> list[ActionMapping]:
     """A mapping of every track to the action: its fields' defaults, and these."""
-    made = new_mapped(kind_of(kind_id), action)
+    made = new_mapping(kind_of(kind_id), action)
     return [replace(made, id="m", trigger='type = "track"', mapping={**made.mapping, **mapping})]
 
 

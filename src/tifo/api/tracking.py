@@ -23,7 +23,7 @@ from tifo.kernel.ids import NewId, SourceId
 from tifo.tracking.envelope import Refused
 from tifo.tracking.limits import MAX_BODY_BYTES, SAMPLE_BYTES
 from tifo.tracking.plans.checking import FILTERED_AT_SOURCE
-from tifo.tracking.rates import RateLimit
+from tifo.tracking.rates import SourceRateLimit
 from tifo.tracking.requests import BATCH, Read, read_messages, read_request
 from tifo.workspace.model import Source
 
@@ -60,7 +60,7 @@ class _Answer(NamedTuple):
 
 
 TOO_MANY = 429
-_NO_LIMIT = RateLimit(0)
+_NO_LIMIT = SourceRateLimit(0)
 _OK = _Answer(200, _SUCCESS)
 
 
@@ -74,7 +74,7 @@ class TrackingApi:
         clock: Clock,
         new_id: NewId,
         *,
-        rate_limit: RateLimit = _NO_LIMIT,
+        rate_limit: SourceRateLimit = _NO_LIMIT,
         plans: PlanBook | None = None,
     ) -> None:
         self._log = log

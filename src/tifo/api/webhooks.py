@@ -16,7 +16,7 @@ from prometheus_client import Counter
 from tifo.kernel.batching import GroupCommit
 from tifo.kernel.clock import Clock
 from tifo.kernel.errors import NotFound, Overloaded, Rejected, TooLarge, Transient, Unauthorized
-from tifo.source.inbox import Arrived, Intake, WebhookInbox
+from tifo.source.inbox import Intake, ReceivedWebhook, WebhookInbox
 from tifo.source.webhooks_in import SIGNATURE_HEADER, SignedForm, is_signed, read_head
 from tifo.workspace.model import Catalog, Source
 
@@ -65,7 +65,7 @@ class _Answer(NamedTuple):
 class WebhookApi:
     """The ASGI application. `arrivals` commits to a `WebhookInbox`."""
 
-    def __init__(self, arrivals: GroupCommit[Arrived, bool], intakes: Intakes, clock: Clock) -> None:
+    def __init__(self, arrivals: GroupCommit[ReceivedWebhook, bool], intakes: Intakes, clock: Clock) -> None:
         self._arrivals = arrivals
         self._intakes = intakes
         self._clock = clock
@@ -103,7 +103,7 @@ class WebhookApi:
         body = await _body(receive)
         _check_signature(dict(scope["headers"]).get(_SIGNATURE, b"").decode("latin-1"), body, intake)
         head = read_head(body)
-        arrived = Arrived(source.id, head.id, head.event, body, self._clock())
+        arrived = ReceivedWebhook(source.id, head.id, head.event, body, self._clock())
         is_new = await self._arrivals.submit(arrived)
         return _Answer(200, msgspec.json.encode({"success": True, "duplicate": not is_new}))
 

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from tifo.app import compose
 from tifo.app.settings import Settings
-from tifo.delivery.ports import Asked, Grain, Result
+from tifo.delivery.ports import Grain, Result, SeriesQuery
 from tifo.destinations.http import send
 from tifo.destinations.ports import Fate
 from tifo.kernel.clock import Clock, system_clock, to_iso
@@ -26,7 +26,7 @@ from tifo.kernel.ids import DestinationId, Position, SourceId
 from tifo.store.sql.database import Database
 from tifo.warehouses.ports import Warehouse
 from tifo.workspace.alert_rules import change_percent, looked, sampled, told
-from tifo.workspace.alerts import Alert, AlertKind, Alerts, Standing
+from tifo.workspace.alerts import Alert, AlertKind, Alerts, AlertState
 from tifo.workspace.warehouses import BUILT_IN
 
 _TIMEOUT_S = 10.0
@@ -47,7 +47,7 @@ class Watcher:
         self._alerts: Alerts = compose.alerts_of(database)
         self._session = session
         self._clock = clock
-        self._readings: Mapping[AlertKind, Callable[[Alert, Standing], Reading]] = {
+        self._readings: Mapping[AlertKind, Callable[[Alert, AlertState], Reading]] = {
             AlertKind.DELIVERY_RATE: self._delivery_rate,
             AlertKind.VOLUME: self._volume,
             AlertKind.WAREHOUSE: self._waiting_s,
@@ -69,7 +69,7 @@ class Watcher:
             if after != before:
                 await asyncio.to_thread(self._alerts.note, alert.id, after)
 
-    def _looked(self, alert: Alert, before: Standing) -> Standing:
+    def _looked(self, alert: Alert, before: AlertState) -> AlertState:
         now = self._clock().timestamp()
         if alert.kind is AlertKind.VOLUME:
             before = sampled(alert, before, self._total(alert), now)
@@ -79,14 +79,14 @@ class Watcher:
             value, reason = None, error.message
         return looked(alert, before, value, reason, now)
 
-    def _delivery_rate(self, alert: Alert, _: Standing) -> Reading:
+    def _delivery_rate(self, alert: Alert, _: AlertState) -> Reading:
         destination_id, now = DestinationId(alert.target), self._clock()
         deliveries = compose.deliveries_of(self._database)
         since = now - timedelta(seconds=alert.window_s)
         grain = Grain.MINUTE if alert.window_s <= 4 * 3600 else Grain.HOUR
 
         def total(result: Result) -> int:
-            asked = Asked(destination_id, [result], since, now + timedelta(minutes=1), grain)
+            asked = SeriesQuery(destination_id, [result], since, now + timedelta(minutes=1), grain)
             return sum(series.total for series in deliveries.series(asked))
 
         delivered, failed = total(Result.DELIVERED), total(Result.FAILED)
@@ -107,7 +107,7 @@ class Watcher:
         with contextlib.closing(compose.open_log_reader(self._settings)) as log:
             return 0 if standing.dead_since is None else log.count(standing.position, found[0].source_id)
 
-    def _volume(self, alert: Alert, before: Standing) -> Reading:
+    def _volume(self, alert: Alert, before: AlertState) -> Reading:
         total = self._total(alert)
         change = change_percent(alert, before, total, self._clock().timestamp())
         return change, "not known yet" if change is None else f"{change:+.0f} % against the window before"
@@ -117,7 +117,7 @@ class Watcher:
             counts = log.ingest_counts()
         return sum(each.total for each in counts if each.source_id == alert.target and each.code == "received")
 
-    def _waiting_s(self, alert: Alert, _: Standing) -> Reading:
+    def _waiting_s(self, alert: Alert, _: AlertState) -> Reading:
         warehouse, takes = self._warehouse(alert.target)
         positions = warehouse.positions()
         oldest: datetime | None = None
@@ -141,7 +141,7 @@ class Watcher:
                 return compose.open_connected(connected), connected.takes
         raise NotFound(f"The warehouse {name} is gone.")
 
-    async def _tell(self, alert: Alert, standing: Standing) -> Standing:
+    async def _tell(self, alert: Alert, standing: AlertState) -> AlertState:
         problem = await tell(self._settings, self._session, alert, standing, self._clock)
         if problem:
             _log.warning("alerts.not_told", alert=alert.name, problem=problem)
@@ -151,7 +151,7 @@ class Watcher:
 
 
 async def tell(
-    settings: Settings, session: aiohttp.ClientSession, alert: Alert, standing: Standing, clock: Clock
+    settings: Settings, session: aiohttp.ClientSession, alert: Alert, standing: AlertState, clock: Clock
 ) -> str:
     """By each way that the alert has. Returns why not, or nothing."""
     notice = {

@@ -15,7 +15,7 @@ from tifo.kernel.errors import NotFound, Rejected, Transient
 from tifo.kernel.ids import uuid7
 from tifo.store.sql.database import Database, from_micros
 from tifo.workspace import rules
-from tifo.workspace.alerts import Alert, AlertKind, Standing, checked_alert
+from tifo.workspace.alerts import Alert, AlertKind, AlertState, checked_alert
 from tifo.workspace.warehouses import BUILT_IN
 
 
@@ -69,7 +69,7 @@ def remove(settings: Settings, name: str) -> dict[str, Any]:
 def try_out(settings: Settings, name: str) -> dict[str, Any]:
     """Tell as if it fired; how it stands is left alone. Raises `Transient` where it does not go out."""
     alert = _named(compose.open_state(settings), name)
-    standing = replace(Standing(), pending="test", reason="Somebody tries whether this arrives.")
+    standing = replace(AlertState(), pending="test", reason="Somebody tries whether this arrives.")
 
     async def told() -> str:
         async with compose.outside_session(settings) as session:
@@ -99,7 +99,7 @@ def _named(state: Database, name: str) -> Alert:
     raise NotFound(f"There is no alert {name!r:.100}. See `tifo alert list`.", field="alert")
 
 
-def _shown(alert: Alert, standing: Standing) -> dict[str, Any]:
+def _shown(alert: Alert, standing: AlertState) -> dict[str, Any]:
     since = standing.firing_since
     return {
         "id": alert.id,

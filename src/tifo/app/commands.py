@@ -23,7 +23,7 @@ from tifo.store.engagement.engine import create_application as new_application
 from tifo.store.engagement.queries import SqlQueries
 
 if TYPE_CHECKING:
-    from tifo.app.demo.run import Outcome
+    from tifo.app.demo.run import DemoOutcome
 
 
 def up(settings: Settings, wanted: Sequence[str]) -> int:
@@ -71,7 +71,7 @@ def demo(*, fans: int, seed: int, as_json: bool) -> int:
     return 1 if outcome.differences else 0
 
 
-def _show_outcome(outcome: "Outcome") -> None:
+def _show_outcome(outcome: "DemoOutcome") -> None:
     show_table(
         [
             {"table": table, "rows": outcome.rows.get(table, 0), "expected": expected}

@@ -10,10 +10,10 @@ from tifo.app import compose
 from tifo.app.destinations import named
 from tifo.app.settings import Settings
 from tifo.delivery.latency import latency_ms
-from tifo.delivery.ports import FILTERED_AT_SOURCE, Asked, Grain, Group, Result, Selection
-from tifo.delivery.sending.filters import Sieve, Usual
-from tifo.delivery.sending.mappings import mapped_of
-from tifo.delivery.sending.replay import Looked, Replay
+from tifo.delivery.ports import FILTERED_AT_SOURCE, Grain, Group, ReplaySelection, Result, SeriesQuery
+from tifo.delivery.sending.filters import ConfiguredFilter, DestinationFilter
+from tifo.delivery.sending.mappings import mappings_of
+from tifo.delivery.sending.replay import LogReplay, Looked
 from tifo.destinations.catalog import handled, kind_of
 from tifo.eventlog.ports import IngestCount
 from tifo.kernel.clock import system_clock, to_iso
@@ -75,7 +75,7 @@ def warehouse_overview(settings: Settings) -> list[dict[str, Any]]:
         counts = log.ingest_counts()
         for name, kind, takes in taking:
             loads = {each.source_id: each for each in warehouses.loads(name)}
-            newest = warehouses.syncs(name, most=1)
+            newest = warehouses.syncs(name, limit=1)
             problem = newest[0].error if newest else None
             for source in sources:
                 if not takes(source.id):
@@ -126,7 +126,7 @@ def breakdown(settings: Settings, by: str, since: str) -> list[dict[str, Any]]:
     for each in compose.destinations_of(state, settings).all():
         told: dict[str, dict[str, int]] = {}
         for result in Result:
-            asked = Asked(each.id, [result], start, now + timedelta(minutes=1), grain, [group])
+            asked = SeriesQuery(each.id, [result], start, now + timedelta(minutes=1), grain, [group])
             for series in deliveries.series(asked):
                 told.setdefault(series.group[group], {})[result.value] = series.total
         rows += [
@@ -161,8 +161,8 @@ def errors(settings: Settings) -> list[dict[str, Any]]:
 
 def selection(
     *, since: str | None, until: str | None, names: Sequence[str], users: Sequence[str], messages: Sequence[str]
-) -> Selection:
-    return Selection(
+) -> ReplaySelection:
+    return ReplaySelection(
         0.0 if since is None else _moment(since, "since"),
         float("inf") if until is None else _moment(until, "until"),
         tuple(names),
@@ -171,7 +171,7 @@ def selection(
     )
 
 
-def redrive(settings: Settings, name: str, chosen: Selection) -> dict[str, Any]:
+def redrive(settings: Settings, name: str, chosen: ReplaySelection) -> dict[str, Any]:
     """Dead letters wait for another attempt."""
     state = compose.open_state(settings)
     found = named(state, settings, name)
@@ -179,25 +179,25 @@ def redrive(settings: Settings, name: str, chosen: Selection) -> dict[str, Any]:
 
 
 def replay(
-    settings: Settings, name: str, chosen: Selection, *, rate: float | None, on_look: Callable[[Looked], None]
+    settings: Settings, name: str, chosen: ReplaySelection, *, rate: float | None, on_look: Callable[[Looked], None]
 ) -> dict[str, Any]:
-    """Events of the log are sent again, whatever became of them the first time. See `Replay.run`."""
+    """Events of the log are sent again, whatever became of them the first time. See `LogReplay.run`."""
     if rate is not None and rate <= 0:
         raise Rejected(f"rate is {rate:g}. Give events a second, above 0.", field="rate")
     state = compose.open_state(settings)
     found = named(state, settings, name)
     made = uuid7()
     with contextlib.closing(compose.open_log_reader(settings)) as log:
-        work = Replay(log, compose.deliveries_of(state), made, rate=rate, on_look=on_look)
-        done = work.run(found.id, found.source_id, sieve_of(found), chosen)
+        work = LogReplay(log, compose.deliveries_of(state), made, rate=rate, on_look=on_look)
+        done = work.run(found.id, found.source_id, filter_of(found), chosen)
     return {"replayed": done.queued, "filtered": done.filtered, "replay": made}
 
 
-def sieve_of(connected: ConnectedDestination) -> Sieve:
+def filter_of(connected: ConnectedDestination) -> DestinationFilter:
     kind = kind_of(connected.kind)
     names = {connected.id, connected.name, kind.name}
-    mapped = [compiled(each.trigger, "trigger") for each in mapped_of(connected) if each.enabled]
-    return Usual(
+    mapped = [compiled(each.trigger, "trigger") for each in mappings_of(connected) if each.enabled]
+    return ConfiguredFilter(
         handled(kind, connected.settings),
         names,
         read_choice(connected.choice),

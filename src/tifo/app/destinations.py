@@ -10,12 +10,12 @@ import msgspec
 
 from tifo.app import compose
 from tifo.app.settings import Settings
-from tifo.delivery.sending.filters import Arrived, event_of
-from tifo.delivery.sending.mappings import mapped_of, named_mapped, with_mapped
-from tifo.delivery.sending.reading import opened
+from tifo.delivery.sending.filters import LoggedEvent, event_of
+from tifo.delivery.sending.mappings import mappings_of, named_mapping, with_mappings
+from tifo.delivery.sending.reading import decoded
 from tifo.destinations.catalog import kind_of, kinds
-from tifo.destinations.mappings import checked_mapped, new_mapped, preset_of
-from tifo.destinations.ports import Configured, Kind, Mapped, Outcome, Tools
+from tifo.destinations.mappings import checked_mapping, new_mapping, preset_of
+from tifo.destinations.ports import ActionMapping, Configured, Kind, Outcome, Tools
 from tifo.destinations.settings import masked, secret_names
 from tifo.egress.rules import read_allowed
 from tifo.eventlog.ports import Block
@@ -109,7 +109,7 @@ def choose(
 
 
 def mappings(settings: Settings, name: str) -> list[dict[str, Any]]:
-    return [_mapping_shown(each) for each in mapped_of(named(compose.open_state(settings), settings, name))]
+    return [_mapping_shown(each) for each in mappings_of(named(compose.open_state(settings), settings, name))]
 
 
 def presets(kind_id: str) -> list[dict[str, Any]]:
@@ -134,10 +134,10 @@ def add_mapping(
     state = compose.open_state(settings)
     found = named(state, settings, name)
     kind = kind_of(found.kind)
-    base = preset_of(kind, preset) if preset is not None else new_mapped(kind, action or "")
+    base = preset_of(kind, preset) if preset is not None else new_mapping(kind, action or "")
     changed: dict[str, Any] = {"trigger": trigger, "mapping": mapping, "id": uuid7()}
-    made = checked_mapped(kind, replace(base, **{key: each for key, each in changed.items() if each is not None}))
-    compose.destinations_of(state, settings).change(found.id, with_mapped(found, [*mapped_of(found), made]))
+    made = checked_mapping(kind, replace(base, **{key: each for key, each in changed.items() if each is not None}))
+    compose.destinations_of(state, settings).change(found.id, with_mappings(found, [*mappings_of(found), made]))
     return _mapping_shown(made)
 
 
@@ -145,14 +145,14 @@ def change_mapping(settings: Settings, name: str, mapping_id: str, *, enabled: b
     """`enabled` of None removes it."""
     state = compose.open_state(settings)
     found = named(state, settings, name)
-    chosen = named_mapped(found, mapping_id)
+    chosen = named_mapping(found, mapping_id)
     made = None if enabled is None else replace(chosen, enabled=enabled)
-    kept = [made if each.id == chosen.id else each for each in mapped_of(found)]
-    compose.destinations_of(state, settings).change(found.id, with_mapped(found, [each for each in kept if each]))
+    kept = [made if each.id == chosen.id else each for each in mappings_of(found)]
+    compose.destinations_of(state, settings).change(found.id, with_mappings(found, [each for each in kept if each]))
     return {"removed": chosen.name} if made is None else _mapping_shown(made)
 
 
-def _mapping_shown(each: Mapped) -> dict[str, Any]:
+def _mapping_shown(each: ActionMapping) -> dict[str, Any]:
     mapping = msgspec.json.encode(each.mapping).decode()
     told = {"id": each.id, "name": each.name, "action": each.action, "trigger": each.trigger}
     return {**told, "enabled": each.enabled, "mapping": mapping}
@@ -231,10 +231,10 @@ def try_out(settings: Settings, name: str, message: dict[str, Any] | None) -> di
 
 async def _sent_once(settings: Settings, found: ConnectedDestination, body: bytes) -> Outcome:
     block = Block(Position(1), 1, found.source_id, system_clock(), body + b"\n")
-    message = opened(block).messages[0]
+    message = decoded(block).messages[0]
     if message is None:
         raise Rejected("The event has no type or messageId. Give a message as the log holds it.", field="event")
-    event = event_of(Arrived(Position(1), system_clock().timestamp(), message, body))
+    event = event_of(LoggedEvent(Position(1), system_clock().timestamp(), message, body))
     async with compose.outside_session(settings) as session:
         tools = Tools(session, read_allowed(settings.egress_allow), system_clock, settings.data)
         destination = await kind_of(found.kind).open(configured_of(found), tools)
@@ -264,7 +264,7 @@ def _filter_shown(each: Filter) -> dict[str, Any]:
 
 
 def configured_of(connected: ConnectedDestination) -> Configured:
-    return Configured(connected.id, connected.name, connected.settings, mapped_of(connected))
+    return Configured(connected.id, connected.name, connected.settings, mappings_of(connected))
 
 
 def _shown(each: ConnectedDestination) -> dict[str, Any]:

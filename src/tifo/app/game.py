@@ -12,7 +12,7 @@ from tifo.engagement import definitions
 from tifo.engagement.commands import ApplyDefinitions
 from tifo.engagement.definitions import digest
 from tifo.engagement.model import Game
-from tifo.engagement.replay import Replay, Tally
+from tifo.engagement.replay import RulesReplay, Tally
 from tifo.engagement.text.build import build
 from tifo.engagement.text.describe import describe
 from tifo.engagement.text.document import Document
@@ -90,7 +90,7 @@ def preview(
     planned = plan(settings, file, app, prune=prune)
     before, after = planned.before, planned.after
     recorded = SqlRecorded(compose.open_state(settings), before.application.id)
-    replay = Replay(after, new_quests=frozenset(after.quests.keys() - before.quests.keys()))
+    replay = RulesReplay(after, new_quests=frozenset(after.quests.keys() - before.quests.keys()))
     total, played = recorded.count_actions(), 0
     for group in recorded.groups():
         replay.play(group)

@@ -5,7 +5,7 @@ from typing import Any
 
 from tifo.kernel.clock import to_iso
 from tifo.kernel.ids import ClientId
-from tifo.source.ports import FactFeed, LineReport, SetAside
+from tifo.source.ports import FactFeed, RelayReport, SetAside
 from tifo.store.engagement.queries import SqlQueries
 from tifo.workspace.model import Catalog
 
@@ -52,7 +52,7 @@ def in_words(shown: Mapping[str, Any]) -> dict[str, object]:
     }
 
 
-def _state(report: LineReport, *, connected: bool) -> str:
+def _state(report: RelayReport, *, connected: bool) -> str:
     if not connected:
         return "not connected"
     if not report.waiting:
@@ -62,13 +62,13 @@ def _state(report: LineReport, *, connected: bool) -> str:
     return "held" if report.trouble.held else "retrying"
 
 
-def _last_sent(report: LineReport) -> dict[str, str] | None:
+def _last_sent(report: RelayReport) -> dict[str, str] | None:
     if report.last_sent is None or report.last_sent_at is None:
         return None
     return {"id": report.last_sent, "at": to_iso(report.last_sent_at)}
 
 
-def _trouble(report: LineReport) -> dict[str, object] | None:
+def _trouble(report: RelayReport) -> dict[str, object] | None:
     trouble = report.trouble
     if trouble is None or not report.waiting:
         return None

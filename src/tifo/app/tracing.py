@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tifo.app import compose
-from tifo.app.delivery import sieve_of
+from tifo.app.delivery import filter_of
 from tifo.app.settings import Settings
-from tifo.delivery.ports import State, Undelivered
-from tifo.delivery.sending.filters import Arrived
-from tifo.delivery.sending.reading import Message, opened
+from tifo.delivery.ports import Undelivered, UndeliveredState
+from tifo.delivery.sending.filters import LoggedEvent
+from tifo.delivery.sending.reading import LoggedMessage, decoded
 from tifo.eventlog.ports import EventLog
 from tifo.kernel.clock import to_iso
 from tifo.kernel.errors import NotFound, Rejected, Transient
@@ -38,7 +38,7 @@ class _Found(NamedTuple):
     source: Source
     position: Position
     received_at: float
-    message: Message
+    message: LoggedMessage
     line: bytes
 
 
@@ -83,7 +83,7 @@ def _messages(log: EventLog, source: Source, wanted: str) -> list[_Found]:
     while blocks := log.read(after, max_events=_READ, source_id=source.id):
         for block in blocks:
             if needle in block.bodies:
-                parts = opened(block)
+                parts = decoded(block)
                 for number, (line, message) in enumerate(zip(parts.lines, parts.messages, strict=True)):
                     if needle in line and message is not None and _is_about(line, wanted):
                         position = Position(block.first + number)
@@ -129,7 +129,7 @@ def _attempts(late: Undelivered, where: str) -> Iterator[Step]:
     mark = " (replay)" if late.replay else ""
     for attempt in late.history:
         yield _step(_iso(attempt.at), f"attempt{mark}", where, attempt.code, attempt.detail)
-    if late.state is State.WAITING:
+    if late.state is UndeliveredState.WAITING:
         next_at = None if late.next_at is None else _iso(late.next_at)
         yield _step(next_at, f"next attempt{mark}", where, "waiting", f"after {late.attempts} attempts: {late.code}")
     else:
@@ -145,7 +145,7 @@ def _settled(
     if found.position > position:
         detail = "The destination has not come to it yet." if connected.enabled else "The destination is disabled."
         return _step(None, "delivery", where, "waiting", detail)
-    _, outcome = sieve_of(connected)(Arrived(found.position, found.received_at, found.message, found.line))
+    _, outcome = filter_of(connected)(LoggedEvent(found.position, found.received_at, found.message, found.line))
     if outcome is not None:
         return _step(None, "delivery", where, "filtered", f"{outcome.code}: {outcome.detail}")
     return _step(None, "delivery", where, "delivered")

@@ -114,7 +114,7 @@ def violations(settings: Settings, source: str, since: str) -> list[dict[str, An
             "message_id": told.noted.message_id,
             "sample": told.noted.sample.decode(errors="replace"),
         }
-        for told in plans.violations(found.id, system_clock() - SINCE[since], most=MAX_TOLD)
+        for told in plans.violations(found.id, system_clock() - SINCE[since], limit=MAX_TOLD)
     ]
 
 

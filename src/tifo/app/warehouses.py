@@ -49,10 +49,10 @@ def remove(settings: Settings, name: str) -> dict[str, Any]:
     return {"removed": name}
 
 
-def syncs(settings: Settings, name: str | None, most: int) -> list[dict[str, Any]]:
+def syncs(settings: Settings, name: str | None, limit: int) -> list[dict[str, Any]]:
     state = compose.open_state(settings)
     slugs = {source.id: source.slug for source in compose.catalog_of(state).sources()}
-    return [_sync_shown(sync, slugs) for sync in compose.warehouses_of(state).syncs(name, most=most)]
+    return [_sync_shown(sync, slugs) for sync in compose.warehouses_of(state).syncs(name, limit=limit)]
 
 
 def resync(settings: Settings, name: str, slug: str | None) -> list[dict[str, Any]]:

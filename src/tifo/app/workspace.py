@@ -12,8 +12,8 @@ from tifo.app.cli import text_plan as plans
 from tifo.app.game import read_file
 from tifo.app.settings import FILE, Settings
 from tifo.destinations.catalog import kind_of
-from tifo.destinations.mappings import checked_mapped
-from tifo.destinations.ports import Mapped
+from tifo.destinations.mappings import checked_mapping
+from tifo.destinations.ports import ActionMapping
 from tifo.destinations.settings import secret_names
 from tifo.engagement.text.read import load_as
 from tifo.engagement.text.write import write
@@ -101,8 +101,8 @@ def _completed(key: str, text: DestinationText, old: ConnectedDestination | None
             actions = msgspec.convert(list(each.actions), list[FilterAction])
             made(each.when, actions, each.title, new_id=str, now=system_clock())
         for mapping in text.mappings or ():
-            told = Mapped("", mapping.name, mapping.action, mapping.trigger, mapping.mapping, mapping.enabled)
-            checked_mapped(kind, told)
+            told = ActionMapping("", mapping.name, mapping.action, mapping.trigger, mapping.mapping, mapping.enabled)
+            checked_mapping(kind, told)
         if text.events is not None:
             checked_choice(read_choice(text.events))
     except (TifoError, msgspec.ValidationError) as error:

@@ -5,7 +5,18 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from tifo.delivery.ports import Change, Counted, Due, Result, Sample, Selection, Standing, State, Taken, Undelivered
+from tifo.delivery.ports import (
+    Checkpoint,
+    ConnectionStatus,
+    Counted,
+    Due,
+    LatencyBucket,
+    ReplaySelection,
+    Result,
+    Sample,
+    Undelivered,
+    UndeliveredState,
+)
 from tifo.delivery.sending.stats import Place
 from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import DestinationId, Position
@@ -18,7 +29,7 @@ class _Kept:
         self.forgotten = 0
         self.undelivered: dict[Place, Undelivered] = {}
         self.counts: Counter[Counted] = Counter()
-        self.latencies: Counter[Taken] = Counter()
+        self.latencies: Counter[LatencyBucket] = Counter()
         self.samples: dict[tuple[Result, str], Sample] = {}
         self.dead_since: float | None = None
         self.dead_reason = ""
@@ -34,35 +45,37 @@ class MemoryDeliveryState:
     def begin(self, destination_id: DestinationId, start: Position) -> None:
         self._kept[destination_id] = _Kept(start)
 
-    def standing(self, destination_id: DestinationId) -> Standing:
+    def standing(self, destination_id: DestinationId) -> ConnectionStatus:
         with self._lock:
             kept = self._of(destination_id)
             states = Counter(late.state for (_, replay), late in kept.undelivered.items() if not replay)
-            return Standing(
+            return ConnectionStatus(
                 kept.start,
                 kept.position,
                 kept.received,
-                states[State.WAITING],
-                states[State.FAILED],
+                states[UndeliveredState.WAITING],
+                states[UndeliveredState.FAILED],
                 kept.forgotten,
                 kept.dead_since,
                 kept.dead_reason,
             )
 
-    def settle(self, changes: Sequence[Change]) -> Sequence[bool]:
+    def settle(self, changes: Sequence[Checkpoint]) -> Sequence[bool]:
         with self._lock:
             return [self._settle(change) for change in changes]
 
-    def _settle(self, change: Change) -> bool:
+    def _settle(self, change: Checkpoint) -> bool:
         kept = self._kept.get(change.destination_id)
         if kept is None or change.since not in {None, kept.position}:
             return False
         _apply(kept, change)
         return True
 
-    def due(self, destination_id: DestinationId, now: float, *, most: int, in_order: bool) -> Due:
+    def due(self, destination_id: DestinationId, now: float, *, limit: int, in_order: bool) -> Due:
         with self._lock:
-            waiting = [late for late in self._of(destination_id).undelivered.values() if late.state is State.WAITING]
+            waiting = [
+                late for late in self._of(destination_id).undelivered.values() if late.state is UndeliveredState.WAITING
+            ]
         total = len(waiting)
         if in_order:
             first: dict[str, Undelivered] = {}
@@ -70,22 +83,22 @@ class MemoryDeliveryState:
                 first.setdefault(late.event.user or str(late.event.position), late)
             waiting = list(first.values())
         due = [late for late in waiting if late.next_at is not None and late.next_at <= now]
-        return Due(sorted(due, key=lambda late: (late.next_at or 0.0, late.event.position))[:most], total)
+        return Due(sorted(due, key=lambda late: (late.next_at or 0.0, late.event.position))[:limit], total)
 
     def held_up(self, destination_id: DestinationId) -> Mapping[str, int]:
         with self._lock:
             found = self._of(destination_id).undelivered.values()
-            return Counter(late.event.user for late in found if late.state is State.WAITING)
+            return Counter(late.event.user for late in found if late.state is UndeliveredState.WAITING)
 
-    def forget(self, before: datetime, *, most: int) -> int:
+    def forget(self, before: datetime, *, limit: int) -> int:
         gone = 0
         with self._lock:
             for kept in self._kept.values():
                 old = [
                     place
                     for place, late in kept.undelivered.items()
-                    if late.state is State.FAILED and late.history[-1].at < before.timestamp()
-                ][: most - gone]
+                    if late.state is UndeliveredState.FAILED and late.history[-1].at < before.timestamp()
+                ][: limit - gone]
                 for place in old:
                     del kept.undelivered[place]
                     kept.forgotten += not place[1]
@@ -95,7 +108,9 @@ class MemoryDeliveryState:
     def queue(self, destination_id: DestinationId, late: Sequence[Undelivered]) -> int:
         with self._lock:
             kept = self._of(destination_id)
-            waiting = {position for (position, _), one in kept.undelivered.items() if one.state is State.WAITING}
+            waiting = {
+                position for (position, _), one in kept.undelivered.items() if one.state is UndeliveredState.WAITING
+            }
             fresh = [each for each in late if each.event.position not in waiting]
             kept.undelivered.update({(each.event.position, each.replay): each for each in fresh})
             return len(fresh)
@@ -103,15 +118,15 @@ class MemoryDeliveryState:
     def queued(self, destination_id: DestinationId, replay: str) -> int:
         with self._lock:
             found = self._of(destination_id).undelivered.values()
-            return sum(late.replay == replay and late.state is State.WAITING for late in found)
+            return sum(late.replay == replay and late.state is UndeliveredState.WAITING for late in found)
 
-    def redrive(self, destination_id: DestinationId, selection: Selection, now: float) -> int:
+    def redrive(self, destination_id: DestinationId, selection: ReplaySelection, now: float) -> int:
         with self._lock:
             kept = self._of(destination_id)
             chosen = [
                 (place, late)
                 for place, late in kept.undelivered.items()
-                if late.state is State.FAILED and selection.takes(late.event)
+                if late.state is UndeliveredState.FAILED and selection.takes(late.event)
             ]
             for place, late in chosen:
                 kept.undelivered[place] = waiting_again(late, now)
@@ -132,11 +147,20 @@ class MemoryDeliveryState:
 def waiting_again(late: Undelivered, now: float) -> Undelivered:
     """The history stays; the time that it is tried for begins anew."""
     return Undelivered(
-        late.event, State.WAITING, now, now, 0, late.history, late.code, late.detail, late.exchange, late.replay
+        late.event,
+        UndeliveredState.WAITING,
+        now,
+        now,
+        0,
+        late.history,
+        late.code,
+        late.detail,
+        late.exchange,
+        late.replay,
     )
 
 
-def _apply(kept: _Kept, change: Change) -> None:
+def _apply(kept: _Kept, change: Checkpoint) -> None:
     if change.position is not None:
         kept.position = change.position
     kept.received += change.received

@@ -31,7 +31,7 @@ class Result(StrEnum):
     """Delivered again because somebody asked for it: no part either."""
 
 
-class State(StrEnum):
+class UndeliveredState(StrEnum):
     WAITING = "waiting"
     FAILED = "failed"
 
@@ -48,7 +48,7 @@ class Undelivered(msgspec.Struct, frozen=True, gc=False):
     """An event on the way to one destination that was not taken (yet)."""
 
     event: Event
-    state: State
+    state: UndeliveredState
     first_at: float
     """The first attempt, in seconds since 1970."""
     next_at: float | None
@@ -73,7 +73,7 @@ class Counted(NamedTuple):
     code: str
 
 
-class Taken(NamedTuple):
+class LatencyBucket(NamedTuple):
     """How long a delivery took: `bucket` is `latency.bucket_of` of the seconds from receipt."""
 
     minute: int
@@ -93,7 +93,7 @@ class Sample(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Change:
+class Checkpoint:
     """What one connection has found out since the last one: kept whole or not at all."""
 
     destination_id: DestinationId
@@ -106,7 +106,7 @@ class Change:
     settled: Sequence[tuple[Position, str]] = ()
     """(position, replay) of what waited and now is delivered or filtered."""
     counts: Mapping[Counted, int] = field(default_factory=dict)
-    latencies: Mapping[Taken, int] = field(default_factory=dict)
+    latencies: Mapping[LatencyBucket, int] = field(default_factory=dict)
     samples: Sequence[Sample] = ()
     dead_since: float | None = None
     """Since when the destination takes nothing; None while it is alive."""
@@ -117,7 +117,7 @@ class Change:
     """Of the received, how many failed and are not among the undelivered."""
 
 
-class Standing(NamedTuple):
+class ConnectionStatus(NamedTuple):
     """Where a connection is."""
 
     start: Position
@@ -144,7 +144,7 @@ class Due(NamedTuple):
     """All that wait, those whose time has not come included."""
 
 
-class Selection(NamedTuple):
+class ReplaySelection(NamedTuple):
     """Which events somebody asks to be sent again: those for which all that is given holds."""
 
     since: float = 0.0
@@ -168,15 +168,15 @@ class Selection(NamedTuple):
 class DeliveryState(Protocol):
     """Methods block. One process at a time delivers from a log."""
 
-    def standing(self, destination_id: DestinationId) -> Standing:
+    def standing(self, destination_id: DestinationId) -> ConnectionStatus:
         """Raises `NotFound` for a destination that is gone."""
 
-    def settle(self, changes: Sequence[Change]) -> Sequence[bool]:
+    def settle(self, changes: Sequence[Checkpoint]) -> Sequence[bool]:
         """All of them in one commit; durable on return. Tells of each whether it was kept, in order: those of a
-        destination that is gone are dropped with it, and see `Change.since`.
+        destination that is gone are dropped with it, and see `Checkpoint.since`.
         """
 
-    def due(self, destination_id: DestinationId, now: float, *, most: int, in_order: bool) -> Due:
+    def due(self, destination_id: DestinationId, now: float, *, limit: int, in_order: bool) -> Due:
         """What waits and whose time has come, the longest overdue first. `in_order`: of each user only the first that
         waits.
         """
@@ -184,10 +184,10 @@ class DeliveryState(Protocol):
     def held_up(self, destination_id: DestinationId) -> Mapping[str, int]:
         """The users of whom something waits, and how much."""
 
-    def forget(self, before: datetime, *, most: int) -> int:
+    def forget(self, before: datetime, *, limit: int) -> int:
         """Take away dead letters that failed before, and numbers beyond their time. Returns how many rows went."""
 
-    def redrive(self, destination_id: DestinationId, selection: Selection, now: float) -> int:
+    def redrive(self, destination_id: DestinationId, selection: ReplaySelection, now: float) -> int:
         """Let dead letters wait for another attempt. Returns how many."""
 
     def queue(self, destination_id: DestinationId, late: Sequence[Undelivered]) -> int:
@@ -202,7 +202,7 @@ class DeliveryState(Protocol):
 class Numbers(NamedTuple):
     """Of one connection, all that was ever counted."""
 
-    standing: Standing
+    standing: ConnectionStatus
     delivered: int
     filtered: int
     replayed: int
@@ -211,7 +211,7 @@ class Numbers(NamedTuple):
     """From receipt to delivery: p50, p95, p99."""
 
 
-class Problem(NamedTuple):
+class DeliveryProblem(NamedTuple):
     """What was not delivered under one code, with the newest sample."""
 
     result: str
@@ -247,7 +247,7 @@ class Group(StrEnum):
 
 
 @dataclass(frozen=True)
-class Asked:
+class SeriesQuery:
     """Outcomes of one destination in `[since, until)`, and in what else there is of the grains at both ends."""
 
     destination_id: DestinationId
@@ -268,9 +268,9 @@ FILTERED_AT_SOURCE = frozenset(
 
 
 @dataclass(frozen=True)
-class AskedIngest:
-    """What a source sent in a window, as `Asked` has it: under these codes, or where none is named under all that say
-    it was refused but `but`.
+class IngestSeriesQuery:
+    """Asks what a source sent in a window, as `SeriesQuery` has it. Counts these codes; where none is named, every code
+    of a refusal except `but`.
     """
 
     source_id: SourceId
@@ -286,7 +286,7 @@ class AskedIngest:
 class IngestNumbers(Protocol):
     """Blocks."""
 
-    def ingest_series(self, asked: AskedIngest) -> Sequence["Series"]:
+    def ingest_series(self, asked: IngestSeriesQuery) -> Sequence["Series"]:
         """The largest first."""
 
 
@@ -303,8 +303,8 @@ class DeliveryNumbers(Protocol):
     def numbers(self, destination_id: DestinationId) -> Numbers:
         """Raises `NotFound`."""
 
-    def problems(self, destination_id: DestinationId) -> Sequence[Problem]:
+    def problems(self, destination_id: DestinationId) -> Sequence[DeliveryProblem]:
         """The most frequent first."""
 
-    def series(self, asked: Asked) -> Sequence[Series]:
+    def series(self, asked: SeriesQuery) -> Sequence[Series]:
         """The largest first."""

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from tifo.delivery.ports import DeliveryCursor, DeliveryState, Result
-from tifo.delivery.sending.filters import Arrived, event_of
-from tifo.delivery.sending.reading import Opened, opened
-from tifo.delivery.sending.stats import Findings, Names
+from tifo.delivery.sending.filters import LoggedEvent, event_of
+from tifo.delivery.sending.reading import DecodedBlock, decoded
+from tifo.delivery.sending.stats import DeliveryStats, Names
 from tifo.destinations.ports import Event, Fate, Outcome
 from tifo.eventlog.ports import EventLog
 from tifo.kernel.clock import system_clock
@@ -37,7 +37,7 @@ def delivered_through(log: EventLog, cursors: Iterable[DeliveryCursor]) -> Posit
     return min((Position(blocks[0].first - 1) for blocks in waiting if blocks), default=end)
 
 
-def give_up(log: EventLog, state: DeliveryState, cursors: Iterable[DeliveryCursor], through: Position) -> Position:
+def expire(log: EventLog, state: DeliveryState, cursors: Iterable[DeliveryCursor], through: Position) -> Position:
     """Count what the log forgets before destinations have it: as failed, `EXPIRED`. Their cursors move along, in steps
     of which each is complete.
 
@@ -51,10 +51,10 @@ def _given_up(log: EventLog, state: DeliveryState, cursor: DeliveryCursor, throu
     while after < through:
         found = log.read(after, max_events=min(_AT_ONCE, through - after), source_id=cursor.source_id)
         blocks = [block for block in found if block.first <= through]
-        events = [event for block in blocks for event in _events(opened(block)) if event.position <= through]
+        events = [event for block in blocks for event in _events(decoded(block)) if event.position <= through]
         if not events:
             break
-        now, findings = system_clock().timestamp(), Findings()
+        now, findings = system_clock().timestamp(), DeliveryStats()
         for event in events:
             findings.count(event, names.of(event.name, int(now // 60)), Result.FAILED, _EXPIRED, now)
         standing = state.standing(cursor.destination_id)
@@ -72,7 +72,7 @@ def _given_up(log: EventLog, state: DeliveryState, cursor: DeliveryCursor, throu
     return through
 
 
-def give_up_loads(
+def expire_loads(
     log: EventLog,
     warehouses: Warehouses,
     connected: ConnectedWarehouse,
@@ -102,13 +102,13 @@ def give_up_loads(
         warehouses.record(missed)
 
 
-def _events(block: Opened) -> Iterator[Event]:
+def _events(block: DecodedBlock) -> Iterator[Event]:
     for number, (line, message) in enumerate(zip(block.lines, block.messages, strict=True)):
         position = Position(block.first + number)
         if message is None:
             yield Event(position, "", "", "", "", block.received_at, line)
         else:
-            yield event_of(Arrived(position, block.received_at, message, line))
+            yield event_of(LoggedEvent(position, block.received_at, message, line))
 
 
 def _through(log: EventLog, source_id: str, cursor: Cursor | None, end: Position) -> Position:

@@ -1,6 +1,6 @@
 """Mappings of vendors' kinds: which events become which call. Pure."""
 
-from tifo.destinations.ports import Action, Kind, Mapped
+from tifo.destinations.ports import Action, ActionMapping, Kind
 from tifo.kernel.errors import NotFound, Rejected
 from tifo.tracking.fql import compiled
 
@@ -13,7 +13,7 @@ def action_of(kind: Kind, slug: str) -> Action:
     raise NotFound(f"{kind.id} has no action {slug!r:.100}. Known are {known}.", field="actionId")
 
 
-def preset_of(kind: Kind, name: str) -> Mapped:
+def preset_of(kind: Kind, name: str) -> ActionMapping:
     for preset in kind.presets:
         if name in {preset.id, preset.name}:
             return preset
@@ -21,14 +21,14 @@ def preset_of(kind: Kind, name: str) -> Mapped:
     raise NotFound(f"{kind.id} has no preset {name!r:.100}. Known are {known}.", field="preset")
 
 
-def new_mapped(kind: Kind, slug: str) -> Mapped:
+def new_mapping(kind: Kind, slug: str) -> ActionMapping:
     """With the action's own trigger, and its fields' own defaults."""
     action = action_of(kind, slug)
     mapping = {field.key: field.default for field in action.fields if field.default is not None}
-    return Mapped("", action.name, action.slug, action.trigger, mapping)
+    return ActionMapping("", action.name, action.slug, action.trigger, mapping)
 
 
-def checked_mapped(kind: Kind, mapped: Mapped) -> Mapped:
+def checked_mapping(kind: Kind, mapped: ActionMapping) -> ActionMapping:
     """Raises `Rejected` or `NotFound`, naming the field."""
     action_of(kind, mapped.action)
     if not mapped.name.strip():

@@ -168,7 +168,7 @@ class Action:
 
 
 @dataclass(frozen=True)
-class Mapped:
+class ActionMapping:
     """One mapping (Segment's subscription) of a vendor's kind: which events become which call."""
 
     id: str
@@ -189,7 +189,7 @@ class Configured:
     name: str
     settings: Settings = field(repr=False)
     """Complete: as `Kind.check` returned them."""
-    mappings: Sequence[Mapped] = ()
+    mappings: Sequence[ActionMapping] = ()
 
 
 @dataclass(frozen=True)
@@ -226,10 +226,10 @@ class Kind(Protocol):
         """Only vendors' kinds have any: their events go by mappings."""
 
     @property
-    def presets(self) -> Sequence[Mapped]: ...
+    def presets(self) -> Sequence[ActionMapping]: ...
 
     @property
-    def automatic(self) -> Sequence[Mapped]:
+    def automatic(self) -> Sequence[ActionMapping]:
         """The presets that a new destination begins with."""
 
     @property

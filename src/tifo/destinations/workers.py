@@ -33,7 +33,7 @@ _log = structlog.get_logger("tifo.workers")
 
 
 @dataclass(frozen=True)
-class Program:
+class WorkerProgram:
     command: Sequence[str]
     folder: Path
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -47,7 +47,7 @@ class WorkerGone(Transient):
 class Worker:
     """Used from one event loop; any number of requests at once."""
 
-    def __init__(self, program: Callable[[], Program]) -> None:
+    def __init__(self, program: Callable[[], WorkerProgram]) -> None:
         self._program = program
         self._current: _Running | None = None
         self._all: set[_Running] = set()

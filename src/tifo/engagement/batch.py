@@ -6,7 +6,7 @@ from typing import Any
 
 from tifo.engagement.commands import InvokeActions, PlayCommand
 from tifo.engagement.model import Fan, Game, Invocation, UserQuest
-from tifo.engagement.ports import Decision, State
+from tifo.engagement.ports import BatchState, Decision
 from tifo.engagement.rules import decide
 from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import EarnedBadgeId, NewId, ProfileId, UserQuestId, UserQuestTaskId
@@ -38,7 +38,7 @@ class Working:
 
     def play(self, command: PlayCommand, now: datetime, new_id: NewId) -> Decision:
         """Raises what the rules raise; then nothing has changed."""
-        state = State(
+        state = BatchState(
             self.fans,
             self.by_custom_id,
             self.by_user_quest,

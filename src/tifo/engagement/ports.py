@@ -40,7 +40,7 @@ A = TypeVar("A")
 T_co = TypeVar("T_co", covariant=True)
 
 
-class State(NamedTuple):
+class BatchState(NamedTuple):
     """What a batch of play commands of one application may touch, loaded beforehand with a few queries.
 
     Absent keys mean "there is none". The rules find every fan by profile id here.

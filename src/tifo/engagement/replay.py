@@ -46,7 +46,7 @@ class Tally:
         """What could not be played again, by reason."""
 
 
-class Replay:
+class RulesReplay:
     """Plays one fan after another by `game`'s rules; `tally` counts what came of it.
 
     A completed quest's rewards count as claimed at once. A quest in `new_quests` was not there to be started: it

@@ -50,7 +50,7 @@ from tifo.engagement.model import (
     UserQuestTask,
     is_live,
 )
-from tifo.engagement.ports import Decision, State
+from tifo.engagement.ports import BatchState, Decision
 from tifo.engagement.turn import Turn, quest_status
 from tifo.engagement.values import check_amount, check_decimal, check_text, decimal_text
 from tifo.kernel.errors import Conflict, NotFound, Rejected
@@ -102,7 +102,7 @@ def needs(command: PlayCommand) -> Needs:  # noqa: PLR0911 (one answer a kind of
             return Needs((command.profile_id,))
 
 
-def decide(game: Game, state: State, command: PlayCommand, now: datetime, new_id: NewId) -> Decision:
+def decide(game: Game, state: BatchState, command: PlayCommand, now: datetime, new_id: NewId) -> Decision:
     """Raises `Rejected`, `NotFound` or `Conflict` with nothing changed."""
     turn = Turn(game, state, now, new_id)
     answer = _HANDLERS[type(command)](turn, command)

@@ -35,7 +35,7 @@ from tifo.engagement.model import (
     UserQuestTask,
     is_live,
 )
-from tifo.engagement.ports import Decision, State
+from tifo.engagement.ports import BatchState, Decision
 from tifo.engagement.values import MAX_AMOUNT, decimal_text
 from tifo.kernel.errors import NotFound, Rejected
 from tifo.kernel.ids import (
@@ -63,7 +63,7 @@ def quest_status(quest: Quest, now: datetime) -> Literal["active", "not_started"
 class Turn:
     """One command's effects so far."""
 
-    def __init__(self, game: Game, state: State, now: datetime, new_id: NewId) -> None:
+    def __init__(self, game: Game, state: BatchState, now: datetime, new_id: NewId) -> None:
         self.game = game
         self.state = state
         self.now = now

@@ -11,7 +11,7 @@ from tifo.engagement.images import Images
 from tifo.engagement.ports import Engine, Queries
 from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import TifoError
-from tifo.livelike.call import Call, Desk, answer
+from tifo.livelike.call import LiveLikeRequest, LiveLikeServices, answer
 from tifo.livelike.errors import on_crash, on_http_exception, on_tifo_error
 from tifo.livelike.images import serve_image
 from tifo.livelike.links import ROOT
@@ -63,12 +63,12 @@ def livelike_app(
         routes += webhooks.ROUTES
     return Litestar(
         [Router(ROOT, route_handlers=routes), health, serve_image, *docs_routes(document(routes))],
-        request_class=Call,
+        request_class=LiveLikeRequest,
         request_max_body_size=MAX_BODY_BYTES,
         exception_handlers={TifoError: on_tifo_error, HTTPException: on_http_exception, Exception: on_crash},
         state=State(
             {
-                "desk": Desk(
+                "desk": LiveLikeServices(
                     engine, queries, tokens, nicknames, public_url, clock, Reads(queries), access=access, images=images
                 ),
                 "webhooks": outbox,
@@ -83,7 +83,7 @@ def livelike_app(
 
 
 async def _close(app: Litestar) -> None:
-    desk: Desk = app.state["desk"]
+    desk: LiveLikeServices = app.state["desk"]
     await desk.reads.close()
 
 

@@ -40,7 +40,7 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 
-class Desk(NamedTuple):
+class LiveLikeServices(NamedTuple):
     """What all requests share."""
 
     engine: Engine
@@ -54,12 +54,12 @@ class Desk(NamedTuple):
     images: Images | None = None
 
 
-class Call(Request[Any, Any, State]):
+class LiveLikeRequest(Request[Any, Any, State]):
     """A request. Headers are looked up in the raw scope: building Litestar's header map costs more than the look."""
 
     @property
-    def desk(self) -> Desk:
-        desk: Desk = self.app.state["desk"]
+    def desk(self) -> LiveLikeServices:
+        desk: LiveLikeServices = self.app.state["desk"]
         return desk
 
     @property

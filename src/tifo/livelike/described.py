@@ -247,7 +247,7 @@ SHAPES: Mapping[str, Schema] = {
 }
 
 
-class Route(NamedTuple):
+class RouteDescription(NamedTuple):
     """What the document says of one route beyond its path and body."""
 
     answer: Schema | None = None
@@ -259,16 +259,16 @@ class Route(NamedTuple):
     """Of its answer, where the handler alone does not tell."""
 
 
-def _gives(name: str, who: Who = FAN, *filters: str) -> Route:
-    return Route(ref(name), who, filters)
+def _gives(name: str, who: Who = FAN, *filters: str) -> RouteDescription:
+    return RouteDescription(ref(name), who, filters)
 
 
-def _lists(name: str, *filters: str, who: Who = FAN) -> Route:
-    return Route(listed(ref(name)), who, filters, paged=True)
+def _lists(name: str, *filters: str, who: Who = FAN) -> RouteDescription:
+    return RouteDescription(listed(ref(name)), who, filters, paged=True)
 
 
 _CLAIMED = thing(user_quest_id=ID, claimed_badges=array(ref("ProfileBadge")))
-ROUTES: Mapping[str, Route] = {
+ROUTES: Mapping[str, RouteDescription] = {
     "discover": _gives("Application", ANYONE),
     "change_settings": _gives("Application", [*PRODUCER, *ORGANISATION]),
     "list_applications": _lists("Application", who=ORGANISATION),
@@ -276,7 +276,7 @@ ROUTES: Mapping[str, Route] = {
     "rotate_client_secret": _gives("ClientSecret", ORGANISATION),
     "list_tokens": _lists("Token", who=ORGANISATION),
     "create_token": _gives("NewToken", ORGANISATION),
-    "revoke_token": Route(None, ORGANISATION),
+    "revoke_token": RouteDescription(None, ORGANISATION),
     "list_programs": _lists("Program", "client_id"),
     "create_program": _gives("Program", PRODUCER),
     "get_program": _gives("Program", (*ANYONE, *FAN), "client_id"),
@@ -300,22 +300,22 @@ ROUTES: Mapping[str, Route] = {
     "list_entries": _lists("RewardTableEntry"),
     "add_entry": _gives("RewardTableEntry", PRODUCER),
     "get_entry": _gives("RewardTableEntry"),
-    "remove_entry": Route(None, PRODUCER),
+    "remove_entry": RouteDescription(None, PRODUCER),
     "create_badge": _gives("Badge", PRODUCER),
     "get_badge": _gives("Badge"),
     "list_badges": _lists("Badge"),
     "list_profile_badges": _lists("ProfileBadge"),
     "award_badge": _gives("ProfileBadge", PRODUCER),
-    "list_badge_progress": Route(array(ref("BadgeProgress")), FAN, ("badge_id",)),
+    "list_badge_progress": RouteDescription(array(ref("BadgeProgress")), FAN, ("badge_id",)),
     "list_badge_profiles": _lists("BadgeProfile", "badge_id!"),
     "list_earned_badges": _lists("EarnedBadge", "profile_id", "badge_id"),
     "get_earned_badge": _gives("EarnedBadge"),
-    "revoke_badge": Route(None, PRODUCER),
+    "revoke_badge": RouteDescription(None, PRODUCER),
     "list_quest_badges": _lists("Badge"),
-    "set_quest_badges": Route(thing(quest_id=ID, badge_ids=array(ID), badges=array(ref("Badge"))), PRODUCER),
-    "claim_badges": Route(_CLAIMED, status=201),
-    "claim_quest_badges": Route(_CLAIMED, status=201),
-    "remove_user_quest": Route(None, PRODUCER),
+    "set_quest_badges": RouteDescription(thing(quest_id=ID, badge_ids=array(ID), badges=array(ref("Badge"))), PRODUCER),
+    "claim_badges": RouteDescription(_CLAIMED, status=201),
+    "claim_quest_badges": RouteDescription(_CLAIMED, status=201),
+    "remove_user_quest": RouteDescription(None, PRODUCER),
     "invoke_actions": _gives("Batch", PRODUCER),
     "change_program": _gives("Program", PRODUCER),
     "change_reward_item": _gives("RewardItem", PRODUCER),
@@ -328,7 +328,7 @@ ROUTES: Mapping[str, Route] = {
     "list_linked_programs": _lists("Program"),
     "link_programs": _gives("RewardTable", PRODUCER),
     **{
-        name: Route(None, PRODUCER)
+        name: RouteDescription(None, PRODUCER)
         for name in (
             "archive_program",
             "archive_reward_item",

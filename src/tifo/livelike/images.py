@@ -14,7 +14,7 @@ from litestar.response.base import ASGIResponse
 
 from tifo.engagement.images import Image
 from tifo.kernel.errors import NotFound, Rejected, TooLarge
-from tifo.livelike.call import Call
+from tifo.livelike.call import LiveLikeRequest
 from tifo.livelike.errors import invalid_field
 
 MAX_IMAGE_BYTES = 1 << 20
@@ -25,8 +25,8 @@ T = TypeVar("T")
 _EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/gif": "gif", "image/webp": "webp"}
 
 
-async def decoded_with_image(request: Call, decoder: msgspec.json.Decoder[T]) -> T:
-    """As `Call.decoded`; of a form, with the address of the uploaded picture as `image_url`."""
+async def decoded_with_image(request: LiveLikeRequest, decoder: msgspec.json.Decoder[T]) -> T:
+    """As `LiveLikeRequest.decoded`; of a form, with the address of the uploaded picture as `image_url`."""
     if not (request.header(b"content-type") or "").lower().startswith("multipart/form-data"):
         return await request.decoded(decoder)
     await request.body()  # kept, for the digest of an Idempotency-Key
@@ -44,7 +44,7 @@ async def decoded_with_image(request: Call, decoder: msgspec.json.Decoder[T]) ->
 
 
 @get("/media/{name:str}")
-async def serve_image(request: Call) -> ASGIResponse:
+async def serve_image(request: LiveLikeRequest) -> ASGIResponse:
     """Needs no token. The address holds the content's digest, so it can be cached for ever."""
     digest, _, extension = request.part("name").partition(".")
     images = request.desk.images
@@ -74,7 +74,7 @@ def media_type_of(content: bytes) -> str | None:
     return None
 
 
-async def _kept(request: Call, file: object) -> str:
+async def _kept(request: LiveLikeRequest, file: object) -> str:
     if not isinstance(file, UploadFile):
         raise Rejected("Send the picture as a file.", field="file")
     content = await file.read()

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from tifo.engagement.model import Profile
 from tifo.kernel.ids import ProfileId
-from tifo.livelike.call import Call
+from tifo.livelike.call import LiveLikeRequest
 from tifo.livelike.query import Query
 from tifo.livelike.tokens import Caller
 
@@ -17,5 +17,7 @@ def reachable(caller: Caller, query: Query) -> list[ProfileId]:
     return asked or ([] if caller.is_producer else [caller.own_profile()])
 
 
-async def profiles_of(request: Call, caller: Caller, ids: Sequence[ProfileId]) -> Mapping[ProfileId, Profile]:
+async def profiles_of(
+    request: LiveLikeRequest, caller: Caller, ids: Sequence[ProfileId]
+) -> Mapping[ProfileId, Profile]:
     return await request.ask(request.desk.queries.profiles, caller.client_id, [*dict.fromkeys(ids)])

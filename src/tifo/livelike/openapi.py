@@ -8,8 +8,8 @@ from litestar import get
 from litestar.handlers import HTTPRouteHandler
 from litestar.response.base import ASGIResponse
 
-from tifo.livelike.call import Call, answer
-from tifo.livelike.described import FILTERS, ROUTES, SHAPES, Route, Schema, ref
+from tifo.livelike.call import LiveLikeRequest, answer
+from tifo.livelike.described import FILTERS, ROUTES, SHAPES, RouteDescription, Schema, ref
 from tifo.livelike.documented import Documented
 from tifo.livelike.links import ROOT
 
@@ -66,7 +66,7 @@ def document(handlers: Iterable[HTTPRouteHandler]) -> dict[str, Any]:
 
 def docs_routes(described: dict[str, Any]) -> list[HTTPRouteHandler]:
     @get("/docs/openapi.json", sync_to_thread=False)
-    def openapi_json(request: Call) -> ASGIResponse:
+    def openapi_json(request: LiveLikeRequest) -> ASGIResponse:
         return answer({**described, "servers": [{"url": request.links.base}]})
 
     return [openapi_json, docs_page, docs_viewer]
@@ -98,7 +98,7 @@ _PAGE = b"""<!doctype html>
 
 def _operation(handler: HTTPRouteHandler, method: str, address: str) -> dict[str, Any]:
     name, text = handler.fn.__name__, (handler.fn.__doc__ or "").strip()
-    route = ROUTES.get(name, Route())
+    route = ROUTES.get(name, RouteDescription())
     operation: dict[str, Any] = {
         "operationId": name,
         "summary": name.replace("_", " ").capitalize(),
@@ -127,7 +127,7 @@ def _content(kind: type[Documented]) -> dict[str, Any]:
     return content
 
 
-def _parameters(route: Route, method: str, address: str) -> list[dict[str, Any]]:
+def _parameters(route: RouteDescription, method: str, address: str) -> list[dict[str, Any]]:
     parts = [part.strip("{}") for part in address.split("/") if part.startswith("{")]
     parameters = [_parameter(part, {"type": "string", "minLength": 1}, "", "path", required=True) for part in parts]
     for spelled in route.filters:
@@ -146,7 +146,7 @@ def _parameter(name: str, schema: Schema, text: str, place: str, *, required: bo
     return {"name": name, "in": place, "required": required, "description": text, "schema": schema}
 
 
-def _responses(route: Route, method: str, status: int) -> dict[str, Any]:
+def _responses(route: RouteDescription, method: str, status: int) -> dict[str, Any]:
     errors = _ERRORS if method == "GET" else {**_ERRORS, **_WRITES}
     answers: dict[str, Any] = {str(code): _json(text, ref("Error")) for code, text in sorted(errors.items())}
     done = {"description": "Done."} if status == 204 else _json("Done.", route.answer or {})  # noqa: PLR2004 (No Content)

@@ -23,7 +23,7 @@ _PLACE = frozenset({"page", "offset", "before", "after"})
 T = TypeVar("T")
 
 
-class Window(NamedTuple):
+class PageRequest(NamedTuple):
     """Which page is asked for: `page` (from 1) or `offset`, and `page_size`."""
 
     page: int
@@ -35,15 +35,15 @@ class Window(NamedTuple):
         return Page(count=len(items), results=items[start : start + self.size], number=self.page, size=self.size)
 
 
-def window(query: Query) -> Window:
+def window(query: Query) -> PageRequest:
     size = _number(query.one("page_size") or str(DEFAULT_SIZE), at_most=MAX_SIZE)
     offset = query.one("offset")
     if offset is None:
-        return Window(_number(query.one("page") or "1"), size)
+        return PageRequest(_number(query.one("page") or "1"), size)
     skipped = _number(offset, at_least=0)
     if skipped % size:
         raise NotFound(f"Invalid offset: {skipped} is no multiple of the page size, {size}.")
-    return Window(skipped // size + 1, size)
+    return PageRequest(skipped // size + 1, size)
 
 
 def anchor(query: Query, *, at_most: int = GREATEST_POSITION) -> Anchor:

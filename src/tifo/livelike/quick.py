@@ -14,7 +14,7 @@ from litestar.response.base import ASGIResponse
 
 from tifo.kernel.errors import TifoError
 from tifo.livelike.app import MAX_BODY_BYTES
-from tifo.livelike.call import Call
+from tifo.livelike.call import LiveLikeRequest
 from tifo.livelike.errors import on_crash, on_http_exception, on_tifo_error
 from tifo.livelike.links import ROOT
 from tifo.livelike.routes.ledger import invoke_action, list_balances
@@ -27,7 +27,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _PROFILES, _BALANCES = f"{ROOT}profiles/", "/reward-item-balances/"
 
 
-class QuickCall(Call):
+class QuickCall(LiveLikeRequest):
     """Reads its body from the server without Litestar's streams and header maps: a seventh of an invoked action."""
 
     _whole: bytes | None = None
@@ -92,7 +92,7 @@ class Quick:
             return _Found(self._balances, {"profile_id": profile_id}) if profile_id and "/" not in profile_id else None
         return None
 
-    async def _answer(self, handler: HTTPRouteHandler, call: Call) -> ASGIResponse:
+    async def _answer(self, handler: HTTPRouteHandler, call: LiveLikeRequest) -> ASGIResponse:
         failed: Response[bytes]
         try:
             answer: ASGIResponse = await handler.fn(call)

@@ -3,13 +3,13 @@
 from tifo.engagement.model import Condition, SegmentTrigger
 from tifo.kernel.errors import NotFound, Rejected
 from tifo.kernel.ids import ClientId
-from tifo.livelike.call import Call
+from tifo.livelike.call import LiveLikeRequest
 from tifo.livelike.shapes import RewardActionInput
 from tifo.livelike.tokens import Caller
 from tifo.workspace.model import Catalog, Source
 
 
-async def trigger_of(request: Call, caller: Caller, body: RewardActionInput) -> SegmentTrigger | None:
+async def trigger_of(request: LiveLikeRequest, caller: Caller, body: RewardActionInput) -> SegmentTrigger | None:
     """None for an action that is invoked by request only."""
     asked = body.segment
     if (asked is None) == (body.type == "segment"):

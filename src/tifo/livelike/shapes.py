@@ -37,7 +37,7 @@ S = TypeVar("S")
 Several = Annotated[tuple[S, ...], msgspec.Meta(max_length=1_000)]
 
 
-class Settings(msgspec.Struct, frozen=True):
+class ApplicationSettings(msgspec.Struct, frozen=True):
     name: Name | None = None
     automatic_quest_processing: bool | None = None
     auto_claim_quest_rewards: bool | None = None

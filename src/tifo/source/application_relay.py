@@ -16,7 +16,7 @@ from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import ClientId
 from tifo.source.answers import Answer, Decision, Hold, Retry, Sent, Split, backoff_s, decide
-from tifo.source.batches import Limits, Message, cut, encode, envelope
+from tifo.source.batches import EncodedFact, Limits, cut, encode, envelope
 from tifo.source.endpoint import TIMEOUT_S, post_batch
 from tifo.source.metrics import RelayMetrics
 from tifo.source.ports import FactFeed, Trouble
@@ -32,7 +32,7 @@ _ERROR_LENGTH = 2_048
 _log = structlog.get_logger(__name__)
 
 
-class LineState(StrEnum):
+class RelayState(StrEnum):
     IDLE = "idle"
     SENDING = "sending"
     RETRYING = "retrying"
@@ -42,11 +42,11 @@ class LineState(StrEnum):
 
 
 @dataclass(frozen=True)
-class LineStatus:
+class RelayStatus:
     """Counts are since the relay started; what stands aside in all is the feed's to tell."""
 
     client_id: ClientId
-    state: LineState = LineState.IDLE
+    state: RelayState = RelayState.IDLE
     attempts: int = 0
     """Attempts of the batch in hand that failed."""
     last_error: str | None = None
@@ -56,7 +56,7 @@ class LineStatus:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tools:
+class RelayTools:
     """What the lines of a relay share."""
 
     feed: FactFeed
@@ -74,15 +74,15 @@ class Tools:
     metrics: RelayMetrics = field(default_factory=RelayMetrics)
 
 
-class Line:
+class ApplicationRelay:
     """Sends from the front of the line until it is empty, then rests until the next `drain`.
 
     Nothing is lost by a crash at any point: a fact leaves the line only after its batch was answered. At most
     `limits.batch_events` facts are in memory.
     """
 
-    def __init__(self, connection: Connection, tools: Tools) -> None:
-        self.status = LineStatus(connection.client_id)
+    def __init__(self, connection: Connection, tools: RelayTools) -> None:
+        self.status = RelayStatus(connection.client_id)
         self._connection = connection
         self._tools = tools
         self._stopping = False
@@ -133,7 +133,7 @@ class Line:
         if self._troubled_since is not None:
             await asyncio.to_thread(feed.note, self.status.client_id, None)
             self._troubled_since = None
-        self._show(state=LineState.IDLE, last_error=None)
+        self._show(state=RelayState.IDLE, last_error=None)
 
     async def _recall(self) -> None:
         """Go on where an earlier relay was: a restart neither sets more aside nor makes a trouble look young."""
@@ -144,7 +144,7 @@ class Line:
         self._troubled_since = report.trouble.since if report.trouble else None
         self._recalled = True
 
-    async def _deliver(self, batch: Sequence[Message]) -> None:
+    async def _deliver(self, batch: Sequence[EncodedFact]) -> None:
         """All of the batch leaves the line, in order: sent, or set aside where it was refused alone."""
         parts = [batch]
         while parts:
@@ -158,7 +158,7 @@ class Line:
                 half = len(part) // 2
                 parts += [part[half:], part[:half]]
 
-    async def _send(self, batch: Sequence[Message]) -> Answer | None:
+    async def _send(self, batch: Sequence[EncodedFact]) -> Answer | None:
         """Tries until the endpoint takes the batch (None), or refuses it for good. Raises `_Stopped` between tries."""
         if (size := len(batch[0].body)) > self._tools.limits.event_bytes:
             return Answer(0, f"Not sent: it has {size:,} bytes, an event may have {self._tools.limits.event_bytes:,}.")
@@ -180,7 +180,7 @@ class Line:
             await self._pause(decision.after_s)
         raise _Stopped
 
-    async def _post(self, batch: Sequence[Message]) -> Answer:
+    async def _post(self, batch: Sequence[EncodedFact]) -> Answer:
         tools, connection = self._tools, self._connection
         own = connection.endpoint is None
         return await post_batch(
@@ -192,14 +192,14 @@ class Line:
             clock=tools.clock,
         )
 
-    async def _advance(self, batch: Sequence[Message]) -> None:
+    async def _advance(self, batch: Sequence[EncodedFact]) -> None:
         client_id, at = self.status.client_id, self._tools.clock()
         await asyncio.to_thread(self._tools.feed.advance, client_id, [message.fact_id for message in batch], at)
         self._refused_in_a_row, self._troubled_since = 0, None
         self._tools.metrics.sent.labels(client_id).inc(len(batch))
         self._show(sent=self.status.sent + len(batch))
 
-    async def _set_aside(self, message: Message, refusal: Answer) -> None:
+    async def _set_aside(self, message: EncodedFact, refusal: Answer) -> None:
         feed, client_id = self._tools.feed, self.status.client_id
         at = self._tools.clock()
         await asyncio.to_thread(feed.set_aside, client_id, message.fact_id, refusal.status, refusal.text, at)
@@ -215,11 +215,11 @@ class Line:
     def _come_through(self) -> None:
         if self.status.last_error is not None:
             self._log.info("relay_recovered", attempts=self.status.attempts)
-        self._show(state=LineState.SENDING, attempts=0, last_error=None)
+        self._show(state=RelayState.SENDING, attempts=0, last_error=None)
 
     async def _show_failure(self, decision: Retry | Hold, attempt: int, answer: Answer) -> None:
         held = isinstance(decision, Hold)
-        self._show(state=LineState.HELD if held else LineState.RETRYING, attempts=attempt, last_error=str(answer))
+        self._show(state=RelayState.HELD if held else RelayState.RETRYING, attempts=attempt, last_error=str(answer))
         log = self._log.error if held else self._log.warning
         log(
             "relay_held" if held else "relay_retries",
@@ -233,7 +233,7 @@ class Line:
         """Keep the trouble where people can see it. A store that cannot takes nothing away: the line goes on trying."""
         status, now = self.status, self._tools.clock()
         since = self._troubled_since or now
-        held, error = status.state is LineState.HELD, (status.last_error or "")[:_ERROR_LENGTH]
+        held, error = status.state is RelayState.HELD, (status.last_error or "")[:_ERROR_LENGTH]
         trouble = Trouble(held, since, now, status.attempts, error)
         try:
             await asyncio.to_thread(self._tools.feed.note, status.client_id, trouble)
@@ -244,12 +244,12 @@ class Line:
 
     def _show(self, **changes: Any) -> None:
         self.status = replace(self.status, **changes)
-        self._tools.metrics.held.labels(self.status.client_id).set(self.status.state is LineState.HELD)
+        self._tools.metrics.held.labels(self.status.client_id).set(self.status.state is RelayState.HELD)
 
     async def _pause_after(self, error: Exception, failures: int) -> None:
         passing = isinstance(error, Transient)
         self._show(
-            state=LineState.RETRYING if passing else LineState.HELD,
+            state=RelayState.RETRYING if passing else RelayState.HELD,
             attempts=failures,
             last_error=f"{type(error).__name__}: {error}",
         )

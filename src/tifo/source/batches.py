@@ -28,22 +28,22 @@ class Limits:
     batch_events: int = 500
 
 
-class Message(NamedTuple):
+class EncodedFact(NamedTuple):
     fact_id: FactId
     body: bytes
 
 
-def encode(fact: AnyFact, context: JsonObject | None = None) -> Message:
+def encode(fact: AnyFact, context: JsonObject | None = None) -> EncodedFact:
     """`context` is added to what every message has. It stands in each message:
     not every Segment-compatible endpoint merges the envelope's into them.
     """
     message = {**track_message(fact), "context": {"library": _LIBRARY, **(context or {})}}
-    return Message(fact.id, msgspec.json.encode(message))
+    return EncodedFact(fact.id, msgspec.json.encode(message))
 
 
-def cut(messages: Iterable[Message], limits: Limits) -> Iterable[list[Message]]:
+def cut(messages: Iterable[EncodedFact], limits: Limits) -> Iterable[list[EncodedFact]]:
     """Batches in the order of the messages. One that is larger than an event may be makes a batch of its own."""
-    batch: list[Message] = []
+    batch: list[EncodedFact] = []
     size = _ENVELOPE_ROOM
     for message in messages:
         too_large = len(message.body) > limits.event_bytes
@@ -60,7 +60,7 @@ def cut(messages: Iterable[Message], limits: Limits) -> Iterable[list[Message]]:
         yield batch
 
 
-def envelope(batch: Sequence[Message], write_key: str, sent_at: datetime) -> bytes:
+def envelope(batch: Sequence[EncodedFact], write_key: str, sent_at: datetime) -> bytes:
     messages = b",".join(message.body for message in batch)
     rest = msgspec.json.encode({"sentAt": to_iso(sent_at), "writeKey": write_key})
     return b'{"batch":[' + messages + b"]," + rest[1:]

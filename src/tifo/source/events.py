@@ -32,7 +32,7 @@ class Property(NamedTuple):
     """`known`: left out where the fact does not know it, never sent as `""` or 0 in its place."""
 
 
-class Event(NamedTuple):
+class EventSpec(NamedTuple):
     name: str
     properties: tuple[Property, ...]
 
@@ -47,9 +47,9 @@ def number(name: str, *, when: When = "always") -> Property:
 
 _PROFILE = text("livelike_profile_id", of="profile_id")
 
-EVENTS: Mapping[type[AnyFact], Event] = MappingProxyType(
+EVENTS: Mapping[type[AnyFact], EventSpec] = MappingProxyType(
     {
-        BadgeRewarded: Event(
+        BadgeRewarded: EventSpec(
             "Badge Rewarded",
             (
                 _PROFILE,
@@ -63,7 +63,7 @@ EVENTS: Mapping[type[AnyFact], Event] = MappingProxyType(
                 number("reward_item_threshold", when="known"),
             ),
         ),
-        QuestTaskCompleted: Event(
+        QuestTaskCompleted: EventSpec(
             "Quest Task Completed",
             (
                 _PROFILE,
@@ -75,7 +75,7 @@ EVENTS: Mapping[type[AnyFact], Event] = MappingProxyType(
                 text("user_quest_task_id"),
             ),
         ),
-        QuestRewardAwarded: Event(
+        QuestRewardAwarded: EventSpec(
             "Quest Reward Awarded",
             (
                 _PROFILE,
@@ -88,7 +88,7 @@ EVENTS: Mapping[type[AnyFact], Event] = MappingProxyType(
                 text("reward_item_transaction_id"),
             ),
         ),
-        RewardItemRewarded: Event(
+        RewardItemRewarded: EventSpec(
             "Reward Item Rewarded",
             (
                 _PROFILE,
@@ -99,7 +99,7 @@ EVENTS: Mapping[type[AnyFact], Event] = MappingProxyType(
                 text("reward_item_transaction_id"),
             ),
         ),
-        UserQuestTaskProgressed: Event(
+        UserQuestTaskProgressed: EventSpec(
             "User Quest Task Progressed",
             (
                 _PROFILE,
@@ -113,7 +113,7 @@ EVENTS: Mapping[type[AnyFact], Event] = MappingProxyType(
                 number("user_quest_task_progress"),
             ),
         ),
-        UserQuestCompleted: Event(
+        UserQuestCompleted: EventSpec(
             "User Quest Completed",
             (
                 _PROFILE,

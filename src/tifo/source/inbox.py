@@ -33,7 +33,7 @@ class WebhookState(StrEnum):
     """It cannot become an event as it is. Kept whole; it may be tried again."""
 
 
-class Arrived(NamedTuple):
+class ReceivedWebhook(NamedTuple):
     source_id: SourceId
     webhook_id: str
     event: str
@@ -41,7 +41,7 @@ class Arrived(NamedTuple):
     received_at: datetime
 
 
-class Waiting(NamedTuple):
+class WaitingWebhook(NamedTuple):
     number: int
     """In the order of arrival."""
     webhook_id: str
@@ -52,7 +52,7 @@ class Waiting(NamedTuple):
     """That did not get it sent."""
 
 
-class Outcome(NamedTuple):
+class WebhookOutcome(NamedTuple):
     number: int
     state: WebhookState
     reason: str | None = None
@@ -80,16 +80,16 @@ class WebhookInbox(Protocol):
     def configure(self, intake: Intake) -> None:
         """Replaces the source's earlier one; None for `api` or `token` leaves those as they were."""
 
-    def add(self, batch: Sequence[Arrived]) -> list[bool]:
+    def add(self, batch: Sequence[ReceivedWebhook]) -> list[bool]:
         """Keep those whose (source, id) is new, in one transaction. The n-th answer: whether the n-th was new.
 
         Ids are remembered until `forget`.
         """
 
-    def due(self, source_id: SourceId, now: datetime, limit: int) -> Sequence[Waiting]:
+    def due(self, source_id: SourceId, now: datetime, limit: int) -> Sequence[WaitingWebhook]:
         """Waiting ones whose time has come, in the order of arrival."""
 
-    def settle(self, outcomes: Sequence[Outcome]) -> None:
+    def settle(self, outcomes: Sequence[WebhookOutcome]) -> None:
         """One transaction. What is sent or ignored keeps its id but not its body."""
 
     def held(self, source_id: SourceId, limit: int) -> Sequence[Held]: ...

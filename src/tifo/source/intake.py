@@ -17,11 +17,11 @@ from tifo.kernel.errors import NotFound, Rejected, Transient
 from tifo.kernel.ids import FactId, SourceId
 from tifo.kernel.waiting import wait
 from tifo.source.answers import Sent, Split, backoff_s, decide
-from tifo.source.batches import Limits, Message, cut, encode, envelope
+from tifo.source.batches import EncodedFact, Limits, cut, encode, envelope
 from tifo.source.endpoint import TIMEOUT_S, post_batch
-from tifo.source.inbox import Intake, Outcome, Waiting, WebhookInbox, WebhookState
+from tifo.source.inbox import Intake, WaitingWebhook, WebhookInbox, WebhookOutcome, WebhookState
 from tifo.source.lookup import LiveLikeApi
-from tifo.source.webhooks_in import DATA, Found, Webhook, fact_of, read_webhook
+from tifo.source.webhooks_in import DATA, LiveLikeWebhook, LookedUp, fact_of, read_webhook
 from tifo.workspace.model import Catalog, Source
 
 REMEMBERED = timedelta(days=30)
@@ -44,8 +44,8 @@ _log = structlog.get_logger(__name__)
 
 
 class _Ready(NamedTuple):
-    waiting: Waiting
-    message: Message
+    waiting: WaitingWebhook
+    message: EncodedFact
 
 
 class WebhookIntake:
@@ -123,31 +123,31 @@ class WebhookIntake:
             _log.error("webhooks_failed", source=source.slug, traceback="".join(traceback.format_exception(error)))
             await asyncio.sleep(backoff_s(6, self._chance()))
 
-    async def _handle(self, intake: Intake, source: Source, due: Sequence[Waiting]) -> None:
+    async def _handle(self, intake: Intake, source: Source, due: Sequence[WaitingWebhook]) -> None:
         complete: list[_Ready] = []
-        lacking: list[tuple[Waiting, Webhook]] = []
+        lacking: list[tuple[WaitingWebhook, LiveLikeWebhook]] = []
         for waiting in due:
             try:
                 webhook = read_webhook(waiting.body) if waiting.event in DATA else None
                 if webhook is None:
-                    await self._settle(source, [Outcome(waiting.number, WebhookState.IGNORED)])
+                    await self._settle(source, [WebhookOutcome(waiting.number, WebhookState.IGNORED)])
                 elif webhook.lacks_nothing:
-                    complete.append(_Ready(waiting, _encoded(fact_of(webhook, Found()))))
+                    complete.append(_Ready(waiting, _encoded(fact_of(webhook, LookedUp()))))
                 else:
                     lacking.append((waiting, webhook))
             except Rejected as error:
-                await self._settle(source, [Outcome(waiting.number, WebhookState.ASIDE, error.message)])
+                await self._settle(source, [WebhookOutcome(waiting.number, WebhookState.ASIDE, error.message)])
         await self._send(source, complete)
         await self._send(source, await self._completed(intake, source, lacking))
 
     async def _completed(
-        self, intake: Intake, source: Source, lacking: Sequence[tuple[Waiting, Webhook]]
+        self, intake: Intake, source: Source, lacking: Sequence[tuple[WaitingWebhook, LiveLikeWebhook]]
     ) -> list[_Ready]:
         """Those whose look-ups all succeeded, in order; the others are held back."""
         api = self._api(intake)
         gate = asyncio.Semaphore(_LOOKUPS_AT_ONCE)
 
-        async def complete(waiting: Waiting, webhook: Webhook) -> _Ready | Outcome:
+        async def complete(waiting: WaitingWebhook, webhook: LiveLikeWebhook) -> _Ready | WebhookOutcome:
             if api is None:
                 return self._put_off(waiting, _NO_API)
             try:
@@ -158,13 +158,13 @@ class WebhookIntake:
             except NotFound as error:
                 if waiting.attempts + 1 < NOT_THERE_ATTEMPTS:
                     return self._put_off(waiting, error.message)
-                return Outcome(waiting.number, WebhookState.ASIDE, error.message)
+                return WebhookOutcome(waiting.number, WebhookState.ASIDE, error.message)
             except Rejected as error:
-                return Outcome(waiting.number, WebhookState.ASIDE, error.message)
+                return WebhookOutcome(waiting.number, WebhookState.ASIDE, error.message)
             return _Ready(waiting, _encoded(fact))
 
         done = await asyncio.gather(*(complete(waiting, webhook) for waiting, webhook in lacking))
-        await self._settle(source, [each for each in done if isinstance(each, Outcome)])
+        await self._settle(source, [each for each in done if isinstance(each, WebhookOutcome)])
         return [each for each in done if isinstance(each, _Ready)]
 
     async def _send(self, source: Source, ready: Sequence[_Ready]) -> None:
@@ -172,7 +172,9 @@ class WebhookIntake:
         for batch in cut([each.message for each in ready], Limits()):
             await self._send_batch(source, batch, waiting)
 
-    async def _send_batch(self, source: Source, batch: Sequence[Message], waiting: Mapping[FactId, Waiting]) -> None:
+    async def _send_batch(
+        self, source: Source, batch: Sequence[EncodedFact], waiting: Mapping[FactId, WaitingWebhook]
+    ) -> None:
         """Tifo's own api takes it, or refuses one of it (which is set aside), or is out of reach (all wait)."""
         body = envelope(batch, source.write_key, self._clock())
         answer = await post_batch(
@@ -184,13 +186,13 @@ class WebhookIntake:
             for message in batch:
                 await self._send_batch(source, [message], waiting)
         elif isinstance(decision, Sent):
-            await self._settle(source, [Outcome(row.number, WebhookState.SENT) for row in rows])
+            await self._settle(source, [WebhookOutcome(row.number, WebhookState.SENT) for row in rows])
         elif isinstance(decision, Split):
-            await self._settle(source, [Outcome(row.number, WebhookState.ASIDE, str(answer)) for row in rows])
+            await self._settle(source, [WebhookOutcome(row.number, WebhookState.ASIDE, str(answer)) for row in rows])
         else:
             await self._settle(source, [self._put_off(row, f"Tifo's own api: {answer}") for row in rows])
 
-    async def _settle(self, source: Source, outcomes: Sequence[Outcome]) -> None:
+    async def _settle(self, source: Source, outcomes: Sequence[WebhookOutcome]) -> None:
         if not outcomes:
             return
         await asyncio.to_thread(self._inbox.settle, outcomes)
@@ -200,9 +202,9 @@ class WebhookIntake:
         if troubled:
             _log.warning("webhooks_held", source=source.slug, count=len(troubled), reason=troubled[0].reason)
 
-    def _put_off(self, waiting: Waiting, reason: str, after_s: float = 0.0) -> Outcome:
+    def _put_off(self, waiting: WaitingWebhook, reason: str, after_s: float = 0.0) -> WebhookOutcome:
         pause_s = max(after_s, backoff_s(waiting.attempts + 1, self._chance()))
-        return Outcome(waiting.number, WebhookState.WAITING, reason, self._clock() + timedelta(seconds=pause_s))
+        return WebhookOutcome(waiting.number, WebhookState.WAITING, reason, self._clock() + timedelta(seconds=pause_s))
 
     def _api(self, intake: Intake) -> LiveLikeApi | None:
         """The same one, with what it remembers, as long as the intake does not change."""
@@ -220,6 +222,6 @@ class WebhookIntake:
             await asyncio.to_thread(self._inbox.forget, now - REMEMBERED)
 
 
-def _encoded(fact: AnyFact) -> Message:
+def _encoded(fact: AnyFact) -> EncodedFact:
     """Tells whose webhook it was: an event of this Tifo's own is no action (see delivery/actions.py)."""
     return encode(fact, {"livelike": {"client_id": fact.client_id}})

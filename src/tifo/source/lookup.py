@@ -18,15 +18,15 @@ from tifo.kernel.ids import QuestId
 from tifo.source.answers import backoff_s
 from tifo.source.webhooks_in import (
     BadgeData,
-    Found,
     FoundQuest,
     FoundTask,
+    LiveLikeWebhook,
+    LookedUp,
     PaidData,
     ProgressData,
     QuestData,
     QuestPaidData,
     TaskData,
-    Webhook,
 )
 
 DEFINITIONS_FRESH_S = 300.0
@@ -72,9 +72,9 @@ class LiveLikeApi:
         self._down_until = float("-inf")
         self._trouble = ""
 
-    async def find(self, webhook: Webhook) -> Found:
+    async def find(self, webhook: LiveLikeWebhook) -> LookedUp:
         data = webhook.data
-        found = Found()
+        found = LookedUp()
         if data.profile_custom_id is msgspec.UNSET:
             found = found._replace(custom_id=await self._custom_id(data.profile_id))
         match data:

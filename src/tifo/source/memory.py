@@ -6,7 +6,7 @@ from datetime import datetime
 
 from tifo.engagement.facts import AnyFact
 from tifo.kernel.ids import ClientId, FactId
-from tifo.source.ports import LineReport, SetAside, Trouble
+from tifo.source.ports import RelayReport, SetAside, Trouble
 
 
 class InMemoryFactFeed:
@@ -35,7 +35,7 @@ class InMemoryFactFeed:
             line.leave(sent)
             for fact_id in sent:
                 line.aside.pop(fact_id, None)
-            line.report = LineReport(last_sent=sent[-1], last_sent_at=at)
+            line.report = RelayReport(last_sent=sent[-1], last_sent_at=at)
 
     def set_aside(self, client_id: ClientId, fact_id: FactId, status: int, answer: str, at: datetime) -> None:
         with self._lock:
@@ -64,7 +64,7 @@ class InMemoryFactFeed:
             line = self._line(client_id)
             line.report = line.report._replace(trouble=trouble)
 
-    def report(self, client_id: ClientId) -> LineReport:
+    def report(self, client_id: ClientId) -> RelayReport:
         with self._lock:
             line = self._line(client_id)
             return line.report._replace(waiting=len(line.again) + len(line.facts) - line.cursor)
@@ -82,7 +82,7 @@ class _Line:
         self.aside: dict[FactId, SetAside] = {}
         self.again: dict[FactId, AnyFact] = {}
         """The front of the line, in its order."""
-        self.report = LineReport()
+        self.report = RelayReport()
         """But for what is waiting."""
 
     def append(self, fact: AnyFact) -> None:

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 from tifo.engagement.facts import AnyFact
 from tifo.kernel.ids import ClientId, FactId, ProfileId
-from tifo.source.webhooks_out import Around
+from tifo.source.webhooks_out import FactContext
 
 
 class Subscriber(NamedTuple):
@@ -95,7 +95,7 @@ class WebhookOutbox(Protocol):
     def held_up(self, subscriber: Subscriber, profile_ids: Sequence[ProfileId]) -> set[ProfileId]:
         """Those of them that have a waiting exception."""
 
-    def around(self, facts: Sequence[AnyFact]) -> Sequence[Around]:
+    def around(self, facts: Sequence[AnyFact]) -> Sequence[FactContext]:
         """What the state tells beside each fact, all of one application."""
 
     def settle(

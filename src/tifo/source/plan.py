@@ -5,14 +5,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tifo.kernel.ids import SourceId, TrackingPlanId
-from tifo.source.events import EVENTS, Event
+from tifo.source.events import EVENTS, EventSpec
 from tifo.tracking.plans.model import BUILT_IN_PLAN, LIVELIKE, PlanType, Rule, RuleType, TrackingPlan
 from tifo.workspace.model import Source, SourceType
 
 _SINCE = datetime(2026, 11, 24, tzinfo=UTC)
 
 
-def _rule(event: Event) -> Rule:
+def _rule(event: EventSpec) -> Rule:
     properties: dict[str, Any] = {
         "type": "object",
         "properties": {each.name: {"type": each.type} for each in event.properties},

@@ -44,7 +44,7 @@ class Trouble(NamedTuple):
     """The endpoint's status and the start of its answer, or what went wrong with the network."""
 
 
-class LineReport(NamedTuple):
+class RelayReport(NamedTuple):
     """One application's line, as it stands in the store."""
 
     waiting: int = 0
@@ -105,5 +105,5 @@ class FactFeed(Protocol):
     def note(self, client_id: ClientId, trouble: Trouble | None) -> None:
         """What stands in the way now, for whoever asks with `report`; None for nothing."""
 
-    def report(self, client_id: ClientId) -> LineReport:
+    def report(self, client_id: ClientId) -> RelayReport:
         """An application that is not known has an empty line. Counts the line: for people, not for each batch."""

@@ -11,7 +11,7 @@ from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import ClientId
 from tifo.kernel.waiting import wait
-from tifo.source.application_relay import HOLD_AFTER, Line, LineStatus, Sleep, Tools
+from tifo.source.application_relay import HOLD_AFTER, ApplicationRelay, RelayStatus, RelayTools, Sleep
 from tifo.source.batches import Limits
 from tifo.source.endpoint import TIMEOUT_S
 from tifo.source.metrics import RelayMetrics
@@ -61,7 +61,7 @@ class Relay:
         self._catalog = catalog
         self._poll_s = poll_s
         self._grace_s = grace_s
-        self._tools = Tools(
+        self._tools = RelayTools(
             feed=feed,
             session=session,
             outside=outside or session,
@@ -74,10 +74,10 @@ class Relay:
             hold_after=hold_after,
             metrics=metrics or RelayMetrics(),
         )
-        self._lines: dict[ClientId, Line] = {}
+        self._lines: dict[ClientId, ApplicationRelay] = {}
         self._draining: dict[ClientId, asyncio.Task[None]] = {}
 
-    def status(self) -> list[LineStatus]:
+    def status(self) -> list[RelayStatus]:
         """One for each application that was seen connected."""
         return [line.status for line in self._lines.values()]
 
@@ -102,7 +102,7 @@ class Relay:
             if client_id in self._lines:
                 self._lines[client_id].connect(connection)
             else:
-                self._lines[client_id] = Line(connection, self._tools)
+                self._lines[client_id] = ApplicationRelay(connection, self._tools)
         for client_id in self._lines.keys() - connected.keys():
             self._lines[client_id].stop()
         for client_id in waiting & connected.keys():

@@ -24,7 +24,7 @@ from tifo.kernel.waiting import wait
 from tifo.source.answers import RETRY_AFTER_CAP_S, Answer
 from tifo.source.endpoint import post
 from tifo.source.outbox import Late, LateState, Placed, Subscriber, WebhookOutbox
-from tifo.source.webhooks_out import EVENTS, Around, headers_of, webhook_of
+from tifo.source.webhooks_out import EVENTS, FactContext, headers_of, webhook_of
 
 GIVE_UP = timedelta(hours=4)
 """After so long a fact is set aside, if the endpoint takes others."""
@@ -170,7 +170,7 @@ class Sender:
 
     async def _try_all(self, subscriber: Subscriber, facts: Sequence[Placed], *, are_new: bool) -> list[_Tried]:
         """Each profile's facts one after the other, those of different profiles side by side."""
-        lines: dict[ProfileId, list[tuple[Placed, Around]]] = {}
+        lines: dict[ProfileId, list[tuple[Placed, FactContext]]] = {}
         around = await asyncio.to_thread(self._outbox.around, [placed.fact for placed in facts])
         for placed, known in zip(facts, around, strict=True):
             lines.setdefault(placed.fact.profile_id, []).append((placed, known))
@@ -194,7 +194,7 @@ class Sender:
 
         return [each for line in await asyncio.gather(*map(try_line, lines)) for each in line]
 
-    async def _post(self, subscriber: Subscriber, fact: AnyFact, around: Around) -> Answer:
+    async def _post(self, subscriber: Subscriber, fact: AnyFact, around: FactContext) -> Answer:
         body = webhook_of(fact, around)
         headers = headers_of(body, subscriber.secret)
         answer = await post(self._outside, subscriber.url, body, headers, timeout_s=self._timeout_s, clock=self._clock)

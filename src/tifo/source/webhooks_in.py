@@ -1,7 +1,7 @@
 """LiveLike's webhooks, read: which are signed, what they hold, and which fact each becomes. Pure.
 
 The fact's id, and so the event's `messageId`, is the webhook's id: LiveLike delivers at least once, and a second copy
-is a duplicate. What a webhook lacks comes from LiveLike's API (see lookup.py) as a `Found`.
+is a duplicate. What a webhook lacks comes from LiveLike's API (see lookup.py) as a `LookedUp`.
 """
 
 import base64
@@ -125,7 +125,7 @@ DATA: Mapping[str, type[AnyData]] = MappingProxyType(
 """By event. LiveLike's page names the quest's reward in both ways: one as the heading, one in the payload."""
 
 
-class Webhook(NamedTuple):
+class LiveLikeWebhook(NamedTuple):
     id: str
     event: str
     created_at: datetime
@@ -165,7 +165,7 @@ class FoundQuest(NamedTuple):
     tasks: Mapping[str, FoundTask]
 
 
-class Found(NamedTuple):
+class LookedUp(NamedTuple):
     """What LiveLike's API told; None for what was not asked."""
 
     custom_id: str | None = None
@@ -199,7 +199,7 @@ def read_head(body: bytes) -> Head:
     return head
 
 
-def read_webhook(body: bytes) -> Webhook:
+def read_webhook(body: bytes) -> LiveLikeWebhook:
     """Of an event that is in `DATA`. Raises `Rejected` naming the field that is missing or wrong."""
     try:
         envelope = msgspec.json.decode(body, type=_Envelope)
@@ -208,10 +208,10 @@ def read_webhook(body: bytes) -> Webhook:
         created_at = from_iso(envelope.created_at)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise Rejected(f"The webhook does not hold what LiveLike documents: {error}.") from error
-    return Webhook(envelope.id, envelope.event, created_at, data)
+    return LiveLikeWebhook(envelope.id, envelope.event, created_at, data)
 
 
-def fact_of(webhook: Webhook, found: Found) -> AnyFact:
+def fact_of(webhook: LiveLikeWebhook, found: LookedUp) -> AnyFact:
     """Raises `Rejected` where LiveLike's API does not know the quest's task."""
     data = webhook.data
     who: dict[str, Any] = {
@@ -242,7 +242,7 @@ def fact_of(webhook: Webhook, found: Found) -> AnyFact:
             return RewardItemRewarded(**who, **_payment(data, found))
 
 
-def _badge_rewarded(who: dict[str, Any], data: BadgeData, found: Found) -> BadgeRewarded:
+def _badge_rewarded(who: dict[str, Any], data: BadgeData, found: LookedUp) -> BadgeRewarded:
     return BadgeRewarded(
         **who,
         badge_id=data.badge_id,
@@ -256,7 +256,7 @@ def _badge_rewarded(who: dict[str, Any], data: BadgeData, found: Found) -> Badge
     )
 
 
-def _task_fact(who: dict[str, Any], data: TaskData, found: Found) -> AnyFact:
+def _task_fact(who: dict[str, Any], data: TaskData, found: LookedUp) -> AnyFact:
     quest = _known(found.quest, f"quest {data.quest_id}")
     task = _known(quest.tasks.get(data.quest_task_id), f"task {data.quest_task_id} of quest {quest.id}")
     common: dict[str, Any] = {
@@ -279,7 +279,7 @@ def _task_fact(who: dict[str, Any], data: TaskData, found: Found) -> AnyFact:
     )
 
 
-def _payment(data: PaidData, found: Found) -> dict[str, Any]:
+def _payment(data: PaidData, found: LookedUp) -> dict[str, Any]:
     return {
         "reward_item_id": data.reward_item_id,
         "reward_item_name": _known(data.reward_item_name or found.reward_item_name, f"item {data.reward_item_id}"),

@@ -50,7 +50,7 @@ class Run(NamedTuple):
     """The quest's task by user quest task, in their order."""
 
 
-class Around(NamedTuple):
+class FactContext(NamedTuple):
     """What the state tells beside the fact; None for what it does not hold (any more)."""
 
     nickname: str | None = None
@@ -66,7 +66,7 @@ def checked_events(events: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(events)) or ALL_EVENTS
 
 
-def webhook_of(fact: AnyFact, around: Around) -> bytes:
+def webhook_of(fact: AnyFact, around: FactContext) -> bytes:
     """Compact JSON in UTF-8, with nothing escaped that need not be: these bytes are signed, and sent."""
     envelope = {
         "id": fact.id,
@@ -92,7 +92,7 @@ def headers_of(body: bytes, secret: str) -> Mapping[str, str]:
     }
 
 
-def _data(fact: AnyFact, around: Around) -> dict[str, Any]:
+def _data(fact: AnyFact, around: FactContext) -> dict[str, Any]:
     match fact:
         case BadgeRewarded():
             return _badge(fact)

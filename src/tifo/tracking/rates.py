@@ -10,7 +10,7 @@ BURST_S = 1.0
 """Seconds of the rate that may come at once after a pause."""
 
 
-class RateLimit:
+class SourceRateLimit:
     """`per_s` events a second for each source, in this process; 0 is no limit.
 
     A request is taken as long as anything is left, and may overdraw its bucket: so a batch larger than the bucket is

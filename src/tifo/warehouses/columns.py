@@ -48,7 +48,9 @@ _Pieces = dict[str, list[tuple[list[int], tuple[Any, ...]]]]
 """By column: objects' numbers, and their values."""
 
 
-def flatten(objects: Sequence[JsonObject], names: Naming, excess: Excess, most: int = MAX_COLUMNS) -> dict[str, Column]:
+def flatten(
+    objects: Sequence[JsonObject], names: Naming, excess: Excess, limit: int = MAX_COLUMNS
+) -> dict[str, Column]:
     """The columns of these objects; each has one value (or null) for each object.
 
     At most so many: those with the most values, of equals the earlier ones. The values of the others, null aside,
@@ -58,22 +60,22 @@ def flatten(objects: Sequence[JsonObject], names: Naming, excess: Excess, most: 
     for paths, numbers, leaves in _by_shape(objects):
         for name, values in zip(names(paths), leaves, strict=True):
             pieces.setdefault(name, []).append((numbers, values))
-    if min(len(pieces), most) * len(objects) > MAX_CELLS:
+    if min(len(pieces), limit) * len(objects) > MAX_CELLS:
         raise TooLarge(f"{len(objects):,} objects have {len(pieces):,} different columns")
-    if len(pieces) > most:
-        pieces = _fullest(pieces, excess, most)
+    if len(pieces) > limit:
+        pieces = _fullest(pieces, excess, limit)
     columns = ((name, typed(_dense(parts, len(objects)))) for name, parts in pieces.items())
     return {name: column for name, column in columns if column is not None}
 
 
-def _fullest(pieces: _Pieces, excess: Excess, most: int) -> _Pieces:
+def _fullest(pieces: _Pieces, excess: Excess, limit: int) -> _Pieces:
     ranked = sorted(pieces, key=lambda name: -sum(len(numbers) for numbers, _ in pieces[name]))
-    for name in ranked[most:]:
+    for name in ranked[limit:]:
         for numbers, values in pieces[name]:
             for number, value in zip(numbers, values, strict=True):
                 if value is not None:
                     excess(name, number, value)
-    kept = set(ranked[:most])
+    kept = set(ranked[:limit])
     return {name: parts for name, parts in pieces.items() if name in kept}
 
 

@@ -176,13 +176,13 @@ def set_aside(line: bytes, reason: str) -> Discard:
 
 class _Room(NamedTuple):
     known: frozenset[str]
-    most: int
+    limit: int
 
     def of(self, tables: Sequence[str]) -> set[str]:
         """Those that get rows: all that are known, and new ones as far as there is room, in their order."""
         known = self.known - STANDARD_TABLES
         new = [table for table in tables if table not in known]
-        return {*known, *new[: max(0, self.most - len(known))]}
+        return {*known, *new[: max(0, self.limit - len(known))]}
 
 
 def _tables(call: _Call, messages: Sequence[_Message], discards: list[Discard]) -> dict[str, Table]:
@@ -233,7 +233,7 @@ def _track_tables(call: _Call, messages: Sequence[_Message], discards: list[Disc
             columns = _columns_of(standard, ordered.slice(start, end - start))
             tables[name] = _table(columns | _payload_columns(call, name, of_event, discard))
         else:
-            _set_properties_aside(_payloads(call, of_event), discard, room.most)
+            _set_properties_aside(_payloads(call, of_event), discard, room.limit)
     return tables
 
 
@@ -241,9 +241,9 @@ def _columns_of(standard: Mapping[str, Column], rows: pa.Table) -> dict[str, Col
     return {name: Column(standard[name].type, rows[name]) for name in standard if _has_value(name, rows)}
 
 
-def _set_properties_aside(payloads: Sequence[JsonObject], discard: _Discarder, most: int) -> None:
+def _set_properties_aside(payloads: Sequence[JsonObject], discard: _Discarder, limit: int) -> None:
     for number, payload in enumerate(payloads):
-        discard(None, number, payload, f"the schema has tables for {most:,} events already; the event is in tracks")
+        discard(None, number, payload, f"the schema has tables for {limit:,} events already; the event is in tracks")
 
 
 def _excess(discard: _Discarder) -> Excess:

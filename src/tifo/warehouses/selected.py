@@ -20,7 +20,7 @@ WITHHELD = "withheld by the message's integrations"
 _MARK = b'"Warehouses"'
 
 
-class Taken(Protocol):
+class SyncSelection(Protocol):
     """Tables and columns by the warehouse's names."""
 
     def takes_table(self, table: str) -> bool: ...
@@ -63,7 +63,7 @@ def _admits(line: bytes, names: Collection[str]) -> bool:
     return asked.get("all") is not False
 
 
-def selected(converted: Converted, taken: Taken) -> Selected:
+def selected(converted: Converted, taken: SyncSelection) -> Selected:
     left_out: Counter[str] = Counter()
     tables: dict[str, Table] = {}
     for name, table in converted.tables.items():

@@ -6,7 +6,7 @@ some way on the other side of it: so that a value that trembles about the thresh
 
 from msgspec.structs import replace
 
-from tifo.workspace.alerts import Alert, AlertKind, Standing
+from tifo.workspace.alerts import Alert, AlertKind, AlertState
 
 LOOKS = 2
 _MOST_SAMPLES = 120
@@ -27,7 +27,7 @@ def is_well(alert: Alert, value: float) -> bool:
     return value >= alert.threshold + (100 - alert.threshold) * _MARGIN
 
 
-def looked(alert: Alert, before: Standing, value: float | None, reason: str, now: float) -> Standing:
+def looked(alert: Alert, before: AlertState, value: float | None, reason: str, now: float) -> AlertState:
     """After a look; a value of None says nothing, and changes nothing."""
     if value is None:
         return replace(before, value=None, reason=reason)
@@ -43,29 +43,29 @@ def looked(alert: Alert, before: Standing, value: float | None, reason: str, now
     return seen
 
 
-def told(before: Standing, now: float) -> Standing:
+def told(before: AlertState, now: float) -> AlertState:
     """What was pending has gone out."""
     told_at = now if before.pending == "firing" else before.told_at
     return replace(before, pending="", told_at=told_at, problem="")
 
 
-def _begun(alert: Alert, seen: Standing, now: float) -> Standing:
+def _begun(alert: Alert, seen: AlertState, now: float) -> AlertState:
     if _is_quiet(alert, seen, now):
         return replace(seen, firing_since=now, is_muted=True)
     return replace(seen, firing_since=now, is_muted=False, pending="firing")
 
 
-def _over(seen: Standing) -> Standing:
+def _over(seen: AlertState) -> AlertState:
     """Who was not told of its beginning is not told of its end."""
     unknown = seen.is_muted or seen.pending == "firing"
     return replace(seen, firing_since=None, is_muted=False, pending="" if unknown else "resolved")
 
 
-def _is_quiet(alert: Alert, standing: Standing, now: float) -> bool:
+def _is_quiet(alert: Alert, standing: AlertState, now: float) -> bool:
     return standing.told_at is not None and now - standing.told_at < alert.quiet_s
 
 
-def sampled(alert: Alert, before: Standing, total: int, now: float) -> Standing:
+def sampled(alert: Alert, before: AlertState, total: int, now: float) -> AlertState:
     """Keeps a total for each hundredth of the two windows that are compared, and the one before them."""
     step = alert.window_s / (_MOST_SAMPLES / 2.4)
     if before.samples and now - before.samples[-1][0] < step:
@@ -73,7 +73,7 @@ def sampled(alert: Alert, before: Standing, total: int, now: float) -> Standing:
     return replace(before, samples=(*before.samples, (now, total))[-_MOST_SAMPLES:])
 
 
-def change_percent(alert: Alert, standing: Standing, total: int, now: float) -> float | None:
+def change_percent(alert: Alert, standing: AlertState, total: int, now: float) -> float | None:
     """Of the events in the window that ends now, against the window before; None where that one is not whole, or was
     empty.
     """
@@ -83,6 +83,6 @@ def change_percent(alert: Alert, standing: Standing, total: int, now: float) -> 
     return 100.0 * ((total - middle) / (middle - first) - 1.0)
 
 
-def _total_at(standing: Standing, moment: float) -> int | None:
+def _total_at(standing: AlertState, moment: float) -> int | None:
     earlier = [total for at, total in standing.samples if at <= moment]
     return earlier[-1] if earlier else None

@@ -40,7 +40,7 @@ class Alert:
     created_at: datetime | None = None
 
 
-class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
+class AlertState(msgspec.Struct, frozen=True, omit_defaults=True):
     """How it stands with an alert, as far as its looks have seen."""
 
     bad: int = 0
@@ -67,10 +67,10 @@ class Alerts(Protocol):
     def add(self, alert: Alert) -> Alert:
         """Raises `Conflict` for a name that is taken."""
 
-    def all(self) -> Sequence[tuple[Alert, Standing]]:
+    def all(self) -> Sequence[tuple[Alert, AlertState]]:
         """In the order of their making."""
 
-    def note(self, alert_id: str, standing: Standing) -> None:
+    def note(self, alert_id: str, standing: AlertState) -> None:
         """Of one that is gone, nothing is noted."""
 
     def remove(self, alert_id: str) -> None:
@@ -81,8 +81,8 @@ def checked_alert(alert: Alert) -> Alert:
     """Raises `Rejected`, naming the field."""
     if not alert.name.strip() or len(alert.name) > MAX_NAME or not alert.name.isprintable():
         raise Rejected(f"name must be 1 to {MAX_NAME} printable characters.", field="name")
-    most = float("inf") if alert.kind is AlertKind.WAREHOUSE else 100.0
-    if not 0 < alert.threshold <= most:
+    limit = float("inf") if alert.kind is AlertKind.WAREHOUSE else 100.0
+    if not 0 < alert.threshold <= limit:
         what = "seconds, above 0" if alert.kind is AlertKind.WAREHOUSE else "percent, above 0 and up to 100"
         raise Rejected(f"threshold is {alert.threshold:g}. Give {what}.", field="threshold")
     if not MIN_WINDOW_S <= alert.window_s <= MAX_WINDOW_S:

@@ -109,6 +109,6 @@ class InMemoryCatalog:
         self._sources[source.id] = source
         return source
 
-    def _taken(self, but: SourceId | None) -> rules.Taken:
+    def _taken(self, but: SourceId | None) -> rules.UsedNames:
         others = [each for each in (*self._sources.values(), *self._deleted) if each.id != but]
-        return rules.Taken({each.slug for each in others}, {each.schema for each in others})
+        return rules.UsedNames({each.slug for each in others}, {each.schema for each in others})

@@ -38,7 +38,7 @@ _FOREIGN_KEY = re.compile(r"[!-9;-~]{1,200}")
 
 
 @dataclass(frozen=True)
-class Taken:
+class UsedNames:
     """Slugs and schemas in use; schemas of deleted sources are."""
 
     slugs: AbstractSet[str]
@@ -51,7 +51,7 @@ def new_source(
     *,
     source_id: SourceId,
     at: datetime,
-    taken: Taken,
+    taken: UsedNames,
     enabled: bool = True,
     slug: str | None = None,
 ) -> Source:
@@ -75,7 +75,7 @@ def new_source(
     )
 
 
-def changed(source: Source, change: SourceChange, others: Taken) -> Source:
+def changed(source: Source, change: SourceChange, others: UsedNames) -> Source:
     """`others` is what all other sources have. Neither slug nor schema follow a new name by themselves."""
     if change.enabled and not source.keys:
         raise Rejected(

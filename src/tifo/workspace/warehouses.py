@@ -103,7 +103,7 @@ class Warehouses(Protocol):
     def record(self, syncs: Sequence[Sync]) -> None:
         """Keeps the newest of each warehouse (see the implementation for how many)."""
 
-    def syncs(self, warehouse: str | None, *, most: int) -> list[Sync]:
+    def syncs(self, warehouse: str | None, *, limit: int) -> list[Sync]:
         """The newest first."""
 
     def loads(self, warehouse: str) -> list[Loads]:

@@ -7,7 +7,7 @@ import pytest
 from tests.conftest import NewState
 from tifo.kernel.errors import Conflict, NotFound
 from tifo.store.workspace.alerts import SqlAlerts
-from tifo.workspace.alerts import Alert, AlertKind, Standing
+from tifo.workspace.alerts import Alert, AlertKind, AlertState
 
 AT = datetime(2026, 11, 25, 10, tzinfo=UTC)
 ALERT = Alert("a1", "Rate", AlertKind.DELIVERY_RATE, "d", 95.5, 60.0, 600.0, "https://a", "a@b", AT)
@@ -20,8 +20,8 @@ def alerts(request: pytest.FixtureRequest, new_state: NewState) -> SqlAlerts:
 
 def test_an_alert_is_kept_with_how_it_stands(alerts: SqlAlerts) -> None:
     alerts.add(ALERT)
-    assert alerts.all() == [(ALERT, Standing())]
-    standing = Standing(bad=2, firing_since=1.5, pending="firing", value=3.25, samples=((1.0, 2), (3.0, 4)))
+    assert alerts.all() == [(ALERT, AlertState())]
+    standing = AlertState(bad=2, firing_since=1.5, pending="firing", value=3.25, samples=((1.0, 2), (3.0, 4)))
     alerts.note("a1", standing)
     assert alerts.all() == [(ALERT, standing)]
     with pytest.raises(Conflict):

@@ -6,7 +6,7 @@ import pytest
 
 from tests.conftest import NewState
 from tifo.kernel.ids import SourceId
-from tifo.source.inbox import Arrived, Intake, Outcome, WebhookState
+from tifo.source.inbox import Intake, ReceivedWebhook, WebhookOutcome, WebhookState
 from tifo.source.webhooks_in import SignedForm
 from tifo.store.source.webhooks_in import SqlWebhookInbox
 
@@ -19,8 +19,8 @@ def inbox(request: pytest.FixtureRequest, new_state: NewState) -> SqlWebhookInbo
     return SqlWebhookInbox(new_state(request.param))
 
 
-def arrived(webhook_id: str, source_id: SourceId = A) -> Arrived:
-    return Arrived(source_id, webhook_id, "badge-awarded", webhook_id.encode(), NOW)
+def arrived(webhook_id: str, source_id: SourceId = A) -> ReceivedWebhook:
+    return ReceivedWebhook(source_id, webhook_id, "badge-awarded", webhook_id.encode(), NOW)
 
 
 def test_an_id_is_taken_once_for_a_source_in_one_batch_or_in_several(inbox: SqlWebhookInbox) -> None:
@@ -32,7 +32,7 @@ def test_an_id_is_taken_once_for_a_source_in_one_batch_or_in_several(inbox: SqlW
 
 def test_a_sent_one_is_still_known_by_its_id_until_it_is_forgotten(inbox: SqlWebhookInbox) -> None:
     inbox.add([arrived("1"), arrived("2")])
-    inbox.settle([Outcome(inbox.due(A, NOW, 1)[0].number, WebhookState.SENT)])
+    inbox.settle([WebhookOutcome(inbox.due(A, NOW, 1)[0].number, WebhookState.SENT)])
     assert inbox.add([arrived("1")]) == [False]
     assert inbox.forget(NOW) == 0
     assert inbox.forget(NOW + timedelta(seconds=1)) == 1, "what waits is never forgotten"
@@ -43,7 +43,7 @@ def test_what_is_held_back_is_due_again_when_its_time_has_come(inbox: SqlWebhook
     inbox.add([arrived("1"), arrived("2")])
     first, second = inbox.due(A, NOW, 10)
     later = NOW + timedelta(seconds=5)
-    inbox.settle([Outcome(first.number, WebhookState.WAITING, "the API is down", later)])
+    inbox.settle([WebhookOutcome(first.number, WebhookState.WAITING, "the API is down", later)])
     assert inbox.due(A, NOW, 10) == [second]
     assert inbox.due(A, later, 10) == [first._replace(attempts=1), second]
     [held] = inbox.held(A, 10)
@@ -54,7 +54,7 @@ def test_what_is_held_back_is_due_again_when_its_time_has_come(inbox: SqlWebhook
 def test_what_is_set_aside_keeps_its_body_and_comes_back_only_when_asked_for(inbox: SqlWebhookInbox) -> None:
     inbox.add([arrived("1"), arrived("2")])
     number = inbox.due(A, NOW, 1)[0].number
-    inbox.settle([Outcome(number, WebhookState.ASIDE, "it lacks a field")])
+    inbox.settle([WebhookOutcome(number, WebhookState.ASIDE, "it lacks a field")])
     assert [each.webhook_id for each in inbox.due(A, NOW + timedelta(days=1), 10)] == ["2"]
     assert inbox.counts(A) == {
         WebhookState.WAITING: 1,

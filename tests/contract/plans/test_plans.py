@@ -11,7 +11,7 @@ from tifo.kernel.ids import MessageId, SourceId, TrackingPlanId
 from tifo.store.workspace.catalog import SqlCatalog
 from tifo.store.workspace.plans import SqlTrackingPlans, bucket_of
 from tifo.tracking.plans.model import LENIENT, PlanType, Rule, RuleType, changed
-from tifo.tracking.plans.violations import Kind, Noted
+from tifo.tracking.plans.violations import Noted, ViolationKey
 from tifo.workspace.model import SourceType
 
 NOW = datetime(2026, 11, 25, 10, 5, tzinfo=UTC)
@@ -78,19 +78,19 @@ def test_controls_are_kept_and_forward_to_sources_that_exist(kept: Kept) -> None
 
 
 def test_violations_add_up_in_time_and_are_forgotten(kept: Kept) -> None:
-    kind = Kind(kept.source, TrackingPlanId("p"), bucket_of(NOW), "track", "A\0", "Required", "properties.a")
+    kind = ViolationKey(kept.source, TrackingPlanId("p"), bucket_of(NOW), "track", "A\0", "Required", "properties.a")
     rare = kind._replace(field="properties.b")
     old = kind._replace(bucket=bucket_of(NOW - timedelta(days=3)))
     noted = Noted(2, 1, 0, "missing\0", MessageId("m1"), b"\0sample", NOW)
     kept.plans.record({kind: noted, old: noted, rare: noted._replace(total=1)})
     kept.plans.record({kind: noted._replace(message_id=MessageId("m2"))})
-    hour = kept.plans.violations(kept.source, NOW - timedelta(hours=1), most=10)
+    hour = kept.plans.violations(kept.source, NOW - timedelta(hours=1), limit=10)
     assert [(each.kind.field, each.noted.total, each.noted.blocked) for each in hour] == [
         ("properties.a", 4, 2),
         ("properties.b", 1, 1),
     ]
     assert (hour[0].noted.message_id, hour[0].noted.sample, hour[0].noted.at) == ("m2", b"\0sample", NOW)
-    week = kept.plans.violations(kept.source, NOW - timedelta(days=7), most=1)
+    week = kept.plans.violations(kept.source, NOW - timedelta(days=7), limit=1)
     assert [each.noted.total for each in week] == [6]
     kept.plans.forget(NOW - timedelta(days=1))
-    assert [each.noted.total for each in kept.plans.violations(kept.source, NOW - timedelta(days=7), most=1)] == [4]
+    assert [each.noted.total for each in kept.plans.violations(kept.source, NOW - timedelta(days=7), limit=1)] == [4]

@@ -12,7 +12,7 @@ from tests.conftest import NewState
 from tifo.engagement.facts import AnyFact, RewardItemRewarded
 from tifo.kernel.ids import ClientId, FactId, ProfileId, RewardItemId, TransactionId
 from tifo.source.memory import InMemoryFactFeed
-from tifo.source.ports import FactFeed, LineReport, Trouble
+from tifo.source.ports import FactFeed, RelayReport, Trouble
 from tifo.store.engagement import rows
 from tifo.store.source.facts import SqlFactFeed
 from tifo.store.sql import tables
@@ -193,16 +193,16 @@ def test_a_fact_that_stands_aside_and_is_accepted_after_all_stands_aside_no_more
 
 
 def test_a_report_tells_what_waits_and_what_was_sent_last(feed: FactFeed) -> None:
-    assert feed.report(A) == LineReport(waiting=5)
-    assert feed.report(ClientId("unknown")) == LineReport()
+    assert feed.report(A) == RelayReport(waiting=5)
+    assert feed.report(ClientId("unknown")) == RelayReport()
     feed.advance(A, ids(1, 2), AT)
     refuse(feed, 3)
-    assert feed.report(A) == LineReport(2, ids(2)[0], AT, refused_in_a_row=1)
+    assert feed.report(A) == RelayReport(2, ids(2)[0], AT, refused_in_a_row=1)
     feed.resend(A)
     assert feed.report(A).waiting == 3
     feed.advance(A, ids(3), AT + timedelta(hours=1))
-    assert feed.report(A) == LineReport(2, ids(3)[0], AT + timedelta(hours=1))
-    assert feed.report(B) == LineReport(waiting=1)
+    assert feed.report(A) == RelayReport(2, ids(3)[0], AT + timedelta(hours=1))
+    assert feed.report(B) == RelayReport(waiting=1)
 
 
 def test_a_trouble_stands_in_the_report_until_a_fact_leaves_the_line(feed: FactFeed) -> None:
@@ -217,7 +217,7 @@ def test_a_trouble_stands_in_the_report_until_a_fact_leaves_the_line(feed: FactF
         assert feed.report(A).trouble is None
     feed.note(A, trouble)
     feed.note(A, None)
-    assert feed.report(A) == LineReport(3, ids(1)[0], AT, refused_in_a_row=1)
+    assert feed.report(A) == RelayReport(3, ids(1)[0], AT, refused_in_a_row=1)
 
 
 def test_refusals_in_a_row_are_the_endpoints_own_since_it_accepted_a_fact(feed: FactFeed) -> None:

@@ -20,7 +20,7 @@ from tifo.kernel.batching import GroupCommit
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import Position, SourceId, uuid7
 from tifo.tracking.limits import MAX_BODY_BYTES
-from tifo.tracking.rates import RateLimit
+from tifo.tracking.rates import SourceRateLimit
 from tifo.workspace.model import Source, SourceType, WriteKey
 
 NOW = datetime(2026, 11, 24, 10, 0, 0, tzinfo=UTC)
@@ -76,7 +76,7 @@ class Api:
         self.log, self.commits = log, commits
         self.catalog_trouble: Transient | None = None
         self.seconds = 0.0
-        limit = RateLimit(10, lambda: self.seconds)
+        limit = SourceRateLimit(10, lambda: self.seconds)
         self.app = TrackingApi(commits, self._source_of, lambda: NOW, uuid7)
         self.limited = TrackingApi(commits, self._source_of, lambda: NOW, uuid7, rate_limit=limit)
 

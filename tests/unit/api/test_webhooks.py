@@ -15,7 +15,7 @@ from tifo.api.webhooks import MAX_BODY_BYTES, Intakes, WebhookApi
 from tifo.kernel.batching import GroupCommit
 from tifo.kernel.clock import system_clock
 from tifo.kernel.ids import uuid7
-from tifo.source.inbox import Arrived, Intake
+from tifo.source.inbox import Intake, ReceivedWebhook
 from tifo.source.webhooks_in import signature
 from tifo.store.source.webhooks_in import SqlWebhookInbox
 from tifo.store.sql.database import open_sqlite
@@ -58,7 +58,7 @@ class Rig:
 async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     database = open_sqlite(tmp_path / "tifo.db")
     inbox, catalog = SqlWebhookInbox(database), SqlCatalog(database, system_clock, uuid7)
-    arrivals = GroupCommit[Arrived, bool](inbox.add, max_batch=10, max_waiting=10)
+    arrivals = GroupCommit[ReceivedWebhook, bool](inbox.add, max_batch=10, max_waiting=10)
     yield Rig(WebhookApi(arrivals, Intakes(inbox, catalog), system_clock), inbox, catalog)
     await arrivals.close()
     database.dispose()

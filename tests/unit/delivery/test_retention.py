@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 from tifo.delivery.memory import MemoryDeliveryState
 from tifo.delivery.ports import DeliveryCursor
-from tifo.delivery.retention import give_up, loaded_through
+from tifo.delivery.retention import expire, loaded_through
 from tifo.eventlog.memory import MemoryEventLog
 from tifo.eventlog.ports import Append
 from tifo.kernel.ids import DestinationId, MessageId, Position, SourceId
@@ -25,7 +25,7 @@ def test_only_a_destinations_own_source_is_given_up_and_only_as_far_as_is_forgot
         bodies = [(f"{log.end()}-{number}", b'{"type": "track", "messageId": "m"}') for number in range(10)]
         log.append([Append(SourceId(name), NOW, [Message(MessageId(each), body) for each, body in bodies])])
     state.begin(hook, Position(0))
-    assert give_up(log, state, [DeliveryCursor(hook, SourceId("a"), Position(0))], Position(25)) == 25
+    assert expire(log, state, [DeliveryCursor(hook, SourceId("a"), Position(0))], Position(25)) == 25
     standing = state.standing(hook)
     assert (standing.position, standing.received, standing.forgotten) == (25, 15, 15)
 

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from tifo.destinations import workers as module
-from tifo.destinations.workers import Program, Worker, WorkerGone
+from tifo.destinations.workers import Worker, WorkerGone, WorkerProgram
 
 _PROGRAM = textwrap.dedent("""
     import json, os, sys, threading, time
@@ -39,7 +39,7 @@ _PROGRAM = textwrap.dedent("""
 async def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Worker]:
     monkeypatch.setattr(module, "HANGS_AFTER_S", 0.5)
     monkeypatch.setattr(module, "_AGAIN_S", 0.01)
-    worker = Worker(lambda: Program((sys.executable, "-c", _PROGRAM), tmp_path))
+    worker = Worker(lambda: WorkerProgram((sys.executable, "-c", _PROGRAM), tmp_path))
     yield worker
     await worker.close()
 

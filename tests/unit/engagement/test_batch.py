@@ -7,7 +7,7 @@ import pytest
 from tifo.engagement import commands as c
 from tifo.engagement.batch import Working
 from tifo.engagement.model import Application, Fan, Game, Profile, Program
-from tifo.engagement.ports import State
+from tifo.engagement.ports import BatchState
 from tifo.engagement.rules import Needs, decide, needs
 from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import ClientId, ProfileId, ProgramId
@@ -33,7 +33,7 @@ def test_other_applications_fans_mean_nothing_even_where_a_command_names_them(cl
 
 def test_the_rules_themselves_touch_no_other_applications_fan(club: Any) -> None:
     rival = Application(id=ClientId("rival"), name="R", default_program_id=ProgramId("cup"), created_at=club.now)
-    state = State(club.working.fans, {}, {}, {}, {})
+    state = BatchState(club.working.fans, {}, {}, {}, {})
     command = c.UpdateProfile(client_id=rival.id, profile_id=club.ada, nickname="Mine")
     with pytest.raises(NotFound):
         decide(Game(rival), state, command, club.now, club.new_id)

@@ -15,7 +15,7 @@ from tifo.engagement import commands as c
 from tifo.engagement.batch import Working
 from tifo.engagement.definitions import define
 from tifo.engagement.model import Application, Game, InvokedAction, Program, RewardLimit, Transaction
-from tifo.engagement.replay import EARNED, Recorded, Replay, Tally
+from tifo.engagement.replay import EARNED, Recorded, RulesReplay, Tally
 from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import ClientId, ProfileId, ProgramId, QuestId, RewardItemId, uuid7
 
@@ -98,7 +98,7 @@ class Season:
         )
 
     def replayed(self, **more: Any) -> Tally:
-        replay = Replay(self.working.game, **more)
+        replay = RulesReplay(self.working.game, **more)
         replay.play(self.recorded())
         return replay.tally
 

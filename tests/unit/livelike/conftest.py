@@ -56,7 +56,7 @@ from tifo.kernel.ids import (
     uuid7,
 )
 from tifo.livelike.app import livelike_app
-from tifo.livelike.call import Desk
+from tifo.livelike.call import LiveLikeServices
 from tifo.livelike.nicknames import Nicknames
 from tifo.livelike.reads import Reads
 from tifo.livelike.tokens import Tokens
@@ -402,7 +402,7 @@ def app() -> Litestar:
 async def world(app: Litestar) -> AsyncIterator[World]:
     clock = Clock()
     twin = Twin(clock)
-    app.state["desk"] = Desk(twin, twin, Tokens(twin, clock), Nicknames(twin), BASE, clock, Reads(twin))
+    app.state["desk"] = LiveLikeServices(twin, twin, Tokens(twin, clock), Nicknames(twin), BASE, clock, Reads(twin))
     async with AsyncTestClient(app) as http:
         yield World(http, twin, clock, twin.add_application("Club"), twin.add_application("Rival"))
 

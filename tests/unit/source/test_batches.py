@@ -5,14 +5,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tifo.kernel.ids import FactId
-from tifo.source.batches import Limits, Message, cut, envelope
+from tifo.source.batches import EncodedFact, Limits, cut, envelope
 
 LIMITS = Limits(event_bytes=1_000, batch_bytes=4_000, batch_events=5)
 SENT_AT = datetime(2026, 11, 24, 10, 0, 0, tzinfo=UTC)
 
 
-def messages(sizes: list[int]) -> list[Message]:
-    return [Message(FactId(str(number)), b'"' + b"x" * (size - 2) + b'"') for number, size in enumerate(sizes)]
+def messages(sizes: list[int]) -> list[EncodedFact]:
+    return [EncodedFact(FactId(str(number)), b'"' + b"x" * (size - 2) + b'"') for number, size in enumerate(sizes)]
 
 
 @settings(deadline=None)  # a shared machine may stall

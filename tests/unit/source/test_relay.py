@@ -12,10 +12,10 @@ from aiohttp import web
 from tifo.engagement.facts import AnyFact
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import ClientId, FactId
-from tifo.source.application_relay import LineState
+from tifo.source.application_relay import RelayState
 from tifo.source.batches import Limits
 from tifo.source.memory import InMemoryFactFeed
-from tifo.source.ports import LineReport, Trouble
+from tifo.source.ports import RelayReport, Trouble
 
 Until = Callable[[Callable[[], bool]], Awaitable[None]]
 MakeFact = Callable[..., AnyFact]
@@ -140,7 +140,7 @@ async def test_an_endpoint_that_is_down_gets_everything_once_it_is_up(
     async with rig.relay() as relay:
         await until(lambda: len(rig.pauses) > 3)
         (status,) = relay.status()
-        assert status.state is LineState.RETRYING
+        assert status.state is RelayState.RETRYING
         assert status.attempts > 0
         assert "Connect" in status.last_error
         rig.connect("a")
@@ -211,12 +211,12 @@ async def test_a_refused_key_or_address_holds_the_connection_and_sets_nothing_as
     async with rig.relay() as relay:
         await until(lambda: len(rig.other.requests) > 5)
         (held,) = relay.status()
-        assert held.state is LineState.HELD
+        assert held.state is RelayState.HELD
         assert held.last_error == f"{status}: who are you, [write key]?"
         assert rig.registry.get_sample_value("tifo_relay_connection_held", {"client_id": "a"}) == 1
         rig.connect("a", "right-key")
         await until(lambda: not rig.feed.waiting())
-        await until(lambda: relay.status()[0].state is LineState.IDLE)
+        await until(lambda: relay.status()[0].state is RelayState.IDLE)
         assert relay.status()[0].last_error is None
     assert rig.other.taken == ids("a", range(3))
     assert rig.other.requests[-1].write_key == "right-key"
@@ -231,7 +231,7 @@ async def test_an_endpoint_that_refuses_everything_is_held_before_all_is_set_asi
     rig.feed.commit(*(make_fact("a", number) for number in range(250)))
     rig.other.answer = status_of(400, "no such workspace")
     async with rig.relay() as relay:
-        await until(lambda: any(line.state is LineState.HELD and line.attempts > 3 for line in relay.status()))
+        await until(lambda: any(line.state is RelayState.HELD and line.attempts > 3 for line in relay.status()))
         assert [one.fact_id for one in rig.feed.set_aside_facts(client_id)] == ids("a", range(100))
         assert rig.other.requests[-1].ids == ["a-100"], "one fact alone is tried again and again"
         assert rig.registry.get_sample_value("tifo_relay_connection_held", {"client_id": "a"}) == 1
@@ -305,7 +305,7 @@ async def test_a_trouble_is_noted_with_its_beginning_even_over_a_restart_and_gon
         assert (trouble.held, trouble.since, trouble.tried_at) == (False, earlier, NOW)
         rig.other.answer = None
         await until(lambda: not rig.feed.waiting())
-        assert rig.feed.report(client_id) == LineReport(0, FactId("a-001"), NOW)
+        assert rig.feed.report(client_id) == RelayReport(0, FactId("a-001"), NOW)
 
 
 class Unnoting(InMemoryFactFeed):
@@ -405,7 +405,7 @@ async def test_a_defect_that_one_application_meets_is_shown_and_touches_no_other
         await until(lambda: rig.other.taken == ["b-001"])
         await until(lambda: len(rig.pauses) > 1)
         status = {one.client_id: one for one in relay.status()}[ClientId("a")]
-    assert status.state is LineState.HELD
+    assert status.state is RelayState.HELD
     assert status.last_error == "RuntimeError: a fact that cannot be read"
 
 

@@ -264,7 +264,7 @@ def test_a_blocked_event_is_forwarded_with_a_word_of_why() -> None:
 
 
 def test_what_is_noted_adds_up_and_stays_within_bounds() -> None:
-    book = Notebook(most=3)
+    book = Notebook(limit=3)
     unplanned = received(SHOP, order(), order(), *({"event": f"E{number}"} for number in range(10))).unplanned
     for message in unplanned:
         book.note(SourceId("s"), TrackingPlanId("p"), message, NOW)

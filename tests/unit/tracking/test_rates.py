@@ -2,14 +2,14 @@ import pytest
 
 from tifo.kernel.errors import Overloaded
 from tifo.kernel.ids import SourceId
-from tifo.tracking.rates import RateLimit
+from tifo.tracking.rates import SourceRateLimit
 
 SHOP, CLUB = SourceId("shop"), SourceId("club")
 
 
 def test_a_bucket_fills_by_the_second_and_never_over_its_brim() -> None:
     now = [0.0]
-    limit = RateLimit(4, lambda: now[0])
+    limit = SourceRateLimit(4, lambda: now[0])
     for _ in range(4):
         limit.check(SHOP)
         limit.spend(SHOP, 1)
@@ -27,7 +27,7 @@ def test_a_bucket_fills_by_the_second_and_never_over_its_brim() -> None:
 
 def test_a_large_batch_is_paid_off_before_the_next() -> None:
     now = [0.0]
-    limit = RateLimit(10, lambda: now[0])
+    limit = SourceRateLimit(10, lambda: now[0])
     limit.check(SHOP)
     limit.spend(SHOP, 110)
     with pytest.raises(Overloaded) as refused:
@@ -39,7 +39,7 @@ def test_a_large_batch_is_paid_off_before_the_next() -> None:
 
 def test_a_rate_below_one_a_second_lets_one_through_at_a_time() -> None:
     now = [0.0]
-    limit = RateLimit(0.1, lambda: now[0])
+    limit = SourceRateLimit(0.1, lambda: now[0])
     limit.check(SHOP)
     limit.spend(SHOP, 1)
     with pytest.raises(Overloaded) as refused:
@@ -48,6 +48,6 @@ def test_a_rate_below_one_a_second_lets_one_through_at_a_time() -> None:
 
 
 def test_no_limit_is_no_limit() -> None:
-    limit = RateLimit(0)
+    limit = SourceRateLimit(0)
     limit.spend(SHOP, 1_000_000)
     limit.check(SHOP)

@@ -6,16 +6,16 @@ import pytest
 
 from tifo.kernel.errors import Rejected
 from tifo.workspace.alert_rules import change_percent, looked, sampled, told
-from tifo.workspace.alerts import Alert, AlertKind, Standing, checked_alert
+from tifo.workspace.alerts import Alert, AlertKind, AlertState, checked_alert
 
 RATE = Alert("a", "Rate", AlertKind.DELIVERY_RATE, "d", 95.0, 3_600.0, 600.0, url="https://example.com")
 VOLUME = replace(RATE, kind=AlertKind.VOLUME, threshold=50.0)
 WAREHOUSE = replace(RATE, kind=AlertKind.WAREHOUSE, threshold=60.0)
 
 
-def looks(alert: Alert, *values: float | None, at: float = 0.0, before: Standing | None = None) -> Standing:
+def looks(alert: Alert, *values: float | None, at: float = 0.0, before: AlertState | None = None) -> AlertState:
     """A look each 30 s; what is pending is told at once."""
-    standing = before or Standing()
+    standing = before or AlertState()
     for number, value in enumerate(values):
         now = at + 30 * number
         standing = looked(alert, standing, value, "", now)
@@ -71,14 +71,14 @@ def test_each_kind_has_its_side() -> None:
 
 
 def test_a_volume_is_compared_with_the_window_before() -> None:
-    standing = Standing()
+    standing = AlertState()
     for minute in range(241):  # an event a second for two hours, then half as many
         total = 60 * min(minute, 180) + 30 * max(0, minute - 180)
         standing = sampled(VOLUME, standing, total, 60.0 * minute)
     assert len(standing.samples) <= 120
     assert change_percent(VOLUME, standing, 12_600, 60.0 * 240) == pytest.approx(-50, abs=4)
-    assert change_percent(VOLUME, Standing(), 5, 0.0) is None
-    still = Standing(samples=((0.0, 0), (3_600.0, 0)))
+    assert change_percent(VOLUME, AlertState(), 5, 0.0) is None
+    still = AlertState(samples=((0.0, 0), (3_600.0, 0)))
     assert change_percent(VOLUME, still, 0, 7_200.0) is None
 
 

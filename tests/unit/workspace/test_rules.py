@@ -8,7 +8,7 @@ from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import SourceId
 from tifo.workspace.model import Source, SourceType
 from tifo.workspace.rules import (
-    Taken,
+    UsedNames,
     checked_endpoint,
     checked_write_key,
     free_slug,
@@ -32,7 +32,7 @@ def source(name: str, taken: tuple[Source, ...] = ()) -> Source:
         SourceType.LIVELIKE,
         source_id=SourceId("source-1"),
         at=AT,
-        taken=Taken({one.slug for one in taken}, {one.schema for one in taken}),
+        taken=UsedNames({one.slug for one in taken}, {one.schema for one in taken}),
     )
 
 

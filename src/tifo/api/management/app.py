@@ -25,7 +25,7 @@ from tifo.api.management import (
     workspace,
 )
 from tifo.api.management import tracking_plans as plans
-from tifo.api.management.request import Call, Desk, Router
+from tifo.api.management.request import Desk, Request, Router
 from tifo.kernel.errors import (
     Conflict,
     Forbidden,
@@ -100,7 +100,7 @@ class ManagementApi:
         if not role.may(found.route.needs):
             raise Forbidden(f"This needs a token of role {found.route.needs}; this one's role is {role}.")
         query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True))
-        call = Call(self._desk, role, found.parts, query, await _body(receive))
+        call = Request(self._desk, role, found.parts, query, await _body(receive))
         data = await asyncio.to_thread(found.route.handle, call)
         return _Answer(200, msgspec.json.encode({"data": data}))
 

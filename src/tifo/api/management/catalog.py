@@ -1,7 +1,7 @@
 """`/catalog`: which kinds of sources, warehouses and destinations there are."""
 
 from tifo.api.management.paging import page
-from tifo.api.management.request import Call, Route
+from tifo.api.management.request import ManagementRoute, Request
 from tifo.destinations.catalog import kind_of as destination_kind_of
 from tifo.destinations.catalog import kinds as destination_kinds
 from tifo.destinations.ports import Action, Kind, SettingType
@@ -144,35 +144,35 @@ def _action(action: Action) -> JsonObject:
     }
 
 
-def _sources(call: Call) -> JsonObject:
+def _sources(call: Request) -> JsonObject:
     return page(call, "sourcesCatalog", KINDS, lambda kind: kind.id, source_metadata)
 
 
-def _source(call: Call) -> JsonObject:
+def _source(call: Request) -> JsonObject:
     return {"sourceMetadata": source_metadata(kind_of(call.parts["metadata_id"]))}
 
 
-def _warehouses(call: Call) -> JsonObject:
+def _warehouses(call: Request) -> JsonObject:
     return page(call, "warehousesCatalog", list(_WAREHOUSES), str, warehouse_metadata)
 
 
-def _warehouse(call: Call) -> JsonObject:
+def _warehouse(call: Request) -> JsonObject:
     return {"warehouseMetadata": warehouse_metadata(call.parts["metadata_id"])}
 
 
-def _destinations(call: Call) -> JsonObject:
+def _destinations(call: Request) -> JsonObject:
     return page(call, "destinationsCatalog", destination_kinds(), lambda kind: kind.id, destination_metadata)
 
 
-def _destination(call: Call) -> JsonObject:
+def _destination(call: Request) -> JsonObject:
     return {"destinationMetadata": destination_metadata(destination_kind_of(call.parts["metadata_id"]))}
 
 
 ROUTES = [
-    Route("GET", "/catalog/sources", Role.VIEWER, _sources),
-    Route("GET", "/catalog/sources/{metadata_id}", Role.VIEWER, _source),
-    Route("GET", "/catalog/destinations", Role.VIEWER, _destinations),
-    Route("GET", "/catalog/destinations/{metadata_id}", Role.VIEWER, _destination),
-    Route("GET", "/catalog/warehouses", Role.VIEWER, _warehouses),
-    Route("GET", "/catalog/warehouses/{metadata_id}", Role.VIEWER, _warehouse),
+    ManagementRoute("GET", "/catalog/sources", Role.VIEWER, _sources),
+    ManagementRoute("GET", "/catalog/sources/{metadata_id}", Role.VIEWER, _source),
+    ManagementRoute("GET", "/catalog/destinations", Role.VIEWER, _destinations),
+    ManagementRoute("GET", "/catalog/destinations/{metadata_id}", Role.VIEWER, _destination),
+    ManagementRoute("GET", "/catalog/warehouses", Role.VIEWER, _warehouses),
+    ManagementRoute("GET", "/catalog/warehouses/{metadata_id}", Role.VIEWER, _warehouse),
 ]

@@ -6,8 +6,17 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, TypeVar
 
 from tifo.api.management.paging import page
-from tifo.api.management.request import Call, Route
-from tifo.delivery.ports import FILTERED_AT_SOURCE, RECEIVED, Asked, AskedIngest, Grain, Group, Result, Series
+from tifo.api.management.request import ManagementRoute, Request
+from tifo.delivery.ports import (
+    FILTERED_AT_SOURCE,
+    RECEIVED,
+    Grain,
+    Group,
+    IngestSeriesQuery,
+    Result,
+    Series,
+    SeriesQuery,
+)
 from tifo.kernel.clock import system_clock, to_iso
 from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import DestinationId
@@ -26,52 +35,52 @@ _GROUPED = re.compile(r"groupBy(\[\d*\])?")
 Kind = TypeVar("Kind", Grain, Group)
 
 
-def _successes(call: Call) -> JsonObject:
+def _successes(call: Request) -> JsonObject:
     return _answer(call, Result.DELIVERED)
 
 
-def _failures(call: Call) -> JsonObject:
+def _failures(call: Request) -> JsonObject:
     return _answer(call, Result.FAILED)
 
 
-def _filtered(call: Call) -> JsonObject:
+def _filtered(call: Request) -> JsonObject:
     return _answer(call, Result.FILTERED)
 
 
-def _received(call: Call) -> JsonObject:
+def _received(call: Request) -> JsonObject:
     return _of_source(call, [RECEIVED])
 
 
-def _failed_on_ingest(call: Call) -> JsonObject:
+def _failed_on_ingest(call: Request) -> JsonObject:
     return _of_source(call, ())
 
 
-def _filtered_at_source(call: Call) -> JsonObject:
+def _filtered_at_source(call: Request) -> JsonObject:
     return _of_source(call, FILTERED_AT_SOURCE)
 
 
-def _of_source(call: Call, codes: Collection[str]) -> JsonObject:
+def _of_source(call: Request, codes: Collection[str]) -> JsonObject:
     """The log counts by code alone: no event name is told apart before it is stored."""
     window = _window(call)
     if window.only or set(window.by) - {Group.DISCARD_REASON}:
         raise Rejected(f"This step is told apart by {Group.DISCARD_REASON} only.", field="groupBy")
     source = rules.named(call.desk.catalog.sources(), call.query.get("sourceId", ""))
-    asked = AskedIngest(source.id, window.since, window.until, window.grain, window.by, codes, FILTERED_AT_SOURCE)
+    asked = IngestSeriesQuery(source.id, window.since, window.until, window.grain, window.by, codes, FILTERED_AT_SOURCE)
     return _paged(call, call.desk.ingest.ingest_series(asked), window)
 
 
-def _answer(call: Call, result: Result) -> JsonObject:
+def _answer(call: Request, result: Result) -> JsonObject:
     window = _window(call)
     if call.query.get("subscriptionId"):
         raise Rejected(
             "Outcomes are counted by destination, not by subscription. Leave it out.", field="subscriptionId"
         )
     destination_id = DestinationId(call.query.get("destinationConfigId", ""))
-    asked = Asked(destination_id, [result], window.since, window.until, window.grain, window.by, window.only)
+    asked = SeriesQuery(destination_id, [result], window.since, window.until, window.grain, window.by, window.only)
     return _paged(call, call.desk.numbers.series(asked), window)
 
 
-def _paged(call: Call, series: Sequence[Series], asked: "_Window") -> JsonObject:
+def _paged(call: Request, series: Sequence[Series], asked: "_Window") -> JsonObject:
     paged = page(call, "dataset", series, lambda each: "\n".join(each.group.values()), lambda each: _shown(each, asked))
     return {"total": sum(each.total for each in series), **paged}
 
@@ -84,7 +93,7 @@ class _Window(NamedTuple):
     only: Mapping[Group, Collection[str]]
 
 
-def _window(call: Call) -> _Window:
+def _window(call: Request) -> _Window:
     query = call.query
     grain = _one(Grain, query.get("granularity", "").upper(), "granularity")
     since, until = _time(query, "startTime"), _time(query, "endTime")
@@ -129,10 +138,10 @@ def _shown(series: Series, asked: _Window) -> JsonObject:
 
 
 ROUTES = [
-    Route("GET", "/delivery-overview/successfully-received", Role.VIEWER, _received),
-    Route("GET", "/delivery-overview/failed-on-ingest", Role.VIEWER, _failed_on_ingest),
-    Route("GET", "/delivery-overview/filtered-at-source", Role.VIEWER, _filtered_at_source),
-    Route("GET", "/delivery-overview/successful-delivery", Role.VIEWER, _successes),
-    Route("GET", "/delivery-overview/failed-delivery", Role.VIEWER, _failures),
-    Route("GET", "/delivery-overview/filtered-at-destination", Role.VIEWER, _filtered),
+    ManagementRoute("GET", "/delivery-overview/successfully-received", Role.VIEWER, _received),
+    ManagementRoute("GET", "/delivery-overview/failed-on-ingest", Role.VIEWER, _failed_on_ingest),
+    ManagementRoute("GET", "/delivery-overview/filtered-at-source", Role.VIEWER, _filtered_at_source),
+    ManagementRoute("GET", "/delivery-overview/successful-delivery", Role.VIEWER, _successes),
+    ManagementRoute("GET", "/delivery-overview/failed-delivery", Role.VIEWER, _failures),
+    ManagementRoute("GET", "/delivery-overview/filtered-at-destination", Role.VIEWER, _filtered),
 ]

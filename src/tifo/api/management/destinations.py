@@ -8,7 +8,7 @@ import msgspec
 
 from tifo.api.management.catalog import destination_metadata
 from tifo.api.management.paging import page
-from tifo.api.management.request import Call, Input, Route, statused
+from tifo.api.management.request import Input, ManagementRoute, Request, statused
 from tifo.api.management.sources import named_source
 from tifo.destinations.catalog import kind_of
 from tifo.destinations.ports import Kind
@@ -49,7 +49,7 @@ def destination_shown(destination: ConnectedDestination) -> JsonObject:
     }
 
 
-def named_destination(call: Call) -> ConnectedDestination:
+def named_destination(call: Request) -> ConnectedDestination:
     wanted = call.parts["destination_id"]
     for each in call.desk.destinations.all():
         if each.id == wanted:
@@ -60,21 +60,21 @@ def named_destination(call: Call) -> ConnectedDestination:
     )
 
 
-def _list(call: Call) -> JsonObject:
+def _list(call: Request) -> JsonObject:
     return page(call, "destinations", call.desk.destinations.all(), lambda each: each.id, destination_shown)
 
 
-def _connected(call: Call) -> JsonObject:
+def _connected(call: Request) -> JsonObject:
     source = named_source(call)
     those = [each for each in call.desk.destinations.all() if each.source_id == source.id]
     return page(call, "destinations", those, lambda each: each.id, destination_shown)
 
 
-def _get(call: Call) -> JsonObject:
+def _get(call: Request) -> JsonObject:
     return {"destination": destination_shown(named_destination(call))}
 
 
-def _create(call: Call) -> JsonObject:
+def _create(call: Request) -> JsonObject:
     new = call.read(_New)
     kind = kind_of(new.metadata_id)
     _check_may(call, kind)
@@ -93,7 +93,7 @@ def _create(call: Call) -> JsonObject:
     return {"destination": destination_shown(made)}
 
 
-def _update(call: Call) -> JsonObject:
+def _update(call: Request) -> JsonObject:
     destination, asked = named_destination(call), call.read(_Change)
     kind = kind_of(destination.kind)
     settings = None
@@ -107,7 +107,7 @@ def _update(call: Call) -> JsonObject:
     return {"destination": destination_shown(made)}
 
 
-def _check_may(call: Call, kind: Kind) -> None:
+def _check_may(call: Request, kind: Kind) -> None:
     if kind.local and not call.role.may(Role.OWNER):
         raise Forbidden(
             f"{kind.id} works on the machine that Tifo runs on: this needs a token of role owner; this one's role is"
@@ -115,12 +115,12 @@ def _check_may(call: Call, kind: Kind) -> None:
         )
 
 
-def _delete(call: Call) -> JsonObject:
+def _delete(call: Request) -> JsonObject:
     call.desk.destinations.remove(named_destination(call).id)
     return statused("SUCCESS")
 
 
-def _metrics(call: Call) -> JsonObject:
+def _metrics(call: Request) -> JsonObject:
     """All that was ever counted; a window is asked for at `/delivery-overview`."""
     destination = named_destination(call)
     numbers = call.desk.numbers.numbers(destination.id)
@@ -149,11 +149,11 @@ def _metrics(call: Call) -> JsonObject:
 
 
 ROUTES = [
-    Route("GET", "/destinations", Role.VIEWER, _list),
-    Route("POST", "/destinations", Role.EDITOR, _create),
-    Route("GET", "/destinations/{destination_id}", Role.VIEWER, _get),
-    Route("PATCH", "/destinations/{destination_id}", Role.EDITOR, _update),
-    Route("DELETE", "/destinations/{destination_id}", Role.OWNER, _delete),
-    Route("GET", "/destinations/{destination_id}/delivery-metrics", Role.VIEWER, _metrics),
-    Route("GET", "/sources/{source_id}/connected-destinations", Role.VIEWER, _connected),
+    ManagementRoute("GET", "/destinations", Role.VIEWER, _list),
+    ManagementRoute("POST", "/destinations", Role.EDITOR, _create),
+    ManagementRoute("GET", "/destinations/{destination_id}", Role.VIEWER, _get),
+    ManagementRoute("PATCH", "/destinations/{destination_id}", Role.EDITOR, _update),
+    ManagementRoute("DELETE", "/destinations/{destination_id}", Role.OWNER, _delete),
+    ManagementRoute("GET", "/destinations/{destination_id}/delivery-metrics", Role.VIEWER, _metrics),
+    ManagementRoute("GET", "/sources/{source_id}/connected-destinations", Role.VIEWER, _connected),
 ]

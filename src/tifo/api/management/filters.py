@@ -4,7 +4,7 @@ from typing import Any
 
 from tifo.api.management.destinations import named_destination
 from tifo.api.management.paging import page
-from tifo.api.management.request import Call, Input, Route, statused
+from tifo.api.management.request import Input, ManagementRoute, Request, statused
 from tifo.kernel.clock import system_clock
 from tifo.kernel.ids import uuid7
 from tifo.kernel.json import JsonObject
@@ -61,18 +61,18 @@ def _action_shown(action: FilterAction) -> JsonObject:
     return {"type": action.type.value, **{name: value for name, value in told.items() if value is not None}}
 
 
-def _list(call: Call) -> JsonObject:
+def _list(call: Request) -> JsonObject:
     destination = named_destination(call)
     those = work.filters_of(destination)
     return page(call, "filters", those, lambda each: each.id, lambda each: filter_shown(each, destination))
 
 
-def _get(call: Call) -> JsonObject:
+def _get(call: Request) -> JsonObject:
     destination = named_destination(call)
     return {"filter": filter_shown(work.named_filter(destination, call.parts["filter_id"]), destination)}
 
 
-def _create(call: Call) -> JsonObject:
+def _create(call: Request) -> JsonObject:
     destination, new = named_destination(call), call.read(_New)
     made = work.made(
         new.if_,
@@ -87,7 +87,7 @@ def _create(call: Call) -> JsonObject:
     return {"filter": filter_shown(made, destination)}
 
 
-def _update(call: Call) -> JsonObject:
+def _update(call: Request) -> JsonObject:
     destination, asked = named_destination(call), call.read(_Change)
     told = {name: getattr(asked, name) for name in asked.__struct_fields__}
     changed = {name: value for name, value in told.items() if value is not None}
@@ -96,23 +96,23 @@ def _update(call: Call) -> JsonObject:
     return {"filter": filter_shown(made, destination)}
 
 
-def _remove(call: Call) -> JsonObject:
+def _remove(call: Request) -> JsonObject:
     destination = named_destination(call)
     call.desk.destinations.change(destination.id, work.without_filter(destination, call.parts["filter_id"]))
     return statused("SUCCESS")
 
 
-def _preview(call: Call) -> JsonObject:
+def _preview(call: Request) -> JsonObject:
     asked = call.read(_Preview)
     made = work.made(asked.filter.if_, asked.filter.actions, "preview", new_id=str, now=system_clock())
     return {"inputPayload": asked.payload, "result": Filters([made])(asked.payload).message}
 
 
 ROUTES = [
-    Route("POST", "/destination/filters/preview", Role.VIEWER, _preview),
-    Route("GET", "/destination/{destination_id}/filters", Role.VIEWER, _list),
-    Route("POST", "/destination/{destination_id}/filters", Role.EDITOR, _create),
-    Route("GET", "/destination/{destination_id}/filters/{filter_id}", Role.VIEWER, _get),
-    Route("PATCH", "/destination/{destination_id}/filters/{filter_id}", Role.EDITOR, _update),
-    Route("DELETE", "/destination/{destination_id}/filters/{filter_id}", Role.EDITOR, _remove),
+    ManagementRoute("POST", "/destination/filters/preview", Role.VIEWER, _preview),
+    ManagementRoute("GET", "/destination/{destination_id}/filters", Role.VIEWER, _list),
+    ManagementRoute("POST", "/destination/{destination_id}/filters", Role.EDITOR, _create),
+    ManagementRoute("GET", "/destination/{destination_id}/filters/{filter_id}", Role.VIEWER, _get),
+    ManagementRoute("PATCH", "/destination/{destination_id}/filters/{filter_id}", Role.EDITOR, _update),
+    ManagementRoute("DELETE", "/destination/{destination_id}/filters/{filter_id}", Role.EDITOR, _remove),
 ]

@@ -44,7 +44,7 @@ class Desk:
 
 
 @dataclass(frozen=True)
-class Call:
+class Request:
     """One request whose token is valid and may do this."""
 
     desk: Desk
@@ -68,17 +68,17 @@ class Call:
             raise Rejected(f"The body is no JSON: {error}.") from error
 
 
-class Route(NamedTuple):
+class ManagementRoute(NamedTuple):
     method: str
     path: str
     """`/sources/{source_id}`, below `/management`."""
     needs: Role
-    handle: Callable[[Call], JsonObject]
+    handle: Callable[[Request], JsonObject]
     """Returns what stands under `data`. Blocks."""
 
 
-class Found(NamedTuple):
-    route: Route | None
+class RouteMatch(NamedTuple):
+    route: ManagementRoute | None
     parts: Mapping[str, str]
     methods: tuple[str, ...]
     """That the path takes; empty for an unknown path."""
@@ -87,17 +87,17 @@ class Found(NamedTuple):
 class Router:
     """There are few paths, with few parts: each is compared in turn, literal ones before those with names."""
 
-    def __init__(self, routes: list[Route]) -> None:
+    def __init__(self, routes: list[ManagementRoute]) -> None:
         ordered = sorted(routes, key=lambda route: route.path.count("{"))
         self._routes = [(tuple(route.path.strip("/").split("/")), route) for route in ordered]
 
-    def find(self, method: str, path: str) -> Found:
+    def find(self, method: str, path: str) -> RouteMatch:
         wanted = path.strip("/").split("/")
         fitting = [(route, parts) for pattern, route in self._routes if (parts := _match(pattern, wanted)) is not None]
         for route, parts in fitting:
             if route.method == method:
-                return Found(route, parts, ())
-        return Found(None, {}, tuple(sorted({route.method for route, _ in fitting})))
+                return RouteMatch(route, parts, ())
+        return RouteMatch(None, {}, tuple(sorted({route.method for route, _ in fitting})))
 
 
 def _match(pattern: tuple[str, ...], path: list[str]) -> dict[str, str] | None:

@@ -6,7 +6,7 @@ import msgspec
 
 from tifo.api.management.catalog import source_metadata
 from tifo.api.management.paging import page
-from tifo.api.management.request import WORKSPACE_ID, Call, Input, Route, statused
+from tifo.api.management.request import WORKSPACE_ID, Input, ManagementRoute, Request, statused
 from tifo.kernel.errors import Rejected
 from tifo.kernel.json import JsonObject
 from tifo.workspace import rules
@@ -46,20 +46,20 @@ def source_shown(source: Source, role: Role) -> JsonObject:
     }
 
 
-def named_source(call: Call) -> Source:
+def named_source(call: Request) -> Source:
     return rules.named(call.desk.catalog.sources(), call.parts["source_id"])
 
 
-def _list(call: Call) -> JsonObject:
+def _list(call: Request) -> JsonObject:
     shown = lambda source: source_shown(source, call.role)  # noqa: E731 (one line says it)
     return page(call, "sources", call.desk.catalog.sources(), lambda source: source.id, shown)
 
 
-def _get(call: Call) -> JsonObject:
+def _get(call: Request) -> JsonObject:
     return _answer(call, named_source(call))
 
 
-def _create(call: Call) -> JsonObject:
+def _create(call: Request) -> JsonObject:
     new = call.read(_New)
     if _schema(new.settings) is not None:
         raise Rejected("The schema comes from the slug. Change it afterwards.", field="settings.schema")
@@ -68,22 +68,22 @@ def _create(call: Call) -> JsonObject:
     return _answer(call, made)
 
 
-def _update(call: Call) -> JsonObject:
+def _update(call: Request) -> JsonObject:
     asked = call.read(_Change)
     change = SourceChange(asked.name, asked.enabled, asked.slug, _schema(asked.settings))
     return _answer(call, call.desk.catalog.change_source(named_source(call).id, change))
 
 
-def _delete(call: Call) -> JsonObject:
+def _delete(call: Request) -> JsonObject:
     call.desk.catalog.delete_source(named_source(call).id)
     return statused("SUCCESS")
 
 
-def _create_key(call: Call) -> JsonObject:
+def _create_key(call: Request) -> JsonObject:
     return _answer(call, call.desk.catalog.add_write_key(named_source(call).id))
 
 
-def _remove_key(call: Call) -> JsonObject:
+def _remove_key(call: Request) -> JsonObject:
     call.desk.catalog.remove_write_key(named_source(call).id, call.parts["write_key"])
     return statused("SUCCESS")
 
@@ -98,16 +98,16 @@ def _schema(settings: _Settings | None) -> str | None:
     return schema
 
 
-def _answer(call: Call, source: Source) -> JsonObject:
+def _answer(call: Request, source: Source) -> JsonObject:
     return {"source": source_shown(source, call.role)}
 
 
 ROUTES = [
-    Route("GET", "/sources", Role.VIEWER, _list),
-    Route("POST", "/sources", Role.EDITOR, _create),
-    Route("GET", "/sources/{source_id}", Role.VIEWER, _get),
-    Route("PATCH", "/sources/{source_id}", Role.EDITOR, _update),
-    Route("DELETE", "/sources/{source_id}", Role.OWNER, _delete),
-    Route("POST", "/sources/{source_id}/writekey", Role.EDITOR, _create_key),
-    Route("DELETE", "/sources/{source_id}/writekey/{write_key}", Role.EDITOR, _remove_key),
+    ManagementRoute("GET", "/sources", Role.VIEWER, _list),
+    ManagementRoute("POST", "/sources", Role.EDITOR, _create),
+    ManagementRoute("GET", "/sources/{source_id}", Role.VIEWER, _get),
+    ManagementRoute("PATCH", "/sources/{source_id}", Role.EDITOR, _update),
+    ManagementRoute("DELETE", "/sources/{source_id}", Role.OWNER, _delete),
+    ManagementRoute("POST", "/sources/{source_id}/writekey", Role.EDITOR, _create_key),
+    ManagementRoute("DELETE", "/sources/{source_id}/writekey/{write_key}", Role.EDITOR, _remove_key),
 ]

@@ -5,11 +5,11 @@ from typing import Any
 
 from tifo.api.management.destinations import named_destination
 from tifo.api.management.paging import page
-from tifo.api.management.request import Call, Input, Route, statused
-from tifo.delivery.sending.mappings import mapped_of, named_mapped, with_mapped
+from tifo.api.management.request import Input, ManagementRoute, Request, statused
+from tifo.delivery.sending.mappings import mappings_of, named_mapping, with_mappings
 from tifo.destinations.catalog import kind_of
-from tifo.destinations.mappings import checked_mapped, new_mapped
-from tifo.destinations.ports import Mapped
+from tifo.destinations.mappings import checked_mapping, new_mapping
+from tifo.destinations.ports import ActionMapping
 from tifo.kernel.ids import uuid7
 from tifo.kernel.json import JsonObject
 from tifo.workspace.destinations import ConnectedDestination
@@ -35,7 +35,7 @@ class _Change(Input, frozen=True, kw_only=True):
     input: _Changed
 
 
-def subscription_shown(each: Mapped, destination: ConnectedDestination) -> JsonObject:
+def subscription_shown(each: ActionMapping, destination: ConnectedDestination) -> JsonObject:
     return {
         "id": each.id,
         "name": each.name,
@@ -48,44 +48,44 @@ def subscription_shown(each: Mapped, destination: ConnectedDestination) -> JsonO
     }
 
 
-def _list(call: Call) -> JsonObject:
+def _list(call: Request) -> JsonObject:
     destination = named_destination(call)
     shown = lambda each: subscription_shown(each, destination)  # noqa: E731 (one line says it)
-    return page(call, "subscriptions", mapped_of(destination), lambda each: each.id, shown)
+    return page(call, "subscriptions", mappings_of(destination), lambda each: each.id, shown)
 
 
-def _get(call: Call) -> JsonObject:
+def _get(call: Request) -> JsonObject:
     destination = named_destination(call)
-    return {"subscription": subscription_shown(named_mapped(destination, call.parts["subscription_id"]), destination)}
+    return {"subscription": subscription_shown(named_mapping(destination, call.parts["subscription_id"]), destination)}
 
 
-def _create(call: Call) -> JsonObject:
+def _create(call: Request) -> JsonObject:
     destination, new = named_destination(call), call.read(_New)
     kind = kind_of(destination.kind)
-    base = new_mapped(kind, new.action_id)
+    base = new_mapping(kind, new.action_id)
     mapping = base.mapping if new.settings is None else new.settings
     made = replace(base, id=uuid7(), name=new.name, trigger=new.trigger, mapping=mapping, enabled=new.enabled)
-    checked = checked_mapped(kind, made)
-    call.desk.destinations.change(destination.id, with_mapped(destination, [*mapped_of(destination), checked]))
+    checked = checked_mapping(kind, made)
+    call.desk.destinations.change(destination.id, with_mappings(destination, [*mappings_of(destination), checked]))
     return {"destinationSubscription": subscription_shown(checked, destination)}
 
 
-def _update(call: Call) -> JsonObject:
+def _update(call: Request) -> JsonObject:
     destination, asked = named_destination(call), call.read(_Change).input
-    old = named_mapped(destination, call.parts["subscription_id"])
+    old = named_mapping(destination, call.parts["subscription_id"])
     told = {"name": asked.name, "trigger": asked.trigger, "enabled": asked.enabled, "mapping": asked.settings}
     changed: dict[str, Any] = {name: value for name, value in told.items() if value is not None}
-    made = checked_mapped(kind_of(destination.kind), replace(old, **changed))
-    kept = [made if each.id == old.id else each for each in mapped_of(destination)]
-    call.desk.destinations.change(destination.id, with_mapped(destination, kept))
+    made = checked_mapping(kind_of(destination.kind), replace(old, **changed))
+    kept = [made if each.id == old.id else each for each in mappings_of(destination)]
+    call.desk.destinations.change(destination.id, with_mappings(destination, kept))
     return {"subscription": subscription_shown(made, destination)}
 
 
-def _remove(call: Call) -> JsonObject:
+def _remove(call: Request) -> JsonObject:
     destination = named_destination(call)
-    gone = named_mapped(destination, call.parts["subscription_id"])
-    kept = [each for each in mapped_of(destination) if each.id != gone.id]
-    call.desk.destinations.change(destination.id, with_mapped(destination, kept))
+    gone = named_mapping(destination, call.parts["subscription_id"])
+    kept = [each for each in mappings_of(destination) if each.id != gone.id]
+    call.desk.destinations.change(destination.id, with_mappings(destination, kept))
     return statused("SUCCESS")
 
 
@@ -94,9 +94,9 @@ _ALL, _ONE = (
     "/destinations/{destination_id}/subscriptions/{subscription_id}",
 )
 ROUTES = [
-    Route("GET", _ALL, Role.VIEWER, _list),
-    Route("POST", _ALL, Role.EDITOR, _create),
-    Route("GET", _ONE, Role.VIEWER, _get),
-    Route("PATCH", _ONE, Role.EDITOR, _update),
-    Route("DELETE", _ONE, Role.EDITOR, _remove),
+    ManagementRoute("GET", _ALL, Role.VIEWER, _list),
+    ManagementRoute("POST", _ALL, Role.EDITOR, _create),
+    ManagementRoute("GET", _ONE, Role.VIEWER, _get),
+    ManagementRoute("PATCH", _ONE, Role.EDITOR, _update),
+    ManagementRoute("DELETE", _ONE, Role.EDITOR, _remove),
 ]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tifo.api.management.paging import page
-from tifo.api.management.request import Call, Input, Route
+from tifo.api.management.request import Input, ManagementRoute, Request
 from tifo.api.management.sources import named_source
 from tifo.api.management.warehouses import named_warehouse
 from tifo.kernel.clock import to_iso
@@ -30,7 +30,7 @@ class _Overrides(Input, frozen=True, kw_only=True):
     sync_overrides: list[_OneOverride]
 
 
-def _selective_syncs(call: Call) -> JsonObject:
+def _selective_syncs(call: Request) -> JsonObject:
     """Each table that was loaded lately or has a setting. `properties` holds the columns that are off."""
     name, source = _warehouse_name(call), named_source(call)
     selection = call.desk.catalog.selection_of(source.id, name)
@@ -49,7 +49,7 @@ def _selective_syncs(call: Call) -> JsonObject:
     return page(call, "items", tables, str, shown)
 
 
-def _select(call: Call) -> JsonObject:
+def _select(call: Request) -> JsonObject:
     name, asked = _warehouse_name(call), call.read(_Overrides).sync_overrides
     catalog = call.desk.catalog
     sources = catalog.sources()
@@ -70,20 +70,20 @@ def _override(asked: _OneOverride) -> Override:
     return Override(asked.collection, asked.property, asked.enabled)
 
 
-def _syncs(call: Call) -> JsonObject:
+def _syncs(call: Request) -> JsonObject:
     return _reports(call, _of(call, _warehouse_name(call), None))
 
 
-def _syncs_of_source(call: Call) -> JsonObject:
+def _syncs_of_source(call: Request) -> JsonObject:
     return _reports(call, _of(call, _warehouse_name(call), named_source(call).id))
 
 
-def _of(call: Call, warehouse: str, source_id: SourceId | None) -> list[Sync]:
-    newest = call.desk.warehouses.syncs(warehouse, most=_LOOKED_AT)
+def _of(call: Request, warehouse: str, source_id: SourceId | None) -> list[Sync]:
+    newest = call.desk.warehouses.syncs(warehouse, limit=_LOOKED_AT)
     return [sync for sync in newest if source_id in (None, sync.source_id)]
 
 
-def _reports(call: Call, syncs: Sequence[Sync]) -> JsonObject:
+def _reports(call: Request, syncs: Sequence[Sync]) -> JsonObject:
     return page(call, "reports", syncs, lambda sync: f"{sync.source_id} {to_iso(sync.started_at)}", _report)
 
 
@@ -104,19 +104,21 @@ def _report(sync: Sync) -> JsonObject:
     }
 
 
-def _warehouse_name(call: Call) -> str:
+def _warehouse_name(call: Request) -> str:
     warehouse = named_warehouse(call)
     return BUILT_IN if warehouse is None else warehouse.name
 
 
 ROUTES = [
-    Route("PATCH", "/warehouses/{warehouse_id}/selective-sync", Role.EDITOR, _select),
-    Route(
+    ManagementRoute("PATCH", "/warehouses/{warehouse_id}/selective-sync", Role.EDITOR, _select),
+    ManagementRoute(
         "GET",
         "/warehouses/{warehouse_id}/connected-sources/{source_id}/selective-syncs",
         Role.VIEWER,
         _selective_syncs,
     ),
-    Route("GET", "/warehouses/{warehouse_id}/syncs", Role.VIEWER, _syncs),
-    Route("GET", "/warehouses/{warehouse_id}/connected-sources/{source_id}/syncs", Role.VIEWER, _syncs_of_source),
+    ManagementRoute("GET", "/warehouses/{warehouse_id}/syncs", Role.VIEWER, _syncs),
+    ManagementRoute(
+        "GET", "/warehouses/{warehouse_id}/connected-sources/{source_id}/syncs", Role.VIEWER, _syncs_of_source
+    ),
 ]

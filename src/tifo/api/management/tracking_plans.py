@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from tifo.api.management.paging import page
-from tifo.api.management.request import Call, Input, Route, statused
+from tifo.api.management.request import Input, ManagementRoute, Request, statused
 from tifo.api.management.sources import named_source, source_shown
 from tifo.kernel.clock import to_iso
 from tifo.kernel.errors import Conflict, NotFound, Rejected
@@ -80,11 +80,11 @@ def _rule_shown(plan: TrackingPlan, rule: Rule) -> JsonObject:
     return shown if rule.key is None else {**shown, "key": rule.key}
 
 
-def _plans(call: Call) -> list[TrackingPlan]:
+def _plans(call: Request) -> list[TrackingPlan]:
     return [LIVELIKE_PLAN, *call.desk.plans.plans()]
 
 
-def _plan(call: Call) -> TrackingPlan:
+def _plan(call: Request) -> TrackingPlan:
     wanted = call.parts["plan_id"]
     for plan in _plans(call):
         if plan.id == wanted:
@@ -94,7 +94,7 @@ def _plan(call: Call) -> TrackingPlan:
     )
 
 
-def _changeable(call: Call) -> TrackingPlan:
+def _changeable(call: Request) -> TrackingPlan:
     plan = _plan(call)
     if plan is LIVELIKE_PLAN:
         raise Conflict(
@@ -104,7 +104,7 @@ def _changeable(call: Call) -> TrackingPlan:
     return plan
 
 
-def _list(call: Call) -> JsonObject:
+def _list(call: Request) -> JsonObject:
     wanted = call.query.get("type")
     if wanted is not None and wanted not in set(PlanType):
         raise Rejected(f"type is {wanted!r:.40}. Known are {', '.join(PlanType)}.", field="type")
@@ -112,47 +112,47 @@ def _list(call: Call) -> JsonObject:
     return page(call, "trackingPlans", found, lambda plan: plan.id, plan_shown)
 
 
-def _create(call: Call) -> JsonObject:
+def _create(call: Request) -> JsonObject:
     new = call.read(_New)
     return {"trackingPlan": plan_shown(call.desk.plans.create(new.name, new.type, new.description))}
 
 
-def _get(call: Call) -> JsonObject:
+def _get(call: Request) -> JsonObject:
     return {"trackingPlan": plan_shown(_plan(call))}
 
 
-def _update(call: Call) -> JsonObject:
+def _update(call: Request) -> JsonObject:
     asked = call.read(_Change)
     call.desk.plans.change(_changeable(call).id, name=asked.name, description=asked.description)
     return statused("SUCCESS")
 
 
-def _delete(call: Call) -> JsonObject:
+def _delete(call: Request) -> JsonObject:
     call.desk.plans.delete(_changeable(call).id)
     return statused("SUCCESS")
 
 
-def _list_rules(call: Call) -> JsonObject:
+def _list_rules(call: Request) -> JsonObject:
     plan = _plan(call)
     return page(
         call, "rules", plan.rules, lambda rule: str(msgspec.json.encode(rule.place)), lambda r: _rule_shown(plan, r)
     )
 
 
-def _replace_rules(call: Call) -> JsonObject:
+def _replace_rules(call: Request) -> JsonObject:
     rules = [rule.as_rule() for rule in call.read(_Rules).rules]
     call.desk.plans.replace_rules(_changeable(call).id, rules)
     return statused("SUCCESS")
 
 
-def _update_rules(call: Call) -> JsonObject:
+def _update_rules(call: Request) -> JsonObject:
     plan, asked = _changeable(call), call.read(_Rules).rules
     changes = [(rule.as_rule(), rule.new_key) for rule in asked]
     call.desk.plans.replace_rules(plan.id, with_rule_changes(plan.rules, changes, ()))
     return statused("SUCCESS")
 
 
-def _remove_rules(call: Call) -> JsonObject:
+def _remove_rules(call: Request) -> JsonObject:
     """The rules stand in the query, as `rules[0][type]=TRACK&rules[0][key]=…`, or as JSON."""
     plan, removed = _changeable(call), _removed(call)
     places = [(each.type, each.key or None, each.version) for each in removed]
@@ -164,7 +164,7 @@ def _remove_rules(call: Call) -> JsonObject:
     return statused("SUCCESS")
 
 
-def _removed(call: Call) -> list[_Removed]:
+def _removed(call: Request) -> list[_Removed]:
     told: dict[str, dict[str, Any]] = {}
     for name, value in call.query.items():
         if name == "rules":
@@ -192,7 +192,7 @@ def _read_removed(told: Any) -> list[_Removed]:
     return removed
 
 
-def _sources(call: Call) -> JsonObject:
+def _sources(call: Request) -> JsonObject:
     plan = _plan(call)
     sources = call.desk.catalog.sources()
     ids = plan_ids(sources, call.desk.plans.connections())
@@ -200,13 +200,13 @@ def _sources(call: Call) -> JsonObject:
     return page(call, "sources", found, lambda source: source.id, lambda source: source_shown(source, call.role))
 
 
-def _connect(call: Call) -> JsonObject:
+def _connect(call: Request) -> JsonObject:
     plan, source = _plan(call), _named(call, call.read(_Source).source_id)
     call.desk.plans.connect(source.id, plan.id)
     return statused("SUCCESS")
 
 
-def _disconnect(call: Call) -> JsonObject:
+def _disconnect(call: Request) -> JsonObject:
     plan = _plan(call)
     source = _named(call, call.query.get("sourceId", ""))
     if plan_ids([source], call.desk.plans.connections()).get(source.id) != plan.id:
@@ -215,40 +215,40 @@ def _disconnect(call: Call) -> JsonObject:
     return statused("SUCCESS")
 
 
-def _named(call: Call, source: str) -> Source:
+def _named(call: Request, source: str) -> Source:
     return named(call.desk.catalog.sources(), source)
 
 
-def _settings(call: Call) -> JsonObject:
+def _settings(call: Request) -> JsonObject:
     return _settings_shown(call, named_source(call))
 
 
-def _change_settings(call: Call) -> JsonObject:
+def _change_settings(call: Request) -> JsonObject:
     source = named_source(call)
     now = call.desk.plans.controls().get(source.id, LENIENT)
     call.desk.plans.control(source.id, changed(now, call.read(dict[str, Any])))
     return _settings_shown(call, source)
 
 
-def _settings_shown(call: Call, source: Source) -> JsonObject:
+def _settings_shown(call: Request, source: Source) -> JsonObject:
     controls = call.desk.plans.controls().get(source.id, LENIENT)
     told = {name: value for name, value in msgspec.to_builtins(controls).items() if value is not None}
     return {"sourceId": source.id, "settings": told}
 
 
 ROUTES = [
-    Route("GET", "/tracking-plans", Role.VIEWER, _list),
-    Route("POST", "/tracking-plans", Role.EDITOR, _create),
-    Route("GET", "/tracking-plans/{plan_id}", Role.VIEWER, _get),
-    Route("PATCH", "/tracking-plans/{plan_id}", Role.EDITOR, _update),
-    Route("DELETE", "/tracking-plans/{plan_id}", Role.OWNER, _delete),
-    Route("GET", "/tracking-plans/{plan_id}/rules", Role.VIEWER, _list_rules),
-    Route("PUT", "/tracking-plans/{plan_id}/rules", Role.EDITOR, _replace_rules),
-    Route("PATCH", "/tracking-plans/{plan_id}/rules", Role.EDITOR, _update_rules),
-    Route("DELETE", "/tracking-plans/{plan_id}/rules", Role.EDITOR, _remove_rules),
-    Route("GET", "/tracking-plans/{plan_id}/sources", Role.VIEWER, _sources),
-    Route("POST", "/tracking-plans/{plan_id}/sources", Role.EDITOR, _connect),
-    Route("DELETE", "/tracking-plans/{plan_id}/sources", Role.EDITOR, _disconnect),
-    Route("GET", "/sources/{source_id}/settings", Role.VIEWER, _settings),
-    Route("PATCH", "/sources/{source_id}/settings", Role.EDITOR, _change_settings),
+    ManagementRoute("GET", "/tracking-plans", Role.VIEWER, _list),
+    ManagementRoute("POST", "/tracking-plans", Role.EDITOR, _create),
+    ManagementRoute("GET", "/tracking-plans/{plan_id}", Role.VIEWER, _get),
+    ManagementRoute("PATCH", "/tracking-plans/{plan_id}", Role.EDITOR, _update),
+    ManagementRoute("DELETE", "/tracking-plans/{plan_id}", Role.OWNER, _delete),
+    ManagementRoute("GET", "/tracking-plans/{plan_id}/rules", Role.VIEWER, _list_rules),
+    ManagementRoute("PUT", "/tracking-plans/{plan_id}/rules", Role.EDITOR, _replace_rules),
+    ManagementRoute("PATCH", "/tracking-plans/{plan_id}/rules", Role.EDITOR, _update_rules),
+    ManagementRoute("DELETE", "/tracking-plans/{plan_id}/rules", Role.EDITOR, _remove_rules),
+    ManagementRoute("GET", "/tracking-plans/{plan_id}/sources", Role.VIEWER, _sources),
+    ManagementRoute("POST", "/tracking-plans/{plan_id}/sources", Role.EDITOR, _connect),
+    ManagementRoute("DELETE", "/tracking-plans/{plan_id}/sources", Role.EDITOR, _disconnect),
+    ManagementRoute("GET", "/sources/{source_id}/settings", Role.VIEWER, _settings),
+    ManagementRoute("PATCH", "/sources/{source_id}/settings", Role.EDITOR, _change_settings),
 ]

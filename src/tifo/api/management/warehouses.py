@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit
 
 from tifo.api.management.catalog import warehouse_metadata
 from tifo.api.management.paging import page
-from tifo.api.management.request import WORKSPACE_ID, Call, Input, Route, statused
+from tifo.api.management.request import WORKSPACE_ID, Input, ManagementRoute, Request, statused
 from tifo.api.management.sources import named_source, source_shown
 from tifo.kernel.errors import Conflict, NotFound, Rejected, Transient
 from tifo.kernel.json import JsonObject
@@ -54,7 +54,7 @@ def warehouse_shown(warehouse: ConnectedWarehouse | None) -> JsonObject:
     }
 
 
-def named_warehouse(call: Call) -> ConnectedWarehouse | None:
+def named_warehouse(call: Request) -> ConnectedWarehouse | None:
     name = call.parts["warehouse_id"]
     if name == BUILT_IN:
         return None
@@ -64,7 +64,7 @@ def named_warehouse(call: Call) -> ConnectedWarehouse | None:
     raise NotFound(f"There is no warehouse {name!r:.100}. GET /warehouses lists them.", field="warehouseId")
 
 
-def _all(call: Call) -> list[ConnectedWarehouse | None]:
+def _all(call: Request) -> list[ConnectedWarehouse | None]:
     return [None, *call.desk.warehouses.connected()]
 
 
@@ -72,15 +72,15 @@ def _name(warehouse: ConnectedWarehouse | None) -> str:
     return BUILT_IN if warehouse is None else warehouse.name
 
 
-def _list(call: Call) -> JsonObject:
+def _list(call: Request) -> JsonObject:
     return page(call, "warehouses", _all(call), _name, warehouse_shown)
 
 
-def _get(call: Call) -> JsonObject:
+def _get(call: Request) -> JsonObject:
     return {"warehouse": warehouse_shown(named_warehouse(call))}
 
 
-def _create(call: Call) -> JsonObject:
+def _create(call: Request) -> JsonObject:
     new = call.read(_New)
     kind, url = _kind(new.metadata_id), _url(new.settings)
     call.desk.check_warehouse(url)
@@ -91,7 +91,7 @@ def _create(call: Call) -> JsonObject:
     return {"warehouse": warehouse_shown(made)}
 
 
-def _update(call: Call) -> JsonObject:
+def _update(call: Request) -> JsonObject:
     warehouse, asked = _changeable(call), call.read(_Change)
     if asked.name is not None and asked.name != warehouse.name:
         raise Rejected("A warehouse's name is its id, and stays.", field="name")
@@ -107,24 +107,24 @@ def _update(call: Call) -> JsonObject:
     return {"warehouse": warehouse_shown(warehouse)}
 
 
-def _delete(call: Call) -> JsonObject:
+def _delete(call: Request) -> JsonObject:
     call.desk.warehouses.remove(_changeable(call).name)
     return statused("SUCCESS")
 
 
-def _validate(call: Call) -> JsonObject:
+def _validate(call: Request) -> JsonObject:
     asked = call.read(_Checked)
     _kind(asked.metadata_id)
     return statused("CONNECTED" if _reaches(call, _url(asked.settings)) else "FAILED")
 
 
-def _connection_state(call: Call) -> JsonObject:
+def _connection_state(call: Request) -> JsonObject:
     warehouse = named_warehouse(call)
     connected = warehouse is None or _reaches(call, warehouse.url)
     return {"connectionState": "CONNECTED" if connected else "FAILED"}
 
 
-def _reaches(call: Call, url: str) -> bool:
+def _reaches(call: Request, url: str) -> bool:
     try:
         call.desk.check_warehouse(url)
     except Transient:
@@ -132,26 +132,26 @@ def _reaches(call: Call, url: str) -> bool:
     return True
 
 
-def _connected_sources(call: Call) -> JsonObject:
+def _connected_sources(call: Request) -> JsonObject:
     warehouse = named_warehouse(call)
     taken = [each for each in call.desk.catalog.sources() if warehouse is None or warehouse.takes(each.id)]
     return page(call, "sources", taken, lambda source: source.id, lambda source: source_shown(source, call.role))
 
 
-def _connected_warehouses(call: Call) -> JsonObject:
+def _connected_warehouses(call: Request) -> JsonObject:
     source = named_source(call)
     taking = [each for each in _all(call) if each is None or each.takes(source.id)]
     return page(call, "warehouses", taking, _name, warehouse_shown)
 
 
-def _connect(call: Call) -> JsonObject:
+def _connect(call: Request) -> JsonObject:
     warehouse, source = named_warehouse(call), named_source(call)
     if warehouse is not None:
         call.desk.warehouses.connect(warehouse.name, source.id)
     return statused("CONNECTED")
 
 
-def _disconnect(call: Call) -> JsonObject:
+def _disconnect(call: Request) -> JsonObject:
     """Of a warehouse that takes all sources, the others that there are now stay connected."""
     warehouse, source = _changeable(call), named_source(call)
     everyone = [each.id for each in call.desk.catalog.sources()]
@@ -159,7 +159,7 @@ def _disconnect(call: Call) -> JsonObject:
     return statused("SUCCESS")
 
 
-def _changeable(call: Call) -> ConnectedWarehouse:
+def _changeable(call: Request) -> ConnectedWarehouse:
     warehouse = named_warehouse(call)
     if warehouse is None:
         raise Conflict(
@@ -203,15 +203,15 @@ def _settings_shown(url: str) -> JsonObject:
 
 
 ROUTES = [
-    Route("GET", "/warehouses", Role.VIEWER, _list),
-    Route("POST", "/warehouses", Role.EDITOR, _create),
-    Route("POST", "/warehouses/validation", Role.EDITOR, _validate),
-    Route("GET", "/warehouses/{warehouse_id}", Role.VIEWER, _get),
-    Route("PATCH", "/warehouses/{warehouse_id}", Role.EDITOR, _update),
-    Route("DELETE", "/warehouses/{warehouse_id}", Role.OWNER, _delete),
-    Route("GET", "/warehouses/{warehouse_id}/connection-state", Role.EDITOR, _connection_state),
-    Route("GET", "/warehouses/{warehouse_id}/connected-sources", Role.VIEWER, _connected_sources),
-    Route("POST", "/warehouses/{warehouse_id}/connected-sources/{source_id}", Role.EDITOR, _connect),
-    Route("DELETE", "/warehouses/{warehouse_id}/connected-sources/{source_id}", Role.EDITOR, _disconnect),
-    Route("GET", "/sources/{source_id}/connected-warehouses", Role.VIEWER, _connected_warehouses),
+    ManagementRoute("GET", "/warehouses", Role.VIEWER, _list),
+    ManagementRoute("POST", "/warehouses", Role.EDITOR, _create),
+    ManagementRoute("POST", "/warehouses/validation", Role.EDITOR, _validate),
+    ManagementRoute("GET", "/warehouses/{warehouse_id}", Role.VIEWER, _get),
+    ManagementRoute("PATCH", "/warehouses/{warehouse_id}", Role.EDITOR, _update),
+    ManagementRoute("DELETE", "/warehouses/{warehouse_id}", Role.OWNER, _delete),
+    ManagementRoute("GET", "/warehouses/{warehouse_id}/connection-state", Role.EDITOR, _connection_state),
+    ManagementRoute("GET", "/warehouses/{warehouse_id}/connected-sources", Role.VIEWER, _connected_sources),
+    ManagementRoute("POST", "/warehouses/{warehouse_id}/connected-sources/{source_id}", Role.EDITOR, _connect),
+    ManagementRoute("DELETE", "/warehouses/{warehouse_id}/connected-sources/{source_id}", Role.EDITOR, _disconnect),
+    ManagementRoute("GET", "/sources/{source_id}/connected-warehouses", Role.VIEWER, _connected_warehouses),
 ]

@@ -39,7 +39,7 @@ _LATENCY = """
 
 
 @dataclass(frozen=True)
-class Outcome:
+class DemoOutcome:
     """What the demo saw. `differences` is empty when all came out as the script says."""
 
     expected: Mapping[str, int]
@@ -54,7 +54,7 @@ class Outcome:
     differences: list[str]
 
 
-def run_demo(*, fans: int, seed: int) -> Outcome:
+def run_demo(*, fans: int, seed: int) -> DemoOutcome:
     """Plays the match on a Tifo started for it on a fresh folder, which is taken away afterwards."""
     began = time.monotonic()
     script = write_script(fans, seed)
@@ -70,7 +70,7 @@ def run_demo(*, fans: int, seed: int) -> Outcome:
             leaders = tifo.query(_LEADERBOARD.format(schema=source["schema"], places=LEADERS))
             latency = tifo.query(_LATENCY.format(schema=source["schema"]))[0]
             audit = tifo.audit()
-    return Outcome(
+    return DemoOutcome(
         expected=expected,
         rows=rows,
         leaders=leaders,

@@ -21,7 +21,7 @@ from tifo.app import compose
 from tifo.app.roles.looping import Role, run_on_loop
 from tifo.app.roles.metrics import metrics_page
 from tifo.app.settings import Settings
-from tifo.delivery.retention import delivered_through, give_up, give_up_loads, loaded_through
+from tifo.delivery.retention import delivered_through, expire, expire_loads, loaded_through
 from tifo.eventlog.ports import Append, Appended, EventLog
 from tifo.eventlog.sqlite import SqliteEventLog
 from tifo.kernel.batching import GroupCommit
@@ -31,14 +31,14 @@ from tifo.kernel.ids import Position, SourceId, uuid7
 from tifo.kernel.memory import collect_seldom
 from tifo.livelike.app import livelike_app
 from tifo.livelike.quick import Quick
-from tifo.source.inbox import Arrived
+from tifo.source.inbox import ReceivedWebhook
 from tifo.source.segment_actions import read_through
 from tifo.store.engagement.answers import KEPT, forget_answers
 from tifo.store.engagement.engine import SqlEngine
 from tifo.store.engagement.queries import SqlQueries
 from tifo.store.sql.database import Database
 from tifo.store.workspace.catalog import WriteKeys
-from tifo.tracking.rates import RateLimit
+from tifo.tracking.rates import SourceRateLimit
 from tifo.web.server import AsgiApp, dispatch, serve
 from tifo.workspace.model import Source
 from tifo.workspace.warehouses import ConnectedWarehouse
@@ -72,7 +72,7 @@ def _api(settings: Settings) -> Role:
         )
         engine = SqlEngine(database, system_clock, uuid7)
         write_keys = WriteKeys(compose.catalog_of(database))
-        limit = RateLimit(settings.rate_limit)
+        limit = SourceRateLimit(settings.rate_limit)
         plans = compose.plans_of(database)
         book = PlanBook(plans, compose.catalog_of(database).sources, system_clock)
         await asyncio.to_thread(book.look)
@@ -89,7 +89,7 @@ def _api(settings: Settings) -> Role:
             catalog=compose.catalog_of(database),
         )
         inbox = compose.inbox_of(database)
-        arrivals = GroupCommit[Arrived, bool](
+        arrivals = GroupCommit[ReceivedWebhook, bool](
             inbox.add, max_batch=_BATCH_WEBHOOKS, max_waiting=_WAITING_WEBHOOKS, name="webhooks"
         )
         webhooks = WebhookApi(arrivals, Intakes(inbox, compose.catalog_of(database)), system_clock)
@@ -151,9 +151,9 @@ async def _keep_log_short(settings: Settings, log: SqliteEventLog, database: Dat
             before = now - timedelta(days=settings.log_retention_days)
             freed = log.trim(before=before, keep_after=min([kept, *others]))
             too_old = now - timedelta(days=max(settings.log_waits_days, settings.log_retention_days))
-            given_up = give_up(reader, deliveries, deliveries.cursors(), min(kept, reader.older(too_old)))
+            given_up = expire(reader, deliveries, deliveries.cursors(), min(kept, reader.older(too_old)))
             for each in connected:
-                give_up_loads(reader, warehouses, each, sources, given_up)
+                expire_loads(reader, warehouses, each, sources, given_up)
         return freed + log.trim(before=too_old, keep_after=given_up)
 
     while True:

@@ -10,13 +10,13 @@ import structlog
 
 from tifo.app import compose
 from tifo.app.alerting import Watcher
-from tifo.app.delivery import sieve_of
+from tifo.app.delivery import filter_of
 from tifo.app.destinations import configured_of
 from tifo.app.roles.looping import Role, run_on_loop
 from tifo.app.settings import Settings
-from tifo.delivery.ports import Change
-from tifo.delivery.sending.connection import Connection, Terms
-from tifo.delivery.sending.deliverer import Deliverer, Opened
+from tifo.delivery.ports import Checkpoint
+from tifo.delivery.sending.connection import DestinationConnection, Terms
+from tifo.delivery.sending.deliverer import Deliverer, OpenDestination
 from tifo.delivery.sending.reading import SharedReader
 from tifo.destinations.catalog import kind_of
 from tifo.destinations.ports import Tools
@@ -46,20 +46,20 @@ def _deliverer(settings: Settings) -> Role:
         state, destinations = compose.deliveries_of(database), compose.destinations_of(database, settings)
         with contextlib.closing(compose.open_log_reader(settings)) as log, _alone(settings):
             reader = SharedReader(log)
-            keeping = GroupCommit[Change, bool](
+            keeping = GroupCommit[Checkpoint, bool](
                 state.settle, max_batch=_CHANGES, max_waiting=_CHANGES, name="deliveries"
             )
             async with compose.outside_session(settings) as session:
                 tools = Tools(session, read_allowed(settings.egress_allow), system_clock, settings.data)
 
-                async def open_one(connected: ConnectedDestination) -> Opened:
+                async def open_one(connected: ConnectedDestination) -> OpenDestination:
                     kind = kind_of(connected.kind)
                     configured = configured_of(connected)
-                    return Opened(await kind.open(configured, tools), sieve_of(connected))
+                    return OpenDestination(await kind.open(configured, tools), filter_of(connected))
 
-                def connect(terms: Terms, opened: Opened) -> Connection:
-                    return Connection(
-                        terms, opened.destination, opened.sieve, reader=reader, state=state, keep=keeping.submit
+                def connect(terms: Terms, opened: OpenDestination) -> DestinationConnection:
+                    return DestinationConnection(
+                        terms, opened.destination, opened.event_filter, reader=reader, state=state, keep=keeping.submit
                     )
 
                 watcher = Watcher(settings, database, session)
@@ -87,7 +87,7 @@ def _alone(settings: Settings) -> Iterator[None]:
 
 def _forget_dead_letters(state: SqlDeliveryState) -> None:
     """In steps that let other writers in between."""
-    while state.forget(system_clock() - KEPT, most=_FORGET_AT_ONCE):
+    while state.forget(system_clock() - KEPT, limit=_FORGET_AT_ONCE):
         pass
 
 

@@ -10,7 +10,7 @@ from tifo.app import compose
 from tifo.app.roles.signals import when_parent_ends
 from tifo.app.settings import Settings
 from tifo.delivery.loading.loader import Loader
-from tifo.delivery.loading.supervisor import Fleet
+from tifo.delivery.loading.supervisor import LoaderSupervisor
 from tifo.kernel.ids import SourceId
 from tifo.kernel.memory import collect_seldom
 from tifo.store.sql.database import Database
@@ -34,7 +34,7 @@ def run(settings: Settings, supervised: bool) -> int:
         return [BUILT_IN, *(warehouse.name for warehouse in connected() if warehouse.enabled)]
 
     collect_seldom()
-    Fleet(wanted, lambda name: _loader(settings, database, name)).run(stop)
+    LoaderSupervisor(wanted, lambda name: _loader(settings, database, name)).run(stop)
     return 0
 
 

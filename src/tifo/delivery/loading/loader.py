@@ -20,7 +20,7 @@ from prometheus_client import Counter as Metric
 from prometheus_client import Gauge, Histogram
 
 from tifo.delivery.latency import bucket_of
-from tifo.delivery.loading.pieces import Cursor, Piece, Prepared, Wanted, discarded, halves, prepared
+from tifo.delivery.loading.pieces import Piece, Prepared, SourceProgress, Wanted, discarded, halves, prepared
 from tifo.eventlog.ports import Block, EventLog
 from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import Conflict, Transient
@@ -28,7 +28,7 @@ from tifo.kernel.ids import Position, SourceId
 from tifo.kernel.names import snake_case
 from tifo.warehouses.messages import MAX_TABLES
 from tifo.warehouses.ports import Loaded, Warehouse
-from tifo.warehouses.selected import Taken
+from tifo.warehouses.selected import SyncSelection
 from tifo.workspace.model import Source
 from tifo.workspace.warehouses import BUILT_IN, Sync, SyncStatus
 
@@ -64,7 +64,7 @@ _LATENCY = Histogram(
 _log = structlog.get_logger("tifo.loader")
 
 
-class Waiting(NamedTuple):
+class Backlog(NamedTuple):
     """What the log holds beyond what was read."""
 
     events: int
@@ -72,7 +72,7 @@ class Waiting(NamedTuple):
     """Since the loader first saw them."""
 
 
-def should_flush(waiting: Waiting, *, flush_s: float, flush_events: int) -> bool:
+def should_flush(waiting: Backlog, *, flush_s: float, flush_events: int) -> bool:
     return waiting.events > 0 and (waiting.seconds >= flush_s or waiting.events >= flush_events)
 
 
@@ -93,7 +93,7 @@ class Loader:
         *,
         name: str = BUILT_IN,
         takes: Callable[[SourceId], bool] = lambda _: True,
-        taken: Callable[[SourceId], Taken | None] = lambda _: None,
+        taken: Callable[[SourceId], SyncSelection | None] = lambda _: None,
         on_syncs: Callable[[Sequence[Sync]], None] = lambda _: None,
         noted: Callable[[], Mapping[SourceId, Position]] | None = None,
         flush_s: float = 2.0,
@@ -120,7 +120,7 @@ class Loader:
         self._drain_s = drain_s
         self._max_tables = max_tables
         self._monotonic = monotonic
-        self._cursors: dict[SourceId, Cursor] | None = None
+        self._cursors: dict[SourceId, SourceProgress] | None = None
         self._ahead: list[Prepared] = []
         """Read, and made into rows, while the load before was committed."""
         self._missing: dict[SourceId, float] = {}
@@ -238,7 +238,7 @@ class Loader:
         else:
             self._untold = []
 
-    def _catch_up(self, cursors: Iterable[Cursor]) -> None:
+    def _catch_up(self, cursors: Iterable[SourceProgress]) -> None:
         """Tell of what was loaded, and not told: whoever loaded it was killed in between."""
         if self._noted is None:
             return
@@ -262,7 +262,7 @@ class Loader:
         if missed:
             self._tell(missed)
 
-    def _waiting(self, now: float) -> Waiting:
+    def _waiting(self, now: float) -> Backlog:
         events = max(0, self._log.end() - self._read_to)
         if not events:
             self._waiting_since = None
@@ -270,20 +270,20 @@ class Loader:
             self._waiting_since = now
         seconds = 0.0 if self._waiting_since is None else now - self._waiting_since
         _LAG.labels(self._name).set(seconds)
-        return Waiting(events, seconds)
+        return Backlog(events, seconds)
 
-    def _note_read(self, cursors: dict[SourceId, Cursor], end: Position) -> None:
+    def _note_read(self, cursors: dict[SourceId, SourceProgress], end: Position) -> None:
         read_to = min((cursor.read for cursor in cursors.values()), default=end)
         # Events of a source that may yet appear in the catalog still wait: come back after flush_s.
         self._read_to = min(read_to, Position(end - 1)) if self._missing else read_to
         self._waiting_since = None
 
-    def _restored(self, end: Position) -> dict[SourceId, Cursor]:
+    def _restored(self, end: Position) -> dict[SourceId, SourceProgress]:
         """A cursor for every source that may have events, as far as the schema to load them into is known."""
         if self._cursors is None:
             stored = self._warehouse.positions()
             self._cursors = {
-                SourceId(name): Cursor(
+                SourceId(name): SourceProgress(
                     SourceId(name),
                     cursor.schema,
                     cursor.position,
@@ -296,13 +296,13 @@ class Loader:
             self._catch_up(self._cursors.values())
         for source_id, schema in self._schemas(self._cursors).items():
             if source_id not in self._cursors:
-                self._cursors[source_id] = Cursor(source_id, schema, Position(0), Position(0))
+                self._cursors[source_id] = SourceProgress(source_id, schema, Position(0), Position(0))
             cursor = self._cursors[source_id]
             if cursor.schema != schema:
                 cursor.schema, cursor.tables = schema, self._warehouse.table_names(schema)
         return self._cursors
 
-    def _schemas(self, known: dict[SourceId, Cursor]) -> dict[SourceId, str]:
+    def _schemas(self, known: dict[SourceId, SourceProgress]) -> dict[SourceId, str]:
         schemas = {source.id: source.schema for source in self._sources() if self._takes(source.id)}
         now = self._monotonic()
         sent = {count.source_id for count in self._log.ingest_counts() if count.code == "received"}
@@ -317,7 +317,7 @@ class Loader:
             _log.warning("loader.unknown_source", source_id=source_id, schema=schemas[source_id])
         return schemas
 
-    def _read(self, cursors: Sequence[Cursor], end: Position) -> list[Piece]:
+    def _read(self, cursors: Sequence[SourceProgress], end: Position) -> list[Piece]:
         """What comes next, the sources that are furthest behind first; the events of all together are bounded."""
         room = max(_LEAST_EVENTS, self._flush_events >> self._failures)
         room_bytes = FLUSH_BYTES
@@ -330,7 +330,7 @@ class Loader:
             pieces.append(piece)
         return pieces
 
-    def _read_one(self, cursor: Cursor, end: Position, room: int, room_bytes: int) -> list[Block]:
+    def _read_one(self, cursor: SourceProgress, end: Position, room: int, room_bytes: int) -> list[Block]:
         """Moves the cursor's `read`. One read may pass the bytes' bound by its own size, which its events bound."""
         blocks: list[Block] = []
         while room > 0 and room_bytes > 0:

@@ -9,11 +9,11 @@ from tifo.kernel.clock import to_iso
 from tifo.kernel.ids import Position, SourceId
 from tifo.warehouses.messages import MAX_TABLES, convert, set_aside
 from tifo.warehouses.ports import Discard, Load, Table
-from tifo.warehouses.selected import WITHHELD, Taken, admitted, selected
+from tifo.warehouses.selected import WITHHELD, SyncSelection, admitted, selected
 
 
 @dataclass
-class Cursor:
+class SourceProgress:
     """How far one source has come."""
 
     source_id: SourceId
@@ -27,7 +27,7 @@ class Cursor:
 
 
 class Piece(NamedTuple):
-    cursor: Cursor
+    cursor: SourceProgress
     blocks: Sequence[Block]
     position: Position
     """The cursor's position once the piece is loaded."""
@@ -42,7 +42,7 @@ class Wanted(NamedTuple):
 
     names: Collection[str] = ()
     """What messages may call the warehouse in their `integrations`."""
-    taken: Taken | None = None
+    taken: SyncSelection | None = None
     """None for all tables and columns."""
     max_tables: int = MAX_TABLES
 

@@ -17,7 +17,7 @@ class Runs(Protocol):
     def run(self, stop: threading.Event) -> None: ...
 
 
-class Fleet:
+class LoaderSupervisor:
     """`wanted` names the warehouses that should be loaded now; `make` makes the loader of one, in its own thread."""
 
     def __init__(

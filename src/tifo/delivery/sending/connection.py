@@ -19,17 +19,17 @@ from prometheus_client import Counter
 from tifo.delivery.ports import (
     KEPT_ATTEMPTS,
     Attempt,
-    Change,
+    Checkpoint,
     DeliveryState,
     Result,
-    State,
     Undelivered,
+    UndeliveredState,
 )
-from tifo.delivery.sending.filters import Arrived, Sieve, event_of
-from tifo.delivery.sending.pace import CLOSED, RETRY_AFTER_CAP_S, Circuit, Width, backoff_s
-from tifo.delivery.sending.queue import Chunk, Job, Line
-from tifo.delivery.sending.reading import Message, Opened, SharedReader
-from tifo.delivery.sending.stats import Findings, Names, Place
+from tifo.delivery.sending.filters import DestinationFilter, LoggedEvent, event_of
+from tifo.delivery.sending.pace import CLOSED, RETRY_AFTER_CAP_S, Circuit, ConcurrencyLimit, backoff_s
+from tifo.delivery.sending.queue import Chunk, DeliveryQueue, Job
+from tifo.delivery.sending.reading import DecodedBlock, LoggedMessage, SharedReader
+from tifo.delivery.sending.stats import DeliveryStats, Names, Place
 from tifo.destinations.ports import Destination, Event, Fate, Outcome
 from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import Transient
@@ -71,25 +71,25 @@ class Terms:
     retry_for_s: float
 
 
-class Connection:
+class DestinationConnection:
     """`run` in an event loop. `keep` commits a change, or tells that it cannot be (see `DeliveryState.settle`)."""
 
     def __init__(
         self,
         terms: Terms,
         destination: Destination,
-        sieve: Sieve,
+        event_filter: DestinationFilter,
         *,
         reader: SharedReader,
         state: DeliveryState,
-        keep: Callable[[Change], Awaitable[bool]],
+        keep: Callable[[Checkpoint], Awaitable[bool]],
         clock: Clock = system_clock,
         monotonic: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._terms = terms
         self._destination = destination
-        self._sieve = sieve
+        self._event_filter = event_filter
         self._reader = reader
         self._state = state
         self._keep = keep
@@ -105,12 +105,12 @@ class Connection:
         self._cursor = Position(0)
         self._held_events = 0
         self._held_bytes = 0
-        self._found = Findings()
+        self._found = DeliveryStats()
         self._received = 0
         self._received_bytes = 0
         self._keep_soon = asyncio.Event()
         self._broken: BaseException | None = None
-        self._width = Width()
+        self._width = ConcurrencyLimit()
         self._circuit = CLOSED
         self._dead_reason = ""
         self._paused_until = 0.0
@@ -122,7 +122,7 @@ class Connection:
         self._kept_cursor = Position(0)
         self._kept_at = 0.0
         self._kept_dead_since: float | None = None
-        self._line = Line(destination.batching, ordered=destination.ordered, held_up={})
+        self._line = DeliveryQueue(destination.batching, ordered=destination.ordered, held_up={})
         self._chunk_events = min(max(_CHUNK_LEAST, destination.batching.max_events), _CHUNK_MOST)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -160,7 +160,7 @@ class Connection:
         self._waiting = standing.waiting
         if self._destination.ordered:
             held_up = await asyncio.to_thread(self._state.held_up, self._terms.destination_id)
-            self._line = Line(self._destination.batching, ordered=True, held_up=held_up)
+            self._line = DeliveryQueue(self._destination.batching, ordered=True, held_up=held_up)
         if standing.dead_since is not None:  # a restart does not make a dead destination look alive
             self._circuit = Circuit(opened_at=standing.dead_since, probes=1)
             self._dead_reason = standing.dead_reason
@@ -188,7 +188,7 @@ class Connection:
             self._state.due,
             self._terms.destination_id,
             self._clock().timestamp(),
-            most=_DUE_AT_ONCE,
+            limit=_DUE_AT_ONCE,
             in_order=self._destination.ordered,
         )
         busy = before | self._retrying
@@ -210,7 +210,9 @@ class Connection:
         end = await asyncio.to_thread(self._reader.end)
         if end <= self._read_to:
             return
-        blocks = await asyncio.to_thread(self._reader.read, self._read_to, self._terms.source_id, most=min(room, _READ))
+        blocks = await asyncio.to_thread(
+            self._reader.read, self._read_to, self._terms.source_id, limit=min(room, _READ)
+        )
         if not blocks:
             self._read_to = end
             self._advance()
@@ -222,7 +224,7 @@ class Connection:
         if blocks:
             self.log_grew()  # or there is more of it
 
-    def _chunk(self, block: Opened, at: int) -> list[Job]:
+    def _chunk(self, block: DecodedBlock, at: int) -> list[Job]:
         lines = block.lines[at : at + self._chunk_events]
         messages = block.messages[at : at + self._chunk_events]
         first = block.first + at
@@ -243,14 +245,14 @@ class Connection:
         return jobs
 
     def _sift(
-        self, position: Position, received_at: float, message: Message | None, line: bytes
+        self, position: Position, received_at: float, message: LoggedMessage | None, line: bytes
     ) -> tuple[Event, Outcome | None]:
         """A filter that breaks at an event is a fault of Tifo's own: the event fails, and is not sent unfiltered."""
         if message is None:
             return Event(position, "", "", "", "", received_at, line), _UNREADABLE
-        arrived = Arrived(position, received_at, message, line)
+        arrived = LoggedEvent(position, received_at, message, line)
         try:
-            return self._sieve(arrived)
+            return self._event_filter(arrived)
         except Exception as error:  # noqa: BLE001 (whatever it is, the other events go on)
             _log.error("delivery.filter_broke", destination_id=self._terms.destination_id, error=repr(error))
             return event_of(arrived), Outcome(Fate.FAILED, "INTERNAL", f"A filter broke at this event: {error!r}")
@@ -379,13 +381,13 @@ class Connection:
             self._leave(job, found)
         else:
             late = self._late(job, outcome, took_s, now)
-            result = Result.FAILED if late.state is State.FAILED else Result.RETRIED
+            result = Result.FAILED if late.state is UndeliveredState.FAILED else Result.RETRIED
             found.count(job.event, name, result, outcome, now)
             self._hold_back(job, late, found)
         if job.chunk is not None:
             job.chunk.open -= 1
 
-    def _leave(self, job: Job, found: Findings) -> None:
+    def _leave(self, job: Job, found: DeliveryStats) -> None:
         if job.late is not None:
             found.settled.append(job.place)
             self._line.release(job.event.user)
@@ -393,9 +395,9 @@ class Connection:
             if self._destination.ordered:
                 self._keep_soon.set()  # the user's next one waits for it
 
-    def _hold_back(self, job: Job, late: Undelivered, found: Findings) -> None:
+    def _hold_back(self, job: Job, late: Undelivered, found: DeliveryStats) -> None:
         found.undelivered[job.place] = late
-        was, waits = job.late is not None, late.state is State.WAITING
+        was, waits = job.late is not None, late.state is UndeliveredState.WAITING
         if waits and not was:
             self._line.hold(job.event.user)
         if was and not waits:
@@ -405,7 +407,9 @@ class Connection:
     def _wait_behind(self, job: Job) -> None:
         """It was not tried: its time comes when what stands before it is settled."""
         now = self._clock().timestamp()
-        late = Undelivered(job.event, State.WAITING, now, now, 0, (), "BEHIND", "An earlier event of the user waits.")
+        late = Undelivered(
+            job.event, UndeliveredState.WAITING, now, now, 0, (), "BEHIND", "An earlier event of the user waits."
+        )
         assert job.chunk is not None  # noqa: S101 (what waited outside the line is never held up)
         self._hold_back(job, late, job.chunk.found)
         job.chunk.open -= 1
@@ -422,14 +426,14 @@ class Connection:
         if len(history) > KEPT_ATTEMPTS:
             history = (history[0], *history[-KEPT_ATTEMPTS + 1 :])
         is_over = now - first_at >= self._terms.retry_for_s and not self._circuit.is_open
-        state = State.FAILED if outcome.fate is Fate.FAILED or is_over else State.WAITING
+        state = UndeliveredState.FAILED if outcome.fate is Fate.FAILED or is_over else UndeliveredState.WAITING
         after_s = backoff_s(attempts, self._chance(), outcome.retry_after_s)
         event = job.event if outcome.left is None else _with_left(job.event, outcome.left)
         return Undelivered(
             event,
             state,
             first_at,
-            now + after_s if state is State.WAITING else None,
+            now + after_s if state is UndeliveredState.WAITING else None,
             attempts,
             history,
             outcome.code,
@@ -466,7 +470,7 @@ class Connection:
         moved = self._cursor > self._kept_cursor and now - self._kept_at >= _IDLE_CURSOR_S
         if self._found.is_empty and not self._received and not moved and dead_since == self._kept_dead_since:
             return
-        found, self._found = self._found, Findings()
+        found, self._found = self._found, DeliveryStats()
         change = found.as_change(
             self._terms.destination_id,
             position=self._cursor,
@@ -485,7 +489,7 @@ class Connection:
             self._due_at = now
         self._wake.set()
 
-    async def _keep_surely(self, change: Change) -> None:
+    async def _keep_surely(self, change: Checkpoint) -> None:
         """For ever: what it holds is known nowhere else. Nothing more is read meanwhile than there is room for."""
         while True:
             try:

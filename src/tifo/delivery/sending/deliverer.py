@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import structlog
 
-from tifo.delivery.sending.connection import Connection, Terms
-from tifo.delivery.sending.filters import Sieve
+from tifo.delivery.sending.connection import DestinationConnection, Terms
+from tifo.delivery.sending.filters import DestinationFilter
 from tifo.delivery.sending.reading import SharedReader
 from tifo.destinations.ports import Destination
 from tifo.kernel.errors import NotFound, Rejected, Transient
@@ -24,16 +24,16 @@ CLOSE_WITHIN_S = 3.0
 _log = structlog.get_logger("tifo.delivery")
 
 
-class Opened(NamedTuple):
+class OpenDestination(NamedTuple):
     """A destination that is ready, and which events it gets."""
 
     destination: Destination
-    sieve: Sieve
+    event_filter: DestinationFilter
 
 
-Open = Callable[[ConnectedDestination], Awaitable[Opened]]
+Open = Callable[[ConnectedDestination], Awaitable[OpenDestination]]
 """Raises `Rejected` for settings that are unusable, `Transient` where what it needs is not there now."""
-Connect = Callable[[Terms, Opened], Connection]
+Connect = Callable[[Terms, OpenDestination], DestinationConnection]
 
 
 class _Running(NamedTuple):
@@ -58,7 +58,7 @@ class Deliverer:
         self._reader = reader
         self._look_s = look_s
         self._running: dict[DestinationId, _Running] = {}
-        self._connections: dict[DestinationId, Connection] = {}
+        self._connections: dict[DestinationId, DestinationConnection] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`; then every connection finishes as its `run` says."""

@@ -5,26 +5,26 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from tifo.delivery.sending.reading import Message
+from tifo.delivery.sending.reading import LoggedMessage
 from tifo.destinations.ports import NO_MATCHING_MAPPING, Event, Fate, Outcome
 from tifo.kernel.ids import Position
 from tifo.tracking.filters import EventChoice, Filters
 from tifo.tracking.fql import Condition
 
 
-class Arrived(NamedTuple):
+class LoggedEvent(NamedTuple):
     position: Position
     received_at: float
-    message: Message
+    message: LoggedMessage
     line: bytes
 
 
-class Sieve(Protocol):
-    def __call__(self, arrived: Arrived) -> tuple[Event, Outcome | None]:
+class DestinationFilter(Protocol):
+    def __call__(self, arrived: LoggedEvent) -> tuple[Event, Outcome | None]:
         """The event as the destination gets it; or, with an outcome, as it was filtered."""
 
 
-def event_of(arrived: Arrived, body: bytes | None = None) -> Event:
+def event_of(arrived: LoggedEvent, body: bytes | None = None) -> Event:
     message = arrived.message
     return Event(
         arrived.position,
@@ -45,7 +45,7 @@ _read = msgspec.json.Decoder(dict[str, Any]).decode
 _write = msgspec.json.Encoder().encode
 
 
-class Usual:
+class ConfiguredFilter:
     """Lets through what the kind handles, the event's own `integrations` do not keep out, the destination is meant to
     have, its filters leave, and one of its mappings takes.
 
@@ -68,7 +68,7 @@ class Usual:
         self._filters = filters
         self._triggers = triggers
 
-    def __call__(self, arrived: Arrived) -> tuple[Event, Outcome | None]:
+    def __call__(self, arrived: LoggedEvent) -> tuple[Event, Outcome | None]:
         event = event_of(arrived)
         if event.type not in self._handles:
             return event, filtered("UNSUPPORTED_EVENT_TYPE", f"This kind of destination takes no {event.type} calls.")
@@ -82,7 +82,7 @@ class Usual:
             return event, None
         return self._by_rules(arrived, event)
 
-    def _by_rules(self, arrived: Arrived, event: Event) -> tuple[Event, Outcome | None]:
+    def _by_rules(self, arrived: LoggedEvent, event: Event) -> tuple[Event, Outcome | None]:
         message = _read(arrived.line)
         result = self._filters(message)
         if result.message is None:

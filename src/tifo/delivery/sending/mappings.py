@@ -4,22 +4,22 @@ from collections.abc import Sequence
 
 import msgspec
 
-from tifo.destinations.ports import Mapped
+from tifo.destinations.ports import ActionMapping
 from tifo.kernel.errors import NotFound
 from tifo.workspace.destinations import ConnectedDestination, DestinationChange
 
 
-def mapped_of(destination: ConnectedDestination) -> list[Mapped]:
-    return msgspec.convert(list(destination.mappings), list[Mapped])
+def mappings_of(destination: ConnectedDestination) -> list[ActionMapping]:
+    return msgspec.convert(list(destination.mappings), list[ActionMapping])
 
 
-def named_mapped(destination: ConnectedDestination, mapping_id: str) -> Mapped:
+def named_mapping(destination: ConnectedDestination, mapping_id: str) -> ActionMapping:
     """By its id, or its name."""
-    found = mapped_of(destination)
+    found = mappings_of(destination)
     for each in [one for one in found if one.id == mapping_id] or [one for one in found if one.name == mapping_id]:
         return each
     raise NotFound(f"The destination has no mapping {mapping_id!r:.100}.", field="subscriptionId")
 
 
-def with_mapped(destination: ConnectedDestination, mapped: Sequence[Mapped]) -> DestinationChange:
+def with_mappings(destination: ConnectedDestination, mapped: Sequence[ActionMapping]) -> DestinationChange:
     return DestinationChange(mappings=msgspec.to_builtins(list(mapped)), version=destination.version)

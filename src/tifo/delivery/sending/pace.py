@@ -32,7 +32,7 @@ def backoff_s(attempt: int, chance: float, retry_after_s: float | None = None) -
 
 
 @dataclass(frozen=True)
-class Width:
+class ConcurrencyLimit:
     """How many requests may be under way at once: one more for each round that went well, half after a push-back."""
 
     at_once: float = _AT_ONCE_FIRST
@@ -43,16 +43,16 @@ class Width:
     def __int__(self) -> int:
         return int(self.at_once)
 
-    def well(self, under_way: int, took_s: float, most: int = MOST_AT_ONCE) -> "Width":
+    def well(self, under_way: int, took_s: float, limit: int = MOST_AT_ONCE) -> "ConcurrencyLimit":
         """After an answer, with so many other requests under way. Grows only where the width was the limit (a quiet
         destination's width means nothing), and while the destination stays quick: what it takes longer for, it queues.
         """
         best_s = min(self.best_s * _FORGETS, took_s)
         if under_way + 1 < int(self.at_once) or took_s > max(_QUICK_S, _SLOWER * best_s):
             return replace(self, best_s=best_s)
-        return replace(self, at_once=min(float(most), self.at_once + 1.0 / self.at_once), best_s=best_s)
+        return replace(self, at_once=min(float(limit), self.at_once + 1.0 / self.at_once), best_s=best_s)
 
-    def pushed_back(self, began_at: float, now: float) -> "Width":
+    def pushed_back(self, began_at: float, now: float) -> "ConcurrencyLimit":
         """Once for all the requests that were under way together: `began_at` is when this one was sent."""
         if began_at < self.halved_at:
             return self

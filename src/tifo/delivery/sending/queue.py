@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tifo.delivery.ports import Undelivered
-from tifo.delivery.sending.stats import Findings, Place
+from tifo.delivery.sending.stats import DeliveryStats, Place
 from tifo.destinations.ports import Batching, Event
 from tifo.kernel.ids import Position
 
@@ -23,7 +23,7 @@ class Chunk:
     bytes: int
     open: int
     """Events without an outcome yet."""
-    found: Findings = field(default_factory=Findings)
+    found: DeliveryStats = field(default_factory=DeliveryStats)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -40,7 +40,7 @@ class Job:
         return self.event.position, "" if self.late is None else self.late.replay
 
 
-class Line:
+class DeliveryQueue:
     def __init__(self, batching: Batching, *, ordered: bool, held_up: Mapping[str, int]) -> None:
         self._batching = batching
         self._ordered = ordered
@@ -72,11 +72,11 @@ class Line:
             return 0.0
         return max(0.0, self._jobs[0].since + self._batching.linger_s - now)
 
-    def take(self, most: int | None = None) -> list[Job]:
+    def take(self, limit: int | None = None) -> list[Job]:
         """The next batch: what waited first. Of an ordered destination its users are busy until `done`."""
         batch: list[Job] = []
         room_bytes = self._batching.max_bytes
-        while len(batch) < min(most or self._batching.max_events, self._batching.max_events):
+        while len(batch) < min(limit or self._batching.max_events, self._batching.max_events):
             line = self._again or self._jobs
             if not line or (batch and len(line[0].event.body) > room_bytes):
                 break

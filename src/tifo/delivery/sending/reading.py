@@ -13,7 +13,7 @@ from tifo.kernel.ids import Position, SourceId
 CACHE_BYTES = 32 << 20
 
 
-class Message(msgspec.Struct, gc=False, rename="camel"):
+class LoggedMessage(msgspec.Struct, gc=False, rename="camel"):
     """What delivery needs to know of a canonical message."""
 
     type: str
@@ -31,13 +31,13 @@ class Message(msgspec.Struct, gc=False, rename="camel"):
         return title if isinstance(title, str) else ""
 
 
-class Opened(NamedTuple):
+class DecodedBlock(NamedTuple):
     """One block; the n-th line and message have the position `first + n`."""
 
     first: Position
     received_at: float
     lines: Sequence[bytes]
-    messages: Sequence[Message | None]
+    messages: Sequence[LoggedMessage | None]
     """None for what is no canonical message (a fault of Tifo's own)."""
 
     @property
@@ -45,7 +45,7 @@ class Opened(NamedTuple):
         return Position(self.first + len(self.lines) - 1)
 
 
-_decoder = msgspec.json.Decoder(Message)
+_decoder = msgspec.json.Decoder(LoggedMessage)
 
 
 class SharedReader:
@@ -54,14 +54,14 @@ class SharedReader:
     def __init__(self, log: EventLog, most_bytes: int = CACHE_BYTES) -> None:
         self._log = log
         self._most_bytes = most_bytes
-        self._kept: OrderedDict[tuple[Position, int], Opened] = OrderedDict()
+        self._kept: OrderedDict[tuple[Position, int], DecodedBlock] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
 
-    def read(self, after: Position, source_id: SourceId, *, most: int) -> list[Opened]:
+    def read(self, after: Position, source_id: SourceId, *, limit: int) -> list[DecodedBlock]:
         """As the log's `read`."""
         with self._lock:
-            return [self._opened(block) for block in self._log.read(after, max_events=most, source_id=source_id)]
+            return [self._opened(block) for block in self._log.read(after, max_events=limit, source_id=source_id)]
 
     def end(self) -> Position:
         with self._lock:
@@ -71,11 +71,11 @@ class SharedReader:
         with self._lock:
             return self._log.start()
 
-    def _opened(self, block: Block) -> Opened:
+    def _opened(self, block: Block) -> DecodedBlock:
         key = block.first, block.size
         found = self._kept.get(key)
         if found is None:
-            found = self._kept[key] = opened(block)
+            found = self._kept[key] = decoded(block)
             self._bytes += len(block.bodies)
             while self._bytes > self._most_bytes and len(self._kept) > 1:
                 _, gone = self._kept.popitem(last=False)
@@ -83,19 +83,19 @@ class SharedReader:
         return found
 
 
-def opened(block: Block) -> Opened:
+def decoded(block: Block) -> DecodedBlock:
     lines = block.bodies.split(b"\n")[: block.size]
-    return Opened(block.first, block.received_at.timestamp(), lines, _decode(block.bodies, lines))
+    return DecodedBlock(block.first, block.received_at.timestamp(), lines, _decode(block.bodies, lines))
 
 
-def _decode(bodies: bytes, lines: Sequence[bytes]) -> Sequence[Message | None]:
+def _decode(bodies: bytes, lines: Sequence[bytes]) -> Sequence[LoggedMessage | None]:
     try:
         return _decoder.decode_lines(bodies)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return [_decode_one(line) for line in lines]
 
 
-def _decode_one(line: bytes) -> Message | None:
+def _decode_one(line: bytes) -> LoggedMessage | None:
     try:
         return _decoder.decode(line)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):

@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from tifo.delivery.ports import DeliveryState, Selection, State, Undelivered
-from tifo.delivery.sending.filters import Arrived, Sieve
-from tifo.delivery.sending.reading import Opened, opened
+from tifo.delivery.ports import DeliveryState, ReplaySelection, Undelivered, UndeliveredState
+from tifo.delivery.sending.filters import DestinationFilter, LoggedEvent
+from tifo.delivery.sending.reading import DecodedBlock, decoded
 from tifo.destinations.ports import Event, Outcome
 from tifo.eventlog.ports import EventLog
 from tifo.kernel.clock import Clock, system_clock
@@ -39,7 +39,7 @@ class Looked(NamedTuple):
     waiting: int
 
 
-class Replay:
+class LogReplay:
     """One replay. `rate` is events a second; `name` tells it from others: begun anew under the same one, no event is
     queued a second time that is still in line.
     """
@@ -66,7 +66,13 @@ class Replay:
         self._sleep = sleep
         self._queued = 0
 
-    def run(self, destination_id: DestinationId, source_id: SourceId, sieve: Sieve, selection: Selection) -> Replayed:
+    def run(
+        self,
+        destination_id: DestinationId,
+        source_id: SourceId,
+        event_filter: DestinationFilter,
+        selection: ReplaySelection,
+    ) -> Replayed:
         """Queue what was chosen, in the log's order; returns when the last of it waits in line. What the destination
         has not come to yet is left to its own delivery.
 
@@ -78,7 +84,7 @@ class Replay:
         began = self._monotonic()
         end = self._state.standing(destination_id).position
         at_once = AT_ONCE if self._rate is None else max(1, min(AT_ONCE, int(self._rate)))
-        for event, outcome in _chosen(self._log, source_id, sieve, selection, end):
+        for event, outcome in _chosen(self._log, source_id, event_filter, selection, end):
             if outcome is not None:
                 filtered += 1
                 continue
@@ -104,18 +110,18 @@ class Replay:
 
 
 def _chosen(
-    log: EventLog, source_id: SourceId, sieve: Sieve, selection: Selection, end: Position
+    log: EventLog, source_id: SourceId, event_filter: DestinationFilter, selection: ReplaySelection, end: Position
 ) -> Iterator[tuple[Event, Outcome | None]]:
     for block in _blocks(log, source_id, selection, end):
         for number, (line, message) in enumerate(zip(block.lines, block.messages, strict=True)):
             if message is None or block.first + number > end:
                 continue
-            event, outcome = sieve(Arrived(Position(block.first + number), block.received_at, message, line))
+            event, outcome = event_filter(LoggedEvent(Position(block.first + number), block.received_at, message, line))
             if selection.takes(event):
                 yield event, outcome
 
 
-def _blocks(log: EventLog, source_id: SourceId, selection: Selection, end: Position) -> Iterator[Opened]:
+def _blocks(log: EventLog, source_id: SourceId, selection: ReplaySelection, end: Position) -> Iterator[DecodedBlock]:
     """Those that may hold what was chosen; the others are not taken apart."""
     after = log.start()
     while after < end:
@@ -124,11 +130,11 @@ def _blocks(log: EventLog, source_id: SourceId, selection: Selection, end: Posit
             if block.received_at.timestamp() >= selection.until:
                 return
             if block.first <= end and block.received_at.timestamp() >= selection.since:
-                yield opened(block)
+                yield decoded(block)
         if not found:
             return
         after = Position(found[-1].first + found[-1].size - 1)
 
 
 def _waiting(event: Event, name: str, now: float) -> Undelivered:
-    return Undelivered(event, State.WAITING, now, now, 0, (), "REPLAY", "Somebody asked for it.", None, name)
+    return Undelivered(event, UndeliveredState.WAITING, now, now, 0, (), "REPLAY", "Somebody asked for it.", None, name)

@@ -1,10 +1,10 @@
-"""What a connection has found out, on its way into a `Change`."""
+"""What a connection has found out, on its way into a `Checkpoint`."""
 
 from collections import Counter
 from collections.abc import Sequence
 
 from tifo.delivery.latency import bucket_of
-from tifo.delivery.ports import Change, Counted, Result, Sample, Taken, Undelivered
+from tifo.delivery.ports import Checkpoint, Counted, LatencyBucket, Result, Sample, Undelivered
 from tifo.destinations.ports import Event, Outcome
 from tifo.kernel.ids import DestinationId, Position
 
@@ -19,8 +19,8 @@ Place = tuple[Position, str]
 class Names:
     """Keeps the number of counted event names within bounds, whatever a source sends."""
 
-    def __init__(self, most: int = MAX_NAMES) -> None:
-        self._most = most
+    def __init__(self, limit: int = MAX_NAMES) -> None:
+        self._limit = limit
         self._hour = 0
         self._known: set[str] = set()
 
@@ -29,16 +29,16 @@ class Names:
             self._hour, self._known = minute // 60, set()
         if name in self._known:
             return name
-        if len(self._known) >= self._most:
+        if len(self._known) >= self._limit:
             return OTHER
         self._known.add(name)
         return name
 
 
-class Findings:
+class DeliveryStats:
     def __init__(self) -> None:
         self.counts: Counter[Counted] = Counter()
-        self.latencies: Counter[Taken] = Counter()
+        self.latencies: Counter[LatencyBucket] = Counter()
         self.samples: dict[tuple[Result, str], Sample] = {}
         self.undelivered: dict[Place, Undelivered] = {}
         self.settled: list[Place] = []
@@ -47,12 +47,12 @@ class Findings:
         minute = int(now // 60)
         self.counts[Counted(minute, event.type, name, result, outcome.code)] += 1
         if result is Result.DELIVERED:
-            self.latencies[Taken(minute, bucket_of(now - event.received_at))] += 1
+            self.latencies[LatencyBucket(minute, bucket_of(now - event.received_at))] += 1
         self.samples[result, outcome.code] = Sample(
             result, outcome.code, event.message_id, now, event.body, outcome.detail, outcome.exchange
         )
 
-    def add(self, other: "Findings") -> None:
+    def add(self, other: "DeliveryStats") -> None:
         self.counts += other.counts
         self.latencies += other.latencies
         self.samples |= other.samples
@@ -72,8 +72,8 @@ class Findings:
         dead_since: float | None,
         dead_reason: str,
         since: Position,
-    ) -> Change:
-        return Change(
+    ) -> Checkpoint:
+        return Checkpoint(
             destination_id,
             position,
             received,

@@ -11,7 +11,7 @@ Ask = Callable[[Mapping[str, str]], Awaitable[Mapping[str, Any]]]
 """The worker's answer to `renew` with such an `auth`."""
 
 
-class Access:
+class OAuthAccess:
     """`settings` are those that `ActionsKind.oauth` names. A token that was asked for is kept as long as this is."""
 
     def __init__(self, settings: Mapping[str, Any], *, renews: bool, ask: Ask) -> None:

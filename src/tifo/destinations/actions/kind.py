@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 import aiohttp
 import msgspec
 
-from tifo.destinations.actions.access import Access
+from tifo.destinations.actions.access import OAuthAccess
 from tifo.destinations.actions.installing import SOURCES, folder, is_installed, node
 from tifo.destinations.ports import (
     DELIVERED,
@@ -19,12 +19,12 @@ from tifo.destinations.ports import (
     NO_MATCHING_MAPPING,
     Action,
     ActionField,
+    ActionMapping,
     Batching,
     Configured,
     Event,
     Exchange,
     Fate,
-    Mapped,
     Outcome,
     Setting,
     Settings,
@@ -32,7 +32,7 @@ from tifo.destinations.ports import (
     Tools,
 )
 from tifo.destinations.settings import MASK, checked
-from tifo.destinations.workers import Program, Worker, WorkerGone
+from tifo.destinations.workers import Worker, WorkerGone, WorkerProgram
 from tifo.egress.rules import Egress
 from tifo.egress.waits import retry_after_s
 from tifo.kernel.errors import Rejected, Transient
@@ -104,7 +104,7 @@ class ActionsKind:
         self.actions = tuple(_action(each) for each in entry["actions"])
         given = [each for each in entry["presets"] if each["trigger"]]
         self.presets = tuple(
-            Mapped(f"preset-{number}", each["name"], each["action"], each["trigger"].strip(), each["mapping"])
+            ActionMapping(f"preset-{number}", each["name"], each["action"], each["trigger"].strip(), each["mapping"])
             for number, each in enumerate(given)
         )
         self.automatic = tuple(preset for preset, each in zip(self.presets, given, strict=True) if each["automatic"])
@@ -155,15 +155,15 @@ def _action(each: Mapping[str, Any]) -> Action:
 
 
 class _Rule(NamedTuple):
-    mapped: Mapped
+    mapped: ActionMapping
     condition: Condition
     batch: bool
 
 
-def _program(egress: Egress) -> Callable[[], Program]:
+def _program(egress: Egress) -> Callable[[], WorkerProgram]:
     allowed = ",".join(map(str, egress.allowed))
     route = {"TIFO_ACTIONS_ROUTE": os.environ["TIFO_ACTIONS_ROUTE"]} if "TIFO_ACTIONS_ROUTE" in os.environ else {}
-    return lambda: Program(
+    return lambda: WorkerProgram(
         (node(), "--max-old-space-size=1024", str(SOURCES / "worker.cjs")),
         folder(),
         {"TIFO_EGRESS_ALLOW": allowed, **route},
@@ -196,7 +196,7 @@ class _Actions:
         oauth = {each.name: settings.pop(each.name, None) for each in kind.oauth}
         settings.pop(_ALLOW.name, None)
         self._settings = settings
-        self._access = Access(oauth, renews=kind.renews, ask=self._renew)
+        self._access = OAuthAccess(oauth, renews=kind.renews, ask=self._renew)
         hidden = [each.name for each in kind.settings if each.is_secret]
         self._secrets = [str(configured.settings[name]) for name in hidden if configured.settings.get(name)]
         batches = {action.slug for action in kind.actions if action.batch}

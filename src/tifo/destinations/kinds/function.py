@@ -28,7 +28,7 @@ from tifo.destinations.ports import (
     Tools,
 )
 from tifo.destinations.settings import checked
-from tifo.destinations.workers import Program, Worker, WorkerGone
+from tifo.destinations.workers import Worker, WorkerGone, WorkerProgram
 from tifo.kernel.errors import Rejected, Transient
 
 MAX_EVENTS = 50
@@ -95,7 +95,7 @@ class Function:
         """Raises `Transient` for a file that does not load: it may be mended."""
         settings = configured.settings
         command = (sys.executable, "-E", str(_RUNNER), settings["file"], str(settings["memory_mb"]))
-        worker = Worker(lambda: Program(command, Path(settings["file"]).parent))
+        worker = Worker(lambda: WorkerProgram(command, Path(settings["file"]).parent))
         opened = None
         try:
             opened = _Function(settings, worker, await _handlers(worker, settings))

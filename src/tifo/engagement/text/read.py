@@ -17,11 +17,11 @@ from tifo.engagement.text.tree import (
     NUMBER,
     TRUE,
     WHOLE,
-    Listed,
-    Mapped,
+    ListNode,
+    MappingNode,
     Node,
-    Problem,
     Scalar,
+    TextProblem,
     Unreadable,
     below,
     grow,
@@ -49,7 +49,7 @@ class Reading(NamedTuple):
     """`document` is None where there are problems."""
 
     document: Document | None
-    problems: list[Problem]
+    problems: list[TextProblem]
     references: list[Reference]
     named: dict[str, set[str]]
     """The keys by section, of definitions with problems too: what names them is not to blame."""
@@ -77,15 +77,15 @@ def load_as(kind: type[D], text: str, file: str, *, beside: Collection[str] = ()
         root, problems = (grow_toml if file.endswith(".toml") else grow)(text)
     except Unreadable as error:
         raise bad_file(file, [error.problem]) from error
-    if isinstance(root, Mapped):
-        root = Mapped(root.line, {name: node for name, node in root.items.items() if name not in beside})
+    if isinstance(root, MappingNode):
+        root = MappingNode(root.line, {name: node for name, node in root.items.items() if name not in beside})
     document: D | None = _Reader(problems).struct(root, kind, "")
     if problems or document is None:
         raise bad_file(file, problems)
     return document
 
 
-def bad_file(file: str, problems: Iterable[Problem]) -> Rejected:
+def bad_file(file: str, problems: Iterable[TextProblem]) -> Rejected:
     ordered = sorted(problems, key=lambda problem: problem.line or 0)
     told = [f"{file}: {problem}" for problem in ordered[:MAX_TOLD]]
     if len(ordered) > MAX_TOLD:
@@ -104,18 +104,18 @@ def read(text: str) -> Reading:
     named = {
         section: set(mapped.items)
         for section in SECTIONS
-        if isinstance(root, Mapped) and isinstance(mapped := root.items.get(section), Mapped)
+        if isinstance(root, MappingNode) and isinstance(mapped := root.items.get(section), MappingNode)
     }
     return Reading(None if reader.problems else document, reader.problems, reader.references, named)
 
 
-def _unknown(reading: Reading, known: Mapping[str, Collection[str]]) -> Iterable[Problem]:
+def _unknown(reading: Reading, known: Mapping[str, Collection[str]]) -> Iterable[TextProblem]:
     for section, key, path, line in reading.references:
         all_known = {*known.get(section, ()), *reading.named.get(section, ())}
         if key not in all_known:
             kind = SECTIONS[section]
             remedy = _nearest(key, all_known) or f"Add it under {section}, or name another."
-            yield Problem(path, line, f"There is no {kind} {key!r:.100}. {remedy}")
+            yield TextProblem(path, line, f"There is no {kind} {key!r:.100}. {remedy}")
 
 
 def _nearest(word: str, known: Iterable[str]) -> str:
@@ -126,12 +126,12 @@ def _nearest(word: str, known: Iterable[str]) -> str:
 class _Reader:
     """Each method gives the value, or None after it has noted a problem."""
 
-    def __init__(self, problems: list[Problem]) -> None:
+    def __init__(self, problems: list[TextProblem]) -> None:
         self.problems = problems
         self.references: list[Reference] = []
 
     def struct(self, node: Node, kind: Any, path: str) -> Any:
-        if not isinstance(node, Mapped):
+        if not isinstance(node, MappingNode):
             return self._wrong(node, path, "a mapping with fields such as " + ", ".join(kind.__struct_fields__[:3]))
         problems_before = len(self.problems)
         fields = _hints(kind)
@@ -188,7 +188,7 @@ class _Reader:
         return value
 
     def _list(self, node: Node, kind: Any, path: str, field: str) -> tuple[Any, ...]:
-        if not isinstance(node, Listed):
+        if not isinstance(node, ListNode):
             self._wrong(node, path, "a list")
             return ()
         if len(node.items) > MAX_PARTS:
@@ -201,7 +201,7 @@ class _Reader:
         return tuple(self.value(each, kind, f"{path}[{n}]", field) for n, each in enumerate(node.items))
 
     def _by_key(self, node: Node, kind: Any, path: str) -> dict[str, Any]:
-        if not isinstance(node, Mapped):
+        if not isinstance(node, MappingNode):
             self._wrong(node, path, "a mapping from keys")
             return {}
         if len(node.items) > MAX_KEYS:
@@ -257,18 +257,18 @@ class _Reader:
 
     def _wrong(self, node: Node, path: str, wanted: str) -> Any:
         """Always None, which is what its callers then give."""
-        shown = {Listed: "a list", Mapped: "a mapping"}.get(type(node)) or repr(getattr(node, "text", "")[:80])
+        shown = {ListNode: "a list", MappingNode: "a mapping"}.get(type(node)) or repr(getattr(node, "text", "")[:80])
         self._note(path, node.line, f"{shown} is not {wanted}.")
 
     def _note(self, path: str, line: int | None, message: str) -> None:
-        self.problems.append(Problem(path, line, message))
+        self.problems.append(TextProblem(path, line, message))
 
 
 def _json(node: Node) -> Any:
     """Whatever stands there, as YAML's JSON schema reads it."""
-    if isinstance(node, Mapped):
+    if isinstance(node, MappingNode):
         return {name: _json(each) for name, each in node.items.items()}
-    if isinstance(node, Listed):
+    if isinstance(node, ListNode):
         return [_json(each) for each in node.items]
     if node.is_quoted or is_text(node.text):
         return node.text

@@ -23,7 +23,7 @@ NUMBER = re.compile(r"[-+]?([0-9]{1,40}(\.[0-9]{0,40})?|\.[0-9]{1,40})")
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the quick one, where libyaml came with the package
 
 
-class Problem(NamedTuple):
+class TextProblem(NamedTuple):
     """`path` is like `quests.derby.tasks[0].action`; lines count from 1."""
 
     path: str
@@ -38,7 +38,7 @@ class Problem(NamedTuple):
 class Unreadable(Exception):
     """The text can't be read any further."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: TextProblem) -> None:
         super().__init__(str(problem))
         self.problem = problem
 
@@ -55,18 +55,18 @@ class Scalar:
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListNode:
     line: int | None
     items: list["Node"] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
-class Mapped:
+class MappingNode:
     line: int | None
     items: dict[str, "Node"] = field(default_factory=dict)
 
 
-Node = Scalar | Listed | Mapped
+Node = Scalar | ListNode | MappingNode
 
 
 def below(path: str, name: str) -> str:
@@ -80,39 +80,41 @@ def is_text(plain: str) -> bool:
     return plain not in NULLS | TRUE | FALSE and not NUMBER.fullmatch(plain)
 
 
-def grow(text: str) -> tuple[Node, list[Problem]]:
+def grow(text: str) -> tuple[Node, list[TextProblem]]:
     """The tree, and what in it is not taken. Raises `Unreadable` where there is no going on."""
     size = len(text.encode(errors="surrogatepass"))
     if size > MAX_BYTES:
-        raise Unreadable(Problem("", None, f"The file has {size:,} bytes; at most {MAX_BYTES:,} are read."))
+        raise Unreadable(TextProblem("", None, f"The file has {size:,} bytes; at most {MAX_BYTES:,} are read."))
     try:
         return _Grower(text).root()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         said = ", ".join(filter(None, (error.context, error.problem)))
         line = None if mark is None else mark.line + 1
-        raise Unreadable(Problem("", line, f"This is no YAML: {said}.")) from error
+        raise Unreadable(TextProblem("", line, f"This is no YAML: {said}.")) from error
     except (yaml.YAMLError, UnicodeError) as error:
-        raise Unreadable(Problem("", None, f"This is no YAML: {str(error).splitlines()[0]}.")) from error
+        raise Unreadable(TextProblem("", None, f"This is no YAML: {str(error).splitlines()[0]}.")) from error
 
 
-def grow_toml(text: str) -> tuple[Node, list[Problem]]:
+def grow_toml(text: str) -> tuple[Node, list[TextProblem]]:
     """As `grow`, of TOML, which tells no lines of what it holds."""
     if len(text) > MAX_BYTES:
-        raise Unreadable(Problem("", None, f"The file has {len(text):,} characters; at most {MAX_BYTES:,} are read."))
+        raise Unreadable(
+            TextProblem("", None, f"The file has {len(text):,} characters; at most {MAX_BYTES:,} are read.")
+        )
     try:
         return _planted(tomllib.loads(text), "", 1), []
     except tomllib.TOMLDecodeError as error:
-        raise Unreadable(Problem("", None, f"This is no TOML: {error}.")) from error
+        raise Unreadable(TextProblem("", None, f"This is no TOML: {error}.")) from error
 
 
 def _planted(value: Any, path: str, depth: int) -> Node:
     if depth > MAX_DEPTH:
-        raise Unreadable(Problem(path, None, f"This is nested more than {MAX_DEPTH} deep."))
+        raise Unreadable(TextProblem(path, None, f"This is nested more than {MAX_DEPTH} deep."))
     if isinstance(value, dict):
-        return Mapped(None, {name: _planted(each, below(path, name), depth + 1) for name, each in value.items()})
+        return MappingNode(None, {name: _planted(each, below(path, name), depth + 1) for name, each in value.items()})
     if isinstance(value, list):
-        return Listed(None, [_planted(each, f"{path}[{n}]", depth + 1) for n, each in enumerate(value)])
+        return ListNode(None, [_planted(each, f"{path}[{n}]", depth + 1) for n, each in enumerate(value)])
     if isinstance(value, bool):
         return Scalar(str(value).lower(), None)
     text = value.isoformat() if isinstance(value, date | time) else str(value)
@@ -122,23 +124,23 @@ def _planted(value: Any, path: str, depth: int) -> Node:
 class _Grower:
     def __init__(self, text: str) -> None:
         self._events: Iterator[Any] = yaml.parse(text, Loader=_LOADER)
-        self._problems: list[Problem] = []
+        self._problems: list[TextProblem] = []
 
-    def root(self) -> tuple[Node, list[Problem]]:
+    def root(self) -> tuple[Node, list[TextProblem]]:
         root: Node | None = None
         for event in self._events:
             if isinstance(event, yaml.NodeEvent):
                 if root is not None:
-                    raise Unreadable(Problem("", _line(event), "A second document begins. Keep one in a file."))
+                    raise Unreadable(TextProblem("", _line(event), "A second document begins. Keep one in a file."))
                 root = self._node(event, "", 1)
         if root is None or (isinstance(root, Scalar) and root.is_null):
-            raise Unreadable(Problem("", None, "The file holds nothing."))
+            raise Unreadable(TextProblem("", None, "The file holds nothing."))
         return root, self._problems
 
     def _node(self, event: Any, path: str, depth: int) -> Node:
         line = _line(event)
         if depth > MAX_DEPTH:
-            raise Unreadable(Problem(path, line, f"This is nested more than {MAX_DEPTH} deep."))
+            raise Unreadable(TextProblem(path, line, f"This is nested more than {MAX_DEPTH} deep."))
         self._check_plain(event, path, line)
         if isinstance(event, yaml.MappingStartEvent):
             return self._mapping(path, line, depth)
@@ -150,29 +152,29 @@ class _Grower:
 
     def _check_plain(self, event: Any, path: str, line: int) -> None:
         if isinstance(event, yaml.AliasEvent):
-            self._problems.append(Problem(path, line, f"*{event.anchor} is an alias. Write the value out."))
+            self._problems.append(TextProblem(path, line, f"*{event.anchor} is an alias. Write the value out."))
         elif event.anchor is not None:
-            self._problems.append(Problem(path, line, f"&{event.anchor} is an anchor. Take it away."))
+            self._problems.append(TextProblem(path, line, f"&{event.anchor} is an anchor. Take it away."))
         if getattr(event, "tag", None) is not None:
-            self._problems.append(Problem(path, line, f"{event.tag!r:.100} is a tag. Take it away."))
+            self._problems.append(TextProblem(path, line, f"{event.tag!r:.100} is a tag. Take it away."))
 
-    def _mapping(self, path: str, line: int, depth: int) -> Mapped:
-        mapped = Mapped(line)
+    def _mapping(self, path: str, line: int, depth: int) -> MappingNode:
+        mapped = MappingNode(line)
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             key = self._node(event, path, depth + 1)
             name = key.text if isinstance(key, Scalar) else f"line {key.line}"
             under = below(path, name)
             if not isinstance(key, Scalar):
-                self._problems.append(Problem(path, key.line, "A key is no text. Write `key: value`."))
+                self._problems.append(TextProblem(path, key.line, "A key is no text. Write `key: value`."))
             elif name in mapped.items:
                 first = mapped.items[name].line
-                self._problems.append(Problem(under, key.line, f"The key is here twice (line {first}). Keep one."))
+                self._problems.append(TextProblem(under, key.line, f"The key is here twice (line {first}). Keep one."))
             value = self._node(next(self._events), under, depth + 1)
             mapped.items.setdefault(name, value)
         return mapped
 
-    def _listing(self, path: str, line: int, depth: int) -> Listed:
-        listed = Listed(line)
+    def _listing(self, path: str, line: int, depth: int) -> ListNode:
+        listed = ListNode(line)
         while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
             listed.items.append(self._node(event, f"{path}[{len(listed.items)}]", depth + 1))
         return listed

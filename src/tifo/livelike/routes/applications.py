@@ -8,26 +8,26 @@ from tifo.engagement.commands import CreateProgram, UpdateApplication
 from tifo.engagement.model import live
 from tifo.kernel.errors import NotFound, Rejected, Unauthorized
 from tifo.kernel.ids import ClientId, ProgramId
-from tifo.livelike.call import Call, answer
+from tifo.livelike.call import LiveLikeRequest, answer
 from tifo.livelike.documented import takes
 from tifo.livelike.paging import window
 from tifo.livelike.resources import application
-from tifo.livelike.shapes import ProgramInput, Settings
+from tifo.livelike.shapes import ApplicationSettings, ProgramInput
 from tifo.livelike.tokens import Caller
 
-_SETTINGS = msgspec.json.Decoder(Settings)
+_SETTINGS = msgspec.json.Decoder(ApplicationSettings)
 _PROGRAM = msgspec.json.Decoder(ProgramInput)
 
 
 @get("/applications/{client_id:str}/")
-async def discover(request: Call) -> ASGIResponse:
+async def discover(request: LiveLikeRequest) -> ASGIResponse:
     """Needs no token."""
     game = await request.ask(request.desk.queries.game, ClientId(request.part("client_id")))
     return answer(application(game.application, request.links))
 
 
-@patch("/applications/{client_id:str}/", operation_class=takes(Settings))
-async def change_settings(request: Call) -> ASGIResponse:
+@patch("/applications/{client_id:str}/", operation_class=takes(ApplicationSettings))
+async def change_settings(request: LiveLikeRequest) -> ASGIResponse:
     """By a producer token of the application, or by the organisation's."""
     client_id = ClientId(request.part("client_id"))
     if await request.is_organisation():
@@ -45,14 +45,14 @@ async def change_settings(request: Call) -> ASGIResponse:
 
 
 @get("/programs/")
-async def list_programs(request: Call) -> ASGIResponse:
+async def list_programs(request: LiveLikeRequest) -> ASGIResponse:
     caller = await request.caller(request.query.one("client_id"))
     resources = await request.resources(caller.client_id)
     return request.page(window(request.query).of(live(resources.game.programs)), resources.program)
 
 
 @post("/programs/", operation_class=takes(ProgramInput))
-async def create_program(request: Call) -> ASGIResponse:
+async def create_program(request: LiveLikeRequest) -> ASGIResponse:
     caller = await request.producer()
     body = await request.decoded(_PROGRAM)
     caller.must_be_of(body.client_id)
@@ -64,7 +64,7 @@ async def create_program(request: Call) -> ASGIResponse:
 
 
 @get("/programs/{program_id:str}/")
-async def get_program(request: Call) -> ASGIResponse:
+async def get_program(request: LiveLikeRequest) -> ASGIResponse:
     """Needs no token where the query names the application, as the SDK reads programs without one."""
     caller = await request.caller_or_none()
     named = request.query.one("client_id")

@@ -9,7 +9,7 @@ from tifo.engagement.model import EarnedBadge, live
 from tifo.engagement.ports import Page
 from tifo.kernel.errors import NotFound, Rejected
 from tifo.kernel.ids import BadgeId, EarnedBadgeId, ProfileId
-from tifo.livelike.call import Call, answer
+from tifo.livelike.call import LiveLikeRequest, answer
 from tifo.livelike.documented import takes
 from tifo.livelike.images import MAX_UPLOAD_BYTES, decoded_with_image
 from tifo.livelike.listing import profiles_of, reachable
@@ -23,7 +23,7 @@ _AWARD = msgspec.json.Decoder(AwardInput)
 
 
 @post("/badges/", operation_class=takes(BadgeInput, image=True), request_max_body_size=MAX_UPLOAD_BYTES)
-async def create_badge(request: Call) -> ASGIResponse:
+async def create_badge(request: LiveLikeRequest) -> ASGIResponse:
     caller = await request.producer()
     body = await decoded_with_image(request, _BADGE)
     caller.must_be_of(body.client_id)
@@ -44,7 +44,7 @@ async def create_badge(request: Call) -> ASGIResponse:
 
 
 @get("/badges/{badge_id:str}/")
-async def get_badge(request: Call) -> ASGIResponse:
+async def get_badge(request: LiveLikeRequest) -> ASGIResponse:
     resources = await request.resources((await request.caller()).client_id)
     badge = resources.game.badges.get(BadgeId(request.part("badge_id")))
     if badge is None:
@@ -53,14 +53,14 @@ async def get_badge(request: Call) -> ASGIResponse:
 
 
 @get("/applications/{client_id:str}/badges/")
-async def list_badges(request: Call) -> ASGIResponse:
+async def list_badges(request: LiveLikeRequest) -> ASGIResponse:
     caller = await request.caller(request.part("client_id"))
     resources = await request.resources(caller.client_id)
     return request.page(window(request.query).of(live(resources.game.badges)), resources.badge)
 
 
 @get("/profiles/{profile_id:str}/badges/")
-async def list_profile_badges(request: Call) -> ASGIResponse:
+async def list_profile_badges(request: LiveLikeRequest) -> ASGIResponse:
     caller = await request.caller()
     profile_id = ProfileId(request.part("profile_id"))
     caller.must_reach(profile_id)
@@ -70,7 +70,7 @@ async def list_profile_badges(request: Call) -> ASGIResponse:
 
 
 @post("/profiles/{profile_id:str}/badges/", operation_class=takes(AwardInput))
-async def award_badge(request: Call) -> ASGIResponse:
+async def award_badge(request: LiveLikeRequest) -> ASGIResponse:
     caller = await request.producer()
     body = await request.decoded(_AWARD)
     profile_id = ProfileId(request.part("profile_id"))
@@ -80,7 +80,7 @@ async def award_badge(request: Call) -> ASGIResponse:
 
 
 @get("/profiles/{profile_id:str}/badge-progress/")
-async def list_badge_progress(request: Call) -> ASGIResponse:
+async def list_badge_progress(request: LiveLikeRequest) -> ASGIResponse:
     """A bare array, as LiveLike answers it; badges without a threshold have no progress."""
     caller = await request.caller()
     profile_id = ProfileId(request.part("profile_id"))
@@ -93,7 +93,7 @@ async def list_badge_progress(request: Call) -> ASGIResponse:
 
 
 @get("/badge-profiles/")
-async def list_badge_profiles(request: Call) -> ASGIResponse:
+async def list_badge_profiles(request: LiveLikeRequest) -> ASGIResponse:
     """Who has a badge. A fan sees all who have it too, but of the others neither custom id nor data."""
     caller = await request.caller()
     found = await _earned(request, caller, None, BadgeId(request.query.required("badge_id")))
@@ -108,7 +108,7 @@ async def list_badge_profiles(request: Call) -> ASGIResponse:
 
 
 @get("/earned-badges/")
-async def list_earned_badges(request: Call) -> ASGIResponse:
+async def list_earned_badges(request: LiveLikeRequest) -> ASGIResponse:
     query = request.query
     caller = await request.caller()
     reached = reachable(caller, query)
@@ -123,7 +123,7 @@ async def list_earned_badges(request: Call) -> ASGIResponse:
 
 
 @get("/earned-badges/{earned_badge_id:str}/")
-async def get_earned_badge(request: Call) -> ASGIResponse:
+async def get_earned_badge(request: LiveLikeRequest) -> ASGIResponse:
     caller = await request.caller()
     earned_badge_id = EarnedBadgeId(request.part("earned_badge_id"))
     earned = await request.ask(request.desk.queries.earned_badge, caller.client_id, earned_badge_id)
@@ -134,7 +134,7 @@ async def get_earned_badge(request: Call) -> ASGIResponse:
 
 
 @delete("/earned-badges/{earned_badge_id:str}/")
-async def revoke_badge(request: Call) -> None:
+async def revoke_badge(request: LiveLikeRequest) -> None:
     """No threshold earns it again; an award gives it back."""
     caller = await request.producer()
     earned_badge_id = EarnedBadgeId(request.part("earned_badge_id"))
@@ -142,7 +142,7 @@ async def revoke_badge(request: Call) -> None:
 
 
 async def _earned(
-    request: Call, caller: Caller, profile_id: ProfileId | None, badge_id: BadgeId | None
+    request: LiveLikeRequest, caller: Caller, profile_id: ProfileId | None, badge_id: BadgeId | None
 ) -> Page[EarnedBadge]:
     page, size = window(request.query)
     return await request.ask(

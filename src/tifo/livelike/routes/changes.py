@@ -30,7 +30,7 @@ from tifo.engagement.commands import (
 from tifo.engagement.model import Game, RewardTable, is_live
 from tifo.kernel.errors import NotFound, Rejected
 from tifo.kernel.ids import ProgramId, QuestRewardId, QuestTaskId, RewardTableEntryId, RewardTableId
-from tifo.livelike.call import Call, answer
+from tifo.livelike.call import LiveLikeRequest, answer
 from tifo.livelike.documented import takes
 from tifo.livelike.images import MAX_UPLOAD_BYTES, decoded_with_image
 from tifo.livelike.paging import window
@@ -61,30 +61,30 @@ _TASK = msgspec.json.Decoder(QuestTaskChange)
 
 
 @patch("/programs/{program_id:str}/", operation_class=takes(ProgramChange))
-async def change_program(request: Call) -> ASGIResponse:
+async def change_program(request: LiveLikeRequest) -> ASGIResponse:
     sent = _sent(await _body(request, _PROGRAM))
     return await _change(request, UpdateProgram, Resources.program, program_id=request.part("program_id"), **sent)
 
 
 @delete("/programs/{program_id:str}/")
-async def archive_program(request: Call) -> None:
+async def archive_program(request: LiveLikeRequest) -> None:
     await _archive(request, "program", request.part("program_id"))
 
 
 @patch("/reward-items/{reward_item_id:str}/", operation_class=takes(RewardItemChange))
-async def change_reward_item(request: Call) -> ASGIResponse:
+async def change_reward_item(request: LiveLikeRequest) -> ASGIResponse:
     sent = _sent(await _body(request, _ITEM))
     item_id = request.part("reward_item_id")
     return await _change(request, UpdateRewardItem, Resources.reward_item, reward_item_id=item_id, **sent)
 
 
 @delete("/reward-items/{reward_item_id:str}/")
-async def archive_reward_item(request: Call) -> None:
+async def archive_reward_item(request: LiveLikeRequest) -> None:
     await _archive(request, "reward_item", request.part("reward_item_id"))
 
 
 @patch("/reward-actions/{reward_action_id:str}/", operation_class=takes(RewardActionChange))
-async def change_reward_action(request: Call) -> ASGIResponse:
+async def change_reward_action(request: LiveLikeRequest) -> ASGIResponse:
     """Its key stays: tables, tasks and recorded actions name it."""
     sent = _sent(await _body(request, _ACTION))
     action_id = request.part("reward_action_id")
@@ -92,12 +92,12 @@ async def change_reward_action(request: Call) -> ASGIResponse:
 
 
 @delete("/reward-actions/{reward_action_id:str}/")
-async def archive_reward_action(request: Call) -> None:
+async def archive_reward_action(request: LiveLikeRequest) -> None:
     await _archive(request, "reward_action", request.part("reward_action_id"))
 
 
 @patch("/reward-tables/{table_id:str}/", operation_class=takes(RewardTableChange))
-async def change_reward_table(request: Call) -> ASGIResponse:
+async def change_reward_table(request: LiveLikeRequest) -> ASGIResponse:
     """`entries` and `program_ids` replace what is there; an entry with the `id` of an earlier one keeps its counts."""
     body: RewardTableChange = await _body(request, _TABLE)
     sent = _sent(body)
@@ -109,12 +109,12 @@ async def change_reward_table(request: Call) -> ASGIResponse:
 
 
 @delete("/reward-tables/{table_id:str}/")
-async def archive_reward_table(request: Call) -> None:
+async def archive_reward_table(request: LiveLikeRequest) -> None:
     await _archive(request, "reward_table", request.part("table_id"))
 
 
 @patch("/reward-tables/{table_id:str}/entries/{entry_id:str}/", operation_class=takes(EntryInput))
-async def change_entry(request: Call) -> ASGIResponse:
+async def change_entry(request: LiveLikeRequest) -> ASGIResponse:
     """The whole entry is sent; it keeps its id, and what its limits have counted."""
     caller = await request.producer()
     entry_id = RewardTableEntryId(request.part("entry_id"))
@@ -130,14 +130,14 @@ async def change_entry(request: Call) -> ASGIResponse:
 
 
 @get("/reward-tables/{table_id:str}/programs/")
-async def list_linked_programs(request: Call) -> ASGIResponse:
+async def list_linked_programs(request: LiveLikeRequest) -> ASGIResponse:
     resources = await request.resources((await request.caller()).client_id)
     programs = [resources.game.programs[each] for each in _live_table(resources.game, request).program_ids]
     return request.page(window(request.query).of(programs), resources.program)
 
 
 @post("/reward-tables/{table_id:str}/programs/", operation_class=takes(RewardTableLinks))
-async def link_programs(request: Call) -> ASGIResponse:
+async def link_programs(request: LiveLikeRequest) -> ASGIResponse:
     """Adds to the programs that the table is linked to."""
     body = await _body(request, _LINKS)
     added = (*body.program_ids, *((body.program_id,) if body.program_id else ()))
@@ -154,7 +154,7 @@ async def link_programs(request: Call) -> ASGIResponse:
 
 
 @delete("/reward-tables/{table_id:str}/programs/{program_id:str}/")
-async def unlink_program(request: Call) -> None:
+async def unlink_program(request: LiveLikeRequest) -> None:
     caller = await request.producer()
     command = UnlinkRewardTable(
         client_id=caller.client_id,
@@ -169,7 +169,7 @@ async def unlink_program(request: Call) -> None:
     operation_class=takes(BadgeChange, image=True),
     request_max_body_size=MAX_UPLOAD_BYTES,
 )
-async def change_badge(request: Call) -> ASGIResponse:
+async def change_badge(request: LiveLikeRequest) -> ASGIResponse:
     await request.producer()
     body = await decoded_with_image(request, _BADGE)
     sent = _sent(body)
@@ -182,13 +182,13 @@ async def change_badge(request: Call) -> ASGIResponse:
 
 
 @delete("/badges/{badge_id:str}/")
-async def archive_badge(request: Call) -> None:
+async def archive_badge(request: LiveLikeRequest) -> None:
     """Whoever has the badge keeps it."""
     await _archive(request, "badge", request.part("badge_id"))
 
 
 @patch("/quests/{quest_id:str}/", operation_class=takes(QuestChange))
-async def change_quest(request: Call) -> ASGIResponse:
+async def change_quest(request: LiveLikeRequest) -> ASGIResponse:
     sent = _sent(await _body(request, _QUEST))
     for name in ("started_at", "stopped_at"):
         if name in sent:
@@ -197,13 +197,13 @@ async def change_quest(request: Call) -> ASGIResponse:
 
 
 @delete("/quests/{quest_id:str}/")
-async def archive_quest(request: Call) -> None:
+async def archive_quest(request: LiveLikeRequest) -> None:
     """Nobody starts or progresses it any more; completed runs can still be claimed."""
     await _archive(request, "quest", request.part("quest_id"))
 
 
 @patch("/quest-tasks/{task_id:str}/", operation_class=takes(QuestTaskChange))
-async def change_quest_task(request: Call) -> ASGIResponse:
+async def change_quest_task(request: LiveLikeRequest) -> ASGIResponse:
     caller = await request.producer()
     task_id = QuestTaskId(request.part("task_id"))
     sent = _sent(await _body(request, _TASK))
@@ -214,7 +214,7 @@ async def change_quest_task(request: Call) -> ASGIResponse:
 
 
 @delete("/quest-tasks/{task_id:str}/")
-async def remove_quest_task(request: Call) -> None:
+async def remove_quest_task(request: LiveLikeRequest) -> None:
     """Runs that have the task keep it."""
     caller = await request.producer()
     task_id = QuestTaskId(request.part("task_id"))
@@ -222,13 +222,13 @@ async def remove_quest_task(request: Call) -> None:
 
 
 @delete("/quest-rewards/{reward_id:str}/")
-async def remove_quest_reward(request: Call) -> None:
+async def remove_quest_reward(request: LiveLikeRequest) -> None:
     caller = await request.producer()
     reward_id = QuestRewardId(request.part("reward_id"))
     await request.handle(caller, RemoveQuestReward(client_id=caller.client_id, quest_reward_id=reward_id))
 
 
-async def _body(request: Call, decoder: Any) -> Any:
+async def _body(request: LiveLikeRequest, decoder: Any) -> Any:
     """Only for who may change definitions."""
     await request.producer()
     return await request.decoded(decoder)
@@ -240,7 +240,7 @@ def _sent(body: msgspec.Struct) -> dict[str, Any]:
 
 
 async def _change(
-    request: Call,
+    request: LiveLikeRequest,
     command: Callable[..., DefinitionCommand],
     shape: Callable[[Resources, Any], Resource],
     *,
@@ -252,12 +252,12 @@ async def _change(
     return answer(shape(await request.resources(caller.client_id), changed), status)
 
 
-async def _archive(request: Call, kind: Archivable, definition_id: str) -> None:
+async def _archive(request: LiveLikeRequest, kind: Archivable, definition_id: str) -> None:
     caller = await request.producer()
     await request.handle(caller, Archive(client_id=caller.client_id, kind=kind, id=definition_id))
 
 
-def _live_table(game: Game, request: Call) -> RewardTable:
+def _live_table(game: Game, request: LiveLikeRequest) -> RewardTable:
     table = game.reward_tables.get(RewardTableId(request.part("table_id")))
     if table is None or not is_live(table):
         raise NotFound("There is no such reward table.")

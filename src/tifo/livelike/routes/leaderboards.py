@@ -12,10 +12,10 @@ from tifo.engagement.model import Leaderboard
 from tifo.engagement.ports import Page, Queries
 from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import ClientId, LeaderboardId, ProfileId
-from tifo.livelike.call import Call, answer
+from tifo.livelike.call import LiveLikeRequest, answer
 from tifo.livelike.documented import takes
 from tifo.livelike.leaderboards import LeaderboardChange, LeaderboardInput, entry, leaderboard
-from tifo.livelike.paging import Window, window
+from tifo.livelike.paging import PageRequest, window
 from tifo.livelike.resources import Resource, Resources
 
 _LEADERBOARD = msgspec.json.Decoder(LeaderboardInput)
@@ -23,7 +23,7 @@ _CHANGE = msgspec.json.Decoder(LeaderboardChange)
 
 
 @get("/leaderboards/")
-async def list_leaderboards(request: Call) -> ASGIResponse:
+async def list_leaderboards(request: LiveLikeRequest) -> ASGIResponse:
     caller = await request.caller(request.query.one("client_id"))
     resources = await request.resources(caller.client_id)
     boards = [*resources.game.leaderboards.values()]
@@ -31,7 +31,7 @@ async def list_leaderboards(request: Call) -> ASGIResponse:
 
 
 @post("/leaderboards/", operation_class=takes(LeaderboardInput))
-async def create_leaderboard(request: Call) -> ASGIResponse:
+async def create_leaderboard(request: LiveLikeRequest) -> ASGIResponse:
     """Linked to the application's default program where no program is given."""
     caller = await request.producer()
     body = await request.decoded(_LEADERBOARD)
@@ -50,14 +50,14 @@ async def create_leaderboard(request: Call) -> ASGIResponse:
 
 
 @get("/leaderboards/{leaderboard_id:str}/")
-async def get_leaderboard(request: Call) -> ASGIResponse:
+async def get_leaderboard(request: LiveLikeRequest) -> ASGIResponse:
     """Needs no token."""
     board, resources = await _board(request)
     return answer(leaderboard(board, resources, request.links))
 
 
 @patch("/leaderboards/{leaderboard_id:str}/", operation_class=takes(LeaderboardChange))
-async def change_leaderboard(request: Call) -> ASGIResponse:
+async def change_leaderboard(request: LiveLikeRequest) -> ASGIResponse:
     """`program_ids` replaces the programs that it is linked to."""
     caller = await request.producer()
     body = await request.decoded(_CHANGE)
@@ -75,14 +75,14 @@ async def change_leaderboard(request: Call) -> ASGIResponse:
 
 
 @delete("/leaderboards/{leaderboard_id:str}/")
-async def delete_leaderboard(request: Call) -> None:
+async def delete_leaderboard(request: LiveLikeRequest) -> None:
     caller = await request.producer()
     leaderboard_id = LeaderboardId(request.part("leaderboard_id"))
     await request.handle(caller, Archive(client_id=caller.client_id, kind="leaderboard", id=leaderboard_id))
 
 
 @get("/leaderboards/{leaderboard_id:str}/entries/")
-async def list_leaderboard_entries(request: Call) -> ASGIResponse:
+async def list_leaderboard_entries(request: LiveLikeRequest) -> ASGIResponse:
     """Needs no token. With `profile_id` (repeatable) only these fans' entries."""
     board, resources = await _board(request)
     asked = [ProfileId(each) for each in request.query.all("profile_id")]
@@ -94,7 +94,7 @@ async def list_leaderboard_entries(request: Call) -> ASGIResponse:
 
 
 @get("/leaderboards/{leaderboard_id:str}/entries/{profile_id:str}/")
-async def get_leaderboard_entry(request: Call) -> ASGIResponse:
+async def get_leaderboard_entry(request: LiveLikeRequest) -> ASGIResponse:
     """Needs no token."""
     board, resources = await _board(request)
     asked = [ProfileId(request.part("profile_id"))]
@@ -106,18 +106,18 @@ async def get_leaderboard_entry(request: Call) -> ASGIResponse:
 
 
 @get("/profiles/{profile_id:str}/leaderboards/")
-async def list_profile_leaderboards(request: Call) -> ASGIResponse:
+async def list_profile_leaderboards(request: LiveLikeRequest) -> ASGIResponse:
     """Those that the fan is on."""
     return await _of_profile(request, views=False)
 
 
 @get("/profiles/{profile_id:str}/leaderboard-views/")
-async def list_profile_leaderboard_views(request: Call) -> ASGIResponse:
+async def list_profile_leaderboard_views(request: LiveLikeRequest) -> ASGIResponse:
     """Each leaderboard has one view: itself."""
     return await _of_profile(request, views=True)
 
 
-async def _of_profile(request: Call, *, views: bool) -> ASGIResponse:
+async def _of_profile(request: LiveLikeRequest, *, views: bool) -> ASGIResponse:
     caller = await request.caller()
     profile_id = ProfileId(request.part("profile_id"))
     caller.must_reach(profile_id)
@@ -140,7 +140,7 @@ async def _of_profile(request: Call, *, views: bool) -> ASGIResponse:
     return request.page(window(request.query).of(places), shape)
 
 
-async def _board(request: Call) -> tuple[Leaderboard, Resources]:
+async def _board(request: LiveLikeRequest) -> tuple[Leaderboard, Resources]:
     leaderboard_id = LeaderboardId(request.part("leaderboard_id"))
     client_id: ClientId = await request.ask(request.desk.queries.client_of_leaderboard, leaderboard_id)
     resources = await request.resources(client_id)
@@ -154,7 +154,7 @@ def _entries(
     if not asked:
         found = queries.standings(board, page=page, size=size)
         return found, found.count
-    return Window(page, size).of(queries.standings_of(board, asked)), queries.standings_count(board)
+    return PageRequest(page, size).of(queries.standings_of(board, asked)), queries.standings_count(board)
 
 
 def _places(

@@ -9,7 +9,7 @@ from tifo.engagement.model import Transaction, TransactionKind, is_live
 from tifo.engagement.ports import InvokedFilter, Page, TransactionFilter
 from tifo.kernel.errors import NotFound, Rejected
 from tifo.kernel.ids import ProfileId, ProgramId, RewardItemId
-from tifo.livelike.call import Call, answer
+from tifo.livelike.call import LiveLikeRequest, answer
 from tifo.livelike.documented import takes
 from tifo.livelike.listing import profiles_of, reachable
 from tifo.livelike.paging import anchor, window
@@ -28,7 +28,7 @@ _SIDES = {"sent": TransactionKind.TRANSFER_SENT, "received": TransactionKind.TRA
 
 
 @post("/invoked-actions/", operation_class=takes(InvokedActionInput))
-async def invoke_action(request: Call) -> ASGIResponse:
+async def invoke_action(request: LiveLikeRequest) -> ASGIResponse:
     """The hot route: with a known token and fan it hops to no thread."""
     caller = await request.producer()
     body = await request.decoded(_INVOKED)
@@ -48,7 +48,7 @@ async def invoke_action(request: Call) -> ASGIResponse:
 
 
 @post("/batch-invoked-actions/", operation_class=takes(BatchInput))
-async def invoke_actions(request: Call) -> ASGIResponse:
+async def invoke_actions(request: LiveLikeRequest) -> ASGIResponse:
     """Each action answers for itself: what is wrong with one harms no other. Together at most 1,000.
 
     With an `Idempotency-Key` the request as a whole is done once, and answers the same again, refusals included.
@@ -80,7 +80,7 @@ def _batched(action: BatchedAction | str) -> BatchedAction:
 
 
 @get("/invoked-actions/")
-async def list_invoked_actions(request: Call) -> ASGIResponse:
+async def list_invoked_actions(request: LiveLikeRequest) -> ASGIResponse:
     query = request.query
     caller = await request.caller(query.one("client_id"))
     program_id = query.one("program_id")
@@ -102,17 +102,17 @@ async def list_invoked_actions(request: Call) -> ASGIResponse:
 
 
 @post("/profiles/{profile_id:str}/reward-item-credits/", operation_class=takes(LedgerInput), status_code=200)
-async def credit(request: Call) -> ASGIResponse:
+async def credit(request: LiveLikeRequest) -> ASGIResponse:
     return await _book(request, Credit)
 
 
 @post("/profiles/{profile_id:str}/reward-item-debits/", operation_class=takes(LedgerInput), status_code=200)
-async def debit(request: Call) -> ASGIResponse:
+async def debit(request: LiveLikeRequest) -> ASGIResponse:
     return await _book(request, Debit)
 
 
 @post("/profiles/{profile_id:str}/reward-item-transfers/", operation_class=takes(TransferInput))
-async def transfer(request: Call) -> ASGIResponse:
+async def transfer(request: LiveLikeRequest) -> ASGIResponse:
     caller = await request.caller()
     sender = ProfileId(request.part("profile_id"))
     caller.must_reach(sender)
@@ -130,7 +130,7 @@ async def transfer(request: Call) -> ASGIResponse:
 
 
 @get("/profiles/{profile_id:str}/reward-item-transfers/")
-async def list_transfers(request: Call) -> ASGIResponse:
+async def list_transfers(request: LiveLikeRequest) -> ASGIResponse:
     """Sent and received, the newest first."""
     query = request.query
     caller = await request.caller()
@@ -153,7 +153,7 @@ async def list_transfers(request: Call) -> ASGIResponse:
 
 
 @get("/profiles/{profile_id:str}/reward-item-balances/")
-async def list_balances(request: Call) -> ASGIResponse:
+async def list_balances(request: LiveLikeRequest) -> ASGIResponse:
     """Every reward item of the application, also those of which the fan has none; archived ones where she had some."""
     query = request.query
     caller = await request.caller()
@@ -171,7 +171,7 @@ async def list_balances(request: Call) -> ASGIResponse:
 
 
 @get("/profiles/{profile_id:str}/reward-item-balances/{reward_item_id:str}/")
-async def get_balance(request: Call) -> ASGIResponse:
+async def get_balance(request: LiveLikeRequest) -> ASGIResponse:
     caller = await request.caller()
     profile_id = ProfileId(request.part("profile_id"))
     caller.must_reach(profile_id)
@@ -183,7 +183,7 @@ async def get_balance(request: Call) -> ASGIResponse:
 
 
 @get("/reward-transactions/")
-async def list_reward_transactions(request: Call) -> ASGIResponse:
+async def list_reward_transactions(request: LiveLikeRequest) -> ASGIResponse:
     """What was earned: by a producer token all fans', by a fan's token her own."""
     query = request.query
     caller = await request.caller(query.one("client_id"))
@@ -210,7 +210,7 @@ async def list_reward_transactions(request: Call) -> ASGIResponse:
     return request.page(found, shape)
 
 
-async def _book(request: Call, kind: type[Credit | Debit]) -> ASGIResponse:
+async def _book(request: LiveLikeRequest, kind: type[Credit | Debit]) -> ASGIResponse:
     caller = await request.producer()
     body = await request.decoded(_LEDGER)
     command = kind(

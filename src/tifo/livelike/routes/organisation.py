@@ -10,7 +10,7 @@ from litestar.response.base import ASGIResponse
 from tifo.engagement.access import TokenInfo
 from tifo.kernel.clock import to_iso
 from tifo.kernel.ids import ClientId
-from tifo.livelike.call import Call, answer
+from tifo.livelike.call import LiveLikeRequest, answer
 from tifo.livelike.documented import takes
 from tifo.livelike.paging import window
 from tifo.livelike.resources import Resource, application
@@ -21,14 +21,14 @@ _TOKEN = msgspec.json.Decoder(TokenInput)
 
 
 @get("/applications/")
-async def list_applications(request: Call) -> ASGIResponse:
+async def list_applications(request: LiveLikeRequest) -> ASGIResponse:
     access = await request.organisation()
     found = await request.ask(access.applications)
     return request.page(window(request.query).of(found), lambda app: application(app, request.links))
 
 
 @post("/applications/", operation_class=takes(ApplicationInput))
-async def create_application(request: Call) -> ASGIResponse:
+async def create_application(request: LiveLikeRequest) -> ASGIResponse:
     access = await request.organisation()
     body = await request.decoded(_APPLICATION)
     shown = {name: request.new_secret(name) for name in ("client_secret", "producer_token")}
@@ -37,7 +37,7 @@ async def create_application(request: Call) -> ASGIResponse:
 
 
 @post("/applications/{client_id:str}/client-secret/")
-async def rotate_client_secret(request: Call) -> ASGIResponse:
+async def rotate_client_secret(request: LiveLikeRequest) -> ASGIResponse:
     """Replaces the secret. Every fan's token was signed with the old one and is refused from now on."""
     access = await request.organisation()
     client_id, secret = ClientId(request.part("client_id")), request.new_secret("client_secret")
@@ -47,14 +47,14 @@ async def rotate_client_secret(request: Call) -> ASGIResponse:
 
 
 @get("/applications/{client_id:str}/tokens/")
-async def list_tokens(request: Call) -> ASGIResponse:
+async def list_tokens(request: LiveLikeRequest) -> ASGIResponse:
     access = await request.organisation()
     found = await request.ask(access.tokens, ClientId(request.part("client_id")))
     return request.page(window(request.query).of(found), _shape)
 
 
 @post("/applications/{client_id:str}/tokens/", operation_class=takes(TokenInput))
-async def create_token(request: Call) -> ASGIResponse:
+async def create_token(request: LiveLikeRequest) -> ASGIResponse:
     access = await request.organisation()
     body = await request.decoded(_TOKEN)
     client_id, token = ClientId(request.part("client_id")), request.new_secret("producer_token")
@@ -63,7 +63,7 @@ async def create_token(request: Call) -> ASGIResponse:
 
 
 @delete("/applications/{client_id:str}/tokens/{token_id:str}/")
-async def revoke_token(request: Call) -> None:
+async def revoke_token(request: LiveLikeRequest) -> None:
     """At once in this process; others believe the token for five seconds more at most."""
     access = await request.organisation()
     client_id = ClientId(request.part("client_id"))

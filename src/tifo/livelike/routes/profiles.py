@@ -8,7 +8,7 @@ from tifo.engagement.commands import CreateProfile, UpdateProfile
 from tifo.engagement.model import Profile
 from tifo.kernel.errors import Forbidden, Rejected
 from tifo.kernel.ids import ClientId, ProfileId
-from tifo.livelike.call import MIN_ANONYMOUS_KEY_LENGTH, Call, answer
+from tifo.livelike.call import MIN_ANONYMOUS_KEY_LENGTH, LiveLikeRequest, answer
 from tifo.livelike.documented import takes
 from tifo.livelike.resources import Resource, profile_resource
 from tifo.livelike.shapes import ProfileInput
@@ -18,7 +18,7 @@ _PROFILE = msgspec.json.Decoder(ProfileInput)
 
 
 @post("/applications/{client_id:str}/profile/", operation_class=takes(ProfileInput, required=False))
-async def sign_up(request: Call) -> ASGIResponse:
+async def sign_up(request: LiveLikeRequest) -> ASGIResponse:
     """Needs no token: LiveLike's SDK sends an empty `Bearer`, and no body unless the fan has a nickname."""
     client_id = ClientId(request.part("client_id"))
     caller = await request.caller_or_none()
@@ -41,7 +41,7 @@ async def sign_up(request: Call) -> ASGIResponse:
 
 
 @get("/applications/{client_id:str}/profile/")
-async def get_own_profile(request: Call) -> ASGIResponse:
+async def get_own_profile(request: LiveLikeRequest) -> ASGIResponse:
     """Creates the fan of an integrator's own token on first sight."""
     caller = await request.caller(request.part("client_id"))
     if caller.profile_id is None and caller.custom_id is not None:
@@ -53,13 +53,13 @@ async def get_own_profile(request: Call) -> ASGIResponse:
 
 
 @patch("/applications/{client_id:str}/profile/", operation_class=takes(ProfileInput))
-async def change_own_profile(request: Call) -> ASGIResponse:
+async def change_own_profile(request: LiveLikeRequest) -> ASGIResponse:
     caller = await request.caller(request.part("client_id"))
     return await _change(request, caller, caller.own_profile())
 
 
 @get("/profiles/{profile_id:str}/")
-async def get_profile(request: Call) -> ASGIResponse:
+async def get_profile(request: LiveLikeRequest) -> ASGIResponse:
     caller = await request.caller()
     profile_id = ProfileId(request.part("profile_id"))
     caller.must_reach(profile_id)
@@ -68,7 +68,7 @@ async def get_profile(request: Call) -> ASGIResponse:
 
 
 @patch("/profiles/{profile_id:str}/", operation_class=takes(ProfileInput))
-async def change_profile(request: Call) -> ASGIResponse:
+async def change_profile(request: LiveLikeRequest) -> ASGIResponse:
     caller = await request.caller()
     profile_id = ProfileId(request.part("profile_id"))
     caller.must_reach(profile_id)
@@ -76,7 +76,7 @@ async def change_profile(request: Call) -> ASGIResponse:
 
 
 @post("/profile-by-custom-id/{client_id:str}/{custom_id:str}/", operation_class=takes(ProfileInput, required=False))
-async def create_by_custom_id(request: Call) -> ASGIResponse:
+async def create_by_custom_id(request: LiveLikeRequest) -> ASGIResponse:
     caller = await request.producer(request.part("client_id"))
     body = await request.decoded(_PROFILE, empty_is=b"{}")
     command = _create(caller.client_id, body, request.part("custom_id"))
@@ -84,7 +84,7 @@ async def create_by_custom_id(request: Call) -> ASGIResponse:
 
 
 @get("/profile-by-custom-id/{client_id:str}/{custom_id:str}/")
-async def get_by_custom_id(request: Call) -> ASGIResponse:
+async def get_by_custom_id(request: LiveLikeRequest) -> ASGIResponse:
     caller = await request.caller(request.part("client_id"))
     custom_id = request.part("custom_id")
     queries = request.desk.queries
@@ -108,13 +108,13 @@ def _create(client_id: ClientId, body: ProfileInput, custom_id: str | None) -> C
     )
 
 
-async def _created(request: Call, profile: Profile) -> ASGIResponse:
+async def _created(request: LiveLikeRequest, profile: Profile) -> ASGIResponse:
     request.desk.nicknames.remember(profile.client_id, profile.id, profile.nickname)
     resource: Resource = profile_resource(profile, request.links)
     return answer({**resource, "access_token": await request.desk.tokens.mint(profile)}, 201)
 
 
-async def _change(request: Call, caller: Caller, profile_id: ProfileId) -> ASGIResponse:
+async def _change(request: LiveLikeRequest, caller: Caller, profile_id: ProfileId) -> ASGIResponse:
     body = await request.decoded(_PROFILE)
     if body.custom_id is not None and not caller.is_producer:
         raise Forbidden("A custom_id can be set with a producer token only.")

@@ -10,7 +10,7 @@ from tifo.engagement.commands import AddQuestRewards, AddQuestTask, CreateQuest,
 from tifo.engagement.model import Game, Quest, is_live, live
 from tifo.kernel.errors import NotFound, Rejected
 from tifo.kernel.ids import QuestId, QuestTaskId
-from tifo.livelike.call import Call, answer
+from tifo.livelike.call import LiveLikeRequest, answer
 from tifo.livelike.documented import takes
 from tifo.livelike.paging import window
 from tifo.livelike.shapes import QuestBadgesInput, QuestInput, QuestRewardsInput, QuestTaskInput
@@ -24,7 +24,7 @@ QUEST_STATUS = ("active", "not_started", "expired")
 
 
 @get("/quests/")
-async def list_quests(request: Call) -> ASGIResponse:
+async def list_quests(request: LiveLikeRequest) -> ASGIResponse:
     query = request.query
     caller = await request.caller(query.one("client_id"))
     ids, status = query.all("id"), query.choice("status", QUEST_STATUS)
@@ -40,7 +40,7 @@ async def list_quests(request: Call) -> ASGIResponse:
 
 
 @post("/quests/", operation_class=takes(QuestInput))
-async def create_quest(request: Call) -> ASGIResponse:
+async def create_quest(request: LiveLikeRequest) -> ASGIResponse:
     caller = await request.producer()
     body = await request.decoded(_QUEST)
     caller.must_be_of(body.client_id)
@@ -59,13 +59,13 @@ async def create_quest(request: Call) -> ASGIResponse:
 
 
 @get("/quests/{quest_id:str}/")
-async def get_quest(request: Call) -> ASGIResponse:
+async def get_quest(request: LiveLikeRequest) -> ASGIResponse:
     resources = await request.resources((await request.caller()).client_id)
     return answer(resources.quest(_quest(resources.game, request.part("quest_id"))))
 
 
 @get("/quest-tasks/")
-async def list_quest_tasks(request: Call) -> ASGIResponse:
+async def list_quest_tasks(request: LiveLikeRequest) -> ASGIResponse:
     query = request.query
     caller = await request.caller(query.one("client_id"))
     resources = await request.resources(caller.client_id)
@@ -78,7 +78,7 @@ async def list_quest_tasks(request: Call) -> ASGIResponse:
 
 
 @post("/quest-tasks/", operation_class=takes(QuestTaskInput))
-async def add_quest_task(request: Call) -> ASGIResponse:
+async def add_quest_task(request: LiveLikeRequest) -> ASGIResponse:
     caller = await request.producer()
     body = await request.decoded(_TASK)
     caller.must_be_of(body.client_id)
@@ -98,7 +98,7 @@ async def add_quest_task(request: Call) -> ASGIResponse:
 
 
 @get("/quest-tasks/{task_id:str}/")
-async def get_quest_task(request: Call) -> ASGIResponse:
+async def get_quest_task(request: LiveLikeRequest) -> ASGIResponse:
     resources = await request.resources((await request.caller()).client_id)
     task_id = QuestTaskId(request.part("task_id"))
     quest_id = resources.game.quest_of_task.get(task_id)
@@ -109,7 +109,7 @@ async def get_quest_task(request: Call) -> ASGIResponse:
 
 
 @get("/quest-rewards/")
-async def list_quest_rewards(request: Call) -> ASGIResponse:
+async def list_quest_rewards(request: LiveLikeRequest) -> ASGIResponse:
     query = request.query
     caller = await request.caller(query.one("client_id"))
     resources = await request.resources(caller.client_id)
@@ -118,7 +118,7 @@ async def list_quest_rewards(request: Call) -> ASGIResponse:
 
 
 @post("/quest-rewards/", operation_class=takes(QuestRewardsInput))
-async def add_quest_rewards(request: Call) -> ASGIResponse:
+async def add_quest_rewards(request: LiveLikeRequest) -> ASGIResponse:
     caller = await request.producer()
     body = await request.decoded(_REWARDS)
     command = AddQuestRewards(
@@ -137,7 +137,7 @@ async def add_quest_rewards(request: Call) -> ASGIResponse:
 
 
 @get("/quest-rewards/{reward_id:str}/")
-async def get_quest_reward(request: Call) -> ASGIResponse:
+async def get_quest_reward(request: LiveLikeRequest) -> ASGIResponse:
     resources = await request.resources((await request.caller()).client_id)
     reward_id = request.part("reward_id")
     for quest in resources.game.quests.values():
@@ -148,7 +148,7 @@ async def get_quest_reward(request: Call) -> ASGIResponse:
 
 
 @get("/quests/{quest_id:str}/badges/")
-async def list_quest_badges(request: Call) -> ASGIResponse:
+async def list_quest_badges(request: LiveLikeRequest) -> ASGIResponse:
     resources = await request.resources((await request.caller()).client_id)
     quest = _quest(resources.game, request.part("quest_id"))
     badges = [resources.game.badges[badge_id] for badge_id in quest.badge_ids]
@@ -156,7 +156,7 @@ async def list_quest_badges(request: Call) -> ASGIResponse:
 
 
 @post("/quests/{quest_id:str}/badges/", operation_class=takes(QuestBadgesInput))
-async def set_quest_badges(request: Call) -> ASGIResponse:
+async def set_quest_badges(request: LiveLikeRequest) -> ASGIResponse:
     """The badges that completing the quest gives, at most five; they take the place of those it had."""
     caller = await request.producer()
     body = await request.decoded(_BADGES)

@@ -15,7 +15,7 @@ from tifo.engagement.commands import (
 from tifo.engagement.model import Game, RewardTable, RewardTableEntry, live
 from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import RewardActionId, RewardItemId, RewardTableEntryId, RewardTableId
-from tifo.livelike.call import Call, answer
+from tifo.livelike.call import LiveLikeRequest, answer
 from tifo.livelike.documented import takes
 from tifo.livelike.paging import window
 from tifo.livelike.segment import trigger_of
@@ -28,7 +28,7 @@ _ENTRY = msgspec.json.Decoder(EntryInput)
 
 
 @get("/reward-items/")
-async def list_reward_items(request: Call) -> ASGIResponse:
+async def list_reward_items(request: LiveLikeRequest) -> ASGIResponse:
     query = request.query
     caller = await request.caller(query.one("client_id"))
     resources = await request.resources(caller.client_id)
@@ -37,7 +37,7 @@ async def list_reward_items(request: Call) -> ASGIResponse:
 
 
 @post("/reward-items/", operation_class=takes(RewardItemInput))
-async def create_reward_item(request: Call) -> ASGIResponse:
+async def create_reward_item(request: LiveLikeRequest) -> ASGIResponse:
     caller = await request.producer()
     body = await request.decoded(_ITEM)
     caller.must_be_of(body.client_id)
@@ -47,7 +47,7 @@ async def create_reward_item(request: Call) -> ASGIResponse:
 
 
 @get("/reward-items/{reward_item_id:str}/")
-async def get_reward_item(request: Call) -> ASGIResponse:
+async def get_reward_item(request: LiveLikeRequest) -> ASGIResponse:
     resources = await request.resources((await request.caller()).client_id)
     item = resources.game.reward_items.get(RewardItemId(request.part("reward_item_id")))
     if item is None:
@@ -56,7 +56,7 @@ async def get_reward_item(request: Call) -> ASGIResponse:
 
 
 @get("/reward-actions/")
-async def list_reward_actions(request: Call) -> ASGIResponse:
+async def list_reward_actions(request: LiveLikeRequest) -> ASGIResponse:
     query = request.query
     caller = await request.caller(query.one("client_id"))
     resources = await request.resources(caller.client_id)
@@ -64,7 +64,7 @@ async def list_reward_actions(request: Call) -> ASGIResponse:
 
 
 @post("/reward-actions/", operation_class=takes(RewardActionInput))
-async def create_reward_action(request: Call) -> ASGIResponse:
+async def create_reward_action(request: LiveLikeRequest) -> ASGIResponse:
     caller = await request.producer()
     body = await request.decoded(_ACTION)
     caller.must_be_of(body.client_id)
@@ -80,7 +80,7 @@ async def create_reward_action(request: Call) -> ASGIResponse:
 
 
 @get("/reward-actions/{reward_action_id:str}/")
-async def get_reward_action(request: Call) -> ASGIResponse:
+async def get_reward_action(request: LiveLikeRequest) -> ASGIResponse:
     resources = await request.resources((await request.caller()).client_id)
     action = resources.game.actions_by_id.get(RewardActionId(request.part("reward_action_id")))
     if action is None:
@@ -89,7 +89,7 @@ async def get_reward_action(request: Call) -> ASGIResponse:
 
 
 @get("/reward-tables/")
-async def list_reward_tables(request: Call) -> ASGIResponse:
+async def list_reward_tables(request: LiveLikeRequest) -> ASGIResponse:
     query = request.query
     caller = await request.caller(query.one("client_id"))
     resources = await request.resources(caller.client_id)
@@ -97,7 +97,7 @@ async def list_reward_tables(request: Call) -> ASGIResponse:
 
 
 @post("/reward-tables/", operation_class=takes(RewardTableInput))
-async def create_reward_table(request: Call) -> ASGIResponse:
+async def create_reward_table(request: LiveLikeRequest) -> ASGIResponse:
     caller = await request.producer()
     body = await request.decoded(_TABLE)
     caller.must_be_of(body.client_id)
@@ -113,19 +113,19 @@ async def create_reward_table(request: Call) -> ASGIResponse:
 
 
 @get("/reward-tables/{table_id:str}/")
-async def get_reward_table(request: Call) -> ASGIResponse:
+async def get_reward_table(request: LiveLikeRequest) -> ASGIResponse:
     resources = await request.resources((await request.caller()).client_id)
     return answer(resources.reward_table(_table(resources.game, request)))
 
 
 @get("/reward-tables/{table_id:str}/entries/")
-async def list_entries(request: Call) -> ASGIResponse:
+async def list_entries(request: LiveLikeRequest) -> ASGIResponse:
     resources = await request.resources((await request.caller()).client_id)
     return request.page(window(request.query).of(_table(resources.game, request).entries), resources.entry)
 
 
 @post("/reward-tables/{table_id:str}/entries/", operation_class=takes(EntryInput))
-async def add_entry(request: Call) -> ASGIResponse:
+async def add_entry(request: LiveLikeRequest) -> ASGIResponse:
     caller = await request.producer()
     entry = new_entry(await request.decoded(_ENTRY))
     table_id = RewardTableId(request.part("table_id"))
@@ -135,13 +135,13 @@ async def add_entry(request: Call) -> ASGIResponse:
 
 
 @get("/reward-tables/{table_id:str}/entries/{entry_id:str}/")
-async def get_entry(request: Call) -> ASGIResponse:
+async def get_entry(request: LiveLikeRequest) -> ASGIResponse:
     resources = await request.resources((await request.caller()).client_id)
     return answer(resources.entry(_entry(_table(resources.game, request), request)))
 
 
 @delete("/reward-tables/{table_id:str}/entries/{entry_id:str}/")
-async def remove_entry(request: Call) -> None:
+async def remove_entry(request: LiveLikeRequest) -> None:
     caller = await request.producer()
     command = RemoveRewardTableEntry(
         client_id=caller.client_id,
@@ -161,14 +161,14 @@ def new_entry(entry: EntryInput) -> NewEntry:
     )
 
 
-def _table(game: Game, request: Call) -> RewardTable:
+def _table(game: Game, request: LiveLikeRequest) -> RewardTable:
     table = game.reward_tables.get(RewardTableId(request.part("table_id")))
     if table is None:
         raise NotFound("There is no such reward table.")
     return table
 
 
-def _entry(table: RewardTable, request: Call) -> RewardTableEntry:
+def _entry(table: RewardTable, request: LiveLikeRequest) -> RewardTableEntry:
     wanted = request.part("entry_id")
     entry = next((entry for entry in table.entries if entry.id == wanted), None)
     if entry is None:

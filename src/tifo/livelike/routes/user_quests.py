@@ -10,7 +10,7 @@ from tifo.engagement.commands import ChangeUserQuest, ClaimQuestBadges, Progress
 from tifo.engagement.model import UserQuest
 from tifo.kernel.errors import NotFound, Rejected
 from tifo.kernel.ids import ProfileId, UserQuestId
-from tifo.livelike.call import Call, answer
+from tifo.livelike.call import LiveLikeRequest, answer
 from tifo.livelike.documented import takes
 from tifo.livelike.paging import anchored, window
 from tifo.livelike.resources import (
@@ -33,7 +33,7 @@ _PROGRESS = msgspec.json.Decoder(ProgressInput)
 
 
 @get("/user-quests/")
-async def list_user_quests(request: Call) -> ASGIResponse:
+async def list_user_quests(request: LiveLikeRequest) -> ASGIResponse:
     """One fan's runs, the newest first: there is at most one for each quest."""
     query = request.query
     caller = await request.caller()
@@ -56,7 +56,7 @@ async def list_user_quests(request: Call) -> ASGIResponse:
 
 
 @post("/user-quests/", operation_class=takes(UserQuestInput))
-async def start_quest(request: Call) -> ASGIResponse:
+async def start_quest(request: LiveLikeRequest) -> ASGIResponse:
     caller = await request.caller()
     body = await request.decoded(_START)
     if body.profile_id is None and caller.is_producer:
@@ -69,14 +69,14 @@ async def start_quest(request: Call) -> ASGIResponse:
 
 
 @get("/user-quests/{user_quest_id:str}/")
-async def get_user_quest(request: Call) -> ASGIResponse:
+async def get_user_quest(request: LiveLikeRequest) -> ASGIResponse:
     caller = await request.caller()
     run = await _run(request, caller, UserQuestId(request.part("user_quest_id")))
     return answer((await request.resources(caller.client_id)).user_quest(run))
 
 
 @patch("/user-quests/{user_quest_id:str}/", operation_class=takes(UserQuestChange))
-async def change_user_quest(request: Call) -> ASGIResponse:
+async def change_user_quest(request: LiveLikeRequest) -> ASGIResponse:
     """Sets tasks to completed or incomplete, then claims: all of it, or nothing."""
     caller = await request.caller()
     body = await request.decoded(_CHANGE)
@@ -93,7 +93,7 @@ async def change_user_quest(request: Call) -> ASGIResponse:
 
 
 @delete("/user-quests/{user_quest_id:str}/")
-async def remove_user_quest(request: Call) -> None:
+async def remove_user_quest(request: LiveLikeRequest) -> None:
     """The fan may start the quest anew. A completed one stays."""
     caller = await request.producer()
     user_quest_id = UserQuestId(request.part("user_quest_id"))
@@ -101,14 +101,14 @@ async def remove_user_quest(request: Call) -> None:
 
 
 @patch("/user-quests/{user_quest_id:str}/badges/", operation_class=takes(ClaimBadgesInput, required=False))
-async def claim_badges(request: Call) -> ASGIResponse:
+async def claim_badges(request: LiveLikeRequest) -> ASGIResponse:
     """Gives the quest's badges, or those that `claim_badges` names."""
     body = await request.decoded(_CLAIM, empty_is=b"{}")
     return await _claim_badges(request, UserQuestId(request.part("user_quest_id")), body)
 
 
 @patch("/quests/{quest_id:str}/badges/", operation_class=takes(ClaimBadgesInput))
-async def claim_quest_badges(request: Call) -> ASGIResponse:
+async def claim_quest_badges(request: LiveLikeRequest) -> ASGIResponse:
     """LiveLike's other address for the same: the body names the user quest, which must be of this quest."""
     caller = await request.caller()
     body = await request.decoded(_CLAIM)
@@ -120,7 +120,7 @@ async def claim_quest_badges(request: Call) -> ASGIResponse:
     return await _claim_badges(request, run.id, body)
 
 
-async def _claim_badges(request: Call, user_quest_id: UserQuestId, body: ClaimBadgesInput) -> ASGIResponse:
+async def _claim_badges(request: LiveLikeRequest, user_quest_id: UserQuestId, body: ClaimBadgesInput) -> ASGIResponse:
     caller = await request.caller()
     command = ClaimQuestBadges(
         client_id=caller.client_id, user_quest_id=user_quest_id, badge_ids=body.claim_badges, profile_id=_fan(caller)
@@ -132,7 +132,7 @@ async def _claim_badges(request: Call, user_quest_id: UserQuestId, body: ClaimBa
 
 
 @post("/user-quest-task-progress/", operation_class=takes(ProgressInput))
-async def progress_task(request: Call) -> ASGIResponse:
+async def progress_task(request: LiveLikeRequest) -> ASGIResponse:
     """Answers with the user quest (which the SDK reads) and the task (which LiveLike's reference shows)."""
     caller = await request.caller()
     body = await request.decoded(_PROGRESS)
@@ -158,7 +158,7 @@ async def progress_task(request: Call) -> ASGIResponse:
 
 
 @get("/user-quest-rewards/")
-async def list_user_quest_rewards(request: Call) -> ASGIResponse:
+async def list_user_quest_rewards(request: LiveLikeRequest) -> ASGIResponse:
     query = request.query
     caller = await request.caller()
     query.required("user_quest_id")
@@ -193,7 +193,7 @@ def _fan(caller: Caller) -> ProfileId | None:
     return None if caller.is_producer else caller.own_profile()
 
 
-async def _run(request: Call, caller: Caller, user_quest_id: UserQuestId) -> UserQuest:
+async def _run(request: LiveLikeRequest, caller: Caller, user_quest_id: UserQuestId) -> UserQuest:
     """Another fan's is as good as none."""
     run = await request.ask(request.desk.queries.user_quest, caller.client_id, user_quest_id)
     if _fan(caller) not in (None, run.profile_id):

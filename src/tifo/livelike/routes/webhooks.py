@@ -10,7 +10,7 @@ from tifo.engagement.ports import Page
 from tifo.kernel.clock import to_iso
 from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import ClientId
-from tifo.livelike.call import Call, answer
+from tifo.livelike.call import LiveLikeRequest, answer
 from tifo.livelike.documented import takes
 from tifo.livelike.paging import window
 from tifo.livelike.resources import Resource
@@ -33,14 +33,14 @@ _WEBHOOK = msgspec.json.Decoder(WebhookInput)
 
 
 @get("/webhooks/")
-async def list_webhooks(request: Call) -> ASGIResponse:
+async def list_webhooks(request: LiveLikeRequest) -> ASGIResponse:
     caller = await request.producer(request.query.one("client_id"))
     found = await request.ask(_outbox(request).subscribers, caller.client_id)
     return request.page(window(request.query).of(list(found)), lambda each: _resource(request, each))
 
 
 @post("/webhooks/", operation_class=takes(WebhookInput))
-async def create_webhook(request: Call) -> ASGIResponse:
+async def create_webhook(request: LiveLikeRequest) -> ASGIResponse:
     caller = await request.producer()
     body = await request.decoded(_WEBHOOK)
     caller.must_be_of(body.client_id)
@@ -49,7 +49,7 @@ async def create_webhook(request: Call) -> ASGIResponse:
 
 
 @get("/webhooks/{webhook_id:str}/")
-async def get_webhook(request: Call) -> ASGIResponse:
+async def get_webhook(request: LiveLikeRequest) -> ASGIResponse:
     """With how its deliveries fare."""
     caller = await request.producer()
     wanted = request.part("webhook_id")
@@ -63,13 +63,13 @@ async def get_webhook(request: Call) -> ASGIResponse:
 
 
 @delete("/webhooks/{webhook_id:str}/")
-async def delete_webhook(request: Call) -> None:
+async def delete_webhook(request: LiveLikeRequest) -> None:
     caller = await request.producer()
     await request.ask(_outbox(request).unsubscribe, caller.client_id, request.part("webhook_id"))
 
 
 @get("/webhooks/{webhook_id:str}/attempts/")
-async def list_attempts(request: Call) -> ASGIResponse:
+async def list_attempts(request: LiveLikeRequest) -> ASGIResponse:
     """The webhooks that were not delivered at their first attempt and are not delivered yet; at most 1,000."""
     caller = await request.producer()
     late = await request.ask(_outbox(request).late, caller.client_id, request.part("webhook_id"), _SHOWN)
@@ -91,12 +91,12 @@ def attempts_of(late: Late) -> Resource:
     }
 
 
-def _outbox(request: Call) -> WebhookOutbox:
+def _outbox(request: LiveLikeRequest) -> WebhookOutbox:
     outbox: WebhookOutbox = request.app.state["webhooks"]
     return outbox
 
 
-def _resource(request: Call, subscriber: Subscriber) -> Resource:
+def _resource(request: LiveLikeRequest, subscriber: Subscriber) -> Resource:
     """Never with the secret."""
     return {
         "id": subscriber.id,

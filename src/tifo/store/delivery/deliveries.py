@@ -9,22 +9,22 @@ from sqlalchemy import Connection, and_, case, delete, exists, func, select, tex
 
 from tifo.delivery.latency import latency_ms
 from tifo.delivery.ports import (
-    Asked,
     Attempt,
-    Change,
+    Checkpoint,
+    ConnectionStatus,
     DeliveryCursor,
+    DeliveryProblem,
     Due,
     Grain,
     Group,
     Numbers,
-    Problem,
+    ReplaySelection,
     Result,
     Sample,
-    Selection,
     Series,
-    Standing,
-    State,
+    SeriesQuery,
     Undelivered,
+    UndeliveredState,
 )
 from tifo.destinations.ports import Event, Exchange
 from tifo.kernel.errors import NotFound
@@ -50,7 +50,7 @@ class SqlDeliveryState:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def standing(self, destination_id: DestinationId) -> Standing:
+    def standing(self, destination_id: DestinationId) -> ConnectionStatus:
         with self._database.reading() as connection:
             return read_standing(connection, destination_id)
 
@@ -64,7 +64,7 @@ class SqlDeliveryState:
                 for row in connection.execute(query)
             ]
 
-    def settle(self, changes: Sequence[Change]) -> list[bool]:
+    def settle(self, changes: Sequence[Checkpoint]) -> list[bool]:
         with self._database.writing() as connection:
             cursors = select(_C.destination_id, _C.position)
             known = {row.destination_id: row.position for row in connection.execute(cursors)}
@@ -88,37 +88,37 @@ class SqlDeliveryState:
             )
             return holds
 
-    def due(self, destination_id: DestinationId, now: float, *, most: int, in_order: bool) -> Due:
-        waits = and_(_U.destination_id == destination_id, _U.state == State.WAITING.value)
+    def due(self, destination_id: DestinationId, now: float, *, limit: int, in_order: bool) -> Due:
+        waits = and_(_U.destination_id == destination_id, _U.state == UndeliveredState.WAITING.value)
         wanted = select(t.undelivered).where(waits, _U.next_at <= _micros(now))
         if in_order:
             earlier = t.undelivered.alias()
             of_user = and_(
                 earlier.c.destination_id == destination_id,
-                earlier.c.state == State.WAITING.value,
+                earlier.c.state == UndeliveredState.WAITING.value,
                 earlier.c.user == _U.user,
                 earlier.c.user != "",
                 earlier.c.position < _U.position,
             )
             wanted = wanted.where(~exists().where(of_user))
         with self._database.reading() as connection:
-            rows = connection.execute(wanted.order_by(_U.next_at, _U.position).limit(most)).all()
+            rows = connection.execute(wanted.order_by(_U.next_at, _U.position).limit(limit)).all()
             total = connection.execute(select(func.count()).where(waits)).scalar_one()
         return Due([read_late(row) for row in rows], total)
 
     def held_up(self, destination_id: DestinationId) -> Mapping[str, int]:
-        waits = and_(_U.destination_id == destination_id, _U.state == State.WAITING.value)
+        waits = and_(_U.destination_id == destination_id, _U.state == UndeliveredState.WAITING.value)
         with self._database.reading() as connection:
             found = connection.execute(select(_U.user, func.count().label("n")).where(waits).group_by(_U.user))
             return {row.user: int(row.n) for row in found}
 
-    def forget(self, before: datetime, *, most: int) -> int:
+    def forget(self, before: datetime, *, limit: int) -> int:
         micros = to_micros(before)
         old = select(_U.destination_id, _U.position, _U.replay).where(
-            _U.state == State.FAILED.value, _U.tried_at < micros
+            _U.state == UndeliveredState.FAILED.value, _U.tried_at < micros
         )
         with self._database.writing() as connection:
-            gone = connection.execute(old.order_by(_U.tried_at).limit(most)).all()
+            gone = connection.execute(old.order_by(_U.tried_at).limit(limit)).all()
             for row in gone:
                 place = and_(
                     _U.destination_id == row.destination_id, _U.position == row.position, _U.replay == row.replay
@@ -158,7 +158,7 @@ class SqlDeliveryState:
             latency_ms(buckets),
         )
 
-    def problems(self, destination_id: DestinationId) -> list[Problem]:
+    def problems(self, destination_id: DestinationId) -> list[DeliveryProblem]:
         """What was not delivered, by result and code, with the newest of each; the most frequent first."""
         c, s = t.delivery_counts.c, t.delivery_samples.c
         total = func.sum(c.total).label("total")
@@ -173,7 +173,7 @@ class SqlDeliveryState:
         with self._database.reading() as connection:
             rows = connection.execute(query).all()
         return [
-            Problem(
+            DeliveryProblem(
                 row.result,
                 row.code,
                 int(row.total),
@@ -186,7 +186,7 @@ class SqlDeliveryState:
             for row in rows
         ]
 
-    def series(self, asked: Asked) -> list[Series]:
+    def series(self, asked: SeriesQuery) -> list[Series]:
         c = t.delivery_counts.c
         kept, minutes = (MINUTE, 1) if asked.grain is Grain.MINUTE else (HOUR, 60)
         width = minutes * 60_000_000
@@ -205,8 +205,8 @@ class SqlDeliveryState:
             rows = connection.execute(query).all()
         return series_of([tuple(row) for row in rows], asked.by, asked.grain, minutes)
 
-    def redrive(self, destination_id: DestinationId, selection: Selection, now: float) -> int:
-        chosen = [_U.destination_id == destination_id, _U.state == State.FAILED.value]
+    def redrive(self, destination_id: DestinationId, selection: ReplaySelection, now: float) -> int:
+        chosen = [_U.destination_id == destination_id, _U.state == UndeliveredState.FAILED.value]
         if selection.since > 0:
             chosen.append(_U.received_at >= _micros(selection.since))
         if selection.until < float("inf"):
@@ -218,7 +218,12 @@ class SqlDeliveryState:
         ):
             if values:
                 chosen.append(column.in_([plain(value) for value in values]))
-        again = {"state": State.WAITING.value, "attempts": 0, "first_at": _micros(now), "next_at": _micros(now)}
+        again = {
+            "state": UndeliveredState.WAITING.value,
+            "attempts": 0,
+            "first_at": _micros(now),
+            "next_at": _micros(now),
+        }
         with self._database.writing() as connection:
             read_standing(connection, destination_id)
             return connection.execute(update(t.undelivered).where(*chosen).values(again)).rowcount
@@ -226,7 +231,7 @@ class SqlDeliveryState:
     def queue(self, destination_id: DestinationId, late: Sequence[Undelivered]) -> int:
         positions = [each.event.position for each in late]
         in_line = select(_U.position).where(
-            _U.destination_id == destination_id, _U.state == State.WAITING.value, _U.position.in_(positions)
+            _U.destination_id == destination_id, _U.state == UndeliveredState.WAITING.value, _U.position.in_(positions)
         )
         with self._database.writing() as connection:
             read_standing(connection, destination_id)
@@ -236,7 +241,9 @@ class SqlDeliveryState:
             return len(fresh)
 
     def queued(self, destination_id: DestinationId, replay: str) -> int:
-        of_it = and_(_U.destination_id == destination_id, _U.replay == replay, _U.state == State.WAITING.value)
+        of_it = and_(
+            _U.destination_id == destination_id, _U.replay == replay, _U.state == UndeliveredState.WAITING.value
+        )
         with self._database.reading() as connection:
             return int(connection.execute(select(func.count()).where(of_it)).scalar_one())
 
@@ -266,17 +273,17 @@ def series_of(rows: Sequence[tuple[Any, ...]], by: Sequence[Group], grain: Grain
     return sorted(series, key=lambda each: (-each.total, tuple(each.group.values())))
 
 
-def read_standing(connection: Connection, destination_id: DestinationId) -> Standing:
+def read_standing(connection: Connection, destination_id: DestinationId) -> ConnectionStatus:
     row = connection.execute(select(t.delivery_cursors).where(_C.destination_id == destination_id)).first()
     if row is None:
         raise NotFound(
             f"There is no destination {destination_id!r:.100}. See `tifo destination list`.", field="destination"
         )
     own = and_(_U.destination_id == destination_id, _U.replay == "")
-    waiting = func.coalesce(func.sum(case((_U.state == State.WAITING.value, 1), else_=0)), 0)
-    failed = func.coalesce(func.sum(case((_U.state == State.FAILED.value, 1), else_=0)), 0)
+    waiting = func.coalesce(func.sum(case((_U.state == UndeliveredState.WAITING.value, 1), else_=0)), 0)
+    failed = func.coalesce(func.sum(case((_U.state == UndeliveredState.FAILED.value, 1), else_=0)), 0)
     counted = connection.execute(select(waiting.label("waiting"), failed.label("failed")).where(own)).one()
-    return Standing(
+    return ConnectionStatus(
         Position(row.start),
         Position(row.position),
         row.received,
@@ -301,7 +308,7 @@ def read_late(row: Any) -> Undelivered:
     )
     return Undelivered(
         event,
-        State(row.state),
+        UndeliveredState(row.state),
         row.first_at / 1e6,
         None if row.next_at is None else row.next_at / 1e6,
         row.attempts,
@@ -313,7 +320,7 @@ def read_late(row: Any) -> Undelivered:
     )
 
 
-def _move(connection: Connection, change: Change) -> None:
+def _move(connection: Connection, change: Checkpoint) -> None:
     moved: dict[str, Any] = {
         "received": _C.received + change.received,
         "forgotten": _C.forgotten + change.forgotten,
@@ -326,7 +333,7 @@ def _move(connection: Connection, change: Change) -> None:
     connection.execute(update(t.delivery_cursors).where(of_it).values(moved))
 
 
-def _leave(connection: Connection, changes: Sequence[Change]) -> None:
+def _leave(connection: Connection, changes: Sequence[Checkpoint]) -> None:
     places = [
         {"d": change.destination_id, "p": position, "r": replay}
         for change in changes
@@ -337,7 +344,7 @@ def _leave(connection: Connection, changes: Sequence[Change]) -> None:
         connection.execute(text(gone), places)
 
 
-def _count_rows(change: Change) -> list[Row]:
+def _count_rows(change: Checkpoint) -> list[Row]:
     totals: dict[tuple[Any, ...], int] = {}
     for counted, number in change.counts.items():
         for grain, at in _grains(counted.minute):
@@ -350,7 +357,7 @@ def _count_rows(change: Change) -> list[Row]:
     ]
 
 
-def _latency_rows(change: Change) -> list[Row]:
+def _latency_rows(change: Checkpoint) -> list[Row]:
     totals: dict[tuple[str, int, int], int] = {}
     for taken, number in change.latencies.items():
         for grain, at in _grains(taken.minute):

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, func, select
 
-from tifo.delivery.ports import RECEIVED, AskedIngest, Grain, Series
+from tifo.delivery.ports import RECEIVED, Grain, IngestSeriesQuery, Series
 from tifo.eventlog.ports import IngestCount
 from tifo.store.delivery.deliveries import HOUR, KEPT_HOURS, KEPT_MINUTES, MINUTE, series_of
 from tifo.store.sql import tables as t
@@ -39,7 +39,7 @@ class SqlIngestNumbers:
             put(connection, t.ingest_counts, rows, adding=["total"])
             _forget(connection, now)
 
-    def ingest_series(self, asked: AskedIngest) -> list[Series]:
+    def ingest_series(self, asked: IngestSeriesQuery) -> list[Series]:
         c = t.ingest_counts.c
         kept, minutes = (MINUTE, 1) if asked.grain is Grain.MINUTE else (HOUR, 60)
         width = minutes * 60_000_000

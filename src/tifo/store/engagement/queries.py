@@ -23,7 +23,7 @@ from tifo.store.sql.database import Database, to_micros
 T = TypeVar("T")
 
 
-class Window(NamedTuple):
+class PageWindow(NamedTuple):
     page: int
     size: int
     anchor: Anchor
@@ -112,7 +112,7 @@ class SqlQueries(SqlStandings, SqlGlances):
         query = _any_of(query, c.reward_action_key, where.reward_action_keys)
         query = _any_of(query, c.kind, [kind.value for kind in where.kinds])
         query = _between(query, c.created_at, where.created_since, where.created_until)
-        return self._page(query, c.position, lambda row: r.decode_transaction(row.body), Window(page, size, anchor))
+        return self._page(query, c.position, lambda row: r.decode_transaction(row.body), PageWindow(page, size, anchor))
 
     def invoked_actions(
         self, client_id: ClientId, where: InvokedFilter, *, page: int = 1, size: int = 20, anchor: Anchor = NOWHERE
@@ -126,7 +126,7 @@ class SqlQueries(SqlStandings, SqlGlances):
         query = _between(query, c.created_at, where.since, where.until)
         for attribute in where.attributes:
             query = query.where(_holds(c.body, r.body(attribute)))
-        window = Window(page, size, anchor, oldest_first=where.oldest_first)
+        window = PageWindow(page, size, anchor, oldest_first=where.oldest_first)
         return self._page(query, c.position, lambda row: r.decode_invoked_action(row.body), window)
 
     def earned_badges(
@@ -143,7 +143,7 @@ class SqlQueries(SqlStandings, SqlGlances):
         query = select(t.earned_badges).where(c.client_id == client_id, c.revoked_at.is_(None))
         query = _any_of(query, c.profile_id, () if profile_id is None else (profile_id,))
         query = _any_of(query, c.badge_id, () if badge_id is None else (badge_id,))
-        return self._page(query, c.position, r.read_earned_badge, Window(page, size, anchor))
+        return self._page(query, c.position, r.read_earned_badge, PageWindow(page, size, anchor))
 
     def earned_badge(self, client_id: ClientId, earned_badge_id: EarnedBadgeId) -> EarnedBadge:
         c = t.earned_badges.c
@@ -167,7 +167,7 @@ class SqlQueries(SqlStandings, SqlGlances):
             tasks = r.TASKS.rows(connection, ids={row.profile_id for row in quests}) if quests else []
         return r.read_user_quests(quests, tasks)
 
-    def _page(self, query: Select[Any], position: Any, read: Callable[[Any], T], window: "Window") -> Page[T]:
+    def _page(self, query: Select[Any], position: Any, read: Callable[[Any], T], window: "PageWindow") -> Page[T]:
         """One row more than asked for tells whether there are more."""
         backwards = window.anchor.after is not None
         ascending = window.oldest_first != backwards

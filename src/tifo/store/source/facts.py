@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Select, delete, exists, func, insert, or_, se
 
 from tifo.engagement.facts import AnyFact
 from tifo.kernel.ids import ClientId, FactId
-from tifo.source.ports import LineReport, SetAside, Trouble
+from tifo.source.ports import RelayReport, SetAside, Trouble
 from tifo.store.engagement import rows as r
 from tifo.store.sql import tables as t
 from tifo.store.sql.bulk import Row
@@ -105,7 +105,7 @@ class SqlFactFeed:
             refused = _refused_in_a_row(connection, client_id)
             _mark(connection, client_id, {"refused_in_a_row": refused, **_trouble_row(trouble)})
 
-    def report(self, client_id: ClientId) -> LineReport:
+    def report(self, client_id: ClientId) -> RelayReport:
         again = t.set_aside_facts.c
         with self._database.reading() as connection:
             new = select(func.count()).where(
@@ -115,12 +115,12 @@ class SqlFactFeed:
             waiting = connection.execute(new).scalar_one() + connection.execute(put_back).scalar_one()
             row = connection.execute(select(t.relay_lines).where(t.relay_lines.c.client_id == client_id)).first()
         if row is None:
-            return LineReport(waiting)
+            return RelayReport(waiting)
         trouble = None
         if row.since is not None:
             since, tried_at = from_micros(row.since), from_micros(row.tried_at)
             trouble = Trouble(row.held, since, tried_at, row.attempts, row.error)
-        return LineReport(waiting, row.last_sent, maybe_moment(row.last_sent_at), row.refused_in_a_row, trouble)
+        return RelayReport(waiting, row.last_sent, maybe_moment(row.last_sent_at), row.refused_in_a_row, trouble)
 
     def _leave(self, connection: Connection, client_id: ClientId, sent: Sequence[FactId]) -> None:
         """Move the cursor to the last of these that stands after it."""

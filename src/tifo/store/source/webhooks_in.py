@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import bindparam, delete, func, insert, select, tuple_, update
 
 from tifo.kernel.ids import SourceId
-from tifo.source.inbox import Arrived, Held, Intake, Outcome, Waiting, WebhookState
+from tifo.source.inbox import Held, Intake, ReceivedWebhook, WaitingWebhook, WebhookOutcome, WebhookState
 from tifo.source.webhooks_in import SignedForm
 from tifo.store.sql import tables as t
 from tifo.store.sql.database import Database, from_micros, maybe_micros, maybe_moment, to_micros
@@ -56,7 +56,7 @@ class SqlWebhookInbox:
             }
             connection.execute(insert(t.webhook_intakes), row)
 
-    def add(self, batch: Sequence[Arrived]) -> list[bool]:
+    def add(self, batch: Sequence[ReceivedWebhook]) -> list[bool]:
         keys = [(arrived.source_id, arrived.webhook_id) for arrived in batch]
         new: list[bool] = []
         with self._database.writing() as connection:
@@ -72,7 +72,7 @@ class SqlWebhookInbox:
                 connection.execute(insert(t.webhooks_in), rows)
         return new
 
-    def due(self, source_id: SourceId, now: datetime, limit: int) -> Sequence[Waiting]:
+    def due(self, source_id: SourceId, now: datetime, limit: int) -> Sequence[WaitingWebhook]:
         query = (
             select(t.webhooks_in)
             .where(
@@ -86,11 +86,11 @@ class SqlWebhookInbox:
         with self._database.reading() as connection:
             rows = connection.execute(query).all()
         return [
-            Waiting(row.number, row.webhook_id, row.event, row.body, from_micros(row.received_at), row.attempts)
+            WaitingWebhook(row.number, row.webhook_id, row.event, row.body, from_micros(row.received_at), row.attempts)
             for row in rows
         ]
 
-    def settle(self, outcomes: Sequence[Outcome]) -> None:
+    def settle(self, outcomes: Sequence[WebhookOutcome]) -> None:
         changes = [
             {
                 "of": outcome.number,
@@ -151,7 +151,7 @@ class SqlWebhookInbox:
             return connection.execute(old).rowcount
 
 
-def _row(arrived: Arrived) -> dict[str, Any]:
+def _row(arrived: ReceivedWebhook) -> dict[str, Any]:
     return {
         "source_id": arrived.source_id,
         "webhook_id": arrived.webhook_id,

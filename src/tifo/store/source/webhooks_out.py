@@ -17,7 +17,7 @@ from tifo.kernel.clock import Clock
 from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import ClientId, FactId, NewId, ProfileId
 from tifo.source.outbox import Late, LateState, OutboxReport, Placed, Subscriber
-from tifo.source.webhooks_out import Around, Run, checked_events
+from tifo.source.webhooks_out import FactContext, Run, checked_events
 from tifo.store.engagement import rows as r
 from tifo.store.engagement.engine import Games
 from tifo.store.source.facts import new_facts
@@ -115,7 +115,7 @@ class SqlWebhookOutbox:
         with self._database.reading() as connection:
             return {ProfileId(each) for each in connection.execute(waiting).scalars()}
 
-    def around(self, facts: Sequence[AnyFact]) -> Sequence[Around]:
+    def around(self, facts: Sequence[AnyFact]) -> Sequence[FactContext]:
         if not facts:
             return []
         with self._database.reading() as connection:
@@ -124,7 +124,7 @@ class SqlWebhookOutbox:
             runs = _runs(connection, facts)
         actions = {key: action.id for game in games.values() for key, action in game.reward_actions.items()}
         return [
-            Around(
+            FactContext(
                 nicknames.get(fact.profile_id),
                 runs.get(fact.user_quest_id) if isinstance(fact, QuestTaskCompleted | UserQuestCompleted) else None,
                 actions.get(fact.reward_action_key or "") if isinstance(fact, RewardItemRewarded) else None,

@@ -8,10 +8,10 @@ from sqlalchemy import delete, insert, select, update
 from tifo.kernel.errors import Conflict, NotFound
 from tifo.store.sql import tables as t
 from tifo.store.sql.database import Database, from_micros, to_micros
-from tifo.workspace.alerts import Alert, AlertKind, Standing
+from tifo.workspace.alerts import Alert, AlertKind, AlertState
 
 _A = t.alerts.c
-_standing = msgspec.json.Decoder(Standing)
+_standing = msgspec.json.Decoder(AlertState)
 
 
 class SqlAlerts:
@@ -40,12 +40,12 @@ class SqlAlerts:
             connection.execute(insert(t.alerts), row)
         return alert
 
-    def all(self) -> list[tuple[Alert, Standing]]:
+    def all(self) -> list[tuple[Alert, AlertState]]:
         with self._database.reading() as connection:
             rows = connection.execute(select(t.alerts).order_by(_A.number)).all()
         return [(_read(row), _standing.decode(row.standing)) for row in rows]
 
-    def note(self, alert_id: str, standing: Standing) -> None:
+    def note(self, alert_id: str, standing: AlertState) -> None:
         told = msgspec.json.encode(standing).decode()
         with self._database.writing() as connection:
             connection.execute(update(t.alerts).where(_A.id == alert_id).values(standing=told))

@@ -168,10 +168,10 @@ def delete_source(connection: Sql, source_id: SourceId, *, at: datetime, force: 
     return connected
 
 
-def taken(connection: Sql, *, but: SourceId | None = None) -> rules.Taken:
+def taken(connection: Sql, *, but: SourceId | None = None) -> rules.UsedNames:
     c = t.sources.c
     others = connection.execute(select(c.slug, c.schema).where(c.id != (but or ""))).all()
-    return rules.Taken({row.slug for row in others}, {row.schema for row in others})
+    return rules.UsedNames({row.slug for row in others}, {row.schema for row in others})
 
 
 def read_sources(connection: Sql, *, deleted: bool = False) -> list[Source]:

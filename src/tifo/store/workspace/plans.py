@@ -16,7 +16,7 @@ from tifo.store.sql.upserts import plain, put
 from tifo.tracking.plans.checking import check_rules
 from tifo.tracking.plans.model import LIVELIKE, MAX_NAME, NO_PLAN, Controls, PlanType, Rule, TrackingPlan
 from tifo.tracking.plans.ports import Told
-from tifo.tracking.plans.violations import BUCKET_MINUTES, Kind, Noted
+from tifo.tracking.plans.violations import BUCKET_MINUTES, Noted, ViolationKey
 
 _P, _V = t.tracking_plans.c, t.violations.c
 _rules = msgspec.json.Decoder(tuple[Rule, ...])
@@ -80,18 +80,18 @@ class SqlTrackingPlans:
         with self._database.writing() as connection:
             put_controls(connection, source_id, controls)
 
-    def record(self, found: Mapping[Kind, Noted]) -> None:
+    def record(self, found: Mapping[ViolationKey, Noted]) -> None:
         rows = [_row(kind, noted) for kind, noted in found.items()]
         with self._database.writing() as connection:
             put(connection, t.violations, rows, adding=["total", "blocked", "omitted"])
 
-    def violations(self, source_id: SourceId, since: datetime, *, most: int) -> list[Told]:
+    def violations(self, source_id: SourceId, since: datetime, *, limit: int) -> list[Told]:
         wanted = (_V.source_id == source_id) & (_V.bucket >= bucket_of(since))
         summed = [func.sum(column).label(column.name) for column in (_V.total, _V.blocked, _V.omitted)]
         kind = (_V.plan_id, _V.type, _V.name, _V.violation, _V.field)
         query = select(*kind, func.max(_V.bucket).label("bucket"), *summed).where(wanted).group_by(*kind)
         with self._database.reading() as connection:
-            rows = connection.execute(query.order_by(func.sum(_V.total).desc(), *kind).limit(most)).all()
+            rows = connection.execute(query.order_by(func.sum(_V.total).desc(), *kind).limit(limit)).all()
             return [_told(connection, source_id, row) for row in rows]
 
     def forget(self, before: datetime) -> None:
@@ -221,7 +221,7 @@ def _plan(row: Any) -> TrackingPlan:
     )
 
 
-def _row(kind: Kind, noted: Noted) -> dict[str, Any]:
+def _row(kind: ViolationKey, noted: Noted) -> dict[str, Any]:
     texts = {name: plain(value) if isinstance(value, str) else value for name, value in kind._asdict().items()}
     return {
         **texts,
@@ -233,7 +233,9 @@ def _row(kind: Kind, noted: Noted) -> dict[str, Any]:
 
 
 def _told(connection: Connection, source_id: SourceId, row: Any) -> Told:
-    kind = Kind(source_id, TrackingPlanId(row.plan_id), row.bucket, row.type, row.name, row.violation, row.field)
+    kind = ViolationKey(
+        source_id, TrackingPlanId(row.plan_id), row.bucket, row.type, row.name, row.violation, row.field
+    )
     place = [t.violations.c[name] == value for name, value in kind._asdict().items()]
     newest = connection.execute(select(t.violations).where(*place)).one()
     noted = Noted(

@@ -99,9 +99,9 @@ class SqlWarehouses:
                 of_it = (table.c.warehouse == warehouse) & (table.c.source_id == source_id)
                 connection.execute(delete(table).where(of_it))
 
-    def syncs(self, warehouse: str | None, *, most: int) -> list[Sync]:
+    def syncs(self, warehouse: str | None, *, limit: int) -> list[Sync]:
         table = t.warehouse_syncs
-        wanted = select(table).order_by(table.c.number.desc()).limit(most)
+        wanted = select(table).order_by(table.c.number.desc()).limit(limit)
         if warehouse is not None:
             wanted = wanted.where(table.c.warehouse == warehouse)
         with self._database.reading() as connection:

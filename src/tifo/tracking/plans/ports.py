@@ -6,13 +6,13 @@ from typing import NamedTuple, Protocol
 
 from tifo.kernel.ids import SourceId, TrackingPlanId
 from tifo.tracking.plans.model import Controls, PlanType, Rule, RuleType, TrackingPlan
-from tifo.tracking.plans.violations import Kind, Noted
+from tifo.tracking.plans.violations import Noted, ViolationKey
 
 
 class Told(NamedTuple):
     """Violations of one kind in a stretch of time."""
 
-    kind: Kind
+    kind: ViolationKey
     """Its bucket is the newest one."""
     noted: Noted
 
@@ -51,10 +51,10 @@ class TrackingPlans(Protocol):
     def control(self, source_id: SourceId, controls: Controls) -> None:
         """Raises `NotFound` for an unknown source, also for one that is forwarded to."""
 
-    def record(self, found: Mapping[Kind, Noted]) -> None:
+    def record(self, found: Mapping[ViolationKey, Noted]) -> None:
         """Adds up with what was recorded before."""
 
-    def violations(self, source_id: SourceId, since: datetime, *, most: int) -> list[Told]:
+    def violations(self, source_id: SourceId, since: datetime, *, limit: int) -> list[Told]:
         """The most frequent first."""
 
     def forget(self, before: datetime) -> None:

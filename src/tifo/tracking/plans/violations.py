@@ -23,7 +23,7 @@ USER = "schema-violations"
 SAMPLE_BYTES = 1_024
 
 
-class Kind(NamedTuple):
+class ViolationKey(NamedTuple):
     """What one number is of."""
 
     source_id: SourceId
@@ -51,9 +51,9 @@ class Noted(NamedTuple):
 class Notebook:
     """Takes what requests find until it is written. Never grows beyond its bounds."""
 
-    def __init__(self, most: int = MAX_KINDS) -> None:
-        self._most = most
-        self._found: dict[Kind, Noted] = {}
+    def __init__(self, limit: int = MAX_KINDS) -> None:
+        self._limit = limit
+        self._found: dict[ViolationKey, Noted] = {}
 
     def note(self, source_id: SourceId, plan_id: TrackingPlanId, message: Message, at: datetime) -> None:
         verdict = message.verdict
@@ -61,19 +61,19 @@ class Notebook:
             return
         bucket = int(at.timestamp()) // (60 * BUCKET_MINUTES)
         for violation in verdict.violations:
-            kind = Kind(source_id, plan_id, bucket, verdict.call, verdict.name, violation.type, violation.field)
+            kind = ViolationKey(source_id, plan_id, bucket, verdict.call, verdict.name, violation.type, violation.field)
             is_blocked, is_omitted = verdict.blocked is not None, violation.field in verdict.omitted
             sample = message.body[:SAMPLE_BYTES]
             self._add(kind, Noted(1, is_blocked, is_omitted, violation.description, message.message_id, sample, at))
 
-    def give_back(self, found: Mapping[Kind, Noted]) -> None:
+    def give_back(self, found: Mapping[ViolationKey, Noted]) -> None:
         """What was taken, and could not be written."""
         newer, self._found = self._found, dict(found)
         for kind, noted in newer.items():
             self._add(kind, noted)
 
-    def _add(self, kind: Kind, noted: Noted) -> None:
-        if kind not in self._found and len(self._found) >= self._most:
+    def _add(self, kind: ViolationKey, noted: Noted) -> None:
+        if kind not in self._found and len(self._found) >= self._limit:
             kind = kind._replace(name=OTHER, field=OTHER, violation=OTHER)
         before = self._found.get(kind)
         self._found[kind] = (
@@ -86,7 +86,7 @@ class Notebook:
             )
         )
 
-    def take(self) -> Mapping[Kind, Noted]:
+    def take(self) -> Mapping[ViolationKey, Noted]:
         """All since the last time."""
         found, self._found = self._found, {}
         return found

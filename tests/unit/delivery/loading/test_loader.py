@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tifo.delivery.loading.loader import LOOK_S, MISSING_S, Loader, Waiting, backoff_s, should_flush
+from tifo.delivery.loading.loader import LOOK_S, MISSING_S, Backlog, Loader, backoff_s, should_flush
 from tifo.eventlog.ports import EventLog
 from tifo.kernel.errors import Rejected, Transient
 from tifo.kernel.ids import Position, SourceId
@@ -86,7 +86,7 @@ def loader(log: EventLog, warehouse: Warehouse, sources: list[Source], monotonic
 
 def test_a_flush_waits_for_time_or_number() -> None:
     def flushes(events: int, seconds: float) -> bool:
-        return should_flush(Waiting(events, seconds), flush_s=2, flush_events=100)
+        return should_flush(Backlog(events, seconds), flush_s=2, flush_events=100)
 
     assert not flushes(0, 5)
     assert not flushes(99, 1.9)

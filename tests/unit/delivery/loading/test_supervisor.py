@@ -2,7 +2,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from tifo.delivery.loading.supervisor import Fleet
+from tifo.delivery.loading.supervisor import LoaderSupervisor
 from tifo.kernel.errors import Transient
 
 
@@ -42,7 +42,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 def test_warehouses_are_loaded_side_by_side_and_one_that_dies_is_begun_again() -> None:
     recorder, stop, wanted = Recorder(deaths=2), threading.Event(), ["healthy", "dying"]
-    fleet = Fleet(lambda: list(wanted), recorder.make, look_s=0.01, again_s=0.01)
+    fleet = LoaderSupervisor(lambda: list(wanted), recorder.make, look_s=0.01, again_s=0.01)
     thread = threading.Thread(target=fleet.run, args=(stop,))
     thread.start()
     until(lambda: recorder.running == {"healthy", "dying"})
@@ -67,7 +67,7 @@ def test_loaders_go_on_while_the_catalog_is_out_of_reach() -> None:
             raise Transient("state out of reach")
         return ["one"]
 
-    thread = threading.Thread(target=Fleet(wanted, recorder.make, look_s=0.01).run, args=(stop,))
+    thread = threading.Thread(target=LoaderSupervisor(wanted, recorder.make, look_s=0.01).run, args=(stop,))
     thread.start()
     until(lambda: looks[0] > 3)
     assert recorder.running == {"one"}

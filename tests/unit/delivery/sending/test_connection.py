@@ -13,11 +13,11 @@ import msgspec
 import pytest
 
 from tifo.delivery.memory import MemoryDeliveryState
-from tifo.delivery.ports import Change, DeliveryCursor, Result, Selection, State
-from tifo.delivery.retention import give_up
+from tifo.delivery.ports import Checkpoint, DeliveryCursor, ReplaySelection, Result, UndeliveredState
+from tifo.delivery.retention import expire
 from tifo.delivery.sending import connection as module
-from tifo.delivery.sending.connection import Connection, Terms
-from tifo.delivery.sending.filters import Usual
+from tifo.delivery.sending.connection import DestinationConnection, Terms
+from tifo.delivery.sending.filters import ConfiguredFilter
 from tifo.delivery.sending.reading import SharedReader
 from tifo.destinations.ports import DELIVERED, Batching, Event, Fate, Outcome
 from tifo.eventlog.memory import MemoryEventLog
@@ -95,7 +95,7 @@ class House:
         self.log = MemoryEventLog()
         self.state = MemoryDeliveryState()
         self.state.begin(ID, Position(0))
-        self.kept: list[Change] = []
+        self.kept: list[Checkpoint] = []
         self.refusals = 0
         self.retry_for_s = 4 * 3600.0
 
@@ -110,7 +110,7 @@ class House:
         self.log.append([Append(source, clock(), messages)])
         return ids
 
-    async def keep(self, change: Change) -> bool:
+    async def keep(self, change: Checkpoint) -> bool:
         if self.refusals:
             self.refusals -= 1
             raise Transient("The disk is full.", retry_after_s=0.01)
@@ -120,11 +120,11 @@ class House:
 
     def connection(
         self, destination: Told, *, clock: Clock = clock, monotonic: Callable[[], float] = fast
-    ) -> Connection:
-        return Connection(
+    ) -> DestinationConnection:
+        return DestinationConnection(
             Terms(ID, SOURCE, self.retry_for_s),
             destination,
-            Usual(["track"], ["Webhooks", "hook"]),
+            ConfiguredFilter(["track"], ["Webhooks", "hook"]),
             reader=SharedReader(self.log),
             state=self.state,
             keep=self.keep,
@@ -215,7 +215,7 @@ async def test_what_is_refused_for_good_is_kept_with_its_payload_and_answer(hous
     async with house.delivering(told):
         await house.until(delivered=9, failed=1)
     (dead,) = house.state.undelivered(ID)
-    assert (dead.state, dead.code, dead.attempts, dead.next_at) == (State.FAILED, "400", 1, None)
+    assert (dead.state, dead.code, dead.attempts, dead.next_at) == (UndeliveredState.FAILED, "400", 1, None)
     assert msgspec.json.decode(dead.event.body)["messageId"] == "m2"
     assert [(attempt.code, attempt.detail) for attempt in dead.history] == [("400", "as told")]
 
@@ -265,14 +265,14 @@ async def test_what_the_log_forgets_before_a_dead_destination_has_it_is_counted_
     await eventually(lambda: house.state.standing(ID).dead_since is not None)
     dead, tried = house.state.standing(ID), house.state.standing(ID).waiting
     cursor = DeliveryCursor(ID, SOURCE, dead.position)
-    assert give_up(house.log, house.state, [cursor], Position(200)) == 200
+    assert expire(house.log, house.state, [cursor], Position(200)) == 200
     assert house.state.standing(ID)[1:6] == (200, 200, tried, 0, 200 - tried)
     assert house.state.standing(ID).dead_since == dead.dead_since
     alive = True
     with pytest.raises(Transient, match="moved meanwhile"):
         async with asyncio.timeout(10):
             await running
-    assert give_up(house.log, house.state, [cursor], Position(200)) == dead.position, "it was not so any more"
+    assert expire(house.log, house.state, [cursor], Position(200)) == dead.position, "it was not so any more"
     async with house.delivering(told):
         await house.until_standing(received=500)
     expired = sum(n for counted, n in house.state.counts(ID).items() if counted.code == "EXPIRED")
@@ -442,8 +442,8 @@ async def test_dead_letters_are_tried_again_when_asked_for(house: House) -> None
     async with house.delivering(told):
         await house.until(delivered=2, failed=4)
         mended = True
-        assert house.state.redrive(ID, Selection(message_ids=["m2"]), clock().timestamp()) == 1
+        assert house.state.redrive(ID, ReplaySelection(message_ids=["m2"]), clock().timestamp()) == 1
         await house.until(delivered=3, failed=3)
-        assert house.state.redrive(ID, Selection(), clock().timestamp()) == 3
+        assert house.state.redrive(ID, ReplaySelection(), clock().timestamp()) == 3
         await house.until(delivered=6)
     assert Counter(told.took) == Counter(f"m{number}" for number in range(6))

@@ -11,9 +11,9 @@ from typing import Any, cast
 import pytest
 
 from tifo.delivery.sending import deliverer as module
-from tifo.delivery.sending.connection import Connection, Terms
-from tifo.delivery.sending.deliverer import Deliverer, Opened
-from tifo.delivery.sending.filters import Usual
+from tifo.delivery.sending.connection import DestinationConnection, Terms
+from tifo.delivery.sending.deliverer import Deliverer, OpenDestination
+from tifo.delivery.sending.filters import ConfiguredFilter
 from tifo.delivery.sending.reading import SharedReader
 from tifo.destinations.ports import Batching, Event, Outcome
 from tifo.eventlog.memory import MemoryEventLog
@@ -54,11 +54,11 @@ class House:
         self.connected.append(made)
         return made
 
-    async def open(self, connected: ConnectedDestination) -> Opened:
+    async def open(self, connected: ConnectedDestination) -> OpenDestination:
         self.opened[connected.name] = Closing(hangs=connected.name == "hangs")
-        return Opened(self.opened[connected.name], Usual(["track"], []))
+        return OpenDestination(self.opened[connected.name], ConfiguredFilter(["track"], []))
 
-    def connect(self, terms: Terms, _: Opened) -> Connection:
+    def connect(self, terms: Terms, _: OpenDestination) -> DestinationConnection:
         house = self
 
         class Running:
@@ -73,7 +73,7 @@ class House:
             def log_grew(self) -> None:
                 """Nothing is read."""
 
-        return cast("Connection", Running())
+        return cast("DestinationConnection", Running())
 
     async def until(self, names: str) -> None:
         deadline = time.monotonic() + 10

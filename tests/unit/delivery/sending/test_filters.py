@@ -5,21 +5,21 @@ from typing import Any
 import msgspec
 import pytest
 
-from tifo.delivery.sending.filters import Arrived, Usual
-from tifo.delivery.sending.reading import Message
+from tifo.delivery.sending.filters import ConfiguredFilter, LoggedEvent
+from tifo.delivery.sending.reading import LoggedMessage
 from tifo.kernel.ids import Position
 from tifo.tracking.filters import ActionType, EventChoice, Filter, FilterAction, Filters
 from tifo.tracking.fql import compiled
 
 
-def arrived(**fields: Any) -> Arrived:
+def arrived(**fields: Any) -> LoggedEvent:
     body = {"type": "track", "messageId": "m1", "event": "Seen", "userId": "ada", **fields}
     line = msgspec.json.encode(body)
-    return Arrived(Position(1), 0.0, msgspec.json.decode(line, type=Message), line)
+    return LoggedEvent(Position(1), 0.0, msgspec.json.decode(line, type=LoggedMessage), line)
 
 
-def code(sieve: Usual, **fields: Any) -> str:
-    _, outcome = sieve(arrived(**fields))
+def code(event_filter: ConfiguredFilter, **fields: Any) -> str:
+    _, outcome = event_filter(arrived(**fields))
     return "" if outcome is None else outcome.code
 
 
@@ -40,14 +40,14 @@ def code(sieve: Usual, **fields: Any) -> str:
 )
 def test_the_events_own_integrations_are_honoured(integrations: Any, gets: bool) -> None:
     wanted = "" if gets else "FILTERED_BY_INTEGRATIONS_OBJECT"
-    assert code(Usual(["track"], ["hook", "Webhooks"]), integrations=integrations) == wanted
+    assert code(ConfiguredFilter(["track"], ["hook", "Webhooks"]), integrations=integrations) == wanted
 
 
 def test_what_the_kind_does_not_take_or_the_destination_is_not_meant_for_is_filtered() -> None:
-    sieve = Usual(["track"], [], EventChoice(excluded=["Boring"]))
-    assert code(sieve) == ""
-    assert code(sieve, type="identify") == "UNSUPPORTED_EVENT_TYPE"
-    assert code(sieve, event="Boring") == "FILTERED_BY_RULES"
+    event_filter = ConfiguredFilter(["track"], [], EventChoice(excluded=["Boring"]))
+    assert code(event_filter) == ""
+    assert code(event_filter, type="identify") == "UNSUPPORTED_EVENT_TYPE"
+    assert code(event_filter, event="Boring") == "FILTERED_BY_RULES"
 
 
 def test_mappings_see_what_filters_leave() -> None:
@@ -55,11 +55,11 @@ def test_mappings_see_what_filters_leave() -> None:
     rule = Filter(id="f", if_="true", actions=[hidden], title="No mail", created_at="", updated_at="")
     filters = Filters([rule])
     triggers = [compiled("event = 'Gone'"), compiled("properties.email != null")]
-    assert code(Usual(["track"], [], triggers=triggers), properties={"email": "a"}) == ""
-    assert code(Usual(["track"], [], triggers=triggers)) == "NO_MATCHING_MAPPING"
-    both = Usual(["track"], [], filters=filters, triggers=triggers)
+    assert code(ConfiguredFilter(["track"], [], triggers=triggers), properties={"email": "a"}) == ""
+    assert code(ConfiguredFilter(["track"], [], triggers=triggers)) == "NO_MATCHING_MAPPING"
+    both = ConfiguredFilter(["track"], [], filters=filters, triggers=triggers)
     assert code(both, properties={"email": "a"}) == "NO_MATCHING_MAPPING"
     event, outcome = both(arrived(event="Gone", properties={"email": "a", "n": 1}))
     assert outcome is None
     assert msgspec.json.decode(event.body)["properties"] == {"n": 1}
-    assert code(Usual(["track"], [], triggers=[])) == "NO_MATCHING_MAPPING", "all its mappings are disabled"
+    assert code(ConfiguredFilter(["track"], [], triggers=[])) == "NO_MATCHING_MAPPING", "all its mappings are disabled"

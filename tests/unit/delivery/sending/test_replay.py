@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from tifo.delivery.memory import MemoryDeliveryState
-from tifo.delivery.ports import Change, Selection
-from tifo.delivery.sending.filters import Usual
-from tifo.delivery.sending.replay import MOST_WAITING, Looked, Replay, Replayed
+from tifo.delivery.ports import Checkpoint, ReplaySelection
+from tifo.delivery.sending.filters import ConfiguredFilter
+from tifo.delivery.sending.replay import MOST_WAITING, LogReplay, Looked, Replayed
 from tifo.eventlog.memory import MemoryEventLog
 from tifo.eventlog.ports import Append
 from tifo.kernel.ids import DestinationId, MessageId, Position, SourceId
@@ -38,17 +38,17 @@ class House:
         self.log.append([Append(source, self.moment, messages)])
 
     def delivered_all(self) -> None:
-        self.state.settle([Change(ID, self.log.end(), int(self.log.end()))])
+        self.state.settle([Checkpoint(ID, self.log.end(), int(self.log.end()))])
 
     def sleep(self, seconds: float) -> None:
         """While one waits for room, what waits is delivered."""
         self.slept.append(seconds)
         self.seconds += seconds
         waiting = [(late.event.position, late.replay) for late in self.state.undelivered(ID)]
-        self.state.settle([Change(ID, None, 0, [], waiting)])
+        self.state.settle([Checkpoint(ID, None, 0, [], waiting)])
 
-    def run(self, selection: Selection, rate: float | None = None) -> Replayed:
-        replay = Replay(
+    def run(self, selection: ReplaySelection, rate: float | None = None) -> Replayed:
+        replay = LogReplay(
             self.log,
             self.state,
             "r",
@@ -58,7 +58,7 @@ class House:
             monotonic=lambda: self.seconds,
             sleep=self.sleep,
         )
-        return replay.run(ID, SOURCE, Usual(["track"], ["hook"]), selection)
+        return replay.run(ID, SOURCE, ConfiguredFilter(["track"], ["hook"]), selection)
 
     def queued(self) -> list[str]:
         return [late.event.message_id for late in self.state.undelivered(ID)]
@@ -78,19 +78,19 @@ def test_what_was_chosen_is_queued_in_order_and_nothing_else(house: House) -> No
     house.receive(1, integrations={"hook": False})
     house.delivered_all()
     since = (NOW + timedelta(minutes=30)).timestamp()
-    assert house.run(Selection(since=since, names=["Vote"])) == (2, 1)
+    assert house.run(ReplaySelection(since=since, names=["Vote"])) == (2, 1)
     assert house.queued() == ["m3", "m4"]
     assert {late.replay for late in house.state.undelivered(ID)} == {"r"}
-    assert house.run(Selection(until=since, users=["u1"])) == (1, 0)
+    assert house.run(ReplaySelection(until=since, users=["u1"])) == (1, 0)
     assert house.queued() == ["m3", "m4", "m1"]
-    assert house.run(Selection(message_ids=["m2"])) == (1, 0)
+    assert house.run(ReplaySelection(message_ids=["m2"])) == (1, 0)
 
 
 def test_what_the_destination_has_not_come_to_is_left_to_its_own_delivery(house: House) -> None:
     house.receive(3)
     house.delivered_all()
     house.receive(3)
-    assert house.run(Selection()) == (3, 0)
+    assert house.run(ReplaySelection()) == (3, 0)
     assert house.queued() == ["m1", "m2", "m3"]
 
 
@@ -98,7 +98,7 @@ def test_only_so_many_wait_at_once(house: House) -> None:
     for _ in range(13):
         house.receive(1_000)
     house.delivered_all()
-    assert house.run(Selection()) == (13_000, 0)
+    assert house.run(ReplaySelection()) == (13_000, 0)
     assert max(looked.waiting for looked in house.looked) <= MOST_WAITING
     assert house.looked[-1].queued == 13_000
     assert house.looked[-1].position == house.looked[-1].end == 13_000
@@ -107,5 +107,5 @@ def test_only_so_many_wait_at_once(house: House) -> None:
 def test_a_rate_is_kept(house: House) -> None:
     house.receive(1_000)
     house.delivered_all()
-    house.run(Selection(), rate=100)
+    house.run(ReplaySelection(), rate=100)
     assert sum(house.slept) == pytest.approx(10)

@@ -15,7 +15,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from tifo.kernel.ids import ClientId
-from tifo.source.inbox import Arrived, Held, Intake, WebhookState
+from tifo.source.inbox import Held, Intake, ReceivedWebhook, WebhookState
 from tifo.source.intake import NOT_THERE_ATTEMPTS, WebhookIntake
 from tifo.store.source.webhooks_in import SqlWebhookInbox
 from tifo.store.sql.database import open_sqlite
@@ -66,7 +66,10 @@ class Rig:
     def arrive(self, *hooks: dict[str, Any]) -> None:
         body = [json.dumps(hook).encode() for hook in hooks]
         self.inbox.add(
-            [Arrived(self.source.id, h["id"], h["event"], b, self.clock()) for h, b in zip(hooks, body, strict=True)]
+            [
+                ReceivedWebhook(self.source.id, h["id"], h["event"], b, self.clock())
+                for h, b in zip(hooks, body, strict=True)
+            ]
         )
 
     def held(self) -> list[Held]:

@@ -8,7 +8,7 @@ import pytest
 
 from tifo.kernel.errors import NotFound, Transient
 from tifo.source.lookup import DEFINITIONS_FRESH_S, NOBODY_FRESH_S, LiveLikeApi
-from tifo.source.webhooks_in import Found, read_webhook
+from tifo.source.webhooks_in import LookedUp, read_webhook
 
 Hook = Callable[..., dict[str, Any]]
 
@@ -26,7 +26,7 @@ class Rig:
         self.time = Time()
         self.api = LiveLikeApi(session, livelike.address, "producer-token", monotonic=self.time)
 
-    async def find(self, hook: dict[str, Any]) -> Found:
+    async def find(self, hook: dict[str, Any]) -> LookedUp:
         return await self.api.find(read_webhook(json.dumps(hook).encode()))
 
 
@@ -38,16 +38,16 @@ async def rig(livelike: Any) -> AsyncIterator[Rig]:
 
 async def test_each_event_asks_for_just_what_it_lacks(rig: Rig, recorded: list[dict[str, Any]]) -> None:
     found = {each["event"]: await rig.find(each) for each in recorded}
-    assert found["badge-awarded"] == Found()
+    assert found["badge-awarded"] == LookedUp()
     quest = found["user-quest-completed"].quest
     assert quest is not None
     assert (quest.name, quest.tasks["qt-1"]) == ("Matchday Ω", ("Drei Fragen täglich", Decimal(3)))
-    assert found["user-quest-completed"] == Found(custom_id="ada", quest=quest)
-    assert found["user-quest-task-completed"] == Found(custom_id="ada", quest=quest)
-    assert found["user-quest-task-progressed"] == Found(custom_id="ada", quest=quest, progress=Decimal("2.5"))
-    assert found["reward-table-rewards-awarded"] == Found(reward_item_name="Punkte 🎯")
+    assert found["user-quest-completed"] == LookedUp(custom_id="ada", quest=quest)
+    assert found["user-quest-task-completed"] == LookedUp(custom_id="ada", quest=quest)
+    assert found["user-quest-task-progressed"] == LookedUp(custom_id="ada", quest=quest, progress=Decimal("2.5"))
+    assert found["reward-table-rewards-awarded"] == LookedUp(reward_item_name="Punkte 🎯")
     for paid in ("user-quest-reward-awarded", "user-reward-awarded"):
-        assert found[paid] == Found(quest=quest, reward_item_name="Punkte 🎯")
+        assert found[paid] == LookedUp(quest=quest, reward_item_name="Punkte 🎯")
     assert rig.livelike.tokens == {"Bearer producer-token"}
 
 

@@ -15,9 +15,9 @@ from tifo.source import events
 from tifo.source.events import track_message
 from tifo.source.webhooks_in import (
     DATA,
-    Found,
     FoundQuest,
     FoundTask,
+    LookedUp,
     SignedForm,
     fact_of,
     is_signed,
@@ -29,7 +29,7 @@ from tifo.source.webhooks_in import (
 Hook = Callable[..., dict[str, Any]]
 SPEC = yaml.safe_load(Path(events.__file__).with_name("events.yaml").read_text())["events"]
 QUEST = FoundQuest(QuestId("q-1"), "Matchday Ω", {"qt-1": FoundTask("Drei Fragen", Decimal(3))})
-FOUND = Found(custom_id="ada", quest=QUEST, progress=Decimal("2.5"), reward_item_name="Punkte 🎯")
+FOUND = LookedUp(custom_id="ada", quest=QUEST, progress=Decimal("2.5"), reward_item_name="Punkte 🎯")
 NAMES = {
     "badge-awarded": "Badge Rewarded",
     "user-quest-task-progressed": "User Quest Task Progressed",
@@ -46,7 +46,7 @@ def sent(hook: dict[str, Any]) -> bytes:
     return json.dumps(hook, separators=(",", ":")).encode()
 
 
-def message(hook: dict[str, Any], found: Found = FOUND) -> dict[str, Any]:
+def message(hook: dict[str, Any], found: LookedUp = FOUND) -> dict[str, Any]:
     made: dict[str, Any] = track_message(fact_of(read_webhook(sent(hook)), found))
     return made
 
@@ -135,7 +135,7 @@ def test_what_is_unknown_is_left_out_and_never_sent_empty(hook: Hook) -> None:
         reward_item_name=None,
         reward_item_threshold=None,
     )
-    assert message(bare, Found())["properties"].keys() == {
+    assert message(bare, LookedUp())["properties"].keys() == {
         "livelike_profile_id",
         "badge_id",
         "badge_title",
@@ -148,13 +148,15 @@ def test_what_is_unknown_is_left_out_and_never_sent_empty(hook: Hook) -> None:
 @pytest.mark.parametrize(
     ("event", "found", "what"),
     [
-        ("user-quest-completed", Found(), "quest q-1"),
-        ("user-quest-task-completed", Found(quest=QUEST._replace(tasks={})), "task qt-1"),
-        ("user-quest-task-progressed", Found(quest=QUEST), "progress of user quest task uqt-1"),
-        ("reward-table-rewards-awarded", Found(), "item i-1"),
+        ("user-quest-completed", LookedUp(), "quest q-1"),
+        ("user-quest-task-completed", LookedUp(quest=QUEST._replace(tasks={})), "task qt-1"),
+        ("user-quest-task-progressed", LookedUp(quest=QUEST), "progress of user quest task uqt-1"),
+        ("reward-table-rewards-awarded", LookedUp(), "item i-1"),
     ],
 )
-def test_an_event_is_never_made_without_what_it_always_holds(hook: Hook, event: str, found: Found, what: str) -> None:
+def test_an_event_is_never_made_without_what_it_always_holds(
+    hook: Hook, event: str, found: LookedUp, what: str
+) -> None:
     with pytest.raises(Rejected, match=what):
         message(hook(event), found)
 

@@ -32,7 +32,7 @@ from tifo.kernel.ids import (
     UserQuestTaskId,
 )
 from tifo.source.webhooks_in import DATA, SIGNATURE_HEADER, is_signed, read_webhook
-from tifo.source.webhooks_out import ALL_EVENTS, EVENTS, Around, Run, checked_events, headers_of, webhook_of
+from tifo.source.webhooks_out import ALL_EVENTS, EVENTS, FactContext, Run, checked_events, headers_of, webhook_of
 
 AT = datetime(2026, 11, 24, 12, 41, 24, 825000, tzinfo=UTC)
 WHO: dict[str, Any] = {
@@ -76,7 +76,7 @@ FACTS: list[AnyFact] = [
     QuestRewardAwarded(**WHO, **PAID, quest_id=QuestId("q-1"), quest_name="Matchday Ω"),
     RewardItemRewarded(**WHO, **PAID, reward_action_key="vote", reward_table_id=RewardTableId("rt-1")),
 ]
-AROUND = Around(
+AROUND = FactContext(
     nickname="Zoë ⚽",
     run=Run(
         AT.replace(hour=10),
@@ -192,7 +192,7 @@ def test_the_values_are_the_facts_own() -> None:
 
 def test_what_the_state_does_not_hold_any_more_is_null_and_the_fields_stay() -> None:
     for fact in FACTS:
-        known, unknown = (json.loads(webhook_of(fact, around))["data"] for around in (AROUND, Around()))
+        known, unknown = (json.loads(webhook_of(fact, around))["data"] for around in (AROUND, FactContext()))
         assert known.keys() == unknown.keys()
         assert unknown["nickname"] is None
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import NewState
-from tifo.delivery.ports import FILTERED_AT_SOURCE, RECEIVED, AskedIngest, Grain, Group
+from tifo.delivery.ports import FILTERED_AT_SOURCE, RECEIVED, Grain, Group, IngestSeriesQuery
 from tifo.eventlog.ports import IngestCount
 from tifo.kernel.ids import SourceId
 from tifo.store.delivery.ingest import SqlIngestNumbers
@@ -24,9 +24,9 @@ def counts(**totals: int) -> list[IngestCount]:
     return [IngestCount(SHOP, code, total, None, None) for code, total in totals.items()]
 
 
-def asked(**more: Any) -> AskedIngest:
+def asked(**more: Any) -> IngestSeriesQuery:
     window: dict[str, Any] = {"since": NOW - timedelta(hours=1), "until": NOW + timedelta(hours=2), "grain": Grain.HOUR}
-    return AskedIngest(SHOP, **{**window, "but": FILTERED_AT_SOURCE, **more})
+    return IngestSeriesQuery(SHOP, **{**window, "but": FILTERED_AT_SOURCE, **more})
 
 
 def test_what_totals_grew_by_is_noted_once_and_when(numbers: SqlIngestNumbers) -> None:

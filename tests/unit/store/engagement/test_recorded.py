@@ -6,7 +6,7 @@ from typing import Any
 
 from tifo.engagement import commands as c
 from tifo.engagement.model import Application
-from tifo.engagement.replay import Replay
+from tifo.engagement.replay import RulesReplay
 from tifo.kernel.clock import system_clock
 from tifo.kernel.ids import ProfileId, RewardItemId, uuid7
 from tifo.store.engagement.engine import SqlEngine, create_application
@@ -55,7 +55,7 @@ async def test_every_fan_is_read_once_and_replays_to_what_they_have_earned(tmp_p
     assert [len(group) for group in groups] == [GROUP, 1]
     assert len({each.profile.id for group in groups for each in group}) == GROUP + 1
     assert recorded.count_actions() == sum(len(each.actions) for group in groups for each in group) == 201
-    replay = Replay(SqlQueries(database).game(club.id))
+    replay = RulesReplay(SqlQueries(database).game(club.id))
     for group in groups:
         replay.play(group)
     have, would = recorded.earned(), replay.tally

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tifo.delivery.retention import give_up_loads
+from tifo.delivery.retention import expire_loads
 from tifo.eventlog.memory import MemoryEventLog
 from tifo.eventlog.ports import Append
 from tifo.kernel.errors import NotFound, Rejected
@@ -58,9 +58,9 @@ def test_what_the_log_forgets_before_a_warehouse_has_it_is_counted_once(warehous
     connected = warehouses.add(WarehouseKind.POSTGRES, URL, "away", [SourceId("a"), SourceId("c")])
     warehouses.record([Sync("away", SourceId("a"), SyncStatus.SUCCESS, NOW, NOW, 1, position=Position(1))])
     for _ in range(2):
-        give_up_loads(log, warehouses, connected, sources, Position(4))
+        expire_loads(log, warehouses, connected, sources, Position(4))
     assert warehouses.loads("away") == [Loads(SourceId("a"), Position(4), 2, 0, 1, {})]
-    (told, _) = warehouses.syncs("away", most=9)
+    (told, _) = warehouses.syncs("away", limit=9)
     assert told.error
     assert "EXPIRED: the event log forgot 1 events" in told.error
 
@@ -77,9 +77,9 @@ def test_syncs_come_back_newest_first_and_old_ones_are_forgotten(
     warehouses.record([other])
     for sync in (failed, done, failed, done):
         warehouses.record([sync])
-    assert warehouses.syncs("one", most=10) == [done, failed]
-    assert warehouses.syncs(None, most=10) == [done, failed, other]
-    assert warehouses.syncs("one", most=1) == [done]
+    assert warehouses.syncs("one", limit=10) == [done, failed]
+    assert warehouses.syncs(None, limit=10) == [done, failed, other]
+    assert warehouses.syncs("one", limit=1) == [done]
 
 
 def test_loads_add_up_until_they_are_begun_anew(warehouses: SqlWarehouses) -> None:
