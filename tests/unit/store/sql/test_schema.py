@@ -154,7 +154,7 @@ def test_a_postgresql_of_something_else_is_left_alone(postgres: PostgresServer) 
 
 def test_alembic_is_not_imported_where_there_is_nothing_to_do(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from tifo.store.database import open_sqlite;"
+        "import sys; from pathlib import Path; from tifo.store.sql.database import open_sqlite;"
         "open_sqlite(Path(sys.argv[1])).dispose(); sys.exit('alembic' in sys.modules)"
     )
     codes = [
