@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tifo.app import commands, sources
+from tests.commands import command
+from tifo.app import commands
 from tifo.app.demo.local import LocalTifo
 from tifo.app.settings import Settings
 
@@ -19,7 +20,7 @@ def test_an_applications_line_is_shown_whether_or_not_tifo_runs(tmp_path: Path, 
     tifo = LocalTifo(tmp_path / "data")
     settings = Settings(data=tifo.data)
     app = commands.create_application(settings, "Club")
-    source = sources.create(settings, "LiveLike_Demo", "livelike")
+    source = command(settings, "source", "create", "LiveLike_Demo", "--type", "livelike")
     client_id = app["client_id"]
 
     def shown_when(state: str) -> Any:

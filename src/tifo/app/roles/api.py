@@ -12,7 +12,6 @@ from tifo.api.browser import ROOT as BROWSER
 from tifo.api.browser import BrowserSettings
 from tifo.api.management.app import ROOT as MANAGEMENT
 from tifo.api.management.app import ManagementApi
-from tifo.api.management.request import Desk
 from tifo.api.plans import PlanBook
 from tifo.api.tracking import TrackingApi
 from tifo.api.webhooks import ROOT as WEBHOOKS
@@ -61,7 +60,8 @@ def _api(settings: Settings) -> Role:
     async def api(stop: asyncio.Event) -> None:
         collect_seldom()
         gc.freeze()  # what is loaded by now stays, and is not looked at again
-        database = compose.open_state(settings)
+        backend = compose.OpenedBackend(settings)
+        database = backend.database
         log = compose.open_log(settings)
         appends = GroupCommit[Append, Appended](
             log.append,
@@ -93,17 +93,7 @@ def _api(settings: Settings) -> Role:
             inbox.add, max_batch=_BATCH_WEBHOOKS, max_waiting=_WAITING_WEBHOOKS, name="webhooks"
         )
         webhooks = WebhookApi(arrivals, Intakes(inbox, compose.catalog_of(database)), system_clock)
-        desk = Desk(
-            compose.catalog_of(database),
-            compose.warehouses_of(database),
-            plans,
-            compose.destinations_of(database, settings),
-            compose.deliveries_of(database),
-            compose.ingest_of(database),
-            lambda: compose.log_end(settings),
-            compose.check_connected,
-        )
-        management = ManagementApi(desk, compose.workspace_tokens_of(database))
+        management = ManagementApi(backend)
         quick: dict[str, AsgiApp] = {BROWSER: browser, "/v1/": tracking, WEBHOOKS: webhooks, MANAGEMENT: management}
         quick["/metrics"] = metrics_page()
         app = dispatch(quick, Quick(livelike))
@@ -125,7 +115,7 @@ def _api(settings: Settings) -> Role:
         with contextlib.suppress(Transient):  # counts of the last half second; the events themselves are safe
             await book.write()
         log.close()
-        database.dispose()
+        backend.close()
 
     return api
 
