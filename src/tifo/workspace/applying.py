@@ -6,6 +6,7 @@ from datetime import datetime
 
 import msgspec
 
+from tifo.documents.changes import Change, Verb
 from tifo.kernel.clock import to_iso
 from tifo.kernel.errors import Conflict, Rejected
 from tifo.kernel.ids import DestinationId, NewId, Position, SourceId, TrackingPlanId
@@ -18,12 +19,10 @@ from tifo.workspace.model import Source, SourceChange, SourceType, WriteKey
 from tifo.workspace.ports import WorkspaceWriter
 from tifo.workspace.sync import EVERYTHING, Override, with_overrides
 from tifo.workspace.text import (
-    Change,
     DestinationText,
     PlanText,
     SecretNames,
     SourceText,
-    Verb,
     WarehouseText,
     Workspace,
     WorkspaceText,

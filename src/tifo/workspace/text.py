@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Annotated, Any, NamedTuple, cast
+from typing import Annotated, Any, cast
 
 import msgspec
 
-from tifo.engagement.text.document import Checked, Name, Text, one_of
+from tifo.documents.changes import Change, FieldChange, Verb, section_changes
+from tifo.documents.model import Checked, Name, Text, one_of
 from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import SourceId, TrackingPlanId
 from tifo.tracking.filters import read_filters
@@ -155,25 +155,6 @@ class Workspace:
         return {f"{slugs[each.source_id]}/{each.name}": each for each in known}
 
 
-class Verb(StrEnum):
-    CREATE = "create"
-    CHANGE = "change"
-    DELETE = "delete"
-
-
-class FieldChange(NamedTuple):
-    path: str
-    old: Any
-    new: Any
-
-
-class Change(NamedTuple):
-    verb: Verb
-    section: str
-    key: str
-    fields: tuple[FieldChange, ...] = ()
-
-
 SecretNames = Callable[[str], Collection[str]]
 """By a kind of destination: which of its settings are secrets."""
 
@@ -301,12 +282,7 @@ def changes(now: WorkspaceText, wanted: WorkspaceText, *, prune: bool) -> tuple[
     """`now` with its secrets; no secret is in what is returned. In an order in which they can be done."""
     made: list[Change] = []
     for section in ("tracking_plans", "sources", "warehouses", "destinations"):
-        there, said = getattr(now, section), getattr(wanted, section)
-        for key, text in said.items():
-            if key not in there:
-                made.append(Change(Verb.CREATE, section, key))
-            elif fields := tuple(_differences(there[key], text)):
-                made.append(Change(Verb.CHANGE, section, key, fields))
+        made += section_changes(section, getattr(now, section), getattr(wanted, section), _differences)
     for section in ("destinations", "warehouses", "sources", "tracking_plans") if prune else ():
         gone = getattr(now, section).keys() - getattr(wanted, section).keys()
         made += [Change(Verb.DELETE, section, key) for key in sorted(gone)]

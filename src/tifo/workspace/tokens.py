@@ -6,8 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from tifo.engagement.values import check_text
 from tifo.kernel.errors import NotFound
+from tifo.kernel.values import check_text
 
 
 class Role(StrEnum):

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import NewState
-from tifo.engagement.text.read import load_as
-from tifo.engagement.text.write import write
+from tifo.documents.read import load_as
+from tifo.documents.write import write
 from tifo.kernel.errors import Conflict, NotFound, Rejected
 from tifo.kernel.ids import Position, uuid7
 from tifo.store.workspace.as_text import SqlWorkspace

@@ -2,14 +2,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tifo.engagement.text.read import load_as
+from tifo.documents.changes import Change, FieldChange, Verb
+from tifo.documents.read import load_as
 from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import TrackingPlanId
 from tifo.tracking.plans.model import LENIENT, PlanType, Rule, RuleType, TrackingPlan, changed
 from tifo.workspace.memory import InMemoryCatalog
 from tifo.workspace.model import SourceType
 from tifo.workspace.sync import EVERYTHING, Override, with_overrides
-from tifo.workspace.text import Change, FieldChange, Verb, Workspace, WorkspaceText, changes, describe
+from tifo.workspace.text import Workspace, WorkspaceText, changes, describe
 from tifo.workspace.warehouses import ConnectedWarehouse, WarehouseKind
 
 AT = datetime(2026, 11, 24, 10, 0, 0, tzinfo=UTC)
