@@ -23,15 +23,10 @@ from tifo.kernel.errors import Rejected, TifoError
 from tifo.tracking.filters import FilterAction, checked_choice, read_choice
 from tifo.workspace.destinations import ConnectedDestination
 from tifo.workspace.filters import made
-from tifo.workspace.text import (
-    DestinationText,
-    MappingText,
-    WarehouseText,
-    Workspace,
-    WorkspaceText,
-    changes,
-    describe,
-)
+from tifo.workspace.ports import Workspace
+from tifo.workspace.text.describe import describe
+from tifo.workspace.text.document import DestinationText, MappingText, WarehouseText, WorkspaceText
+from tifo.workspace.text.plan import changes
 
 
 class Planned(NamedTuple):

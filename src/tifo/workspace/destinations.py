@@ -1,6 +1,6 @@
 """Destinations that a person set up: where a source's events go beside the warehouses."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -12,6 +12,9 @@ from tifo.kernel.json import JsonObject
 RETRY_FOR_S = 4 * 3600.0
 """Segment's: so long an event is tried, from its first attempt."""
 MAX_DESTINATION_NAME = 200
+
+SecretNames = Callable[[str], Collection[str]]
+"""Returns the settings of a kind of destination that are secrets."""
 
 
 @dataclass(frozen=True)

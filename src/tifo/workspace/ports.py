@@ -1,16 +1,39 @@
 """The contracts for the workspace as one whole: it is read, planned against and changed in one piece."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from tifo.kernel.ids import DestinationId, Position, SourceId, TrackingPlanId
-from tifo.tracking.plans.model import Controls, PlanType, Rule
+from tifo.tracking.plans.model import Controls, PlanType, Rule, TrackingPlan
 from tifo.workspace.destinations import ConnectedDestination, DestinationChange
 from tifo.workspace.model import Source, SourceChange, WriteKey
 from tifo.workspace.rules import UsedNames
 from tifo.workspace.sync import Selection
-from tifo.workspace.text import Workspace, WorkspaceText
-from tifo.workspace.warehouses import WarehouseKind
+from tifo.workspace.text.document import WorkspaceText
+from tifo.workspace.warehouses import ConnectedWarehouse, WarehouseKind
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workspace:
+    """All of a workspace as of one moment, secrets in the clear."""
+
+    sources: tuple[Source, ...]
+    warehouses: tuple[ConnectedWarehouse, ...]
+    selections: Mapping[tuple[SourceId, str], Selection]
+    plans: tuple[TrackingPlan, ...] = ()
+    plan_connections: Mapping[SourceId, TrackingPlanId | None] = field(default_factory=dict)
+    controls: Mapping[SourceId, Controls] = field(default_factory=dict)
+    destinations: tuple[ConnectedDestination, ...] = ()
+
+    def slugs(self) -> dict[SourceId, str]:
+        return {source.id: source.slug for source in self.sources}
+
+    def destination_keys(self) -> dict[str, ConnectedDestination]:
+        """Returns destinations by `<source's slug>/<name>`; those of deleted sources have no key."""
+        slugs = self.slugs()
+        known = [each for each in self.destinations if each.source_id in slugs]
+        return {f"{slugs[each.source_id]}/{each.name}": each for each in known}
 
 
 class WorkspaceState(Protocol):
@@ -31,7 +54,7 @@ class WorkspaceState(Protocol):
 
 
 class WorkspaceWriter(Protocol):
-    """The writes of one transaction, which a `WorkspaceState` gives to `applying.apply_text`.
+    """The writes of one transaction, which a `WorkspaceState` gives to `text.apply.apply_text`.
 
     Each raises what the like-named method of `Catalog`, `Warehouses`, `TrackingPlans` or `Destinations` raises; the
     transaction is rolled back then.

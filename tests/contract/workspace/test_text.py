@@ -22,7 +22,8 @@ from tifo.workspace.destinations import Destinations
 from tifo.workspace.memory import InMemoryCatalog, InMemoryDestinations, InMemoryWarehouses, InMemoryWorkspaceState
 from tifo.workspace.model import Catalog, SourceType
 from tifo.workspace.ports import WorkspaceState
-from tifo.workspace.text import WorkspaceText, describe
+from tifo.workspace.text.describe import describe
+from tifo.workspace.text.document import WorkspaceText
 from tifo.workspace.warehouses import Warehouses
 
 NOW = datetime(2026, 11, 24, 10, 0, 0, 123_000, tzinfo=UTC)

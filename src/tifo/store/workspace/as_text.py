@@ -14,12 +14,13 @@ from tifo.store.sql.upserts import plain
 from tifo.store.workspace import catalog, destinations, plans, warehouses
 from tifo.store.workspace.vault import Vault
 from tifo.tracking.plans.model import Controls, PlanType, Rule
-from tifo.workspace.applying import ApplyContext, apply_text, check_unchanged
-from tifo.workspace.destinations import ConnectedDestination, DestinationChange
+from tifo.workspace.destinations import ConnectedDestination, DestinationChange, SecretNames
 from tifo.workspace.model import Source, SourceChange, WriteKey
+from tifo.workspace.ports import Workspace
 from tifo.workspace.rules import UsedNames
 from tifo.workspace.sync import Selection
-from tifo.workspace.text import SecretNames, Workspace, WorkspaceText
+from tifo.workspace.text.apply import ApplyContext, apply_text, check_unchanged
+from tifo.workspace.text.document import WorkspaceText
 from tifo.workspace.warehouses import WarehouseKind
 
 

@@ -7,15 +7,16 @@ from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.ids import DestinationId, NewId, Position, SourceId, TrackingPlanId, uuid7
 from tifo.tracking.plans.memory import InMemoryTrackingPlans
 from tifo.tracking.plans.model import Controls, PlanType, Rule
-from tifo.workspace.applying import ApplyContext, apply_text, check_unchanged
-from tifo.workspace.destinations import ConnectedDestination, DestinationChange
+from tifo.workspace.destinations import ConnectedDestination, DestinationChange, SecretNames
 from tifo.workspace.memory.catalog import InMemoryCatalog
 from tifo.workspace.memory.destinations import InMemoryDestinations
 from tifo.workspace.memory.warehouses import InMemoryWarehouses
 from tifo.workspace.model import Source, SourceChange, WriteKey
+from tifo.workspace.ports import Workspace
 from tifo.workspace.rules import UsedNames
 from tifo.workspace.sync import Selection
-from tifo.workspace.text import SecretNames, Workspace, WorkspaceText
+from tifo.workspace.text.apply import ApplyContext, apply_text, check_unchanged
+from tifo.workspace.text.document import WorkspaceText
 from tifo.workspace.warehouses import WarehouseKind
 
 

@@ -14,22 +14,20 @@ from tifo.kernel.json import JsonObject
 from tifo.tracking.filters import Filter, FilterAction, read_filters
 from tifo.tracking.plans.model import BUILT_IN_PLAN, NO_PLAN, PlanType
 from tifo.workspace import rules
-from tifo.workspace.destinations import ConnectedDestination, DestinationChange
+from tifo.workspace.destinations import ConnectedDestination, DestinationChange, SecretNames
 from tifo.workspace.model import Source, SourceChange, SourceType, WriteKey
-from tifo.workspace.ports import WorkspaceWriter
+from tifo.workspace.ports import Workspace, WorkspaceWriter
 from tifo.workspace.sync import EVERYTHING, Override, with_overrides
-from tifo.workspace.text import (
+from tifo.workspace.text.describe import describe
+from tifo.workspace.text.document import (
     DestinationText,
     PlanText,
-    SecretNames,
     SourceText,
     WarehouseText,
-    Workspace,
     WorkspaceText,
-    changes,
     controls_of,
-    describe,
 )
+from tifo.workspace.text.plan import changes
 from tifo.workspace.warehouses import BUILT_IN, WarehouseKind
 
 

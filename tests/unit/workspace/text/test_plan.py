@@ -9,15 +9,20 @@ from tifo.kernel.ids import TrackingPlanId
 from tifo.tracking.plans.model import LENIENT, PlanType, Rule, RuleType, TrackingPlan, changed
 from tifo.workspace.memory import InMemoryCatalog
 from tifo.workspace.model import SourceType
+from tifo.workspace.ports import Workspace
 from tifo.workspace.sync import EVERYTHING, Override, with_overrides
-from tifo.workspace.text import Workspace, WorkspaceText, changes, describe
+from tifo.workspace.text.describe import describe
+from tifo.workspace.text.document import WorkspaceText
+from tifo.workspace.text.plan import changes
 from tifo.workspace.warehouses import ConnectedWarehouse, WarehouseKind
 
 AT = datetime(2026, 11, 24, 10, 0, 0, tzinfo=UTC)
 SOURCE = InMemoryCatalog(()).create_source("Web", SourceType.HTTP)
 WAREHOUSE = ConnectedWarehouse("reports", WarehouseKind.POSTGRES, "postgresql://db/reports", None, AT)
 OFF = with_overrides(EVERYTHING, [Override("pages", None, False), Override("tracks", "context_ip", False)])
-NOW = describe(Workspace((SOURCE,), (WAREHOUSE,), {(SOURCE.id, "duckdb"): OFF}), secrets=True)
+NOW = describe(
+    Workspace(sources=(SOURCE,), warehouses=(WAREHOUSE,), selections={(SOURCE.id, "duckdb"): OFF}), secrets=True
+)
 
 
 def planned(text: str, *, prune: bool = False) -> tuple[Change, ...]:
@@ -95,7 +100,7 @@ def test_what_is_wrong_with_a_file_is_told_with_its_place(text: str, said: str) 
 
 
 def test_only_a_description_with_secrets_has_keys_and_addresses() -> None:
-    without = describe(Workspace((SOURCE,), (WAREHOUSE,), {}), secrets=False)
+    without = describe(Workspace(sources=(SOURCE,), warehouses=(WAREHOUSE,), selections={}), secrets=False)
     assert (without.sources["web"].write_keys, without.warehouses["reports"].url) == ((), None)
     assert NOW.sources["web"].write_keys == SOURCE.write_keys
 
@@ -136,7 +141,14 @@ def test_a_plan_is_told_as_text_and_compared_rule_by_rule() -> None:
     rules = (Rule(type=RuleType.TRACK, key="Bought", json_schema={}), Rule(type=RuleType.COMMON, json_schema={}))
     plan = TrackingPlan(TrackingPlanId("p"), "Shop", "", PlanType.LIVE, rules, AT, AT)
     controls = changed(LENIENT, {"track": {"allowUnplannedEvents": False}, "forwardingViolationsTo": SOURCE.id})
-    workspace = Workspace((SOURCE,), (), {}, (plan,), {SOURCE.id: plan.id}, {SOURCE.id: controls})
+    workspace = Workspace(
+        sources=(SOURCE,),
+        warehouses=(),
+        selections={},
+        plans=(plan,),
+        plan_connections={SOURCE.id: plan.id},
+        controls={SOURCE.id: controls},
+    )
     told = describe(workspace, secrets=True)
     assert changes(told, told, prune=True) == ()
     assert told.sources["web"].tracking_plan == "Shop"
