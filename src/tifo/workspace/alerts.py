@@ -23,7 +23,7 @@ class AlertKind(StrEnum):
     """The oldest event that a warehouse has not loaded has waited for more seconds than this."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Alert:
     id: str
     name: str

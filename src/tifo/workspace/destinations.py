@@ -17,7 +17,7 @@ SecretNames = Callable[[str], Collection[str]]
 """Returns the settings of a kind of destination that are secrets."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ConnectedDestination:
     id: DestinationId
     name: str
@@ -38,7 +38,7 @@ class ConnectedDestination:
     """Rises with each change: by it the deliverer knows that it must open the destination anew."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DestinationChange:
     """What is None stays."""
 

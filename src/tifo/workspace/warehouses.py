@@ -22,7 +22,7 @@ class WarehouseKind(StrEnum):
     POSTGRES = "postgres"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ConnectedWarehouse:
     name: str
     kind: WarehouseKind
@@ -42,7 +42,7 @@ class SyncStatus(StrEnum):
     FAILURE = "failure"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sync:
     """One load of one source into one warehouse; or a failure, which has no source: nothing was changed then."""
 

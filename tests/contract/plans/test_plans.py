@@ -89,10 +89,20 @@ def test_controls_are_kept_and_forward_to_sources_that_exist(kept: Kept) -> None
 
 
 def test_violations_add_up_in_time_and_are_forgotten(kept: Kept) -> None:
-    kind = ViolationKey(kept.source, TrackingPlanId("p"), bucket_of(NOW), "track", "A\0", "Required", "properties.a")
+    kind = ViolationKey(
+        source_id=kept.source,
+        plan_id=TrackingPlanId("p"),
+        bucket=bucket_of(NOW),
+        type="track",
+        name="A\0",
+        violation="Required",
+        field="properties.a",
+    )
     rare = kind._replace(field="properties.b")
     old = kind._replace(bucket=bucket_of(NOW - timedelta(days=3)))
-    noted = Noted(2, 1, 0, "missing\0", MessageId("m1"), b"\0sample", NOW)
+    noted = Noted(
+        total=2, blocked=1, omitted=0, description="missing\0", message_id=MessageId("m1"), sample=b"\0sample", at=NOW
+    )
     kept.plans.record({kind: noted, old: noted, rare: noted._replace(total=1)})
     kept.plans.record({kind: noted._replace(message_id=MessageId("m2"))})
     hour = kept.plans.violations(kept.source, NOW - timedelta(hours=1), limit=10)

@@ -81,20 +81,33 @@ def test_loads_add_up_until_they_are_begun_anew(warehouses: Warehouses) -> None:
 
     def load(events: int, position: int, **more: Any) -> Sync:
         return Sync(
-            "duckdb",
-            one,
-            SyncStatus.SUCCESS,
-            NOW,
-            NOW,
-            events,
+            warehouse="duckdb",
+            source_id=one,
+            status=SyncStatus.SUCCESS,
+            started_at=NOW,
+            finished_at=NOW,
+            events=events,
             position=Position(position),
             latencies={3: events},
             **more,
         )
 
     warehouses.record([load(5, 5, withheld=1), load(7, 12, failed=2)])
-    warehouses.record([Sync("duckdb", None, SyncStatus.FAILURE, NOW, NOW, error="away")])
-    assert warehouses.loads("duckdb") == [Loads(one, Position(12), 12, 1, 2, {3: 12})]
+    warehouses.record(
+        [
+            Sync(
+                warehouse="duckdb",
+                source_id=None,
+                status=SyncStatus.FAILURE,
+                started_at=NOW,
+                finished_at=NOW,
+                error="away",
+            )
+        ]
+    )
+    assert warehouses.loads("duckdb") == [
+        Loads(source_id=one, position=Position(12), events=12, withheld=1, failed=2, latencies={3: 12})
+    ]
     assert warehouses.loads("other") == []
     warehouses.begin_anew("duckdb", one)
     assert warehouses.loads("duckdb") == []

@@ -70,7 +70,7 @@ def _create(call: Request) -> JsonObject:
 
 def _update(call: Request) -> JsonObject:
     asked = call.read(_Change)
-    change = SourceChange(asked.name, asked.enabled, asked.slug, _schema(asked.settings))
+    change = SourceChange(name=asked.name, enabled=asked.enabled, slug=asked.slug, schema=_schema(asked.settings))
     return _answer(call, call.desk.catalog.change_source(named_source(call).id, change))
 
 

@@ -68,7 +68,10 @@ def source_rename(
     json: _Json = False,
 ) -> None:
     """Give the source another name. Slug and schema stay, unless they are given."""
-    show(work.change(_settings(data), source, SourceChange(name, None, slug, schema)), as_json=json)
+    show(
+        work.change(_settings(data), source, SourceChange(name=name, slug=slug, schema=schema)),
+        as_json=json,
+    )
 
 
 @sources.command(name="disable")

@@ -229,17 +229,23 @@ def _row(kind: ViolationKey, noted: Noted) -> dict[str, Any]:
 
 def _told(connection: Connection, source_id: SourceId, row: Any) -> Told:
     kind = ViolationKey(
-        source_id, TrackingPlanId(row.plan_id), row.bucket, row.type, row.name, row.violation, row.field
+        source_id=source_id,
+        plan_id=TrackingPlanId(row.plan_id),
+        bucket=row.bucket,
+        type=row.type,
+        name=row.name,
+        violation=row.violation,
+        field=row.field,
     )
     place = [t.violations.c[name] == value for name, value in kind._asdict().items()]
     newest = connection.execute(select(t.violations).where(*place)).one()
     noted = Noted(
-        int(row.total),
-        int(row.blocked),
-        int(row.omitted),
-        newest.description,
-        MessageId(newest.message_id),
-        bytes(newest.sample),
-        from_micros(newest.at),
+        total=int(row.total),
+        blocked=int(row.blocked),
+        omitted=int(row.omitted),
+        description=newest.description,
+        message_id=MessageId(newest.message_id),
+        sample=bytes(newest.sample),
+        at=from_micros(newest.at),
     )
     return Told(kind, noted)

@@ -85,12 +85,12 @@ class SqlWarehouses:
             buckets.setdefault(row.source_id, {})[row.bucket] = row.total
         return [
             Loads(
-                SourceId(row.source_id),
-                Position(row.position),
-                row.events,
-                row.withheld,
-                row.failed,
-                buckets.get(row.source_id, {}),
+                source_id=SourceId(row.source_id),
+                position=Position(row.position),
+                events=row.events,
+                withheld=row.withheld,
+                failed=row.failed,
+                latencies=buckets.get(row.source_id, {}),
             )
             for row in rows
         ]

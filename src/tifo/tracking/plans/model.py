@@ -58,7 +58,7 @@ class Rule(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
         return f"{self.type} {self.key}" if self.key else self.type.value
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrackingPlan:
     id: TrackingPlanId
     name: str

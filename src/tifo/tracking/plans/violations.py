@@ -77,10 +77,29 @@ class Notebook:
             return
         bucket = bucket_of(at)
         for violation in verdict.violations:
-            kind = ViolationKey(source_id, plan_id, bucket, verdict.call, verdict.name, violation.type, violation.field)
+            kind = ViolationKey(
+                source_id=source_id,
+                plan_id=plan_id,
+                bucket=bucket,
+                type=verdict.call,
+                name=verdict.name,
+                violation=violation.type,
+                field=violation.field,
+            )
             is_blocked, is_omitted = verdict.blocked is not None, violation.field in verdict.omitted
             sample = message.body[:SAMPLE_BYTES]
-            self._add(kind, Noted(1, is_blocked, is_omitted, violation.description, message.message_id, sample, at))
+            self._add(
+                kind,
+                Noted(
+                    total=1,
+                    blocked=is_blocked,
+                    omitted=is_omitted,
+                    description=violation.description,
+                    message_id=message.message_id,
+                    sample=sample,
+                    at=at,
+                ),
+            )
 
     def give_back(self, found: Mapping[ViolationKey, Noted]) -> None:
         """What was taken, and could not be written."""

@@ -124,7 +124,9 @@ class InMemoryWarehouses:
         if sync.position is None or sync.source_id is None:
             return
         place = (sync.warehouse, sync.source_id)
-        before = self._loads.get(place, Loads(sync.source_id, sync.position, 0, 0, 0, {}))
+        before = self._loads.get(
+            place, Loads(source_id=sync.source_id, position=sync.position, events=0, withheld=0, failed=0, latencies={})
+        )
         self._loads[place] = Loads(
             source_id=sync.source_id,
             position=sync.position,

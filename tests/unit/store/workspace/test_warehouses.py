@@ -28,14 +28,37 @@ def test_what_the_log_forgets_before_a_warehouse_has_it_is_counted_once(warehous
     for number in range(6):
         log.append([Append(SourceId("ab"[number % 2]), NOW, [Message(MessageId(str(number)), b"{}")])])
     sources = [
-        Source(SourceId(each), each, each, each, SourceType.HTTP, enabled=True, created_at=NOW, keys=())
+        Source(
+            id=SourceId(each),
+            name=each,
+            slug=each,
+            schema=each,
+            type=SourceType.HTTP,
+            enabled=True,
+            created_at=NOW,
+            keys=(),
+        )
         for each in "abc"
     ]
     connected = warehouses.add(WarehouseKind.POSTGRES, URL, "away", [SourceId("a"), SourceId("c")])
-    warehouses.record([Sync("away", SourceId("a"), SyncStatus.SUCCESS, NOW, NOW, 1, position=Position(1))])
+    warehouses.record(
+        [
+            Sync(
+                warehouse="away",
+                source_id=SourceId("a"),
+                status=SyncStatus.SUCCESS,
+                started_at=NOW,
+                finished_at=NOW,
+                events=1,
+                position=Position(1),
+            )
+        ]
+    )
     for _ in range(2):
         expire_loads(log, warehouses, connected, sources, Position(4))
-    assert warehouses.loads("away") == [Loads(SourceId("a"), Position(4), 2, 0, 1, {})]
+    assert warehouses.loads("away") == [
+        Loads(source_id=SourceId("a"), position=Position(4), events=2, withheld=0, failed=1, latencies={})
+    ]
     (told, _) = warehouses.syncs("away", limit=9)
     assert told.error
     assert "EXPIRED: the event log forgot 1 events" in told.error
@@ -46,10 +69,21 @@ def test_syncs_come_back_newest_first_and_old_ones_are_forgotten(
 ) -> None:
     monkeypatch.setattr(module, "KEPT_SYNCS", 2)
     done = Sync(
-        "one", SourceId("a"), SyncStatus.SUCCESS, NOW, NOW + timedelta(seconds=1), 3, {"tracks": 3}, 1, 2, ("made",)
+        warehouse="one",
+        source_id=SourceId("a"),
+        status=SyncStatus.SUCCESS,
+        started_at=NOW,
+        finished_at=NOW + timedelta(seconds=1),
+        events=3,
+        rows={"tracks": 3},
+        duplicates=1,
+        discarded=2,
+        notices=("made",),
     )
-    failed = Sync("one", None, SyncStatus.FAILURE, NOW, NOW, error="away")
-    other = Sync("two", SourceId("a"), SyncStatus.SUCCESS, NOW, NOW)
+    failed = Sync(
+        warehouse="one", source_id=None, status=SyncStatus.FAILURE, started_at=NOW, finished_at=NOW, error="away"
+    )
+    other = Sync(warehouse="two", source_id=SourceId("a"), status=SyncStatus.SUCCESS, started_at=NOW, finished_at=NOW)
     warehouses.record([other])
     for sync in (failed, done, failed, done):
         warehouses.record([sync])

@@ -18,7 +18,9 @@ from tifo.workspace.warehouses import ConnectedWarehouse, WarehouseKind
 
 AT = datetime(2026, 11, 24, 10, 0, 0, tzinfo=UTC)
 SOURCE = InMemoryCatalog(()).create_source("Web", SourceType.HTTP)
-WAREHOUSE = ConnectedWarehouse("reports", WarehouseKind.POSTGRES, "postgresql://db/reports", None, AT)
+WAREHOUSE = ConnectedWarehouse(
+    name="reports", kind=WarehouseKind.POSTGRES, url="postgresql://db/reports", source_ids=None, created_at=AT
+)
 OFF = with_overrides(EVERYTHING, [Override("pages", None, False), Override("tracks", "context_ip", False)])
 NOW = describe(
     Workspace(sources=(SOURCE,), warehouses=(WAREHOUSE,), selections={(SOURCE.id, "duckdb"): OFF}), secrets=True
@@ -139,7 +141,15 @@ schema_controls.track.allowUnplannedEvents = false
 
 def test_a_plan_is_told_as_text_and_compared_rule_by_rule() -> None:
     rules = (Rule(type=RuleType.TRACK, key="Bought", json_schema={}), Rule(type=RuleType.COMMON, json_schema={}))
-    plan = TrackingPlan(TrackingPlanId("p"), "Shop", "", PlanType.LIVE, rules, AT, AT)
+    plan = TrackingPlan(
+        id=TrackingPlanId("p"),
+        name="Shop",
+        description="",
+        type=PlanType.LIVE,
+        rules=rules,
+        created_at=AT,
+        updated_at=AT,
+    )
     controls = changed(LENIENT, {"track": {"allowUnplannedEvents": False}, "forwardingViolationsTo": SOURCE.id})
     workspace = Workspace(
         sources=(SOURCE,),
