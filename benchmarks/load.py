@@ -92,7 +92,16 @@ def _postgres(log: SqliteEventLog, server: PostgresServer, events: int, flush: i
 
 def _loaded(log: SqliteEventLog, warehouse: Warehouse, events: int, flush: int) -> float:
     """The seconds that the loader takes for all that the log holds."""
-    source = Source(_SOURCE, "Bench", "bench", _SCHEMA, SourceType.LIVELIKE, enabled=True, created_at=_START, keys=())
+    source = Source(
+        id=_SOURCE,
+        name="Bench",
+        slug="bench",
+        schema=_SCHEMA,
+        type=SourceType.LIVELIKE,
+        enabled=True,
+        created_at=_START,
+        keys=(),
+    )
     loader = Loader(log, warehouse, lambda: [source], flush_events=flush)
     started = time.perf_counter()
     while loader.flush():

@@ -10,7 +10,7 @@ from tifo.app import compose
 from tifo.app.destinations import named
 from tifo.app.settings import Settings
 from tifo.delivery.latency import latency_ms
-from tifo.delivery.ports import FILTERED_AT_SOURCE, Grain, Group, ReplaySelection, Result, SeriesQuery
+from tifo.delivery.ports import Grain, Group, ReplaySelection, Result, SeriesQuery
 from tifo.delivery.sending.filters import ConfiguredFilter, DestinationFilter
 from tifo.delivery.sending.mappings import mappings_of
 from tifo.delivery.sending.replay import LogReplay, Looked
@@ -21,6 +21,7 @@ from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import Position, SourceId, uuid7
 from tifo.tracking.filters import Filters, read_choice, read_filters
 from tifo.tracking.fql import compiled
+from tifo.tracking.plans.codes import FILTERED_AT_SOURCE
 from tifo.workspace.destinations import ConnectedDestination
 from tifo.workspace.warehouses import BUILT_IN, Loads
 

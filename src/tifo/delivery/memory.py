@@ -45,6 +45,10 @@ class MemoryDeliveryState:
     def begin(self, destination_id: DestinationId, start: Position) -> None:
         self._kept[destination_id] = _Kept(start)
 
+    def end(self, destination_id: DestinationId) -> None:
+        """Removes a destination's cursor and deliveries, as SQL does when the destination is removed."""
+        self._kept.pop(destination_id, None)
+
     def standing(self, destination_id: DestinationId) -> ConnectionStatus:
         with self._lock:
             kept = self._of(destination_id)

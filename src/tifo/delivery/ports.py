@@ -259,14 +259,6 @@ class SeriesQuery:
     only: Mapping[Group, Collection[str]] = field(default_factory=dict)
 
 
-RECEIVED = "received"
-"""The log's code for what was stored."""
-FILTERED_AT_SOURCE = frozenset(
-    ("unplanned", "schema_violation", "unplanned_and_schema_violation", "common_schema_violation", "event_setting")
-)
-"""Segment's codes for what a tracking plan keeps out; every other code failed on ingest."""
-
-
 @dataclass(frozen=True)
 class IngestSeriesQuery:
     """Asks what a source sent in a window, as `SeriesQuery` has it. Counts these codes; where none is named, every code

@@ -87,12 +87,12 @@ def expire_loads(
         if connected.takes(source.id) and (events := log.count(after, source.id, through=through)):
             missed.append(
                 Sync(
-                    connected.name,
-                    source.id,
-                    SyncStatus.FAILURE,
-                    now,
-                    now,
-                    events,
+                    warehouse=connected.name,
+                    source_id=source.id,
+                    status=SyncStatus.FAILURE,
+                    started_at=now,
+                    finished_at=now,
+                    events=events,
                     error=f"EXPIRED: the event log forgot {events:,} events before they were loaded (log_waits_days).",
                     position=through,
                     failed=events,

@@ -15,7 +15,14 @@ NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
 def source(name: str) -> Source:
     return Source(
-        SourceId(name), name, name, name, SourceType.HTTP, enabled=True, created_at=NOW, keys=(WriteKey(name, NOW),)
+        id=SourceId(name),
+        name=name,
+        slug=name,
+        schema=name,
+        type=SourceType.HTTP,
+        enabled=True,
+        created_at=NOW,
+        keys=(WriteKey(name, NOW),),
     )
 
 

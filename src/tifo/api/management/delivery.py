@@ -8,8 +8,6 @@ from typing import NamedTuple, TypeVar
 from tifo.api.management.paging import page
 from tifo.api.management.request import ManagementRoute, Request
 from tifo.delivery.ports import (
-    FILTERED_AT_SOURCE,
-    RECEIVED,
     Grain,
     Group,
     IngestSeriesQuery,
@@ -17,10 +15,12 @@ from tifo.delivery.ports import (
     Series,
     SeriesQuery,
 )
+from tifo.eventlog.ports import RECEIVED
 from tifo.kernel.clock import system_clock, to_iso
 from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import DestinationId
 from tifo.kernel.json import JsonObject, JsonValue
+from tifo.tracking.plans.codes import FILTERED_AT_SOURCE
 from tifo.workspace import rules
 from tifo.workspace.tokens import Role
 

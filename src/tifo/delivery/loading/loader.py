@@ -226,7 +226,14 @@ class Loader:
         return wait_s
 
     def _failed_sync(self, message: str) -> Sync:
-        return Sync(self._name, None, SyncStatus.FAILURE, self._started_at, self._clock(), error=message)
+        return Sync(
+            warehouse=self._name,
+            source_id=None,
+            status=SyncStatus.FAILURE,
+            started_at=self._started_at,
+            finished_at=self._clock(),
+            error=message,
+        )
 
     def _tell(self, syncs: Sequence[Sync]) -> None:
         """The history is for people: a load does not wait for it. What cannot be told now is told with the next."""
@@ -249,12 +256,12 @@ class Loader:
             if events := self._log.count(after, cursor.source_id, through=cursor.committed):
                 missed.append(
                     Sync(
-                        self._name,
-                        cursor.source_id,
-                        SyncStatus.SUCCESS,
-                        now,
-                        now,
-                        events,
+                        warehouse=self._name,
+                        source_id=cursor.source_id,
+                        status=SyncStatus.SUCCESS,
+                        started_at=now,
+                        finished_at=now,
+                        events=events,
                         notices=[_AFTERWARDS],
                         position=cursor.committed,
                     )
@@ -418,16 +425,16 @@ class Loader:
         for block in piece.blocks:
             latencies[bucket_of((now - block.received_at).total_seconds())] += block.size
         return Sync(
-            self._name,
-            piece.cursor.source_id,
-            SyncStatus.SUCCESS,
-            self._started_at,
-            now,
-            piece.events,
-            loaded.rows,
-            loaded.duplicates,
-            loaded.discarded,
-            loaded.notices,
+            warehouse=self._name,
+            source_id=piece.cursor.source_id,
+            status=SyncStatus.SUCCESS,
+            started_at=self._started_at,
+            finished_at=now,
+            events=piece.events,
+            rows=loaded.rows,
+            duplicates=loaded.duplicates,
+            discarded=loaded.discarded,
+            notices=loaded.notices,
             left_out=ready.left_out,
             position=piece.position,
             withheld=ready.withheld,

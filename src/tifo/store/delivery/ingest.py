@@ -9,8 +9,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, func, select
 
-from tifo.delivery.ports import RECEIVED, Grain, IngestSeriesQuery, Series
-from tifo.eventlog.ports import IngestCount
+from tifo.delivery.ports import Grain, IngestSeriesQuery, Series
+from tifo.eventlog.ports import DUPLICATE, RECEIVED, IngestCount
 from tifo.store.delivery.deliveries import HOUR, KEPT_HOURS, KEPT_MINUTES, MINUTE, series_of
 from tifo.store.sql import tables as t
 from tifo.store.sql.bulk import Row
@@ -48,7 +48,7 @@ class SqlIngestNumbers:
         query = (
             select(c.at, *grouped, func.sum(c.total).label("n"))
             .where(c.source_id == asked.source_id, c.grain == kept, c.at >= since, c.at < until)
-            .where(c.code.in_(list(asked.codes)) if asked.codes else c.code.not_in([*asked.but, RECEIVED, "duplicate"]))
+            .where(c.code.in_(list(asked.codes)) if asked.codes else c.code.not_in([*asked.but, RECEIVED, DUPLICATE]))
             .group_by(c.at, *grouped)
         )
         with self._database.reading() as connection:

@@ -60,7 +60,14 @@ class Warehouse(DuckdbWarehouse):
 
 def source(name: str) -> Source:
     return Source(
-        SourceId(name), name, name, name, SourceType.HTTP, enabled=True, created_at=NOW, keys=(WriteKey("k", NOW),)
+        id=SourceId(name),
+        name=name,
+        slug=name,
+        schema=name,
+        type=SourceType.HTTP,
+        enabled=True,
+        created_at=NOW,
+        keys=(WriteKey("k", NOW),),
     )
 
 

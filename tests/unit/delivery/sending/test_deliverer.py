@@ -50,7 +50,14 @@ class House:
         self.opened: dict[str, Closing] = {}
 
     def add(self, name: str) -> ConnectedDestination:
-        made = ConnectedDestination(DestinationId(name), name, "told", SourceId("s"), {}, datetime.now(UTC))
+        made = ConnectedDestination(
+            id=DestinationId(name),
+            name=name,
+            kind="told",
+            source_id=SourceId("s"),
+            settings={},
+            created_at=datetime.now(UTC),
+        )
         self.connected.append(made)
         return made
 

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from tests.conftest import NewState
-from tifo.delivery.ports import FILTERED_AT_SOURCE, RECEIVED, Grain, Group, IngestSeriesQuery
-from tifo.eventlog.ports import IngestCount
+from tifo.delivery.ports import Grain, Group, IngestSeriesQuery
+from tifo.eventlog.ports import RECEIVED, IngestCount
 from tifo.kernel.ids import SourceId
 from tifo.store.delivery.ingest import SqlIngestNumbers
+from tifo.tracking.plans.codes import FILTERED_AT_SOURCE
 
 NOW = datetime(2026, 11, 25, 10, 30, tzinfo=UTC)
 SHOP = SourceId("shop")
