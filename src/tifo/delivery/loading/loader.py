@@ -22,6 +22,7 @@ from prometheus_client import Gauge, Histogram
 from tifo.delivery.latency import bucket_of
 from tifo.delivery.loading.pieces import Piece, Prepared, SourceProgress, Wanted, discarded, halves, prepared
 from tifo.eventlog.ports import Block, EventLog
+from tifo.kernel.backoff import Backoff
 from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import Conflict, Transient
 from tifo.kernel.ids import Position, SourceId
@@ -39,7 +40,7 @@ LOOK_S = 5.0
 
 _READ_EVENTS = 5_000
 _LEAST_EVENTS = 1_000
-_BACKOFF_CAP_S = 10.0
+BACKOFF_CAP_S = 10.0
 _DRAIN_POLL_S = 0.1
 _UNTOLD = 1_000
 _AFTERWARDS = "counted afterwards: the loader ended between the load and its note"
@@ -74,11 +75,6 @@ class Backlog(NamedTuple):
 
 def should_flush(waiting: Backlog, *, flush_s: float, flush_events: int) -> bool:
     return waiting.events > 0 and (waiting.seconds >= flush_s or waiting.events >= flush_events)
-
-
-def backoff_s(failures: int, least_s: float, jitter: float) -> float:
-    """Before the next attempt: `least_s` doubled with each failure after the first, capped; `jitter` is 0 to 1."""
-    return min(_BACKOFF_CAP_S, least_s * 2.0 ** min(failures - 1, 16)) * (0.5 + jitter / 2)
 
 
 class Loader:
@@ -210,7 +206,7 @@ class Loader:
         self._failures += 1
         _FAILURES.inc()
         least_s = error.retry_after_s if isinstance(error, Transient) else _DRAIN_POLL_S
-        wait_s = backoff_s(self._failures, least_s, random.random())  # noqa: S311 (no secret)
+        wait_s = Backoff(least_s, BACKOFF_CAP_S).pause_s(self._failures, random.random())  # noqa: S311 (no secret)
         self._retry_at = self._monotonic() + wait_s
         _log.warning(
             "loader.failed",

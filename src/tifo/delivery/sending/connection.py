@@ -26,11 +26,12 @@ from tifo.delivery.ports import (
     UndeliveredState,
 )
 from tifo.delivery.sending.filters import DestinationFilter, LoggedEvent, event_of
-from tifo.delivery.sending.pace import CLOSED, RETRY_AFTER_CAP_S, Circuit, ConcurrencyLimit, backoff_s
+from tifo.delivery.sending.pace import BACKOFF, CLOSED, Circuit, ConcurrencyLimit
 from tifo.delivery.sending.queue import Chunk, DeliveryQueue, Job
 from tifo.delivery.sending.reading import DecodedBlock, LoggedMessage, SharedReader
 from tifo.delivery.sending.stats import DeliveryStats, Names, Place
 from tifo.destinations.ports import Destination, Event, Fate, Outcome
+from tifo.kernel.backoff import RETRY_AFTER_CAP_S
 from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import DestinationId, Position, SourceId
@@ -427,7 +428,7 @@ class DestinationConnection:
             history = (history[0], *history[-KEPT_ATTEMPTS + 1 :])
         is_over = now - first_at >= self._terms.retry_for_s and not self._circuit.is_open
         state = UndeliveredState.FAILED if outcome.fate is Fate.FAILED or is_over else UndeliveredState.WAITING
-        after_s = backoff_s(attempts, self._chance(), outcome.retry_after_s)
+        after_s = BACKOFF.pause_s(attempts, self._chance(), outcome.retry_after_s)
         event = job.event if outcome.left is None else _with_left(job.event, outcome.left)
         return Undelivered(
             event,

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from tifo.delivery.sending.connection import DestinationConnection, Terms
 from tifo.delivery.sending.filters import DestinationFilter
 from tifo.delivery.sending.reading import SharedReader
 from tifo.destinations.ports import Destination
+from tifo.kernel.backoff import Backoff
 from tifo.kernel.errors import NotFound, Rejected, Transient
 from tifo.kernel.ids import DestinationId
 from tifo.kernel.waiting import wait
@@ -18,7 +20,8 @@ from tifo.workspace.destinations import ConnectedDestination
 
 LOOK_S = 1.0
 TAIL_S = 0.05
-AGAIN_S, AGAIN_CAP_S = 1.0, 60.0
+REOPENING = Backoff(base_s=1.0, cap_s=60.0)
+"""Before a connection that ended is made anew."""
 CLOSE_WITHIN_S = 3.0
 
 _log = structlog.get_logger("tifo.delivery")
@@ -124,7 +127,7 @@ class Deliverer:
             except Exception:  # noqa: BLE001 (whatever it is, the other destinations go on)
                 _log.exception("delivery.died", destination=connected.name)
             failures += 1
-            await wait(stop, min(AGAIN_CAP_S, AGAIN_S * 2.0 ** min(failures - 1, 8)))
+            await wait(stop, REOPENING.pause_s(failures, random.random()))  # noqa: S311 (no secret)
 
     async def _deliver(self, connected: ConnectedDestination, stop: asyncio.Event) -> None:
         opened = await self._open(connected)

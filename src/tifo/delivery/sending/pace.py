@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, replace
 
-BACKOFF_BASE_S = 1.0
-BACKOFF_CAP_S = 900.0
-RETRY_AFTER_CAP_S = 3_600.0
-"""So that one absurd header does not silence a destination for days."""
+from tifo.kernel.backoff import Backoff
+
+BACKOFF = Backoff(base_s=1.0, cap_s=900.0)
+"""After the n-th failed attempt of an event: 1 s, 2 s, 4 s … 15 min, of which chance takes off up to a half."""
 
 MOST_AT_ONCE = 64
 _AT_ONCE_FIRST = 4.0
@@ -19,16 +19,8 @@ OPENS_AFTER = 5
 """Requests in a row that nobody took, none of them for the event's own sake."""
 REFUSES_ALL_AFTER = 100
 """Events in a row that were refused for good: then the settings are at fault, and the rest waits in the log."""
-PROBE_BASE_S = 1.0
-PROBE_CAP_S = 60.0
-
-
-def backoff_s(attempt: int, chance: float, retry_after_s: float | None = None) -> float:
-    """After the n-th failed attempt: 1 s, 2 s, 4 s … 15 min, of which a random half is left out; never before the time
-    that the destination asked for. `chance` is evenly spread over [0, 1).
-    """
-    own = min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2.0 ** min(attempt - 1, 16)) * (0.5 + chance / 2)
-    return max(own, min(retry_after_s or 0.0, RETRY_AFTER_CAP_S))
+PROBES = Backoff(base_s=1.0, cap_s=60.0)
+"""Between two probes of a dead destination."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +90,7 @@ class Circuit:
         return replace(self, failures=failures)
 
     def _opened(self, now: float, chance: float, **counted: int) -> "Circuit":
-        after_s = min(PROBE_CAP_S, PROBE_BASE_S * 2.0 ** min(self.probes, 16)) * (0.5 + chance / 2)
+        after_s = PROBES.pause_s(self.probes + 1, chance)
         opened_at = now if self.opened_at is None else self.opened_at
         return replace(self, opened_at=opened_at, probes=self.probes + 1, probe_at=now + after_s, **counted)
 

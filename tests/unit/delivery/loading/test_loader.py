@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from tifo.delivery.loading.loader import LOOK_S, MISSING_S, Backlog, Loader, backoff_s, should_flush
+from tifo.delivery.loading.loader import BACKOFF_CAP_S, LOOK_S, MISSING_S, Backlog, Loader, should_flush
 from tifo.eventlog.ports import EventLog
+from tifo.kernel.backoff import Backoff
 from tifo.kernel.errors import Rejected, Transient
 from tifo.kernel.ids import Position, SourceId
 from tifo.warehouses.columns import MAX_CELLS, MAX_COLUMNS
@@ -95,9 +96,10 @@ def test_a_flush_waits_for_time_or_number() -> None:
 
 
 def test_backoff_doubles_up_to_a_cap_and_is_jittered() -> None:
-    assert [backoff_s(n, 0.1, 1.0) for n in (1, 2, 3)] == [0.1, 0.2, 0.4]
-    assert backoff_s(1000, 0.1, 1.0) == 10
-    assert backoff_s(2, 0.1, 0.0) == 0.1
+    backoff = Backoff(0.1, BACKOFF_CAP_S)
+    assert [backoff.pause_s(n, 1.0) for n in (1, 2, 3)] == [0.1, 0.2, 0.4]
+    assert backoff.pause_s(1000, 1.0) == 10
+    assert backoff.pause_s(2, 0.0) == 0.1
 
 
 def test_events_wait_two_seconds_and_are_then_loaded(
