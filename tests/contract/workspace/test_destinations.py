@@ -52,7 +52,7 @@ def test_a_destination_is_kept_with_its_secrets_encrypted(
     with database.reading() as connection:
         (row,) = connection.execute(select(t.destinations)).all()
     assert "hush" not in str(tuple(row))
-    assert SqlDeliveryState(database).standing(made.id)[:3] == (7, 7, 0)
+    assert SqlDeliveryState(database).status(made.id)[:3] == (7, 7, 0)
     assert SqlDeliveryState(database).cursors() == [DeliveryCursor(made.id, source_id, Position(7))]
 
 
@@ -83,7 +83,7 @@ def test_what_is_removed_takes_its_deliveries_along(
     made = destinations.add("webhook", "hook", source_id, {}, start=Position(0))
     destinations.remove(made.id)
     assert destinations.all() == []
-    for call in (destinations.remove, SqlDeliveryState(database).standing):
+    for call in (destinations.remove, SqlDeliveryState(database).status):
         with pytest.raises(NotFound):
             call(made.id)
     with pytest.raises(NotFound):

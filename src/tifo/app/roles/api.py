@@ -151,10 +151,10 @@ async def _keep_log_short(settings: Settings, log: SqliteEventLog, database: Dat
             before = now - timedelta(days=settings.log_retention_days)
             freed = log.trim(before=before, keep_after=min([kept, *others]))
             too_old = now - timedelta(days=max(settings.log_waits_days, settings.log_retention_days))
-            given_up = expire(reader, deliveries, deliveries.cursors(), min(kept, reader.older(too_old)))
+            counted_through = expire(reader, deliveries, deliveries.cursors(), min(kept, reader.older(too_old)))
             for each in connected:
-                expire_loads(reader, warehouses, each, sources, given_up)
-        return freed + log.trim(before=too_old, keep_after=given_up)
+                expire_loads(reader, warehouses, each, sources, counted_through)
+        return freed + log.trim(before=too_old, keep_after=counted_through)
 
     while True:
         await asyncio.sleep(_TRIM_EVERY_S)

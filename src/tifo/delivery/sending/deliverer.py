@@ -1,4 +1,4 @@
-"""All destinations' deliveries: one connection each, so that one that is dead or slow costs the others nothing."""
+"""Runs one connection for each destination, so that one that is dead or slow costs the others nothing."""
 
 import asyncio
 import contextlib
@@ -28,14 +28,16 @@ _log = structlog.get_logger("tifo.delivery")
 
 
 class OpenDestination(NamedTuple):
-    """A destination that is ready, and which events it gets."""
+    """A destination that is ready to send to, and the filter of its events."""
 
     destination: Destination
     event_filter: DestinationFilter
 
 
 Open = Callable[[ConnectedDestination], Awaitable[OpenDestination]]
-"""Raises `Rejected` for settings that are unusable, `Transient` where what it needs is not there now."""
+"""Opens a destination. Raises `Rejected` for settings that are unusable, `Transient` where what it needs is not there
+now.
+"""
 Connect = Callable[[Terms, OpenDestination], DestinationConnection]
 
 
@@ -46,6 +48,8 @@ class _Running(NamedTuple):
 
 
 class Deliverer:
+    """Keeps the connections of enabled destinations running, as the workspace has them now."""
+
     def __init__(
         self,
         connected: Callable[[], Sequence[ConnectedDestination]],
@@ -64,7 +68,7 @@ class Deliverer:
         self._connections: dict[DestinationId, DestinationConnection] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop`; then every connection finishes as its `run` says."""
+        """Delivers until `stop`; then every connection finishes as its `run` says."""
         tail = asyncio.create_task(self._tail())
         try:
             while not stop.is_set():
@@ -77,7 +81,7 @@ class Deliverer:
             await asyncio.gather(*(running.task for running in self._running.values()), return_exceptions=True)
 
     async def _tail(self) -> None:
-        """Wake the connections when the log has grown."""
+        """Wakes the connections when the log has grown."""
         end = -1
         while True:
             with contextlib.suppress(Transient):  # the connections, which read it, say so
@@ -89,18 +93,18 @@ class Deliverer:
             await asyncio.sleep(TAIL_S)
 
     async def _follow(self) -> None:
-        """Those that are enabled run, as they are set up now."""
+        """Starts, restarts and stops connections, so that those run that are enabled, with their newest settings."""
         try:
-            found = await asyncio.to_thread(self._connected)
+            destinations = await asyncio.to_thread(self._connected)
         except Transient as error:
             _log.warning("delivery.destinations_unknown", error=error.message, hint="those that run go on")
             return
-        wanted = {each.id: each for each in found if each.enabled}
+        wanted = {each.id: each for each in destinations if each.enabled}
         await self._stop_outdated(wanted)
         for each in wanted.values():
             if each.id not in self._running:
                 stop = asyncio.Event()
-                task = asyncio.create_task(self._keep_up(each, stop), name=f"deliver to {each.id}")
+                task = asyncio.create_task(self._supervise(each, stop), name=f"deliver to {each.id}")
                 self._running[each.id] = _Running(each.version, stop, task)
 
     async def _stop_outdated(self, wanted: Mapping[DestinationId, ConnectedDestination]) -> None:
@@ -114,8 +118,8 @@ class Deliverer:
             running.stop.set()
         await asyncio.gather(*(running.task for running in stopped), return_exceptions=True)
 
-    async def _keep_up(self, connected: ConnectedDestination, stop: asyncio.Event) -> None:
-        """Whatever ends a connection, it is made anew: what it had not kept is read again."""
+    async def _supervise(self, connected: ConnectedDestination, stop: asyncio.Event) -> None:
+        """Makes a connection anew, whatever ends it: what it had not committed is read again."""
         failures = 0
         while not stop.is_set():
             try:

@@ -26,7 +26,7 @@ def counts(**totals: int) -> list[IngestCount]:
 
 def asked(**more: Any) -> IngestSeriesQuery:
     window: dict[str, Any] = {"since": NOW - timedelta(hours=1), "until": NOW + timedelta(hours=2), "grain": Grain.HOUR}
-    return IngestSeriesQuery(SHOP, **{**window, "but": FILTERED_AT_SOURCE, **more})
+    return IngestSeriesQuery(SHOP, **{**window, "excluded_codes": FILTERED_AT_SOURCE, **more})
 
 
 def test_what_totals_grew_by_is_noted_once_and_when(numbers: SqlIngestNumbers) -> None:
