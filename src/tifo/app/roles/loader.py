@@ -44,10 +44,10 @@ def _loader(settings: Settings, database: Database, name: str) -> Loader:
     takes: Callable[[SourceId], bool] = lambda _: True  # noqa: E731 (the built-in one takes all)
     if name != BUILT_IN:
         connected = next(each for each in warehouses.connected() if each.name == name)
-        warehouse, takes = compose.open_connected(connected), _Taken(warehouses, name).takes
+        warehouse, takes = compose.open_connected(connected), _LoadedSources(warehouses, name).takes
     catalog = compose.catalog_of(database)
 
-    def taken(source_id: SourceId) -> Selection | None:
+    def selection_of(source_id: SourceId) -> Selection | None:
         selection = catalog.selection_of(source_id, name)
         return None if selection.is_everything else selection
 
@@ -57,16 +57,16 @@ def _loader(settings: Settings, database: Database, name: str) -> Loader:
         lambda: [*catalog.sources(), *catalog.deleted_sources()],
         name=name,
         takes=takes,
-        taken=taken,
+        selection_of=selection_of,
         on_syncs=warehouses.record,
-        noted=lambda: {each.source_id: each.position for each in warehouses.loads(name)},
+        recorded=lambda: {each.source_id: each.position for each in warehouses.loads(name)},
         flush_s=settings.flush_s,
         flush_events=settings.flush_events,
         max_tables=settings.max_event_tables,
     )
 
 
-class _Taken:
+class _LoadedSources:
     """Which sources a warehouse is loaded with, at most a second old."""
 
     def __init__(self, warehouses: Warehouses, name: str) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tifo.delivery.loading.loader import BACKOFF_CAP_S, LOOK_S, MISSING_S, Backlog, Loader, should_flush
+from tifo.delivery.loading.loader import BACKOFF_CAP_S, Backlog, Loader, should_flush
+from tifo.delivery.loading.progress import LOOK_S, MISSING_S
 from tifo.eventlog.ports import EventLog
 from tifo.kernel.backoff import Backoff
 from tifo.kernel.errors import Rejected, Transient
@@ -332,7 +333,7 @@ def test_a_history_that_cannot_be_kept_stops_no_load_and_is_told_later(
             raise Transient("state out of reach")
         told.extend(syncs)
 
-    loader = Loader(log, warehouse, lambda: [source("one")], on_syncs=tell, noted=dict)
+    loader = Loader(log, warehouse, lambda: [source("one")], on_syncs=tell, recorded=dict)
     for number in range(3):
         log.add("one", message(str(number)))
         away = number < 2
@@ -346,14 +347,14 @@ def test_what_was_loaded_by_one_that_was_killed_before_it_told_is_counted_by_the
 ) -> None:
     told: list[Sync] = []
 
-    def noted() -> dict[SourceId, Position]:
+    def recorded() -> dict[SourceId, Position]:
         return {sync.source_id: sync.position for sync in told if sync.source_id and sync.position}
 
     def killed(_: Sequence[Sync]) -> None:
         raise KeyboardInterrupt
 
     def new(on_syncs: Callable[[Sequence[Sync]], None]) -> Loader:
-        return Loader(log, warehouse, lambda: sources, on_syncs=on_syncs, noted=noted)
+        return Loader(log, warehouse, lambda: sources, on_syncs=on_syncs, recorded=recorded)
 
     log.add("one", message("a"))
     new(told.extend).flush()
@@ -367,7 +368,7 @@ def test_what_was_loaded_by_one_that_was_killed_before_it_told_is_counted_by_the
     for sync in told:
         events[sync.source_id] += sync.events
     assert events == {"one": 4, "two": 1}
-    assert noted() == {"one": 5, "two": 4}
+    assert recorded() == {"one": 5, "two": 4}
     assert [sync.events for sync in told if any("afterwards" in each for each in sync.notices)] == [2, 1]
 
 
@@ -403,7 +404,7 @@ def test_what_stays_out_by_choice_is_counted_in_the_history(log: Any, warehouse:
         log,
         warehouse,
         lambda: [source("one")],
-        taken=lambda _: with_overrides(EVERYTHING, off),
+        selection_of=lambda _: with_overrides(EVERYTHING, off),
         on_syncs=told.extend,
     )
     withheld = message("c")[:-1] + b', "integrations": {"Warehouses": {"all": false}}}'
