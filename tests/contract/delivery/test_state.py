@@ -1,92 +1,27 @@
-"""What delivery keeps: in memory, on SQLite and on PostgreSQL alike."""
+"""The contract of delivery's state: cursors and undelivered events."""
 
 import dataclasses
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from tests.conftest import NewState
-from tifo.delivery.memory import MemoryDeliveryState
+from tests.contract.delivery.conftest import NOW, SECOND, Rig, event, sample, undelivered
 from tifo.delivery.ports import (
     Attempt,
     Checkpoint,
     Counted,
-    DeliveryState,
+    DeliveryCursor,
     LatencyBucket,
     ReplaySelection,
     Result,
-    Sample,
-    Undelivered,
-    UndeliveredState,
 )
 from tifo.destinations.ports import Event, Exchange
 from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import DestinationId, Position, SourceId
-from tifo.store.delivery.deliveries import SqlDeliveryState
-from tifo.store.workspace.catalog import SqlCatalog
-from tifo.store.workspace.destinations import SqlDestinations
-from tifo.store.workspace.vault import Vault
-from tifo.workspace.model import SourceType
-
-NOW = datetime.fromtimestamp(1_795_000_000.5, UTC)
-SECOND = timedelta(seconds=1)
-Begin = Callable[[str, int], DestinationId]
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
-def kept(request: pytest.FixtureRequest, new_state: NewState, tmp_path: Any) -> tuple[DeliveryState, Begin]:
-    """The state, and how a destination comes to be that begins at a position."""
-    if request.param == "memory":
-        memory = MemoryDeliveryState()
-
-        def remember(name: str, start: int) -> DestinationId:
-            memory.begin(DestinationId(name), Position(start))
-            return DestinationId(name)
-
-        return memory, remember
-    database = new_state(request.param)
-    ids = (f"id{number}" for number in range(100))
-    source = SqlCatalog(database, lambda: NOW, lambda: next(ids)).create_source("Club", SourceType.HTTP)
-    destinations = SqlDestinations(database, lambda: NOW, lambda: next(ids), Vault("", tmp_path / "key"))
-
-    def add(name: str, start: int) -> DestinationId:
-        return destinations.add("webhook", name, SourceId(source.id), {}, start=Position(start)).id
-
-    return SqlDeliveryState(database), add
-
-
-def event(position: int, user: str = "fan", **more: Any) -> Event:
-    body = f'{{"messageId":"m{position}"}}'.encode()
-    return Event(Position(position), f"m{position}", "track", "Vote", user, NOW.timestamp(), body, **more)
-
-
-def undelivered(position: int, user: str = "fan", *, next_at: datetime | None = NOW, **more: Any) -> Undelivered:
-    state = UndeliveredState.FAILED if next_at is None else UndeliveredState.WAITING
-    history = (Attempt(NOW, "500", "as told", 0.25),)
-    return Undelivered(
-        event=event(position, user),
-        state=state,
-        first_at=NOW,
-        next_at=next_at,
-        attempts=1,
-        history=history,
-        code="500",
-        detail="as told",
-        **more,
-    )
-
-
-def sample(message_id: str, result: Result = Result.DELIVERED, code: str = "") -> Sample:
-    return Sample(
-        result=result, code=code, message_id=message_id, at=NOW, received=b"{}", detail="as told", exchange=None
-    )
-
-
-def test_a_cursor_moves_with_what_was_received_counted_and_not_taken(kept: tuple[DeliveryState, Begin]) -> None:
-    state, begin = kept
+def test_a_cursor_moves_with_what_was_received_counted_and_not_taken(rig: Rig) -> None:
+    state, begin = rig
     hook = begin("hook", 5)
     assert state.status(hook)[:6] == (5, 5, 0, 0, 0, 0)
     waiting = undelivered(7, exchange=Exchange("POST x", "500"))
@@ -111,8 +46,8 @@ def test_a_cursor_moves_with_what_was_received_counted_and_not_taken(kept: tuple
     assert state.status(hook)[1:5] == (12, 7, 0, 1)
 
 
-def test_what_waits_is_due_when_its_time_has_come_the_longest_overdue_first(kept: tuple[DeliveryState, Begin]) -> None:
-    state, begin = kept
+def test_what_waits_is_due_when_its_time_has_come_the_longest_overdue_first(rig: Rig) -> None:
+    state, begin = rig
     hook, other = begin("hook", 0), begin("other", 0)
     rows = [
         undelivered(1, next_at=NOW + 9 * SECOND),
@@ -127,8 +62,8 @@ def test_what_waits_is_due_when_its_time_has_come_the_longest_overdue_first(kept
     assert [each.event.position for each in state.due(hook, NOW, limit=1, in_order=False).undelivered] == [3]
 
 
-def test_in_order_a_users_first_is_due_and_nothing_behind_it(kept: tuple[DeliveryState, Begin]) -> None:
-    state, begin = kept
+def test_in_order_a_users_first_is_due_and_nothing_behind_it(rig: Rig) -> None:
+    state, begin = rig
     hook = begin("hook", 0)
     rows = [
         undelivered(1, "a", next_at=NOW + 9 * SECOND),
@@ -143,16 +78,16 @@ def test_in_order_a_users_first_is_due_and_nothing_behind_it(kept: tuple[Deliver
     assert dict(state.waiting_by_user(hook)) == {"a": 2, "b": 2, "": 2}
 
 
-def test_an_event_keeps_all_that_is_known_of_it(kept: tuple[DeliveryState, Begin]) -> None:
-    state, begin = kept
+def test_an_event_keeps_all_that_is_known_of_it(rig: Rig) -> None:
+    state, begin = rig
     hook = begin("hook", 0)
     whole = replace(undelivered(1, replay="r1", exchange=Exchange("POST x", "500 ü")), event=event(1, left=b"\0left"))
     state.settle([Checkpoint(hook, undelivered=[whole])])
     assert state.due(hook, NOW, limit=1, in_order=False).undelivered == [whole]
 
 
-def test_names_that_a_database_cannot_hold_stop_nothing(kept: tuple[DeliveryState, Begin]) -> None:
-    state, begin = kept
+def test_names_that_a_database_cannot_hold_stop_nothing(rig: Rig) -> None:
+    state, begin = rig
     hook = begin("hook", 0)
     odd = Event(Position(1), "m\0", "track", "Vo\0te", "\0", NOW.timestamp(), b'{"event":"\\u0000"}')
     row = replace(undelivered(1), event=odd, history=(Attempt(NOW, "500", "\0", 0.1),), detail="\0")
@@ -161,8 +96,8 @@ def test_names_that_a_database_cannot_hold_stop_nothing(kept: tuple[DeliveryStat
     assert due.event.body == odd.body
 
 
-def test_dead_letters_are_redriven_or_forgotten_and_the_forgotten_counted(kept: tuple[DeliveryState, Begin]) -> None:
-    state, begin = kept
+def test_dead_letters_are_redriven_or_forgotten_and_the_forgotten_counted(rig: Rig) -> None:
+    state, begin = rig
     hook = begin("hook", 0)
     state.settle(
         [
@@ -189,8 +124,8 @@ def test_dead_letters_are_redriven_or_forgotten_and_the_forgotten_counted(kept: 
         state.redrive(DestinationId("nobody"), ReplaySelection(), NOW)
 
 
-def test_what_was_found_from_another_place_than_the_cursor_is_not_kept(kept: tuple[DeliveryState, Begin]) -> None:
-    state, begin = kept
+def test_what_was_found_from_another_place_than_the_cursor_is_not_kept(rig: Rig) -> None:
+    state, begin = rig
     hook, other = begin("hook", 5), begin("other", 5)
     ahead = Checkpoint(hook, position=Position(9), received=4, previous=Position(5), expired=3)
     behind = Checkpoint(hook, position=Position(7), received=2, undelivered=[undelivered(6)], previous=Position(5))
@@ -202,9 +137,9 @@ def test_what_was_found_from_another_place_than_the_cursor_is_not_kept(kept: tup
 
 
 def test_of_a_destination_that_is_gone_nothing_is_kept_and_its_neighbours_are(
-    kept: tuple[DeliveryState, Begin],
+    rig: Rig,
 ) -> None:
-    state, begin = kept
+    state, begin = rig
     hook = begin("hook", 0)
     gone = DestinationId("gone")
     lost = Checkpoint(gone, position=Position(3), received=3, undelivered=[undelivered(1)])
@@ -214,8 +149,8 @@ def test_of_a_destination_that_is_gone_nothing_is_kept_and_its_neighbours_are(
         state.status(gone)
 
 
-def test_a_replay_queues_what_does_not_wait_already(kept: tuple[DeliveryState, Begin]) -> None:
-    state, begin = kept
+def test_a_replay_queues_what_does_not_wait_already(rig: Rig) -> None:
+    state, begin = rig
     hook = begin("hook", 0)
     state.settle(
         [Checkpoint(hook, position=Position(9), received=9, undelivered=[undelivered(2), undelivered(3, next_at=None)])]
@@ -229,8 +164,8 @@ def test_a_replay_queues_what_does_not_wait_already(kept: tuple[DeliveryState, B
         state.queue(DestinationId("nobody"), [undelivered(1)])
 
 
-def test_dead_letters_are_chosen_by_what_they_are(kept: tuple[DeliveryState, Begin]) -> None:
-    state, begin = kept
+def test_dead_letters_are_chosen_by_what_they_are(rig: Rig) -> None:
+    state, begin = rig
     hook = begin("hook", 0)
     rows = [undelivered(number, "ab"[number % 2], next_at=None) for number in range(1, 7)]
     state.settle([Checkpoint(hook, undelivered=rows)])
@@ -239,3 +174,43 @@ def test_dead_letters_are_chosen_by_what_they_are(kept: tuple[DeliveryState, Beg
     assert state.redrive(hook, ReplaySelection(names=["Other"]), NOW) == 0
     assert state.redrive(hook, ReplaySelection(users=["a"], names=["Vote"], since=NOW, until=NOW + SECOND), NOW) == 3
     assert state.redrive(hook, ReplaySelection(), NOW) == 3
+
+
+def test_the_cursor_of_every_destination_is_shown_with_its_source(rig: Rig) -> None:
+    state, begin = rig
+    assert list(state.cursors()) == []
+    hook, other = begin("hook", 5), begin("other", 7)
+    state.settle([Checkpoint(hook, position=Position(9), received=4)])
+    source = SourceId("source")
+    expected = [DeliveryCursor(hook, source, Position(9)), DeliveryCursor(other, source, Position(7))]
+    assert sorted(state.cursors()) == sorted(expected)
+
+
+def test_a_message_is_found_wherever_it_waits_or_has_failed(rig: Rig) -> None:
+    state, begin = rig
+    hook, other = begin("hook", 0), begin("other", 0)
+    waiting, dead, replayed = undelivered(1), undelivered(1, next_at=None), undelivered(1, replay="r")
+    state.settle([Checkpoint(hook, undelivered=[replayed, dead, undelivered(2)])])
+    state.settle([Checkpoint(other, undelivered=[waiting])])
+    expected = sorted([(hook, dead), (hook, replayed), (other, waiting)], key=lambda each: (each[0], each[1].replay))
+    assert list(state.of_message("m1")) == expected
+    assert list(state.of_message("m9")) == []
+    state.settle([Checkpoint(other, settled=[(Position(1), "")])])
+    assert other not in dict(state.of_message("m1"))
+
+
+def test_a_replays_events_that_wait_are_counted_and_a_gone_destination_has_none(rig: Rig) -> None:
+    state, begin = rig
+    hook = begin("hook", 0)
+    state.queue(hook, [undelivered(1, replay="r"), undelivered(2, replay="other")])
+    assert state.queued(hook, "r") == 1
+    assert state.queued(DestinationId("nobody"), "r") == 0
+
+
+def test_an_expired_replay_is_not_counted_as_an_expired_event(rig: Rig) -> None:
+    state, begin = rig
+    hook = begin("hook", 0)
+    state.settle([Checkpoint(hook, undelivered=[undelivered(1, next_at=None, replay="r")])])
+    assert state.expire_dead_letters(NOW, limit=9) == 0, "it failed at that moment, not before it"
+    assert state.expire_dead_letters(NOW + SECOND, limit=9) == 1
+    assert state.status(hook).expired == 0
