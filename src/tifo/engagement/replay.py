@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from tifo.engagement.batch import Working
 from tifo.engagement.commands import Credit, Debit, InvokeAction, PlayCommand, StartQuest
 from tifo.engagement.model import Fan, Game, InvokedAction, Profile, Transaction, TransactionKind, UserQuest
-from tifo.engagement.turn import quest_status
+from tifo.engagement.rules import quest_status
 from tifo.kernel.errors import Conflict, Rejected
 from tifo.kernel.ids import BadgeId, NewId, QuestId, RewardItemId, uuid7
 
