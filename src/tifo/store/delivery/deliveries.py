@@ -30,9 +30,9 @@ from tifo.destinations.ports import Event, Exchange
 from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import DestinationId, Position, SourceId
 from tifo.store.sql import tables as t
-from tifo.store.sql.bulk import Row
-from tifo.store.sql.database import Database, from_micros, to_micros
-from tifo.store.sql.upserts import plain, put
+from tifo.store.sql.bulk import Row, upsert_each, without_nul
+from tifo.store.sql.database import Database
+from tifo.store.sql.times import from_micros, to_micros
 
 MINUTE, HOUR, ALL = "minute", "hour", "all"
 KEPT_MINUTES = 48 * 60
@@ -75,12 +75,16 @@ class SqlDeliveryState:
             for change in kept:
                 _move(connection, change)
             _leave(connection, kept)
-            put(connection, t.undelivered, [_late_row(c.destination_id, each) for c in kept for each in c.undelivered])
-            put(connection, t.delivery_samples, [_sample_row(c.destination_id, s) for c in kept for s in c.samples])
-            put(
+            upsert_each(
+                connection, t.undelivered, [_late_row(c.destination_id, each) for c in kept for each in c.undelivered]
+            )
+            upsert_each(
+                connection, t.delivery_samples, [_sample_row(c.destination_id, s) for c in kept for s in c.samples]
+            )
+            upsert_each(
                 connection, t.delivery_counts, [row for change in kept for row in _count_rows(change)], adding=["total"]
             )
-            put(
+            upsert_each(
                 connection,
                 t.delivery_latencies,
                 [row for change in kept for row in _latency_rows(change)],
@@ -217,7 +221,7 @@ class SqlDeliveryState:
             (_U.message_id, selection.message_ids),
         ):
             if values:
-                chosen.append(column.in_([plain(value) for value in values]))
+                chosen.append(column.in_([without_nul(value) for value in values]))
         again = {
             "state": UndeliveredState.WAITING.value,
             "attempts": 0,
@@ -237,7 +241,7 @@ class SqlDeliveryState:
             read_standing(connection, destination_id)
             known = set(connection.execute(in_line).scalars())
             fresh = [each for each in late if each.event.position not in known]
-            put(connection, t.undelivered, [_late_row(destination_id, each) for each in fresh])
+            upsert_each(connection, t.undelivered, [_late_row(destination_id, each) for each in fresh])
             return len(fresh)
 
     def queued(self, destination_id: DestinationId, replay: str) -> int:
@@ -249,7 +253,9 @@ class SqlDeliveryState:
 
     def of_message(self, message_id: str) -> list[tuple[DestinationId, Undelivered]]:
         """Where a message waits or has failed, replays included."""
-        query = select(t.undelivered).where(_U.message_id == plain(message_id)).order_by(_U.destination_id, _U.replay)
+        query = (
+            select(t.undelivered).where(_U.message_id == without_nul(message_id)).order_by(_U.destination_id, _U.replay)
+        )
         with self._database.reading() as connection:
             return [(DestinationId(row.destination_id), read_late(row)) for row in connection.execute(query)]
 
@@ -325,7 +331,7 @@ def _move(connection: Connection, change: Checkpoint) -> None:
         "received": _C.received + change.received,
         "forgotten": _C.forgotten + change.forgotten,
         "dead_since": None if change.dead_since is None else _micros(change.dead_since),
-        "dead_reason": plain(change.dead_reason),
+        "dead_reason": without_nul(change.dead_reason),
     }
     if change.position is not None:
         moved["position"] = change.position
@@ -348,7 +354,7 @@ def _count_rows(change: Checkpoint) -> list[Row]:
     totals: dict[tuple[Any, ...], int] = {}
     for counted, number in change.counts.items():
         for grain, at in _grains(counted.minute):
-            key = grain, at, plain(counted.type), plain(counted.name), counted.result.value, counted.code
+            key = grain, at, without_nul(counted.type), without_nul(counted.name), counted.result.value, counted.code
             totals[key] = totals.get(key, 0) + number
     names = ("grain", "at", "type", "name", "result", "code")
     return [
@@ -380,10 +386,10 @@ def _late_row(destination_id: DestinationId, late: Undelivered) -> Row:
         "position": event.position,
         "replay": late.replay,
         "state": late.state.value,
-        "message_id": plain(event.message_id),
-        "type": plain(event.type),
-        "name": plain(event.name),
-        "user": plain(event.user),
+        "message_id": without_nul(event.message_id),
+        "type": without_nul(event.type),
+        "name": without_nul(event.name),
+        "user": without_nul(event.user),
         "received_at": _micros(event.received_at),
         "body": event.body,
         "left": event.left,
@@ -393,7 +399,7 @@ def _late_row(destination_id: DestinationId, late: Undelivered) -> Row:
         "attempts": late.attempts,
         "history": msgspec.json.encode(late.history).decode(),
         "code": late.code,
-        "detail": plain(late.detail),
+        "detail": without_nul(late.detail),
         "exchange": _text(late.exchange),
     }
 
@@ -403,10 +409,10 @@ def _sample_row(destination_id: DestinationId, sample: Sample) -> Row:
         "destination_id": destination_id,
         "result": sample.result.value,
         "code": sample.code,
-        "message_id": plain(sample.message_id),
+        "message_id": without_nul(sample.message_id),
         "at": _micros(sample.at),
         "received": sample.received,
-        "detail": plain(sample.detail),
+        "detail": without_nul(sample.detail),
         "exchange": _text(sample.exchange),
     }
 

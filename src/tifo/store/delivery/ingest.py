@@ -13,9 +13,9 @@ from tifo.delivery.ports import RECEIVED, Grain, IngestSeriesQuery, Series
 from tifo.eventlog.ports import IngestCount
 from tifo.store.delivery.deliveries import HOUR, KEPT_HOURS, KEPT_MINUTES, MINUTE, series_of
 from tifo.store.sql import tables as t
-from tifo.store.sql.bulk import Row
-from tifo.store.sql.database import Database, to_micros
-from tifo.store.sql.upserts import put
+from tifo.store.sql.bulk import Row, upsert_each
+from tifo.store.sql.database import Database
+from tifo.store.sql.times import to_micros
 
 _BEGUN = ("", "")
 """Stands among what was seen from the first look on."""
@@ -34,9 +34,9 @@ class SqlIngestNumbers:
             seen = {(row.source_id, row.code): row.total for row in connection.execute(select(t.ingest_seen))}
             grown = {key: total - _before(seen, key, total) for key, total in totals.items()} if _BEGUN in seen else {}
             changed = {key: total for key, total in (totals | {_BEGUN: 0}).items() if seen.get(key) != total}
-            put(connection, t.ingest_seen, [_seen_row(key, total) for key, total in changed.items()])
+            upsert_each(connection, t.ingest_seen, [_seen_row(key, total) for key, total in changed.items()])
             rows = [row for key, number in grown.items() if number for row in _rows(key, number, now)]
-            put(connection, t.ingest_counts, rows, adding=["total"])
+            upsert_each(connection, t.ingest_counts, rows, adding=["total"])
             _forget(connection, now)
 
     def ingest_series(self, asked: IngestSeriesQuery) -> list[Series]:

@@ -17,7 +17,8 @@ from tifo.kernel.ids import ClientId, NewId
 from tifo.store.engagement import rows as r
 from tifo.store.engagement.engine import insert_application, insert_token, token_digest
 from tifo.store.sql import tables as t
-from tifo.store.sql.database import Database, from_micros, to_micros
+from tifo.store.sql.database import Database
+from tifo.store.sql.times import from_micros, to_micros
 
 T = TypeVar("T")
 _ORGANISATION = "organisation"

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, select, tuple_
 
 from tifo.store.sql import tables as t
-from tifo.store.sql.database import Database, to_micros
+from tifo.store.sql.database import Database
+from tifo.store.sql.times import to_micros
 
 KEPT = timedelta(hours=24)
 """At least so long the same key gives the same answer. Clients that retry do so within minutes, or a night."""

@@ -30,7 +30,8 @@ from tifo.store.engagement.fans import Fans, Known, raise_versions
 from tifo.store.engagement.scores import open_boards, write_scores
 from tifo.store.sql import tables as t
 from tifo.store.sql.bulk import Bulk, Given, Lookup, Row, insert_rows, upsert_rows, without_waiting
-from tifo.store.sql.database import Database, maybe_micros, to_micros
+from tifo.store.sql.database import Database
+from tifo.store.sql.times import maybe_micros, to_micros
 
 A = TypeVar("A")
 PATIENCE_S = 30.0

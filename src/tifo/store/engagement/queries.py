@@ -18,7 +18,8 @@ from tifo.store.engagement.engine import Games, token_digest
 from tifo.store.engagement.glances import SqlGlances
 from tifo.store.engagement.scores import SqlStandings
 from tifo.store.sql import tables as t
-from tifo.store.sql.database import Database, to_micros
+from tifo.store.sql.database import Database
+from tifo.store.sql.times import to_micros
 
 T = TypeVar("T")
 

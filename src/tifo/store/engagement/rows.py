@@ -35,7 +35,7 @@ from tifo.kernel.ids import (
 )
 from tifo.store.sql import tables as t
 from tifo.store.sql.bulk import Lookup, Row
-from tifo.store.sql.database import from_micros, maybe_micros, maybe_moment, to_micros
+from tifo.store.sql.times import from_micros, maybe_micros, maybe_moment, to_micros
 
 _encode = msgspec.json.Encoder().encode
 decode_definition = msgspec.json.Decoder(Definition).decode

@@ -94,7 +94,7 @@ def _count(
         for (board, level, prefix), change in sorted(changes.items())
         if change
     ]
-    upsert_rows(connection, t.score_counts, counts, add="count")
+    upsert_rows(connection, t.score_counts, counts, adding=["count"])
     _DROP_EMPTY.run(connection, [row for row in counts if row["count"] < 0])
 
 

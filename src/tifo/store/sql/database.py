@@ -6,7 +6,6 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -116,24 +115,6 @@ def _brought_up(database: Database) -> Database:
                 schema.upgrade(connection)
         refused.pop_all()
     return database
-
-
-def to_micros(moment: datetime) -> int:
-    """Times are stored as microseconds since 1970, UTC: exact, small, and the same in every database."""
-    return int(moment.timestamp() * 1_000_000 + 0.5)
-
-
-def from_micros(micros: int) -> datetime:
-    seconds, rest = divmod(micros, 1_000_000)
-    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest)
-
-
-def maybe_micros(moment: datetime | None) -> int | None:
-    return None if moment is None else to_micros(moment)
-
-
-def maybe_moment(micros: int | None) -> datetime | None:
-    return None if micros is None else from_micros(micros)
 
 
 def _on_connect(connection: sqlite3.Connection, _record: Any) -> None:

@@ -12,8 +12,8 @@ from sqlalchemy import Connection, inspect
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import uuid7
-from tifo.store.sql.database import to_micros
 from tifo.store.sql.tables import METADATA
+from tifo.store.sql.times import to_micros
 
 _ASIDE = "unversioned_"
 _FILLED: Mapping[tuple[str, str], str] = {

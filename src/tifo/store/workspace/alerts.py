@@ -7,7 +7,8 @@ from sqlalchemy import delete, insert, select, update
 
 from tifo.kernel.errors import Conflict, NotFound
 from tifo.store.sql import tables as t
-from tifo.store.sql.database import Database, from_micros, to_micros
+from tifo.store.sql.database import Database
+from tifo.store.sql.times import from_micros, to_micros
 from tifo.workspace.alerts import Alert, AlertKind, AlertState
 
 _A = t.alerts.c

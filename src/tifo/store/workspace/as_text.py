@@ -13,8 +13,8 @@ from tifo.kernel.errors import Conflict, Rejected
 from tifo.kernel.ids import DestinationId, NewId, Position, SourceId, TrackingPlanId
 from tifo.kernel.json import JsonObject
 from tifo.store.sql import tables as t
+from tifo.store.sql.bulk import without_nul
 from tifo.store.sql.database import Database
-from tifo.store.sql.upserts import plain
 from tifo.store.workspace import catalog, destinations, plans, warehouses
 from tifo.store.workspace.vault import Vault
 from tifo.tracking.filters import Filter, FilterAction, read_filters
@@ -143,7 +143,7 @@ class _Applying:
     def _plan(self, name: str, text: PlanText) -> None:
         rules = [rule.as_rule() for rule in text.rules]
         if name in self._plan_ids:
-            values = {"description": plain(text.description), "rules": plans.rules_text(rules)}
+            values = {"description": without_nul(text.description), "rules": plans.rules_text(rules)}
             plans.change_plan(self._connection, self._plan_ids[name], values, at=self._at)
             return
         made_id = TrackingPlanId(self._new_id())

@@ -12,7 +12,8 @@ from tifo.kernel.ids import uuid7
 from tifo.store.engagement.answers import forget_answers
 from tifo.store.engagement.engine import SqlEngine, create_application
 from tifo.store.sql import tables as t
-from tifo.store.sql.database import Database, open_sqlite, to_micros
+from tifo.store.sql.database import Database, open_sqlite
+from tifo.store.sql.times import to_micros
 
 NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
 
