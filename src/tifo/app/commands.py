@@ -19,7 +19,7 @@ from tifo.egress.rules import read_allowed
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import ClientId, uuid7
-from tifo.store.engagement.engine import create_application as new_application
+from tifo.store.engagement.access import create_application as new_application
 from tifo.store.engagement.queries import SqlQueries
 
 if TYPE_CHECKING:

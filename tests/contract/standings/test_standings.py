@@ -15,8 +15,9 @@ from tifo.engagement.model import Leaderboard
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import ClientId, ProfileId, RewardItemId, uuid7
-from tifo.store.engagement.audit import state_problems
-from tifo.store.engagement.engine import SqlEngine, create_application
+from tifo.store.engagement.access import create_application
+from tifo.store.engagement.audit import SqlLedgerAudit
+from tifo.store.engagement.engine import SqlEngine
 from tifo.store.engagement.queries import SqlQueries
 from tifo.store.sql.database import Database, open_sqlite
 
@@ -66,7 +67,7 @@ class Club:
         wanted = ranked(self.expected)
         assert self.all(board, size) == wanted
         assert list(self.queries.standings_of(board, self.fans)) == wanted
-        assert state_problems(self.database) == []
+        assert SqlLedgerAudit(self.database).problems() == []
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -165,7 +166,7 @@ async def test_the_audit_tells_scores_and_counts_that_are_wrong(club: Club) -> N
     await club.move(club.fans[0], 5)
     with club.database.writing() as connection:
         connection.exec_driver_sql("UPDATE scores SET score = 6")
-    problems = state_problems(club.database)
+    problems = SqlLedgerAudit(club.database).problems()
     assert [each.split(": ")[0] for each in problems] == [
         "1 scores on leaderboards differ from the balances",
         "2 counts of scores differ from the scores",

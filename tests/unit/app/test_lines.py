@@ -12,7 +12,7 @@ from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import ClientId, FactId, ProfileId, RewardItemId, TransactionId, uuid7
 from tifo.source.ports import Trouble
 from tifo.store.engagement import rows
-from tifo.store.engagement.engine import create_application
+from tifo.store.engagement.access import create_application
 from tifo.store.engagement.queries import SqlQueries
 from tifo.store.source.facts import SqlFactFeed
 from tifo.store.sql import tables

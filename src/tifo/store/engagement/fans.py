@@ -9,8 +9,8 @@ from sqlalchemy import Connection, literal_column, select, update
 from tifo.engagement.model import Fan
 from tifo.kernel.ids import ProfileId
 from tifo.store.engagement.rows import load_fans
-from tifo.store.sql import tables as t
 from tifo.store.sql.bulk import Lookup
+from tifo.store.sql.tables import engagement as t
 
 REMEMBERED = 100_000
 """So many fans, balances, badges, quests and payments together: some 50 MB."""

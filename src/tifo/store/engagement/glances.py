@@ -8,10 +8,10 @@ from sqlalchemy import select
 from tifo.engagement.ports import Glance
 from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import ClientId, ProfileId, RewardItemId
-from tifo.store.engagement.engine import Games
-from tifo.store.sql import tables as t
+from tifo.store.engagement.games import Games
 from tifo.store.sql.bulk import Lookup
 from tifo.store.sql.database import Database
+from tifo.store.sql.tables import engagement as t
 
 _HELD = Lookup(
     lambda given: (

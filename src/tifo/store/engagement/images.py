@@ -3,8 +3,8 @@
 from sqlalchemy import insert, select
 
 from tifo.engagement.images import Image
-from tifo.store.sql import tables as t
 from tifo.store.sql.database import Database
+from tifo.store.sql.tables import engagement as t
 
 
 class SqlImages:

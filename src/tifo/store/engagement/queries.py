@@ -9,16 +9,17 @@ from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Select, func, select
 
+from tifo.engagement.access import token_digest
 from tifo.engagement.model import EarnedBadge, Fan, Game, InvokedAction, Profile, Transaction, UserQuest
 from tifo.engagement.ports import COUNTED, NOWHERE, Anchor, InvokedFilter, Page, TransactionFilter
 from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import BadgeId, ClientId, EarnedBadgeId, ProfileId, QuestId, UserQuestId
 from tifo.store.engagement import rows as r
-from tifo.store.engagement.engine import Games, token_digest
+from tifo.store.engagement.games import Games
 from tifo.store.engagement.glances import SqlGlances
 from tifo.store.engagement.scores import SqlStandings
-from tifo.store.sql import tables as t
 from tifo.store.sql.database import Database
+from tifo.store.sql.tables import engagement as t
 from tifo.store.sql.times import to_micros
 
 T = TypeVar("T")

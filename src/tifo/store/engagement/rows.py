@@ -33,8 +33,8 @@ from tifo.kernel.ids import (
     UserQuestId,
     UserQuestTaskId,
 )
-from tifo.store.sql import tables as t
 from tifo.store.sql.bulk import Lookup, Row
+from tifo.store.sql.tables import engagement as t
 from tifo.store.sql.times import from_micros, maybe_micros, maybe_moment, to_micros
 
 _encode = msgspec.json.Encoder().encode

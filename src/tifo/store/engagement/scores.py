@@ -31,9 +31,9 @@ from tifo.engagement.ports import Decision, Page
 from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import ClientId, LeaderboardId, ProfileId, RewardItemId
 from tifo.store.engagement import rows as r
-from tifo.store.sql import tables as t
 from tifo.store.sql.bulk import Bulk, Lookup, Row, upsert_rows
 from tifo.store.sql.database import Database
+from tifo.store.sql.tables import engagement as t
 
 _OWN_SHARD = secrets.randbelow(16)
 """Where several processes write, each has counts of its own, so that they seldom wait for one another's rows. SQLite

@@ -9,8 +9,9 @@ from tifo.app.roles.api import keep_answers_few
 from tifo.engagement import commands as c
 from tifo.engagement.ports import Idempotency
 from tifo.kernel.ids import uuid7
+from tifo.store.engagement.access import create_application
 from tifo.store.engagement.answers import forget_answers
-from tifo.store.engagement.engine import SqlEngine, create_application
+from tifo.store.engagement.engine import SqlEngine
 from tifo.store.sql import tables as t
 from tifo.store.sql.database import Database, open_sqlite
 from tifo.store.sql.times import to_micros
