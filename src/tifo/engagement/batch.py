@@ -39,12 +39,12 @@ class Working:
     def play(self, command: PlayCommand, now: datetime, new_id: NewId) -> Decision:
         """Plays one command. Raises what the rules raise; nothing has changed then."""
         state = BatchState(
-            self.fans,
-            self.by_custom_id,
-            self.by_user_quest,
-            self.by_user_quest_task,
-            self.by_earned_badge,
-            self.used_codes,
+            fans=self.fans,
+            by_custom_id=self.by_custom_id,
+            by_user_quest=self.by_user_quest,
+            by_user_quest_task=self.by_user_quest_task,
+            by_earned_badge=self.by_earned_badge,
+            used_codes=self.used_codes,
         )
         decision = decide(self.game, state, command, now, new_id)
         for fan in decision.fans:

@@ -105,7 +105,7 @@ NOWHERE = Anchor()
 """Without an anchor, the page's number says where the page begins."""
 
 
-class Page(msgspec.Struct, Generic[T_co], frozen=True):
+class Page(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
     """One page of a list; `number` counts from 1."""
 
     count: int

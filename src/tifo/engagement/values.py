@@ -1,16 +1,17 @@
-"""What a single value may be, and how an exact decimal is written."""
+"""Checks single values, and writes exact decimals."""
 
 from decimal import Decimal
 
 from tifo.kernel.errors import Rejected
 
 MAX_AMOUNT = 2**53 - 1
-"""The largest integer that every JSON client reads exactly; amounts and balances stay within it. Ours."""
+"""The largest integer that every JSON client reads exactly. Our limit for amounts and balances."""
 MAX_TEXT = 255
-"""Characters of a name, a key or a custom id (LiveLike's limit for custom ids)."""
+"""Characters of a name, a key or a custom id. LiveLike's limit for custom ids."""
 MAX_QUANTITY = 10**15
-"""Targets and steps of quest tasks. With `MAX_DECIMALS`, the sum of two fits the decimal context's 28 digits, so that
-adding is exact. Ours."""
+"""Our limit for targets and steps of quest tasks. With `MAX_DECIMALS`, the sum of two has at most 28 digits, as many as
+the decimal context: so adding is exact.
+"""
 MAX_DECIMALS = 9
 
 
@@ -25,12 +26,12 @@ def check_text(value: str, field: str) -> str:
     if not value.strip():
         raise Rejected(f"{field} is empty. Send a text.", field=field)
     if len(value) > MAX_TEXT:
-        raise Rejected(f"{field} has {len(value):,} characters; at most {MAX_TEXT} are taken.", field=field)
+        raise Rejected(f"{field} has {len(value):,} characters; at most {MAX_TEXT} are accepted.", field=field)
     return value
 
 
 def check_decimal(value: Decimal, field: str) -> Decimal:
-    """The same number, without needless zeros; finite, and of a size that is stored and added exactly."""
+    """Returns the number without needless zeros. Refuses one that cannot be stored and added exactly."""
     if not value.is_finite():
         raise Rejected(f"{field} is {value}. Send a finite number.", field=field)
     if value.copy_abs() > MAX_QUANTITY or value != round(value, MAX_DECIMALS):
@@ -41,6 +42,6 @@ def check_decimal(value: Decimal, field: str) -> Decimal:
 
 
 def decimal_text(value: Decimal) -> str:
-    """`0.5`, `1`, `10`: never an exponent, and no zero too many."""
+    """Writes `0.5`, `1`, `10`: without exponent and needless zeros."""
     text = f"{value:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text

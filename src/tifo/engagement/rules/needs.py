@@ -39,7 +39,7 @@ def needs(command: PlayCommand) -> Needs:  # noqa: PLR0911 (one answer a kind of
         case CreateProfile(custom_id=custom_id):
             return Needs(custom_ids=() if custom_id is None else (custom_id,))
         case UpdateProfile(profile_id=profile_id, custom_id=custom_id):
-            return Needs((profile_id,), () if custom_id is None else (custom_id,))
+            return Needs(profile_ids=(profile_id,), custom_ids=() if custom_id is None else (custom_id,))
         case InvokeAction():
             return Needs(
                 profile_ids=() if command.profile_id is None else (command.profile_id,),
@@ -47,7 +47,7 @@ def needs(command: PlayCommand) -> Needs:  # noqa: PLR0911 (one answer a kind of
                 code=None if command.code is None else (command.reward_action_key, command.code),
             )
         case Transfer(profile_id=sender, recipient_profile_id=recipient):
-            return Needs((sender, recipient))
+            return Needs(profile_ids=(sender, recipient))
         case ProgressTask(user_quest_task_id=task_id):
             return Needs(user_quest_task_ids=(task_id,))
         case ClaimQuestRewards() | ClaimQuestBadges() | ChangeUserQuest() | RemoveUserQuest():
@@ -55,4 +55,4 @@ def needs(command: PlayCommand) -> Needs:  # noqa: PLR0911 (one answer a kind of
         case RevokeBadge(earned_badge_id=earned_badge_id):
             return Needs(earned_badge_ids=(earned_badge_id,))
         case Credit() | Debit() | AwardBadge() | StartQuest():
-            return Needs((command.profile_id,))
+            return Needs(profile_ids=(command.profile_id,))

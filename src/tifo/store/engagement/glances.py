@@ -1,4 +1,4 @@
-"""Balances of many fans, and their games, in two queries."""
+"""Reads the balances of many fans, and their games, with two queries."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ _HELD = Lookup(
 
 
 class SqlGlances:
-    """The part of `engagement.ports.Queries` that is asked most."""
+    """Implements the most frequent part of `engagement.ports.Queries`."""
 
     _database: Database
     _games: Games

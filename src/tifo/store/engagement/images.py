@@ -1,4 +1,4 @@
-"""Uploaded images, in the state: every api process serves them, and a backup of the state holds them."""
+"""Uploaded images, in the state: every api process can serve them, and a backup of the state contains them."""
 
 from sqlalchemy import insert, select
 

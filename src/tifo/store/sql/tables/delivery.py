@@ -11,7 +11,7 @@ ingest_seen = Table(
     Column("code", String, primary_key=True),
     Column("total", BigInteger, nullable=False),
 )
-"""The log's totals, as they were when they were last spread over time."""
+"""The log's totals when they were last spread over time."""
 
 ingest_counts = Table(
     "ingest_counts",
@@ -75,7 +75,7 @@ delivery_counts = Table(
     Column("total", BigInteger, nullable=False),
     Index("delivery_counts_by_age", "grain", "at"),
 )
-"""By minute, by hour, and all together (`grain`); `at` is the minute or hour since 1970, or 0."""
+"""Counts by minute, by hour, and in total (`grain`); `at` is the minute or hour since 1970, or 0."""
 
 delivery_latencies = Table(
     "delivery_latencies",

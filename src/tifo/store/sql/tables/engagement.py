@@ -64,8 +64,8 @@ profiles = Table(
     Column("version", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("client_id", "custom_id"),
 )
-"""The version rises with each commit that changes anything of the fan's: by it an engine knows whether what it
-remembers of her still holds.
+"""`version` rises with each commit that changes anything of the fan. So an engine knows whether a fan that it remembers
+is up to date.
 """
 
 balances = Table(
@@ -85,7 +85,9 @@ boards = Table(
     Column("client_id", String, nullable=False, index=True),
     Column("reward_item_id", String, nullable=False),
 )
-"""What fans are ranked on: an item of open leaderboards (the board has the item's id), or one locked leaderboard."""
+"""Boards that fans are ranked on: one for an item of open leaderboards (with the item's id), one for each locked
+leaderboard (with its id).
+"""
 
 scores = Table(
     "scores",
@@ -107,8 +109,8 @@ score_counts = Table(
     Column("count", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
-"""How many scores there are whose value without its last `level` digits, to the base 64, is `prefix`: the sum of the
-shards, of which each writer has one.
+"""Counts the scores whose value without its last `level` digits, to the base 64, is `prefix`. The count is the sum of
+the shards, of which each writer has one.
 """
 
 transactions = Table(
@@ -228,4 +230,6 @@ writers = Table(
     Column("batch", BigInteger, nullable=False),
     Column("at", BigInteger, nullable=False),
 )
-"""The last batch that each engine has committed: so it learns what became of a commit whose answer was lost."""
+"""The last batch that each engine has committed. It shows an engine that lost its connection whether the
+commit was done.
+"""

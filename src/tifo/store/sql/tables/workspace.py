@@ -56,7 +56,7 @@ selections = Table(
     Column("warehouse", String, primary_key=True),
     Column("off", Text, nullable=False),
 )
-"""What is turned off by source and warehouse: a `Selection`."""
+"""The tables and columns turned off for a source and warehouse: a `Selection`."""
 
 connections = Table(
     "connections",
@@ -135,7 +135,7 @@ destinations = Table(
     Column("version", BigInteger, nullable=False),
     UniqueConstraint("source_id", "name"),
 )
-"""`settings` without the secret ones, which stand encrypted in `secrets`."""
+"""`settings` has no secret ones; they are encrypted in `secrets`."""
 
 alerts = Table(
     "alerts",
