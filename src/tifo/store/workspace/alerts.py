@@ -6,7 +6,8 @@ import msgspec
 from sqlalchemy import delete, insert, select, update
 
 from tifo.store.sql import tables as t
-from tifo.store.sql.database import Database, from_micros, to_micros
+from tifo.store.sql.database import Database
+from tifo.store.sql.times import from_micros, to_micros
 from tifo.workspace.alerts import Alert, AlertKind, AlertState, name_in_use, no_alert
 
 _A = t.alerts.c

@@ -14,7 +14,8 @@ from tifo.kernel.clock import Clock
 from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import ClientId, NewId, SourceId
 from tifo.store.sql import tables as t
-from tifo.store.sql.database import Database, from_micros, to_micros
+from tifo.store.sql.database import Database
+from tifo.store.sql.times import from_micros, to_micros
 from tifo.workspace import rules
 from tifo.workspace.model import Connection, Source, SourceChange, SourceType, WriteKey
 from tifo.workspace.sync import EVERYTHING, Override, Selection, with_overrides

@@ -10,7 +10,8 @@ from tifo.kernel.clock import Clock
 from tifo.kernel.ids import DestinationId, NewId, Position, SourceId
 from tifo.kernel.json import JsonObject
 from tifo.store.sql import tables as t
-from tifo.store.sql.database import Database, from_micros, to_micros
+from tifo.store.sql.database import Database
+from tifo.store.sql.times import from_micros, to_micros
 from tifo.store.workspace.vault import Vault
 from tifo.workspace.destinations import (
     ConnectedDestination,

@@ -11,8 +11,9 @@ from tifo.kernel.clock import Clock
 from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import MessageId, NewId, SourceId, TrackingPlanId
 from tifo.store.sql import tables as t
-from tifo.store.sql.database import Database, from_micros, to_micros
-from tifo.store.sql.upserts import plain, put
+from tifo.store.sql.bulk import upsert_each, without_nul
+from tifo.store.sql.database import Database
+from tifo.store.sql.times import from_micros, to_micros
 from tifo.tracking.plans.checking import check_rules
 from tifo.tracking.plans.model import (
     Controls,
@@ -60,7 +61,7 @@ class SqlTrackingPlans:
         self, plan_id: TrackingPlanId, *, name: str | None = None, description: str | None = None
     ) -> TrackingPlan:
         values: dict[str, Any] = {} if name is None else {"name": checked_plan_name(name)}
-        values |= {} if description is None else {"description": plain(description)}
+        values |= {} if description is None else {"description": without_nul(description)}
         with self._database.writing() as connection:
             return change_plan(connection, plan_id, values, at=self._clock())
 
@@ -92,7 +93,7 @@ class SqlTrackingPlans:
     def record(self, found: Mapping[ViolationKey, Noted]) -> None:
         rows = [_row(kind, noted) for kind, noted in found.items()]
         with self._database.writing() as connection:
-            put(connection, t.violations, rows, adding=["total", "blocked", "omitted"])
+            upsert_each(connection, t.violations, rows, adding=["total", "blocked", "omitted"])
 
     def violations(self, source_id: SourceId, since: datetime, *, limit: int) -> list[Told]:
         wanted = (_V.source_id == source_id) & (_V.bucket >= bucket_of(since))
@@ -122,7 +123,7 @@ def insert_plan(
     row = {
         "id": plan_id,
         "name": checked_plan_name(name),
-        "description": plain(description),
+        "description": without_nul(description),
         "type": plan_type.value,
         "rules": rules_text(rules),
         "created_at": to_micros(at),
@@ -166,7 +167,7 @@ def delete_plan(connection: Connection, plan_id: TrackingPlanId, *, force: bool 
 
 
 def connect_plan(connection: Connection, source_id: SourceId, plan_id: TrackingPlanId | None) -> None:
-    put(connection, t.plan_connections, [{"source_id": source_id, "plan_id": plan_id}])
+    upsert_each(connection, t.plan_connections, [{"source_id": source_id, "plan_id": plan_id}])
 
 
 def read_plan_connections(connection: Connection) -> dict[SourceId, TrackingPlanId | None]:
@@ -184,7 +185,7 @@ def put_controls(connection: Connection, source_id: SourceId, controls: Controls
         if each is not None:
             _check_source(connection, each)
     row = {"source_id": source_id, "controls": msgspec.json.encode(controls).decode()}
-    put(connection, t.schema_controls, [row])
+    upsert_each(connection, t.schema_controls, [row])
 
 
 def rules_text(rules: Sequence[Rule]) -> str:
@@ -217,12 +218,12 @@ def _plan(row: Any) -> TrackingPlan:
 
 
 def _row(kind: ViolationKey, noted: Noted) -> dict[str, Any]:
-    texts = {name: plain(value) if isinstance(value, str) else value for name, value in kind._asdict().items()}
+    texts = {name: without_nul(value) if isinstance(value, str) else value for name, value in kind._asdict().items()}
     return {
         **texts,
         **noted._asdict(),
-        "description": plain(noted.description),
-        "message_id": plain(noted.message_id),
+        "description": without_nul(noted.description),
+        "message_id": without_nul(noted.message_id),
         "at": to_micros(noted.at),
     }
 

@@ -10,8 +10,9 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from tifo.kernel.clock import Clock
 from tifo.kernel.ids import Position, SourceId
 from tifo.store.sql import tables as t
-from tifo.store.sql.database import Database, from_micros, to_micros
-from tifo.store.sql.upserts import put
+from tifo.store.sql.bulk import upsert_each
+from tifo.store.sql.database import Database
+from tifo.store.sql.times import from_micros, to_micros
 from tifo.workspace.warehouses import (
     KEPT_SYNCS,
     ConnectedWarehouse,
@@ -165,9 +166,11 @@ def _count(connection: Connection, syncs: Sequence[Sync]) -> None:
     for sync in syncs:
         place = {"warehouse": sync.warehouse, "source_id": sync.source_id}
         counts = {"events": sync.events, "withheld": sync.withheld, "failed": sync.failed}
-        put(connection, t.warehouse_loads, [{**place, "position": sync.position, **counts}], adding=list(counts))
+        upsert_each(
+            connection, t.warehouse_loads, [{**place, "position": sync.position, **counts}], adding=list(counts)
+        )
         taken = [{**place, "bucket": bucket, "total": total} for bucket, total in sync.latencies.items()]
-        put(connection, t.warehouse_latencies, taken, adding=["total"])
+        upsert_each(connection, t.warehouse_latencies, taken, adding=["total"])
 
 
 def _row(made: ConnectedWarehouse) -> dict[str, Any]:
