@@ -37,11 +37,11 @@ from tifo.store.engagement.answers import KEPT, forget_answers
 from tifo.store.engagement.engine import SqlEngine
 from tifo.store.engagement.queries import SqlQueries
 from tifo.store.sql.database import Database
-from tifo.store.workspace.catalog import WriteKeys
 from tifo.tracking.rates import SourceRateLimit
 from tifo.web.server import AsgiApp, dispatch, serve
 from tifo.workspace.model import Source
 from tifo.workspace.warehouses import ConnectedWarehouse
+from tifo.workspace.write_keys import WriteKeys
 
 _log = structlog.get_logger("tifo")
 _NOTE_EVERY_S = 5.0

@@ -19,8 +19,8 @@ from tifo.tracking.plans.model import (
     checked_plan_name,
     no_plan,
 )
-from tifo.tracking.plans.ports import Told
-from tifo.tracking.plans.violations import Noted, ViolationKey, added, bucket_of
+from tifo.tracking.plans.ports import ViolationSummary
+from tifo.tracking.plans.violations import ViolationCounts, ViolationKey, added, bucket_of
 
 
 class InMemoryTrackingPlans:
@@ -40,7 +40,7 @@ class InMemoryTrackingPlans:
         self._plans: dict[TrackingPlanId, TrackingPlan] = {}
         self._connections: dict[SourceId, TrackingPlanId | None] = {}
         self._controls: dict[SourceId, Controls] = {}
-        self._violations: dict[ViolationKey, Noted] = {}
+        self._violations: dict[ViolationKey, ViolationCounts] = {}
 
     def create(self, name: str, plan_type: PlanType, description: str = "", rules: Sequence[Rule] = ()) -> TrackingPlan:
         check_rules(rules)
@@ -81,7 +81,7 @@ class InMemoryTrackingPlans:
             return self._put(replace(self._plan(plan_id), rules=tuple(rules)))
 
     def delete(self, plan_id: TrackingPlanId, *, force: bool = False) -> None:
-        """With `force` the sources that are connected to it are left without a plan."""
+        """With `force` the sources that are connected to it lose their plan."""
         with self.lock:
             plan = self._plan(plan_id)
             slugs = self._slugs()
@@ -112,19 +112,19 @@ class InMemoryTrackingPlans:
         with self.lock:
             self._controls[source_id] = controls
 
-    def record(self, found: Mapping[ViolationKey, Noted]) -> None:
+    def record(self, found: Mapping[ViolationKey, ViolationCounts]) -> None:
         with self.lock:
             for kind, noted in found.items():
                 self._violations[kind] = added(self._violations.get(kind), noted)
 
-    def violations(self, source_id: SourceId, since: datetime, *, limit: int) -> list[Told]:
-        summed: dict[ViolationKey, Told] = {}
+    def violations(self, source_id: SourceId, since: datetime, *, limit: int) -> list[ViolationSummary]:
+        summed: dict[ViolationKey, ViolationSummary] = {}
         with self.lock:
             for kind, noted in sorted(self._violations.items(), key=lambda each: each[0].bucket):
                 if kind.source_id == source_id and kind.bucket >= bucket_of(since):
                     regardless = kind._replace(bucket=0)
                     before = summed.get(regardless)
-                    summed[regardless] = Told(kind, added(before and before.noted, noted))
+                    summed[regardless] = ViolationSummary(kind, added(before and before.noted, noted))
         return sorted(summed.values(), key=lambda each: (-each.noted.total, each.kind))[:limit]
 
     def forget(self, before: datetime) -> None:
