@@ -51,17 +51,17 @@ def new_source(
     *,
     source_id: SourceId,
     at: datetime,
-    taken: UsedNames,
+    used: UsedNames,
     enabled: bool = True,
     slug: str | None = None,
 ) -> Source:
     """Raises `Rejected` for a name that is empty or too long or a slug that is none, `Conflict` for one in use."""
     if slug is not None:
-        schema = free_schema(checked_slug(slug, taken.slugs), taken.schemas)
+        schema = free_schema(checked_slug(slug, used.slugs), used.schemas)
         name = checked_name(name)
     else:
         name = checked_name(name)
-        slug = free_slug(slug_of(name), taken.slugs, taken.schemas)
+        slug = free_slug(slug_of(name), used.slugs, used.schemas)
         schema = schema_of(slug)
     return Source(
         id=source_id,
@@ -171,24 +171,24 @@ def checked_name(name: str) -> str:
     return name
 
 
-def checked_slug(slug: str, taken: AbstractSet[str]) -> str:
+def checked_slug(slug: str, used: AbstractSet[str]) -> str:
     if not _SLUG.fullmatch(slug):
         raise Rejected(
             f"The slug {slug!r:.100} is none: give 1 to {_MAX_SLUG} small letters, digits, _ and -.", field="slug"
         )
-    if slug in taken:
+    if slug in used:
         raise Conflict(f"There is a source with the slug {slug} already. Give another.", field="slug")
     return slug
 
 
-def checked_schema(schema: str, taken: AbstractSet[str]) -> str:
+def checked_schema(schema: str, used: AbstractSet[str]) -> str:
     if not _SCHEMA.fullmatch(schema) or schema_of(schema) != schema or schema == _BOOK_KEEPING:
         raise Rejected(
             f"The schema {schema!r:.100} will not do: give 1 to {_MAX_SLUG} small letters, digits and _, not a digit"
             " first, and no name that warehouses use themselves.",
             field="schema",
         )
-    if schema in taken:
+    if schema in used:
         raise Conflict(f"The schema {schema} belongs to another source, which may be deleted.", field="schema")
     return schema
 

@@ -37,7 +37,7 @@ class SqlCatalog:
                     source_type,
                     source_id=SourceId(self._new_id()),
                     at=self._clock(),
-                    taken=used_names(connection),
+                    used=used_names(connection),
                     enabled=enabled,
                     slug=slug,
                 ),

@@ -68,15 +68,15 @@ def with_rule_changes(
     removed: Sequence[tuple[RuleType, str | None, int]],
 ) -> list[Rule]:
     """Removes rules by their place, then adds or replaces rules: each `upserted` one with its new key, if any."""
-    kept = {rule.place: rule for rule in rules}
+    by_place = {rule.place: rule for rule in rules}
     for place in removed:
-        kept.pop(place, None)
+        by_place.pop(place, None)
     for rule, new_key in upserted:
-        kept.pop(rule.place, None)
+        by_place.pop(rule.place, None)
         made = (
             rule
             if new_key is None
             else Rule(type=rule.type, json_schema=rule.json_schema, key=new_key, version=rule.version)
         )
-        kept[made.place] = made
-    return list(kept.values())
+        by_place[made.place] = made
+    return list(by_place.values())

@@ -36,7 +36,7 @@ class InMemoryCatalog:
                 source_type,
                 source_id=SourceId(self._new_id()),
                 at=self._clock(),
-                taken=self.used_names(),
+                used=self.used_names(),
                 enabled=enabled,
                 slug=slug,
             )
