@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import NotFound
@@ -43,10 +44,9 @@ class InMemoryTrackingPlans:
         self._violations: dict[ViolationKey, ViolationCounts] = {}
 
     def create(self, name: str, plan_type: PlanType, description: str = "", rules: Sequence[Rule] = ()) -> TrackingPlan:
-        check_rules(rules)
+        now = self._clock()
         with self.lock:
-            check_plan_name_free(name, [each.name for each in self._plans.values()])
-            now = self._clock()
+            check_plan_name_free(name, self._names())
             made = TrackingPlan(
                 id=TrackingPlanId(self._new_id()),
                 name=checked_plan_name(name),
@@ -56,6 +56,7 @@ class InMemoryTrackingPlans:
                 created_at=now,
                 updated_at=now,
             )
+            check_rules(rules)
             self._plans[made.id] = made
             return made
 
@@ -66,14 +67,12 @@ class InMemoryTrackingPlans:
     def change(
         self, plan_id: TrackingPlanId, *, name: str | None = None, description: str | None = None
     ) -> TrackingPlan:
+        values: dict[str, Any] = {} if name is None else {"name": checked_plan_name(name)}
+        values |= {} if description is None else {"description": description}
         with self.lock:
-            plan = self._plan(plan_id)
             if name is not None:
-                check_plan_name_free(name, [each.name for each in self._plans.values() if each.id != plan_id])
-                plan = replace(plan, name=checked_plan_name(name))
-            if description is not None:
-                plan = replace(plan, description=description)
-            return self._put(plan)
+                check_plan_name_free(name, self._names(but=plan_id))
+            return self._put(replace(self._plan(plan_id), **values))
 
     def replace_rules(self, plan_id: TrackingPlanId, rules: Sequence[Rule]) -> TrackingPlan:
         check_rules(rules)
@@ -140,6 +139,9 @@ class InMemoryTrackingPlans:
             self._plans, self._connections, self._controls = plans, connections, controls
 
         return restore
+
+    def _names(self, *, but: TrackingPlanId | None = None) -> list[str]:
+        return [each.name for each in self._plans.values() if each.id != but]
 
     def _plan(self, plan_id: TrackingPlanId) -> TrackingPlan:
         if plan_id not in self._plans:

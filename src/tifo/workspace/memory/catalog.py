@@ -85,7 +85,7 @@ class InMemoryCatalog:
 
     def connections(self) -> list[Connection]:
         with self.lock:
-            return list(self._connections.values())
+            return sorted(self._connections.values(), key=lambda each: each.client_id)
 
     def selection_of(self, source_id: SourceId, warehouse: str) -> Selection:
         with self.lock:
