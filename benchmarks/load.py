@@ -27,7 +27,8 @@ import pyarrow as pa
 
 from tests.postgres import PostgresServer, postgres_server
 from tifo.delivery.loading.loader import Loader
-from tifo.delivery.loading.pieces import Piece, SourceProgress, prepared
+from tifo.delivery.loading.pieces import Piece, prepared
+from tifo.delivery.loading.progress import SourceProgress
 from tifo.eventlog.ports import Append
 from tifo.eventlog.sqlite import SqliteEventLog
 from tifo.kernel.clock import to_iso
@@ -119,7 +120,8 @@ def _apart(folder: Path, log: SqliteEventLog, events: int, flush: int) -> tuple[
         blocks = log.read(after, max_events=min(flush, events - after), source_id=_SOURCE)
         last = Position(blocks[-1].first + blocks[-1].size - 1)
         started = time.perf_counter()
-        load = prepared(Piece(SourceProgress(_SOURCE, _SCHEMA, after, last), blocks, last)).load
+        progress = SourceProgress(source_id=_SOURCE, schema=_SCHEMA, committed=after, read=last)
+        load = prepared(Piece(progress, blocks, last)).load
         converted = time.perf_counter()
         ready = {name: fit(table, table.types) for name, table in load.tables.items()}
         fitted = time.perf_counter()

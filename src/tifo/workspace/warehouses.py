@@ -37,6 +37,15 @@ class ConnectedWarehouse:
         return self.source_ids is None or source_id in self.source_ids
 
 
+def named_warehouse(connected: Collection[ConnectedWarehouse], name: str) -> ConnectedWarehouse:
+    """Raises `NotFound`, naming those that there are."""
+    for warehouse in connected:
+        if warehouse.name == name:
+            return warehouse
+    known = ", ".join([BUILT_IN, *(each.name for each in connected)])
+    raise NotFound(f"There is no warehouse {name!r:.100}. Known are {known}.", field="warehouse")
+
+
 class SyncStatus(StrEnum):
     SUCCESS = "success"
     FAILURE = "failure"

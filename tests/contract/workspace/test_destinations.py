@@ -38,7 +38,7 @@ class Kept:
         if kind == "memory":
             catalog: Catalog = (memory := InMemoryCatalog((), clock=lambda: NOW, new_id=lambda: "source"))
             state = MemoryDeliveryState()
-            self.standing: Callable[[DestinationId], ConnectionStatus] = state.standing
+            self.status: Callable[[DestinationId], ConnectionStatus] = state.status
             self.destinations: Destinations = InMemoryDestinations(
                 memory,
                 clock=lambda: NOW,
@@ -49,7 +49,7 @@ class Kept:
         else:
             self.database = new_state(kind)
             catalog = SqlCatalog(self.database, lambda: NOW, lambda: "source")
-            self.standing = SqlDeliveryState(self.database).standing
+            self.status = SqlDeliveryState(self.database).status
             self.destinations = SqlDestinations(self.database, lambda: NOW, new_id, Vault("", folder / "key"))
         self.source_id = catalog.create_source("Shop", SourceType.HTTP).id
 
@@ -76,7 +76,7 @@ def test_a_destination_is_stored_with_its_settings_and_its_delivery_begins(
     assert destinations.all() == [made]
     assert (made.name, made.kind, made.settings, made.enabled, made.version) == ("hook", "webhook", SETTINGS, True, 1)
     assert "hush" not in repr(made)
-    assert kept.standing(made.id)[:3] == (7, 7, 0)
+    assert kept.status(made.id)[:3] == (7, 7, 0)
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
@@ -117,7 +117,7 @@ def test_what_is_removed_takes_its_deliveries_along(
     made = destinations.add("webhook", "hook", source_id, {}, start=Position(0))
     destinations.remove(made.id)
     assert destinations.all() == []
-    for call in (destinations.remove, kept.standing):
+    for call in (destinations.remove, kept.status):
         with pytest.raises(NotFound):
             call(made.id)
     with pytest.raises(NotFound):
