@@ -46,9 +46,9 @@ class SqlAlerts:
         return [(_read(row), _standing.decode(row.standing)) for row in rows]
 
     def note(self, alert_id: str, standing: AlertState) -> None:
-        told = msgspec.json.encode(standing).decode()
+        encoded = msgspec.json.encode(standing).decode()
         with self._database.writing() as connection:
-            connection.execute(update(t.alerts).where(_A.id == alert_id).values(standing=told))
+            connection.execute(update(t.alerts).where(_A.id == alert_id).values(standing=encoded))
 
     def remove(self, alert_id: str) -> None:
         with self._database.writing() as connection:
