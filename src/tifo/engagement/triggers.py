@@ -96,4 +96,4 @@ OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = MappingProxyType(
         "exists": _exists,
     }
 )
-"""By operator. An absent property differs from every value, and meets no other condition."""
+"""Comparisons by operator. An absent property differs from every value, and meets no other condition."""
