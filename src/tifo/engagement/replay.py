@@ -78,6 +78,7 @@ class RulesReplay:
 
 
 def _claiming(game: Game) -> Game:
+    # Claims are not recorded, so completed quests pay at once.
     return Game(replace(game.application, auto_claim_quest_rewards=True), game.definitions)
 
 

@@ -55,6 +55,7 @@ def _at(properties: Mapping[str, Any], path: str) -> Any:
 
 
 def _equals(value: Any, wanted: Any) -> bool:
+    # In Python True equals 1, in JSON it does not.
     return isinstance(value, bool) == isinstance(wanted, bool) and bool(value == wanted)
 
 

@@ -46,6 +46,7 @@ def load_working(connection: Connection, game: Game, fans: Fans, commands: Seque
     """Loads one application's fans, and the codes that were used, as far as the commands may touch them."""
     wanted = list(map(needs, commands))
     known = fans.load(connection, _profile_ids(connection, game.application.id, wanted))
+    # The codes come after the fans: a command may name its fan by a custom id, which is resolved only now.
     working = Working(game, fans={fan_id: each.fan for fan_id, each in known.items()})
     working.used_codes |= _used_codes(connection, wanted, working)
     return LoadedState(working, known)
