@@ -18,10 +18,11 @@ import aiohttp
 import psutil
 
 from benchmarks.deliveries import serving
-from tifo.app import delivery, sources
+from tifo.app import compose, delivery
 from tifo.app import destinations as work
 from tifo.app.demo.local import LocalTifo
 from tifo.app.settings import Settings
+from tifo.operations import sources
 
 _SLOW_S = 20.0
 _BATCH = 20
@@ -87,7 +88,8 @@ async def _run(wanted: Wanted) -> Seen:
         with tempfile.TemporaryDirectory() as name:
             tifo = LocalTifo(Path(name) / "data", {"TIFO_EGRESS_ALLOW": "127.0.0.1"})
             settings = Settings(data=tifo.data)
-            key = sources.create(settings, "bench", "http")["write_key"]
+            with compose.opened(settings) as backend:
+                key = sources.create(backend, "bench", "http").write_key
             for kind, count, url in (
                 ("well", wanted.well, quick),
                 ("dead", wanted.dead, "http://127.0.0.1:9/"),

@@ -25,8 +25,9 @@ import msgspec
 import psutil
 import pytest
 
+from tests.commands import command
 from tests.six_events import SIX_EVENTS
-from tifo.app import delivery, sources
+from tifo.app import delivery
 from tifo.app.demo.local import LocalTifo
 from tifo.app.settings import Settings
 from tifo.destinations.actions import installing
@@ -409,7 +410,7 @@ def test_a_worker_that_is_killed_costs_no_event(
     monkeypatch.setenv("TIFO_ACTIONS_ROUTE", stand_in.url)
     tifo = LocalTifo(tmp_path / "data", {"TIFO_EGRESS_ALLOW": "127.0.0.0/8"})
     settings = Settings(data=tifo.data)
-    key = sources.create(settings, "shop", "http")["write_key"]
+    key = command(settings, "source", "create", "shop", "--type", "http")["write_key"]
     asked = ["--set", "apiKey=key-1", "--set", "secretKey=secret-1"]
     made = tifo.command("destination", "add", "amplitude", "--source", "shop", "--name", "amp", *asked)
     assert made["kind"] == "amplitude"

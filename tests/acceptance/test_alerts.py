@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tifo.app import alerts, sources
+from tests.commands import command
+from tifo.app import alerts
 from tifo.app import destinations as work
 from tifo.app.demo.local import LocalTifo
 from tifo.app.settings import Settings
@@ -103,7 +104,7 @@ def test_a_dead_destination_is_told_once_and_called_off(tmp_path: Path, call: Ca
     }
     tifo = LocalTifo(tmp_path / "data", variables)
     settings = Settings(data=tifo.data, smtp_url=variables["TIFO_SMTP_URL"])
-    key = sources.create(settings, "shop", "http")["write_key"]
+    key = command(settings, "source", "create", "shop", "--type", "http")["write_key"]
     work.add(settings, "webhook", "shop", "crm", [f"url={listener.url}/crm"])
     asked = ["--kind", "delivery-rate", "--of", "crm", "--threshold", "95", "--window", "1h"]
     tifo.command("alert", "add", "CRM", *asked, "--url", f"{listener.url}/alert", "--email", "ops@example.com")
@@ -135,7 +136,7 @@ def test_a_dead_destination_is_told_once_and_called_off(tmp_path: Path, call: Ca
 
 def test_what_cannot_be_watched_is_refused(tmp_path: Path) -> None:
     settings = Settings(data=tmp_path / "data")
-    sources.create(settings, "shop", "http")
+    command(settings, "source", "create", "shop", "--type", "http")
     asked: dict[str, Any] = {"threshold": 50.0, "window": "1h", "quiet": "1h", "email": None, "url": "https://a"}
     with pytest.raises(Rejected, match="Known are delivery-rate, volume, warehouse"):
         alerts.add(settings, "A", "mood", of="shop", **asked)

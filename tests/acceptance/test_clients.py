@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from tifo.app import commands, sources
+from tests.commands import command
+from tifo.app import commands
 from tifo.app.demo.local import LocalTifo
 from tifo.app.settings import Settings
 from tifo.kernel.errors import Rejected
@@ -211,10 +212,10 @@ def test_what_a_source_prints_to_be_pasted_sends_an_event(tifo: LocalTifo, tmp_p
     settings = Settings(data=tifo.data, port=tifo.port)
     running = []
     for kind, (program, *rest) in SET_UPS.items():
-        made = sources.create(settings, f"pasted {kind}", kind)
+        made = command(settings, "source", "create", f"pasted {kind}", "--type", kind)
         folder = tmp_path / made["schema"]
         folder.mkdir()
-        (folder / rest[-1]).write_text(sources.setup(settings, made["slug"])["setup"])
+        (folder / rest[-1]).write_text(command(settings, "source", "setup", made["slug"])["setup"])
         (folder / "node_modules").symlink_to(FOLDER / "node_modules")
         running.append(subprocess.Popen([program, *rest], cwd=folder, stdout=subprocess.DEVNULL))
     assert [process.wait(60) for process in running] == [0] * len(SET_UPS)

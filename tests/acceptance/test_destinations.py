@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from tifo.app import commands, sources
+from tests.commands import command
+from tifo.app import commands
 from tifo.app import delivery as delivered
 from tifo.app import destinations as work
 from tifo.app.demo.local import LocalTifo
@@ -109,7 +110,7 @@ def parts(settings: Settings) -> dict[str, int]:
 
 def test_every_events_fate_is_known_whatever_the_server_does(tifo: LocalTifo, call: Call, hook: Hook) -> None:
     settings = Settings(data=tifo.data)
-    key = sources.create(settings, "shop", "http")["write_key"]
+    key = command(settings, "source", "create", "shop", "--type", "http")["write_key"]
     hook.judge = lambda message, attempt: (
         400 if message.endswith("7") else 500 if attempt <= int(message[1:]) % 3 else 200
     )
@@ -156,7 +157,7 @@ def test_every_events_fate_is_known_whatever_the_server_does(tifo: LocalTifo, ca
 
 def test_a_server_that_is_away_gets_everything_once_it_is_back(tifo: LocalTifo, call: Call, hook: Hook) -> None:
     settings = Settings(data=tifo.data)
-    key = sources.create(settings, "shop", "http")["write_key"]
+    key = command(settings, "source", "create", "shop", "--type", "http")["write_key"]
     is_back = threading.Event()
     hook.judge = lambda *_: 200 if is_back.is_set() else 503
     with tifo.up():
@@ -175,7 +176,9 @@ def test_a_server_that_is_away_gets_everything_once_it_is_back(tifo: LocalTifo, 
 def test_events_are_forwarded_as_they_are_to_another_pipeline(tifo: LocalTifo, call: Call) -> None:
     """To another source of the same Tifo, which could as well be Segment's: same ids, fields and times."""
     settings = Settings(data=tifo.data)
-    key, other = (sources.create(settings, name, "http")["write_key"] for name in ("shop", "other"))
+    key, other = (
+        command(settings, "source", "create", name, "--type", "http")["write_key"] for name in ("shop", "other")
+    )
     with tifo.up("--flush-s", "0.3"):
         work.add(settings, "segment", "shop", "on", [f"endpoint={tifo.address}", f"write_key={other}"])
         at = {"timestamp": "2026-11-20T10:00:00.000Z", "sentAt": "2026-11-20T10:00:05.000Z"}
@@ -214,7 +217,7 @@ def test_a_deliverer_that_is_killed_again_and_again_loses_nothing(
 ) -> None:
     """At least once: what was under way at a kill may be sent again, under its message id."""
     settings = Settings(data=tifo.data)
-    key = sources.create(settings, "shop", "http")["write_key"]
+    key = command(settings, "source", "create", "shop", "--type", "http")["write_key"]
     chance = random.Random(5)
     hook.judge = lambda *_: chance.choices([200, 500, 400], [90, 8, 2])[0]
     kills = 100 if request.config.getoption("--long") else 20
@@ -260,7 +263,7 @@ def test_a_second_deliverer_of_the_same_folder_is_refused(tifo: LocalTifo) -> No
 
 def test_filters_choice_replay_and_trace_are_one_story(tifo: LocalTifo, call: Call, hook: Hook, tmp_path: Path) -> None:
     settings = Settings(data=tifo.data)
-    key = sources.create(settings, "shop", "http")["write_key"]
+    key = command(settings, "source", "create", "shop", "--type", "http")["write_key"]
     event = tmp_path / "event.json"
     secret = {"type": "track", "event": "Secret", "messageId": "x", "properties": {"email": "a"}}
     event.write_text(json.dumps(secret))
@@ -316,7 +319,7 @@ def test_filters_choice_replay_and_trace_are_one_story(tifo: LocalTifo, call: Ca
 
 def test_files_and_functions_get_every_event(tifo: LocalTifo, call: Call, tmp_path: Path) -> None:
     settings = Settings(data=tifo.data)
-    key = sources.create(settings, "shop", "http")["write_key"]
+    key = command(settings, "source", "create", "shop", "--type", "http")["write_key"]
     told = tmp_path / "told"
     function = tmp_path / "mine.py"
     function.write_text(

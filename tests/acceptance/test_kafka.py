@@ -14,8 +14,9 @@ import msgspec
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
+from tests.commands import command
 from tests.kafka_broker import MOST_BYTES, PASSWORD, USER, KafkaBroker, kafka_broker
-from tifo.app import delivery, sources
+from tifo.app import delivery
 from tifo.app import destinations as work
 from tifo.app.demo.local import LocalTifo
 from tifo.app.settings import Settings
@@ -58,7 +59,7 @@ def test_a_broker_that_is_killed_under_load_gets_every_event_and_each_users_in_o
 ) -> None:
     tifo = LocalTifo(tmp_path / "data", {"TIFO_EGRESS_ALLOW": "127.0.0.0/8"})
     settings = Settings(data=tifo.data)
-    key = sources.create(settings, "shop", "http")["write_key"]
+    key = command(settings, "source", "create", "shop", "--type", "http")["write_key"]
     made = [f"brokers={broker.address}", "topic=events", "timeout_s=3"]
 
     def send() -> None:

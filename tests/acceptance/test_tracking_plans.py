@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tifo.app import commands, sources
+from tests.commands import command
+from tifo.app import commands
 from tifo.app import tracking_plans as plans
 from tifo.app.demo.local import LocalTifo
 from tifo.app.settings import Settings
@@ -70,7 +71,7 @@ class Shop:
         self._call = call
         self.slug = name
         self._settings = Settings(data=tifo.data)
-        self._key = sources.create(self._settings, name, "http")["write_key"]
+        self._key = command(self._settings, "source", "create", name, "--type", "http")["write_key"]
         self.sent = 0
         file = tmp_path / "rules.json"
         file.write_text(json.dumps({"rules": rules}))
@@ -102,7 +103,7 @@ def test_events_are_let_through_blocked_or_stripped_as_the_controls_say_and_all_
     tifo: LocalTifo, call: Call, tmp_path: Path
 ) -> None:
     for name in ("plan_alarm", "plan_blocked"):
-        sources.create(Settings(data=tifo.data), name, "http")
+        command(Settings(data=tifo.data), "source", "create", name, "--type", "http")
     shop = Shop(tifo, call, "plan_shop", tmp_path, ORDER)
     shop.controls("forwardingViolationsTo=plan_alarm", "forwardingBlockedEventsTo=plan_blocked")
     assert [shop.send(each) for each in ({"total": 1}, {"coupon": "x"}, {"total": "much"})] == [200, 200, 200]

@@ -5,6 +5,8 @@ all of them.
 """
 
 import contextlib
+from collections.abc import Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from tifo.app.settings import Settings
@@ -12,6 +14,7 @@ from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import Position, uuid7
 from tifo.store.sql.database import Database, open_postgres, open_sqlite
+from tifo.workspace.warehouses import BUILT_IN, named_warehouse
 
 if TYPE_CHECKING:
     import aiohttp
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from tifo.store.delivery.ingest import SqlIngestNumbers
     from tifo.store.engagement.access import SqlAccess
     from tifo.store.engagement.images import SqlImages
+    from tifo.store.engagement.queries import SqlQueries
     from tifo.store.source.facts import SqlFactFeed
     from tifo.store.source.segment_actions import SqlActionsState
     from tifo.store.source.webhooks_in import SqlWebhookInbox
@@ -41,6 +45,11 @@ def open_state(settings: Settings) -> Database:
     if settings.database_url:
         return open_postgres(settings.database_url)
     return open_sqlite(settings.database)
+
+
+def make_state(settings: Settings) -> None:
+    """Makes the state's tables, or brings them to this version, and closes the state again."""
+    open_state(settings).dispose()
 
 
 def catalog_of(database: Database) -> "SqlCatalog":
@@ -193,6 +202,115 @@ def outside_session(settings: Settings) -> "aiohttp.ClientSession":
     from tifo.source.endpoint import open_session
 
     return open_session(guarded_connector(read_allowed(settings.egress_allow)))
+
+
+class OpenedBackend:
+    """Implements `operations.backend.Backend` on this installation's state, log and warehouses."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.clock = system_clock
+        self.new_id = uuid7
+
+    @cached_property
+    def database(self) -> Database:
+        return open_state(self.settings)
+
+    @cached_property
+    def catalog(self) -> "SqlCatalog":
+        return catalog_of(self.database)
+
+    @cached_property
+    def destinations(self) -> "SqlDestinations":
+        return destinations_of(self.database, self.settings)
+
+    @cached_property
+    def warehouses(self) -> "SqlWarehouses":
+        return warehouses_of(self.database)
+
+    @cached_property
+    def plans(self) -> "SqlTrackingPlans":
+        return plans_of(self.database)
+
+    @cached_property
+    def alerts(self) -> "SqlAlerts":
+        return alerts_of(self.database)
+
+    @cached_property
+    def workspace_tokens(self) -> "SqlWorkspaceTokens":
+        return workspace_tokens_of(self.database)
+
+    @cached_property
+    def deliveries(self) -> "SqlDeliveryState":
+        return deliveries_of(self.database)
+
+    @property
+    def delivery_numbers(self) -> "SqlDeliveryState":
+        return self.deliveries
+
+    @cached_property
+    def ingest_numbers(self) -> "SqlIngestNumbers":
+        return ingest_of(self.database)
+
+    @cached_property
+    def queries(self) -> "SqlQueries":
+        from tifo.store.engagement.queries import SqlQueries
+
+        return SqlQueries(self.database)
+
+    @cached_property
+    def access(self) -> "SqlAccess":
+        return access_of(self.database)
+
+    @cached_property
+    def images(self) -> "SqlImages":
+        return images_of(self.database)
+
+    @cached_property
+    def facts(self) -> "SqlFactFeed":
+        return facts_of(self.database)
+
+    @cached_property
+    def inbox(self) -> "SqlWebhookInbox":
+        return inbox_of(self.database)
+
+    @cached_property
+    def outbox(self) -> "SqlWebhookOutbox":
+        return outbox_of(self.database)
+
+    @cached_property
+    def segment_actions(self) -> "SqlActionsState":
+        return actions_of(self.database)
+
+    def public_address(self) -> str:
+        return (self.settings.public_url or own_address(self.settings)).rstrip("/")
+
+    @contextlib.contextmanager
+    def read_log(self) -> "Iterator[SqliteEventLog]":
+        with contextlib.closing(open_log_reader(self.settings)) as log:
+            yield log
+
+    def log_end(self) -> Position:
+        return log_end(self.settings)
+
+    def open_warehouse(self, name: str) -> "Warehouse":
+        if name == BUILT_IN:
+            return open_warehouse(self.settings)
+        return open_connected(named_warehouse(self.warehouses.connected(), name))
+
+    def check_warehouse(self, url: str) -> None:
+        check_connected(url)
+
+    def close(self) -> None:
+        if "database" in self.__dict__:
+            self.database.dispose()
+
+
+@contextlib.contextmanager
+def opened(settings: Settings) -> "Iterator[OpenedBackend]":
+    """The one place where a process opens its state and closes it."""
+    with contextlib.closing(OpenedBackend(settings)) as backend:
+        yield backend
 
 
 def own_address(settings: Settings) -> str:

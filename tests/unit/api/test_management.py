@@ -8,18 +8,12 @@ import msgspec
 import pytest
 
 from tests.conftest import NewState
+from tests.twins import TwinBackend
 from tifo.api.management.app import MAX_BODY_BYTES, ManagementApi
-from tifo.api.management.request import Desk
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Transient
-from tifo.kernel.ids import Position, uuid7
-from tifo.store.delivery.deliveries import SqlDeliveryState
-from tifo.store.delivery.ingest import SqlIngestNumbers
-from tifo.store.workspace.destinations import SqlDestinations
-from tifo.store.workspace.plans import SqlTrackingPlans
+from tifo.kernel.ids import uuid7
 from tifo.store.workspace.tokens import SqlWorkspaceTokens
-from tifo.store.workspace.vault import Vault
-from tifo.store.workspace.warehouses import SqlWarehouses
 from tifo.workspace.memory import InMemoryCatalog
 from tifo.workspace.model import SourceType
 from tifo.workspace.tokens import Role
@@ -41,15 +35,9 @@ def reach(url: str) -> None:
 @pytest.fixture
 def ask(catalog: InMemoryCatalog, new_state: NewState, tmp_path: Path) -> Ask:
     database = new_state("sqlite")
-    tokens = SqlWorkspaceTokens(database, system_clock, uuid7)
-    tokens.add("tests", Role.OWNER, TOKEN)
-    plans = SqlTrackingPlans(database, system_clock, uuid7)
-    destinations = SqlDestinations(database, system_clock, uuid7, Vault("", tmp_path / "key"))
-    numbers = SqlDeliveryState(database)
-    warehouses = SqlWarehouses(database, system_clock)
-    ingest = SqlIngestNumbers(database)
-    desk = Desk(catalog, warehouses, plans, destinations, numbers, ingest, lambda: Position(0), reach)
-    api = ManagementApi(desk, tokens)
+    SqlWorkspaceTokens(database, system_clock, uuid7).add("tests", Role.OWNER, TOKEN)
+    backend = TwinBackend(database, tmp_path, catalog=catalog, check_warehouse=reach)
+    api = ManagementApi(backend)
 
     async def ask(
         method: str,

@@ -25,7 +25,7 @@ from tifo.api.management import (
     workspace,
 )
 from tifo.api.management import tracking_plans as plans
-from tifo.api.management.request import Desk, Request, Router
+from tifo.api.management.request import Request, Router
 from tifo.kernel.errors import (
     Conflict,
     Forbidden,
@@ -38,7 +38,8 @@ from tifo.kernel.errors import (
     Transient,
     Unauthorized,
 )
-from tifo.workspace.tokens import Role, WorkspaceTokens
+from tifo.operations.backend import Backend
+from tifo.workspace.tokens import Role
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -69,9 +70,8 @@ class _Answer(NamedTuple):
 
 
 class ManagementApi:
-    def __init__(self, desk: Desk, tokens: WorkspaceTokens) -> None:
-        self._desk = desk
-        self._tokens = tokens
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
         self._router = Router([route for resource in RESOURCES for route in resource.ROUTES])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -100,8 +100,8 @@ class ManagementApi:
         if not role.may(found.route.needs):
             raise Forbidden(f"This needs a token of role {found.route.needs}; this one's role is {role}.")
         query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True))
-        call = Request(self._desk, role, found.parts, query, await _body(receive))
-        data = await asyncio.to_thread(found.route.handle, call)
+        request = Request(self._backend, role, found.parts, query, await _body(receive))
+        data = await asyncio.to_thread(found.route.handle, request)
         return _Answer(200, msgspec.json.encode({"data": data}))
 
     def _role(self, headers: Mapping[bytes, bytes]) -> Role:
@@ -118,9 +118,9 @@ class ManagementApi:
     def _asked_again(self, token: str) -> Role | None:
         """Once more where the state was interrupted: a read may be repeated."""
         try:
-            return self._tokens.role_of(token)
+            return self._backend.workspace_tokens.role_of(token)
         except Interrupted:
-            return self._tokens.role_of(token)
+            return self._backend.workspace_tokens.role_of(token)
 
 
 def _path(scope: Scope) -> str:

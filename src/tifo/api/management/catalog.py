@@ -144,28 +144,28 @@ def _action(action: Action) -> JsonObject:
     }
 
 
-def _sources(call: Request) -> JsonObject:
-    return page(call, "sourcesCatalog", KINDS, lambda kind: kind.id, source_metadata)
+def _sources(request: Request) -> JsonObject:
+    return page(request, "sourcesCatalog", KINDS, lambda kind: kind.id, source_metadata)
 
 
-def _source(call: Request) -> JsonObject:
-    return {"sourceMetadata": source_metadata(kind_of(call.parts["metadata_id"]))}
+def _source(request: Request) -> JsonObject:
+    return {"sourceMetadata": source_metadata(kind_of(request.parts["metadata_id"]))}
 
 
-def _warehouses(call: Request) -> JsonObject:
-    return page(call, "warehousesCatalog", list(_WAREHOUSES), str, warehouse_metadata)
+def _warehouses(request: Request) -> JsonObject:
+    return page(request, "warehousesCatalog", list(_WAREHOUSES), str, warehouse_metadata)
 
 
-def _warehouse(call: Request) -> JsonObject:
-    return {"warehouseMetadata": warehouse_metadata(call.parts["metadata_id"])}
+def _warehouse(request: Request) -> JsonObject:
+    return {"warehouseMetadata": warehouse_metadata(request.parts["metadata_id"])}
 
 
-def _destinations(call: Request) -> JsonObject:
-    return page(call, "destinationsCatalog", destination_kinds(), lambda kind: kind.id, destination_metadata)
+def _destinations(request: Request) -> JsonObject:
+    return page(request, "destinationsCatalog", destination_kinds(), lambda kind: kind.id, destination_metadata)
 
 
-def _destination(call: Request) -> JsonObject:
-    return {"destinationMetadata": destination_metadata(destination_kind_of(call.parts["metadata_id"]))}
+def _destination(request: Request) -> JsonObject:
+    return {"destinationMetadata": destination_metadata(destination_kind_of(request.parts["metadata_id"]))}
 
 
 ROUTES = [

@@ -8,8 +8,6 @@ from typing import NamedTuple, TypeVar
 from tifo.api.management.paging import page
 from tifo.api.management.request import ManagementRoute, Request
 from tifo.delivery.ports import (
-    FILTERED_AT_SOURCE,
-    RECEIVED,
     Grain,
     Group,
     IngestSeriesQuery,
@@ -17,10 +15,12 @@ from tifo.delivery.ports import (
     Series,
     SeriesQuery,
 )
+from tifo.eventlog.ports import RECEIVED
 from tifo.kernel.clock import system_clock, to_iso
 from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import DestinationId
 from tifo.kernel.json import JsonObject, JsonValue
+from tifo.tracking.plans.codes import FILTERED_AT_SOURCE
 from tifo.workspace import rules
 from tifo.workspace.tokens import Role
 
@@ -35,53 +35,71 @@ _GROUPED = re.compile(r"groupBy(\[\d*\])?")
 Kind = TypeVar("Kind", Grain, Group)
 
 
-def _successes(call: Request) -> JsonObject:
-    return _answer(call, Result.DELIVERED)
+def _successes(request: Request) -> JsonObject:
+    return _answer(request, Result.DELIVERED)
 
 
-def _failures(call: Request) -> JsonObject:
-    return _answer(call, Result.FAILED)
+def _failures(request: Request) -> JsonObject:
+    return _answer(request, Result.FAILED)
 
 
-def _filtered(call: Request) -> JsonObject:
-    return _answer(call, Result.FILTERED)
+def _filtered(request: Request) -> JsonObject:
+    return _answer(request, Result.FILTERED)
 
 
-def _received(call: Request) -> JsonObject:
-    return _of_source(call, [RECEIVED])
+def _received(request: Request) -> JsonObject:
+    return _of_source(request, [RECEIVED])
 
 
-def _failed_on_ingest(call: Request) -> JsonObject:
-    return _of_source(call, ())
+def _failed_on_ingest(request: Request) -> JsonObject:
+    return _of_source(request, ())
 
 
-def _filtered_at_source(call: Request) -> JsonObject:
-    return _of_source(call, FILTERED_AT_SOURCE)
+def _filtered_at_source(request: Request) -> JsonObject:
+    return _of_source(request, FILTERED_AT_SOURCE)
 
 
-def _of_source(call: Request, codes: Collection[str]) -> JsonObject:
+def _of_source(request: Request, codes: Collection[str]) -> JsonObject:
     """The log counts by code alone: no event name is told apart before it is stored."""
-    window = _window(call)
+    window = _window(request)
     if window.only or set(window.by) - {Group.DISCARD_REASON}:
         raise Rejected(f"This step is told apart by {Group.DISCARD_REASON} only.", field="groupBy")
-    source = rules.named(call.desk.catalog.sources(), call.query.get("sourceId", ""))
-    asked = IngestSeriesQuery(source.id, window.since, window.until, window.grain, window.by, codes, FILTERED_AT_SOURCE)
-    return _paged(call, call.desk.ingest.ingest_series(asked), window)
+    source = rules.named(request.backend.catalog.sources(), request.query.get("sourceId", ""))
+    asked = IngestSeriesQuery(
+        source.id,
+        since=window.since,
+        until=window.until,
+        grain=window.grain,
+        by=window.by,
+        codes=codes,
+        excluded_codes=FILTERED_AT_SOURCE,
+    )
+    return _paged(request, request.backend.ingest_numbers.ingest_series(asked), window)
 
 
-def _answer(call: Request, result: Result) -> JsonObject:
-    window = _window(call)
-    if call.query.get("subscriptionId"):
+def _answer(request: Request, result: Result) -> JsonObject:
+    window = _window(request)
+    if request.query.get("subscriptionId"):
         raise Rejected(
             "Outcomes are counted by destination, not by subscription. Leave it out.", field="subscriptionId"
         )
-    destination_id = DestinationId(call.query.get("destinationConfigId", ""))
-    asked = SeriesQuery(destination_id, [result], window.since, window.until, window.grain, window.by, window.only)
-    return _paged(call, call.desk.numbers.series(asked), window)
+    destination_id = DestinationId(request.query.get("destinationConfigId", ""))
+    asked = SeriesQuery(
+        destination_id,
+        results=[result],
+        since=window.since,
+        until=window.until,
+        grain=window.grain,
+        by=window.by,
+        only=window.only,
+    )
+    return _paged(request, request.backend.delivery_numbers.series(asked), window)
 
 
-def _paged(call: Request, series: Sequence[Series], asked: "_Window") -> JsonObject:
-    paged = page(call, "dataset", series, lambda each: "\n".join(each.group.values()), lambda each: _shown(each, asked))
+def _paged(request: Request, series: Sequence[Series], asked: "_Window") -> JsonObject:
+    paged = page(
+        request, "dataset", series, lambda each: "\n".join(each.group.values()), lambda each: _shown(each, asked)
+    )
     return {"total": sum(each.total for each in series), **paged}
 
 
@@ -93,8 +111,8 @@ class _Window(NamedTuple):
     only: Mapping[Group, Collection[str]]
 
 
-def _window(call: Request) -> _Window:
-    query = call.query
+def _window(request: Request) -> _Window:
+    query = request.query
     grain = _one(Grain, query.get("granularity", "").upper(), "granularity")
     since, until = _time(query, "startTime"), _time(query, "endTime")
     longest, furthest = _WINDOWS[grain]

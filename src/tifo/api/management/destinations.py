@@ -49,9 +49,9 @@ def destination_shown(destination: ConnectedDestination) -> JsonObject:
     }
 
 
-def named_destination(call: Request) -> ConnectedDestination:
-    wanted = call.parts["destination_id"]
-    for each in call.desk.destinations.all():
+def named_destination(request: Request) -> ConnectedDestination:
+    wanted = request.parts["destination_id"]
+    for each in request.backend.destinations.all():
         if each.id == wanted:
             return each
     raise NotFound(
@@ -60,32 +60,32 @@ def named_destination(call: Request) -> ConnectedDestination:
     )
 
 
-def _list(call: Request) -> JsonObject:
-    return page(call, "destinations", call.desk.destinations.all(), lambda each: each.id, destination_shown)
+def _list(request: Request) -> JsonObject:
+    return page(request, "destinations", request.backend.destinations.all(), lambda each: each.id, destination_shown)
 
 
-def _connected(call: Request) -> JsonObject:
-    source = named_source(call)
-    those = [each for each in call.desk.destinations.all() if each.source_id == source.id]
-    return page(call, "destinations", those, lambda each: each.id, destination_shown)
+def _connected(request: Request) -> JsonObject:
+    source = named_source(request)
+    those = [each for each in request.backend.destinations.all() if each.source_id == source.id]
+    return page(request, "destinations", those, lambda each: each.id, destination_shown)
 
 
-def _get(call: Request) -> JsonObject:
-    return {"destination": destination_shown(named_destination(call))}
+def _get(request: Request) -> JsonObject:
+    return {"destination": destination_shown(named_destination(request))}
 
 
-def _create(call: Request) -> JsonObject:
-    new = call.read(_New)
+def _create(request: Request) -> JsonObject:
+    new = request.read(_New)
     kind = kind_of(new.metadata_id)
-    _check_may(call, kind)
-    source = rules.named(call.desk.catalog.sources(), new.source_id)
+    _check_may(request, kind)
+    source = rules.named(request.backend.catalog.sources(), new.source_id)
     settings = kind.check(new.settings)
-    made = call.desk.destinations.add(
+    made = request.backend.destinations.add(
         kind.id,
         new.name or kind.name,
         source.id,
         settings,
-        start=call.desk.log_end(),
+        start=request.backend.log_end(),
         secret=secret_names(kind.settings),
         mappings=msgspec.to_builtins(kind.automatic),
         enabled=new.enabled,
@@ -93,44 +93,44 @@ def _create(call: Request) -> JsonObject:
     return {"destination": destination_shown(made)}
 
 
-def _update(call: Request) -> JsonObject:
-    destination, asked = named_destination(call), call.read(_Change)
+def _update(request: Request) -> JsonObject:
+    destination, asked = named_destination(request), request.read(_Change)
     kind = kind_of(destination.kind)
     settings = None
-    _check_may(call, kind)
+    _check_may(request, kind)
     if asked.settings is not None:
         secret = set(secret_names(kind.settings))
         told = {name: value for name, value in asked.settings.items() if not (name in secret and value == MASK)}
         settings = kind.check({**destination.settings, **told})
     change = DestinationChange(name=asked.name, enabled=asked.enabled, settings=settings, version=destination.version)
-    made = call.desk.destinations.change(destination.id, change, secret=secret_names(kind.settings))
+    made = request.backend.destinations.change(destination.id, change, secret=secret_names(kind.settings))
     return {"destination": destination_shown(made)}
 
 
-def _check_may(call: Request, kind: Kind) -> None:
-    if kind.local and not call.role.may(Role.OWNER):
+def _check_may(request: Request, kind: Kind) -> None:
+    if kind.local and not request.role.may(Role.OWNER):
         raise Forbidden(
             f"{kind.id} works on the machine that Tifo runs on: this needs a token of role owner; this one's role is"
-            f" {call.role}."
+            f" {request.role}."
         )
 
 
-def _delete(call: Request) -> JsonObject:
-    call.desk.destinations.remove(named_destination(call).id)
+def _delete(request: Request) -> JsonObject:
+    request.backend.destinations.remove(named_destination(request).id)
     return statused("SUCCESS")
 
 
-def _metrics(call: Request) -> JsonObject:
+def _metrics(request: Request) -> JsonObject:
     """All that was ever counted; a window is asked for at `/delivery-overview`."""
-    destination = named_destination(call)
-    numbers = call.desk.numbers.numbers(destination.id)
-    failed = numbers.standing.failed + numbers.standing.forgotten
-    problems = call.desk.numbers.problems(destination.id)
+    destination = named_destination(request)
+    numbers = request.backend.delivery_numbers.numbers(destination.id)
+    failed = numbers.status.failed + numbers.status.expired
+    problems = request.backend.delivery_numbers.problems(destination.id)
     told = {
         "successes": (numbers.delivered, []),
         "filtered": (numbers.filtered, [each for each in problems if each.result == "filtered"]),
         "discarded": (failed, [each for each in problems if each.result == "failed"]),
-        "awaiting-retry": (numbers.standing.waiting, []),
+        "awaiting-retry": (numbers.status.waiting, []),
     }
     return {
         "deliveryMetricsSummary": {

@@ -61,19 +61,19 @@ def _action_shown(action: FilterAction) -> JsonObject:
     return {"type": action.type.value, **{name: value for name, value in told.items() if value is not None}}
 
 
-def _list(call: Request) -> JsonObject:
-    destination = named_destination(call)
+def _list(request: Request) -> JsonObject:
+    destination = named_destination(request)
     those = work.filters_of(destination)
-    return page(call, "filters", those, lambda each: each.id, lambda each: filter_shown(each, destination))
+    return page(request, "filters", those, lambda each: each.id, lambda each: filter_shown(each, destination))
 
 
-def _get(call: Request) -> JsonObject:
-    destination = named_destination(call)
-    return {"filter": filter_shown(work.named_filter(destination, call.parts["filter_id"]), destination)}
+def _get(request: Request) -> JsonObject:
+    destination = named_destination(request)
+    return {"filter": filter_shown(work.named_filter(destination, request.parts["filter_id"]), destination)}
 
 
-def _create(call: Request) -> JsonObject:
-    destination, new = named_destination(call), call.read(_New)
+def _create(request: Request) -> JsonObject:
+    destination, new = named_destination(request), request.read(_New)
     made = work.made(
         new.if_,
         new.actions,
@@ -83,27 +83,27 @@ def _create(call: Request) -> JsonObject:
         new_id=uuid7,
         now=system_clock(),
     )
-    call.desk.destinations.change(destination.id, work.with_filter(destination, made))
+    request.backend.destinations.change(destination.id, work.with_filter(destination, made))
     return {"filter": filter_shown(made, destination)}
 
 
-def _update(call: Request) -> JsonObject:
-    destination, asked = named_destination(call), call.read(_Change)
+def _update(request: Request) -> JsonObject:
+    destination, asked = named_destination(request), request.read(_Change)
     told = {name: getattr(asked, name) for name in asked.__struct_fields__}
     changed = {name: value for name, value in told.items() if value is not None}
-    change, made = work.with_changed(destination, call.parts["filter_id"], changed, system_clock())
-    call.desk.destinations.change(destination.id, change)
+    change, made = work.with_changed(destination, request.parts["filter_id"], changed, system_clock())
+    request.backend.destinations.change(destination.id, change)
     return {"filter": filter_shown(made, destination)}
 
 
-def _remove(call: Request) -> JsonObject:
-    destination = named_destination(call)
-    call.desk.destinations.change(destination.id, work.without_filter(destination, call.parts["filter_id"]))
+def _remove(request: Request) -> JsonObject:
+    destination = named_destination(request)
+    request.backend.destinations.change(destination.id, work.without_filter(destination, request.parts["filter_id"]))
     return statused("SUCCESS")
 
 
-def _preview(call: Request) -> JsonObject:
-    asked = call.read(_Preview)
+def _preview(request: Request) -> JsonObject:
+    asked = request.read(_Preview)
     made = work.made(asked.filter.if_, asked.filter.actions, "preview", new_id=str, now=system_clock())
     return {"inputPayload": asked.payload, "result": Filters([made])(asked.payload).message}
 

@@ -19,12 +19,12 @@ T = TypeVar("T")
 
 
 def page(
-    call: Request, field: str, items: Sequence[T], key: Callable[[T], str], shown: Callable[[T], Any]
+    request: Request, field: str, items: Sequence[T], key: Callable[[T], str], shown: Callable[[T], Any]
 ) -> dict[str, Any]:
     """`{field: […], "pagination": {current, next?, previous?, totalEntries}}`."""
-    count = _count(call.query.get("pagination[count]"))
+    count = _count(request.query.get("pagination[count]"))
     keys = [key(item) for item in items]
-    start = _start(call.query.get("pagination[cursor]"), keys)
+    start = _start(request.query.get("pagination[cursor]"), keys)
     end = start + count
     pagination: JsonObject = {"current": _cursor(keys, start), "totalEntries": len(items)}
     if end < len(items):

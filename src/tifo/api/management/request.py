@@ -10,15 +10,10 @@ from urllib.parse import unquote
 
 import msgspec
 
-from tifo.delivery.ports import DeliveryNumbers, IngestNumbers
 from tifo.kernel.errors import Rejected
-from tifo.kernel.ids import Position
 from tifo.kernel.json import JsonObject
-from tifo.tracking.plans.ports import TrackingPlans
-from tifo.workspace.destinations import Destinations
-from tifo.workspace.model import Catalog
+from tifo.operations.backend import Backend
 from tifo.workspace.tokens import Role
-from tifo.workspace.warehouses import Warehouses
 
 T = TypeVar("T")
 WORKSPACE_ID = "tifo"
@@ -26,28 +21,10 @@ WORKSPACE_ID = "tifo"
 
 
 @dataclass(frozen=True)
-class Desk:
-    """The parts that handlers work on. All of them block: handlers run in threads."""
-
-    catalog: Catalog
-    warehouses: Warehouses
-    plans: TrackingPlans
-    destinations: Destinations
-    numbers: DeliveryNumbers
-    ingest: IngestNumbers
-    log_end: Callable[[], Position]
-    """After it begins what a new destination gets."""
-    check_warehouse: Callable[[str], None]
-    """Connects to the warehouse at this address. Raises `Rejected` for what is no address, `Transient` where it cannot
-    be reached.
-    """
-
-
-@dataclass(frozen=True)
 class Request:
-    """One request whose token is valid and may do this."""
+    """Carries one request whose token is valid and whose role may do this."""
 
-    desk: Desk
+    backend: Backend
     role: Role
     parts: Mapping[str, str]
     """From the path, decoded."""

@@ -9,7 +9,7 @@ from tifo.api.management.paging import page
 from tifo.api.management.request import WORKSPACE_ID, Input, ManagementRoute, Request, statused
 from tifo.kernel.errors import Rejected
 from tifo.kernel.json import JsonObject
-from tifo.workspace import rules
+from tifo.operations import sources
 from tifo.workspace.kinds import kind_of
 from tifo.workspace.model import Source, SourceChange
 from tifo.workspace.tokens import Role
@@ -40,51 +40,50 @@ def source_shown(source: Source, role: Role) -> JsonObject:
         "metadata": source_metadata(kind_of(source.type)),
         "workspaceId": WORKSPACE_ID,
         "enabled": source.enabled,
-        "writeKeys": list(source.write_keys) if role.may(Role.EDITOR) else [],
+        "writeKeys": [each.key for each in sources.visible_write_keys(source, role)],
         "settings": {"schema": source.schema},
         "labels": [],
     }
 
 
-def named_source(call: Request) -> Source:
-    return rules.named(call.desk.catalog.sources(), call.parts["source_id"])
+def named_source(request: Request) -> Source:
+    return sources.find(request.backend, request.parts["source_id"])
 
 
-def _list(call: Request) -> JsonObject:
-    shown = lambda source: source_shown(source, call.role)  # noqa: E731 (one line says it)
-    return page(call, "sources", call.desk.catalog.sources(), lambda source: source.id, shown)
+def _list(request: Request) -> JsonObject:
+    shown = lambda source: source_shown(source, request.role)  # noqa: E731 (one line says it)
+    return page(request, "sources", sources.listed(request.backend), lambda source: source.id, shown)
 
 
-def _get(call: Request) -> JsonObject:
-    return _answer(call, named_source(call))
+def _get(request: Request) -> JsonObject:
+    return _answer(request, named_source(request))
 
 
-def _create(call: Request) -> JsonObject:
-    new = call.read(_New)
+def _create(request: Request) -> JsonObject:
+    new = request.read(_New)
     if _schema(new.settings) is not None:
         raise Rejected("The schema comes from the slug. Change it afterwards.", field="settings.schema")
-    kind = kind_of(new.metadata_id)
-    made = call.desk.catalog.create_source(new.slug, kind.type, enabled=new.enabled, slug=new.slug)
-    return _answer(call, made)
+    made = sources.create(request.backend, new.slug, new.metadata_id, enabled=new.enabled, slug=new.slug)
+    return _answer(request, made)
 
 
-def _update(call: Request) -> JsonObject:
-    asked = call.read(_Change)
-    change = SourceChange(asked.name, asked.enabled, asked.slug, _schema(asked.settings))
-    return _answer(call, call.desk.catalog.change_source(named_source(call).id, change))
+def _update(request: Request) -> JsonObject:
+    asked = request.read(_Change)
+    change = SourceChange(name=asked.name, enabled=asked.enabled, slug=asked.slug, schema=_schema(asked.settings))
+    return _answer(request, sources.change(request.backend, request.parts["source_id"], change))
 
 
-def _delete(call: Request) -> JsonObject:
-    call.desk.catalog.delete_source(named_source(call).id)
+def _delete(request: Request) -> JsonObject:
+    sources.delete(request.backend, request.parts["source_id"])
     return statused("SUCCESS")
 
 
-def _create_key(call: Request) -> JsonObject:
-    return _answer(call, call.desk.catalog.add_write_key(named_source(call).id))
+def _create_key(request: Request) -> JsonObject:
+    return _answer(request, sources.create_write_key(request.backend, request.parts["source_id"]))
 
 
-def _remove_key(call: Request) -> JsonObject:
-    call.desk.catalog.remove_write_key(named_source(call).id, call.parts["write_key"])
+def _remove_key(request: Request) -> JsonObject:
+    sources.remove_write_key(request.backend, request.parts["source_id"], request.parts["write_key"])
     return statused("SUCCESS")
 
 
@@ -98,8 +97,8 @@ def _schema(settings: _Settings | None) -> str | None:
     return schema
 
 
-def _answer(call: Request, source: Source) -> JsonObject:
-    return {"source": source_shown(source, call.role)}
+def _answer(request: Request, source: Source) -> JsonObject:
+    return {"source": source_shown(source, request.role)}
 
 
 ROUTES = [

@@ -48,44 +48,48 @@ def subscription_shown(each: ActionMapping, destination: ConnectedDestination) -
     }
 
 
-def _list(call: Request) -> JsonObject:
-    destination = named_destination(call)
+def _list(request: Request) -> JsonObject:
+    destination = named_destination(request)
     shown = lambda each: subscription_shown(each, destination)  # noqa: E731 (one line says it)
-    return page(call, "subscriptions", mappings_of(destination), lambda each: each.id, shown)
+    return page(request, "subscriptions", mappings_of(destination), lambda each: each.id, shown)
 
 
-def _get(call: Request) -> JsonObject:
-    destination = named_destination(call)
-    return {"subscription": subscription_shown(named_mapping(destination, call.parts["subscription_id"]), destination)}
+def _get(request: Request) -> JsonObject:
+    destination = named_destination(request)
+    return {
+        "subscription": subscription_shown(named_mapping(destination, request.parts["subscription_id"]), destination)
+    }
 
 
-def _create(call: Request) -> JsonObject:
-    destination, new = named_destination(call), call.read(_New)
+def _create(request: Request) -> JsonObject:
+    destination, new = named_destination(request), request.read(_New)
     kind = kind_of(destination.kind)
     base = new_mapping(kind, new.action_id)
     mapping = base.mapping if new.settings is None else new.settings
     made = replace(base, id=uuid7(), name=new.name, trigger=new.trigger, mapping=mapping, enabled=new.enabled)
     checked = checked_mapping(kind, made)
-    call.desk.destinations.change(destination.id, with_mappings(destination, [*mappings_of(destination), checked]))
+    request.backend.destinations.change(
+        destination.id, with_mappings(destination, [*mappings_of(destination), checked])
+    )
     return {"destinationSubscription": subscription_shown(checked, destination)}
 
 
-def _update(call: Request) -> JsonObject:
-    destination, asked = named_destination(call), call.read(_Change).input
-    old = named_mapping(destination, call.parts["subscription_id"])
+def _update(request: Request) -> JsonObject:
+    destination, asked = named_destination(request), request.read(_Change).input
+    old = named_mapping(destination, request.parts["subscription_id"])
     told = {"name": asked.name, "trigger": asked.trigger, "enabled": asked.enabled, "mapping": asked.settings}
     changed: dict[str, Any] = {name: value for name, value in told.items() if value is not None}
     made = checked_mapping(kind_of(destination.kind), replace(old, **changed))
     kept = [made if each.id == old.id else each for each in mappings_of(destination)]
-    call.desk.destinations.change(destination.id, with_mappings(destination, kept))
+    request.backend.destinations.change(destination.id, with_mappings(destination, kept))
     return {"subscription": subscription_shown(made, destination)}
 
 
-def _remove(call: Request) -> JsonObject:
-    destination = named_destination(call)
-    gone = named_mapping(destination, call.parts["subscription_id"])
+def _remove(request: Request) -> JsonObject:
+    destination = named_destination(request)
+    gone = named_mapping(destination, request.parts["subscription_id"])
     kept = [each for each in mappings_of(destination) if each.id != gone.id]
-    call.desk.destinations.change(destination.id, with_mappings(destination, kept))
+    request.backend.destinations.change(destination.id, with_mappings(destination, kept))
     return statused("SUCCESS")
 
 

@@ -5,15 +5,14 @@ from collections.abc import Sequence
 from tifo.api.management.paging import page
 from tifo.api.management.request import Input, ManagementRoute, Request
 from tifo.api.management.sources import named_source
-from tifo.api.management.warehouses import named_warehouse
 from tifo.kernel.clock import to_iso
 from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import SourceId
 from tifo.kernel.json import JsonObject
-from tifo.workspace import rules
+from tifo.operations import selective_sync, warehouses
 from tifo.workspace.sync import Override
 from tifo.workspace.tokens import Role
-from tifo.workspace.warehouses import BUILT_IN, Sync, SyncStatus
+from tifo.workspace.warehouses import Sync, SyncStatus
 
 _LOOKED_AT = 1_000
 """The newest loads, of all sources of the warehouse."""
@@ -30,11 +29,11 @@ class _Overrides(Input, frozen=True, kw_only=True):
     sync_overrides: list[_OneOverride]
 
 
-def _selective_syncs(call: Request) -> JsonObject:
-    """Each table that was loaded lately or has a setting. `properties` holds the columns that are off."""
-    name, source = _warehouse_name(call), named_source(call)
-    selection = call.desk.catalog.selection_of(source.id, name)
-    loaded = {table for sync in _of(call, name, source.id) for table in sync.rows}
+def _selective_syncs(request: Request) -> JsonObject:
+    """Lists each table that was loaded lately or has a setting. `properties` holds the columns that are off."""
+    name, source = _warehouse_name(request), named_source(request)
+    selection = selective_sync.selection(request.backend, source.id, name)
+    loaded = {table for sync in _of(request, name, source.id) for table in sync.rows}
     tables = sorted(loaded | selection.tables_off | selection.columns_off.keys())
 
     def shown(table: str) -> JsonObject:
@@ -46,19 +45,18 @@ def _selective_syncs(call: Request) -> JsonObject:
             "properties": dict.fromkeys(sorted(selection.columns_off.get(table, ())), False),
         }
 
-    return page(call, "items", tables, str, shown)
+    return page(request, "items", tables, str, shown)
 
 
-def _select(call: Request) -> JsonObject:
-    name, asked = _warehouse_name(call), call.read(_Overrides).sync_overrides
-    catalog = call.desk.catalog
-    sources = catalog.sources()
-    overrides: dict[SourceId, list[Override]] = {}
+def _select(request: Request) -> JsonObject:
+    name, asked = _warehouse_name(request), request.read(_Overrides).sync_overrides
+    overrides: dict[str, list[Override]] = {}
     for each in asked:
-        overrides.setdefault(rules.named(sources, each.source_id).id, []).append(_override(each))
-    before = {source_id: catalog.selection_of(source_id, name) for source_id in overrides}
-    after = catalog.select(name, overrides)
-    return {"status": "UNCHANGED" if before == after else "UPDATED", "warnings": []}
+        overrides.setdefault(each.source_id, []).append(_override(each))
+    before = {source: selective_sync.selection(request.backend, source, name) for source in overrides}
+    after = selective_sync.select(request.backend, name, overrides)
+    unchanged = list(before.values()) == list(after.values())
+    return {"status": "UNCHANGED" if unchanged else "UPDATED", "warnings": []}
 
 
 def _override(asked: _OneOverride) -> Override:
@@ -70,21 +68,21 @@ def _override(asked: _OneOverride) -> Override:
     return Override(asked.collection, asked.property, asked.enabled)
 
 
-def _syncs(call: Request) -> JsonObject:
-    return _reports(call, _of(call, _warehouse_name(call), None))
+def _syncs(request: Request) -> JsonObject:
+    return _reports(request, _of(request, _warehouse_name(request), None))
 
 
-def _syncs_of_source(call: Request) -> JsonObject:
-    return _reports(call, _of(call, _warehouse_name(call), named_source(call).id))
+def _syncs_of_source(request: Request) -> JsonObject:
+    return _reports(request, _of(request, _warehouse_name(request), named_source(request).id))
 
 
-def _of(call: Request, warehouse: str, source_id: SourceId | None) -> list[Sync]:
-    newest = call.desk.warehouses.syncs(warehouse, limit=_LOOKED_AT)
+def _of(request: Request, warehouse: str, source_id: SourceId | None) -> list[Sync]:
+    newest = request.backend.warehouses.syncs(warehouse, limit=_LOOKED_AT)
     return [sync for sync in newest if source_id in (None, sync.source_id)]
 
 
-def _reports(call: Request, syncs: Sequence[Sync]) -> JsonObject:
-    return page(call, "reports", syncs, lambda sync: f"{sync.source_id} {to_iso(sync.started_at)}", _report)
+def _reports(request: Request, syncs: Sequence[Sync]) -> JsonObject:
+    return page(request, "reports", syncs, lambda sync: f"{sync.source_id} {to_iso(sync.started_at)}", _report)
 
 
 def _report(sync: Sync) -> JsonObject:
@@ -104,9 +102,8 @@ def _report(sync: Sync) -> JsonObject:
     }
 
 
-def _warehouse_name(call: Request) -> str:
-    warehouse = named_warehouse(call)
-    return BUILT_IN if warehouse is None else warehouse.name
+def _warehouse_name(request: Request) -> str:
+    return warehouses.known_name(request.backend, request.parts["warehouse_id"])
 
 
 ROUTES = [

@@ -80,13 +80,13 @@ def _rule_shown(plan: TrackingPlan, rule: Rule) -> JsonObject:
     return shown if rule.key is None else {**shown, "key": rule.key}
 
 
-def _plans(call: Request) -> list[TrackingPlan]:
-    return [LIVELIKE_PLAN, *call.desk.plans.plans()]
+def _plans(request: Request) -> list[TrackingPlan]:
+    return [LIVELIKE_PLAN, *request.backend.plans.plans()]
 
 
-def _plan(call: Request) -> TrackingPlan:
-    wanted = call.parts["plan_id"]
-    for plan in _plans(call):
+def _plan(request: Request) -> TrackingPlan:
+    wanted = request.parts["plan_id"]
+    for plan in _plans(request):
         if plan.id == wanted:
             return plan
     raise NotFound(
@@ -94,8 +94,8 @@ def _plan(call: Request) -> TrackingPlan:
     )
 
 
-def _changeable(call: Request) -> TrackingPlan:
-    plan = _plan(call)
+def _changeable(request: Request) -> TrackingPlan:
+    plan = _plan(request)
     if plan is LIVELIKE_PLAN:
         raise Conflict(
             "This plan is built in and stays as it is. Make another one with the rules that you want, and connect it.",
@@ -104,69 +104,69 @@ def _changeable(call: Request) -> TrackingPlan:
     return plan
 
 
-def _list(call: Request) -> JsonObject:
-    wanted = call.query.get("type")
+def _list(request: Request) -> JsonObject:
+    wanted = request.query.get("type")
     if wanted is not None and wanted not in set(PlanType):
         raise Rejected(f"type is {wanted!r:.40}. Known are {', '.join(PlanType)}.", field="type")
-    found = [plan for plan in _plans(call) if wanted in {None, plan.type}]
-    return page(call, "trackingPlans", found, lambda plan: plan.id, plan_shown)
+    found = [plan for plan in _plans(request) if wanted in {None, plan.type}]
+    return page(request, "trackingPlans", found, lambda plan: plan.id, plan_shown)
 
 
-def _create(call: Request) -> JsonObject:
-    new = call.read(_New)
-    return {"trackingPlan": plan_shown(call.desk.plans.create(new.name, new.type, new.description))}
+def _create(request: Request) -> JsonObject:
+    new = request.read(_New)
+    return {"trackingPlan": plan_shown(request.backend.plans.create(new.name, new.type, new.description))}
 
 
-def _get(call: Request) -> JsonObject:
-    return {"trackingPlan": plan_shown(_plan(call))}
+def _get(request: Request) -> JsonObject:
+    return {"trackingPlan": plan_shown(_plan(request))}
 
 
-def _update(call: Request) -> JsonObject:
-    asked = call.read(_Change)
-    call.desk.plans.change(_changeable(call).id, name=asked.name, description=asked.description)
+def _update(request: Request) -> JsonObject:
+    asked = request.read(_Change)
+    request.backend.plans.change(_changeable(request).id, name=asked.name, description=asked.description)
     return statused("SUCCESS")
 
 
-def _delete(call: Request) -> JsonObject:
-    call.desk.plans.delete(_changeable(call).id)
+def _delete(request: Request) -> JsonObject:
+    request.backend.plans.delete(_changeable(request).id)
     return statused("SUCCESS")
 
 
-def _list_rules(call: Request) -> JsonObject:
-    plan = _plan(call)
+def _list_rules(request: Request) -> JsonObject:
+    plan = _plan(request)
     return page(
-        call, "rules", plan.rules, lambda rule: str(msgspec.json.encode(rule.place)), lambda r: _rule_shown(plan, r)
+        request, "rules", plan.rules, lambda rule: str(msgspec.json.encode(rule.place)), lambda r: _rule_shown(plan, r)
     )
 
 
-def _replace_rules(call: Request) -> JsonObject:
-    rules = [rule.as_rule() for rule in call.read(_Rules).rules]
-    call.desk.plans.replace_rules(_changeable(call).id, rules)
+def _replace_rules(request: Request) -> JsonObject:
+    rules = [rule.as_rule() for rule in request.read(_Rules).rules]
+    request.backend.plans.replace_rules(_changeable(request).id, rules)
     return statused("SUCCESS")
 
 
-def _update_rules(call: Request) -> JsonObject:
-    plan, asked = _changeable(call), call.read(_Rules).rules
+def _update_rules(request: Request) -> JsonObject:
+    plan, asked = _changeable(request), request.read(_Rules).rules
     changes = [(rule.as_rule(), rule.new_key) for rule in asked]
-    call.desk.plans.replace_rules(plan.id, with_rule_changes(plan.rules, changes, ()))
+    request.backend.plans.replace_rules(plan.id, with_rule_changes(plan.rules, changes, ()))
     return statused("SUCCESS")
 
 
-def _remove_rules(call: Request) -> JsonObject:
+def _remove_rules(request: Request) -> JsonObject:
     """The rules stand in the query, as `rules[0][type]=TRACK&rules[0][key]=…`, or as JSON."""
-    plan, removed = _changeable(call), _removed(call)
+    plan, removed = _changeable(request), _removed(request)
     places = [(each.type, each.key or None, each.version) for each in removed]
     unknown = set(places) - {rule.place for rule in plan.rules}
     if unknown:
         kind, key, version = min(unknown, key=str)
         raise NotFound(f"The plan has no {kind} rule {key!r:.100} of version {version}.", field="rules")
-    call.desk.plans.replace_rules(plan.id, with_rule_changes(plan.rules, (), places))
+    request.backend.plans.replace_rules(plan.id, with_rule_changes(plan.rules, (), places))
     return statused("SUCCESS")
 
 
-def _removed(call: Request) -> list[_Removed]:
+def _removed(request: Request) -> list[_Removed]:
     told: dict[str, dict[str, Any]] = {}
-    for name, value in call.query.items():
+    for name, value in request.query.items():
         if name == "rules":
             return _read_removed(_json(value))
         number, _, field = name.removeprefix("rules[").partition("][")
@@ -192,46 +192,46 @@ def _read_removed(told: Any) -> list[_Removed]:
     return removed
 
 
-def _sources(call: Request) -> JsonObject:
-    plan = _plan(call)
-    sources = call.desk.catalog.sources()
-    ids = plan_ids(sources, call.desk.plans.connections())
+def _sources(request: Request) -> JsonObject:
+    plan = _plan(request)
+    sources = request.backend.catalog.sources()
+    ids = plan_ids(sources, request.backend.plans.connections())
     found = [source for source in sources if ids.get(source.id) == plan.id]
-    return page(call, "sources", found, lambda source: source.id, lambda source: source_shown(source, call.role))
+    return page(request, "sources", found, lambda source: source.id, lambda source: source_shown(source, request.role))
 
 
-def _connect(call: Request) -> JsonObject:
-    plan, source = _plan(call), _named(call, call.read(_Source).source_id)
-    call.desk.plans.connect(source.id, plan.id)
+def _connect(request: Request) -> JsonObject:
+    plan, source = _plan(request), _named(request, request.read(_Source).source_id)
+    request.backend.plans.connect(source.id, plan.id)
     return statused("SUCCESS")
 
 
-def _disconnect(call: Request) -> JsonObject:
-    plan = _plan(call)
-    source = _named(call, call.query.get("sourceId", ""))
-    if plan_ids([source], call.desk.plans.connections()).get(source.id) != plan.id:
+def _disconnect(request: Request) -> JsonObject:
+    plan = _plan(request)
+    source = _named(request, request.query.get("sourceId", ""))
+    if plan_ids([source], request.backend.plans.connections()).get(source.id) != plan.id:
         raise NotFound(f"{source.slug} is not connected to this plan.", field="sourceId")
-    call.desk.plans.connect(source.id, None)
+    request.backend.plans.connect(source.id, None)
     return statused("SUCCESS")
 
 
-def _named(call: Request, source: str) -> Source:
-    return named(call.desk.catalog.sources(), source)
+def _named(request: Request, source: str) -> Source:
+    return named(request.backend.catalog.sources(), source)
 
 
-def _settings(call: Request) -> JsonObject:
-    return _settings_shown(call, named_source(call))
+def _settings(request: Request) -> JsonObject:
+    return _settings_shown(request, named_source(request))
 
 
-def _change_settings(call: Request) -> JsonObject:
-    source = named_source(call)
-    now = call.desk.plans.controls().get(source.id, LENIENT)
-    call.desk.plans.control(source.id, changed(now, call.read(dict[str, Any])))
-    return _settings_shown(call, source)
+def _change_settings(request: Request) -> JsonObject:
+    source = named_source(request)
+    now = request.backend.plans.controls().get(source.id, LENIENT)
+    request.backend.plans.control(source.id, changed(now, request.read(dict[str, Any])))
+    return _settings_shown(request, source)
 
 
-def _settings_shown(call: Request, source: Source) -> JsonObject:
-    controls = call.desk.plans.controls().get(source.id, LENIENT)
+def _settings_shown(request: Request, source: Source) -> JsonObject:
+    controls = request.backend.plans.controls().get(source.id, LENIENT)
     told = {name: value for name, value in msgspec.to_builtins(controls).items() if value is not None}
     return {"sourceId": source.id, "settings": told}
 

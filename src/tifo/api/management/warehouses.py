@@ -54,45 +54,45 @@ def warehouse_shown(warehouse: ConnectedWarehouse | None) -> JsonObject:
     }
 
 
-def named_warehouse(call: Request) -> ConnectedWarehouse | None:
-    name = call.parts["warehouse_id"]
+def named_warehouse(request: Request) -> ConnectedWarehouse | None:
+    name = request.parts["warehouse_id"]
     if name == BUILT_IN:
         return None
-    for connected in call.desk.warehouses.connected():
+    for connected in request.backend.warehouses.connected():
         if connected.name == name:
             return connected
     raise NotFound(f"There is no warehouse {name!r:.100}. GET /warehouses lists them.", field="warehouseId")
 
 
-def _all(call: Request) -> list[ConnectedWarehouse | None]:
-    return [None, *call.desk.warehouses.connected()]
+def _all(request: Request) -> list[ConnectedWarehouse | None]:
+    return [None, *request.backend.warehouses.connected()]
 
 
 def _name(warehouse: ConnectedWarehouse | None) -> str:
     return BUILT_IN if warehouse is None else warehouse.name
 
 
-def _list(call: Request) -> JsonObject:
-    return page(call, "warehouses", _all(call), _name, warehouse_shown)
+def _list(request: Request) -> JsonObject:
+    return page(request, "warehouses", _all(request), _name, warehouse_shown)
 
 
-def _get(call: Request) -> JsonObject:
-    return {"warehouse": warehouse_shown(named_warehouse(call))}
+def _get(request: Request) -> JsonObject:
+    return {"warehouse": warehouse_shown(named_warehouse(request))}
 
 
-def _create(call: Request) -> JsonObject:
-    new = call.read(_New)
+def _create(request: Request) -> JsonObject:
+    new = request.read(_New)
     kind, url = _kind(new.metadata_id), _url(new.settings)
-    call.desk.check_warehouse(url)
+    request.backend.check_warehouse(url)
     name = None if new.name is None else slug_of(new.name)
-    made = call.desk.warehouses.add(kind, url, name, ())
+    made = request.backend.warehouses.add(kind, url, name, ())
     if not new.enabled:
-        made = call.desk.warehouses.enable(made.name, enabled=False)
+        made = request.backend.warehouses.enable(made.name, enabled=False)
     return {"warehouse": warehouse_shown(made)}
 
 
-def _update(call: Request) -> JsonObject:
-    warehouse, asked = _changeable(call), call.read(_Change)
+def _update(request: Request) -> JsonObject:
+    warehouse, asked = _changeable(request), request.read(_Change)
     if asked.name is not None and asked.name != warehouse.name:
         raise Rejected("A warehouse's name is its id, and stays.", field="name")
     same = {"name": warehouse.name, **_settings_shown(warehouse.url)}
@@ -103,64 +103,64 @@ def _update(call: Request) -> JsonObject:
             field=f"settings.{changed[0]:.100}",
         )
     if asked.enabled is not None:
-        warehouse = call.desk.warehouses.enable(warehouse.name, enabled=asked.enabled)
+        warehouse = request.backend.warehouses.enable(warehouse.name, enabled=asked.enabled)
     return {"warehouse": warehouse_shown(warehouse)}
 
 
-def _delete(call: Request) -> JsonObject:
-    call.desk.warehouses.remove(_changeable(call).name)
+def _delete(request: Request) -> JsonObject:
+    request.backend.warehouses.remove(_changeable(request).name)
     return statused("SUCCESS")
 
 
-def _validate(call: Request) -> JsonObject:
-    asked = call.read(_Checked)
+def _validate(request: Request) -> JsonObject:
+    asked = request.read(_Checked)
     _kind(asked.metadata_id)
-    return statused("CONNECTED" if _reaches(call, _url(asked.settings)) else "FAILED")
+    return statused("CONNECTED" if _reaches(request, _url(asked.settings)) else "FAILED")
 
 
-def _connection_state(call: Request) -> JsonObject:
-    warehouse = named_warehouse(call)
-    connected = warehouse is None or _reaches(call, warehouse.url)
+def _connection_state(request: Request) -> JsonObject:
+    warehouse = named_warehouse(request)
+    connected = warehouse is None or _reaches(request, warehouse.url)
     return {"connectionState": "CONNECTED" if connected else "FAILED"}
 
 
-def _reaches(call: Request, url: str) -> bool:
+def _reaches(request: Request, url: str) -> bool:
     try:
-        call.desk.check_warehouse(url)
+        request.backend.check_warehouse(url)
     except Transient:
         return False
     return True
 
 
-def _connected_sources(call: Request) -> JsonObject:
-    warehouse = named_warehouse(call)
-    taken = [each for each in call.desk.catalog.sources() if warehouse is None or warehouse.takes(each.id)]
-    return page(call, "sources", taken, lambda source: source.id, lambda source: source_shown(source, call.role))
+def _connected_sources(request: Request) -> JsonObject:
+    warehouse = named_warehouse(request)
+    taken = [each for each in request.backend.catalog.sources() if warehouse is None or warehouse.takes(each.id)]
+    return page(request, "sources", taken, lambda source: source.id, lambda source: source_shown(source, request.role))
 
 
-def _connected_warehouses(call: Request) -> JsonObject:
-    source = named_source(call)
-    taking = [each for each in _all(call) if each is None or each.takes(source.id)]
-    return page(call, "warehouses", taking, _name, warehouse_shown)
+def _connected_warehouses(request: Request) -> JsonObject:
+    source = named_source(request)
+    taking = [each for each in _all(request) if each is None or each.takes(source.id)]
+    return page(request, "warehouses", taking, _name, warehouse_shown)
 
 
-def _connect(call: Request) -> JsonObject:
-    warehouse, source = named_warehouse(call), named_source(call)
+def _connect(request: Request) -> JsonObject:
+    warehouse, source = named_warehouse(request), named_source(request)
     if warehouse is not None:
-        call.desk.warehouses.connect(warehouse.name, source.id)
+        request.backend.warehouses.connect(warehouse.name, source.id)
     return statused("CONNECTED")
 
 
-def _disconnect(call: Request) -> JsonObject:
+def _disconnect(request: Request) -> JsonObject:
     """Of a warehouse that takes all sources, the others that there are now stay connected."""
-    warehouse, source = _changeable(call), named_source(call)
-    everyone = [each.id for each in call.desk.catalog.sources()]
-    call.desk.warehouses.disconnect(warehouse.name, source.id, everyone)
+    warehouse, source = _changeable(request), named_source(request)
+    everyone = [each.id for each in request.backend.catalog.sources()]
+    request.backend.warehouses.disconnect(warehouse.name, source.id, everyone)
     return statused("SUCCESS")
 
 
-def _changeable(call: Request) -> ConnectedWarehouse:
-    warehouse = named_warehouse(call)
+def _changeable(request: Request) -> ConnectedWarehouse:
+    warehouse = named_warehouse(request)
     if warehouse is None:
         raise Conflict(
             f"{BUILT_IN} is built in: it stays, and takes every source. Turn tables off by selective sync.",

@@ -1,0 +1,96 @@
+"""The opened contracts that every operation works on."""
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from tifo.delivery.ports import DeliveryNumbers, DeliveryState, IngestNumbers
+from tifo.engagement.access import Access
+from tifo.engagement.ports import Queries
+from tifo.eventlog.ports import EventLog
+from tifo.kernel.clock import Clock
+from tifo.kernel.ids import NewId, Position
+from tifo.source.inbox import WebhookInbox
+from tifo.source.outbox import WebhookOutbox
+from tifo.source.ports import FactFeed
+from tifo.source.segment_actions import ActionsState
+from tifo.tracking.plans.ports import TrackingPlans
+from tifo.warehouses.ports import Warehouse
+from tifo.workspace.alerts import Alerts
+from tifo.workspace.destinations import Destinations
+from tifo.workspace.model import Catalog
+from tifo.workspace.tokens import WorkspaceTokens
+from tifo.workspace.warehouses import Warehouses
+
+
+class Backend(Protocol):
+    """Holds every contract of one installation, opened. `app/compose.py` makes one for a process and closes it once.
+
+    A contract is opened when it is first asked for, so that a command imports only what it uses. All of them block:
+    callers on an event loop use a thread.
+    """
+
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def new_id(self) -> NewId: ...
+
+    # The workspace.
+    @property
+    def catalog(self) -> Catalog: ...
+    @property
+    def destinations(self) -> Destinations: ...
+    @property
+    def warehouses(self) -> Warehouses: ...
+    @property
+    def plans(self) -> TrackingPlans: ...
+    @property
+    def alerts(self) -> Alerts: ...
+    @property
+    def workspace_tokens(self) -> WorkspaceTokens: ...
+
+    # Delivery.
+    @property
+    def deliveries(self) -> DeliveryState: ...
+    @property
+    def delivery_numbers(self) -> DeliveryNumbers: ...
+    @property
+    def ingest_numbers(self) -> IngestNumbers: ...
+
+    # Engagement, and the source that streams its facts.
+    @property
+    def queries(self) -> Queries: ...
+    @property
+    def access(self) -> Access: ...
+    @property
+    def facts(self) -> FactFeed: ...
+    @property
+    def inbox(self) -> WebhookInbox: ...
+    @property
+    def outbox(self) -> WebhookOutbox: ...
+
+    @property
+    def segment_actions(self) -> ActionsState: ...
+
+    def public_address(self) -> str:
+        """Returns the base address that clients reach this Tifo at, without a slash at its end.
+
+        Raises `Transient` while the api's port is not chosen yet.
+        """
+
+    def read_log(self) -> AbstractContextManager[EventLog]:
+        """Opens the event log for reading; leaving the block closes it."""
+
+    def log_end(self) -> Position:
+        """Returns the log's highest durable position; 0 where there is no log yet."""
+
+    def open_warehouse(self, name: str) -> Warehouse:
+        """Returns the driver of the warehouse with this name; nothing is connected to before it is used.
+
+        Raises `NotFound` for an unknown name.
+        """
+
+    def check_warehouse(self, url: str) -> None:
+        """Connects to the warehouse at this address.
+
+        Raises `Rejected` for what is no address, `Transient` where the warehouse cannot be reached.
+        """

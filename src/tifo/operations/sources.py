@@ -1,0 +1,78 @@
+"""Sources and their write keys."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tifo.kernel.errors import Rejected
+from tifo.operations.backend import Backend
+from tifo.workspace import rules
+from tifo.workspace.kinds import kind_of
+from tifo.workspace.model import Connection, Source, SourceChange, WriteKey
+from tifo.workspace.tokens import Role
+
+
+@dataclass(frozen=True)
+class SourceSetup:
+    """Instructions that send events to a source, ready to be pasted. They hold its write key."""
+
+    source: Source
+    instructions: str
+
+
+@dataclass(frozen=True)
+class DeletedSource:
+    """`source` is as it was before; `disconnected` are the applications' connections that went with it."""
+
+    source: Source
+    disconnected: Sequence[Connection]
+
+
+def listed(backend: Backend) -> Sequence[Source]:
+    return backend.catalog.sources()
+
+
+def find(backend: Backend, name: str) -> Source:
+    """Finds a source by its slug or id. Raises `NotFound`."""
+    return rules.named(backend.catalog.sources(), name)
+
+
+def visible_write_keys(source: Source, role: Role) -> Sequence[WriteKey]:
+    """A write key is a secret: only editors and owners see it."""
+    return source.keys if role.may(Role.EDITOR) else ()
+
+
+def create(backend: Backend, name: str, kind_id: str, *, enabled: bool = True, slug: str | None = None) -> Source:
+    """Makes a source with one write key and a warehouse schema. Raises as `Catalog.create_source` does, and `NotFound`
+    for an unknown kind.
+    """
+    return backend.catalog.create_source(name, kind_of(kind_id).type, enabled=enabled, slug=slug)
+
+
+def change(backend: Backend, name: str, change: SourceChange) -> Source:
+    return backend.catalog.change_source(find(backend, name).id, change)
+
+
+def delete(backend: Backend, name: str, *, force: bool = False) -> DeletedSource:
+    """Stops the source's write keys for good; its events stay in the log and in every warehouse.
+
+    Raises `Conflict` while an application is connected with one of its keys, unless `force`.
+    """
+    source = find(backend, name)
+    return DeletedSource(source, backend.catalog.delete_source(source.id, force=force))
+
+
+def create_write_key(backend: Backend, name: str) -> Source:
+    """Adds a write key, which stands last; the others stay valid."""
+    return backend.catalog.add_write_key(find(backend, name).id)
+
+
+def remove_write_key(backend: Backend, name: str, write_key: str) -> Source:
+    return backend.catalog.remove_write_key(find(backend, name).id, write_key)
+
+
+def setup(backend: Backend, name: str) -> SourceSetup:
+    """Raises `Rejected` for a source without a write key."""
+    source = find(backend, name)
+    if not source.keys:
+        raise Rejected(f"The source {source.slug} has no write key. Make one: tifo source key create {source.slug}.")
+    return SourceSetup(source, kind_of(source.type).instructions(source.write_key, backend.public_address()))

@@ -1,0 +1,79 @@
+"""One installation, asked by the command line and by the management API: both give the same result and refusal."""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.commands import command
+from tifo.api.management.app import ManagementApi
+from tifo.app.compose import OpenedBackend, opened
+from tifo.app.settings import Settings
+from tifo.kernel.errors import TifoError
+from tifo.workspace.tokens import Role
+
+_TOKEN = "token-of-an-owner"
+
+
+class Refusal(NamedTuple):
+    """What both say of bad input: the same kind of error with the same message."""
+
+    kind: str
+    message: str
+
+
+_KINDS = {400: "Rejected", 403: "Forbidden", 404: "NotFound", 409: "Conflict", 413: "TooLarge", 503: "Transient"}
+
+
+@dataclass(frozen=True)
+class Both:
+    settings: Settings
+    backend: OpenedBackend
+
+    def cli(self, *words: str) -> Any:
+        """Returns the printed JSON document, or a `Refusal`."""
+        try:
+            return command(self.settings, *words)
+        except TifoError as error:
+            return Refusal(type(error).__name__, error.message)
+
+    def api(self, method: str, path: str, body: object = None, *, query: str = "") -> Any:
+        """Returns what stands under `data`, or a `Refusal`."""
+        status, answer = asyncio.run(self._ask(method, path, body, query))
+        if status == 200:
+            return answer["data"]
+        return Refusal(_KINDS[status], answer["errors"][0]["message"])
+
+    def same(self, words: list[str], ask: tuple[Any, ...], shown: Callable[[Any], Any] = lambda data: data) -> Any:
+        """Asks both for a reading; `shown` makes of the API's data what the command prints. Returns what both gave."""
+        printed, answered = self.cli(*words), self.api(*ask)
+        assert printed == (answered if isinstance(answered, Refusal) else shown(answered))
+        return printed
+
+    async def _ask(self, method: str, path: str, body: object, query: str) -> tuple[int, Any]:
+        sent = b"" if body is None else json.dumps(body).encode()
+        got: list[Any] = []
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": sent, "more_body": False}
+
+        async def send(message: Any) -> None:
+            got.append(message)
+
+        scope = {"type": "http", "method": method, "path": f"/management{path}", "query_string": query.encode()}
+        headers = [(b"authorization", f"Bearer {_TOKEN}".encode())]
+        await ManagementApi(self.backend)({**scope, "headers": headers}, receive, send)
+        return got[0]["status"], json.loads(got[1]["body"])
+
+
+@pytest.fixture
+def both(tmp_path: Path) -> Iterator[Both]:
+    settings = Settings(data=tmp_path / "data")
+    settings.data.mkdir()
+    with opened(settings) as backend:
+        backend.workspace_tokens.add("tests", Role.OWNER, _TOKEN)
+        yield Both(settings, backend)

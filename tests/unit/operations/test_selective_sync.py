@@ -1,0 +1,37 @@
+import pytest
+
+from tests.twins import TwinBackend
+from tifo.kernel.errors import NotFound, Rejected
+from tifo.operations import selective_sync, sources
+from tifo.workspace.sync import Override
+
+
+def test_tables_and_columns_are_read_from_their_names() -> None:
+    overrides = selective_sync.overrides_of(off=["pages", "tracks.url"], on=["groups"])
+    assert overrides == [
+        Override("pages", None, False),
+        Override("tracks", "url", False),
+        Override("groups", None, True),
+    ]
+
+
+def test_what_is_turned_off_is_not_taken(backend: TwinBackend) -> None:
+    sources.create(backend, "Shop", "http")
+    selective_sync.select(backend, "duckdb", {"shop": selective_sync.overrides_of(off=["pages"], on=())})
+    assert not selective_sync.selection(backend, "shop", "duckdb").takes_table("pages")
+
+
+def test_one_refused_override_changes_nothing(backend: TwinBackend) -> None:
+    made = sources.create(backend, "Shop", "http")
+    with pytest.raises(Rejected):
+        selective_sync.select(
+            backend, "duckdb", {made.id: selective_sync.overrides_of(off=["pages", "tracks.id"], on=())}
+        )
+    assert selective_sync.selection(backend, "shop", "duckdb").is_everything
+
+
+@pytest.mark.parametrize(("source", "warehouse"), [("nowhere", "duckdb"), ("shop", "nowhere")])
+def test_unknown_names_are_refused(backend: TwinBackend, source: str, warehouse: str) -> None:
+    sources.create(backend, "Shop", "http")
+    with pytest.raises(NotFound):
+        selective_sync.selection(backend, source, warehouse)
