@@ -64,5 +64,5 @@ def create_application(access: Access, name: str, make_secret: Callable[[], str]
 
 
 def token_digest(token: str) -> bytes:
-    """What is stored of a token. Tokens are long and random, so that a plain hash suffices."""
+    """A token's digest, which is stored in its place. A plain hash suffices, because tokens are long and random."""
     return hashlib.sha256(token.encode()).digest()

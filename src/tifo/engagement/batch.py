@@ -76,6 +76,7 @@ class Working:
         self.fans[profile.id] = fan
         if profile.custom_id is not None:
             self.by_custom_id[profile.custom_id] = profile.id
+        # Most commands add no badge and no user quest: the indexes stay as they are then.
         if before is None or len(before.badges) != len(fan.badges):
             self.by_earned_badge.update((earned.id, profile.id) for earned in fan.badges.values())
         if before is not None and len(before.user_quests) == len(fan.user_quests):

@@ -35,6 +35,7 @@ class FirstAnswers:
         first = self.new.get(place) or self._known.get(place)
         if first is None:
             result = work()
+            # Stored as text in memory too, so that every engine decodes a repeated answer alike.
             self.new[place] = FirstAnswer(idempotency.digest, _encode(result).decode())
             return result
         if first.digest != idempotency.digest:

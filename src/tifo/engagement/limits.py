@@ -13,6 +13,7 @@ _UNIT_S = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
 
 def counted(entry: RewardTableEntry, payments: Payments, now: datetime) -> Payments | None:
     """The counts after one more payment; None if a limit does not allow it."""
+    # Windows are aligned to the clock or calendar: so a limit needs one count, and no list of payments.
     if entry.rate_limit is not None:
         window = int(now.timestamp()) // _UNIT_S[entry.rate_limit.unit]
         count = payments.rate_count + 1 if payments.rate_window == window else 1

@@ -325,7 +325,7 @@ class Fan(msgspec.Struct, frozen=True, kw_only=True):
     badges: dict[BadgeId, EarnedBadge] = {}
     user_quests: dict[QuestId, UserQuest] = {}
     payments: dict[RewardTableEntryId, Payments] = {}
-    """By entry with limits."""
+    """The counts of entries with limits, by entry."""
 
 
 class TransactionKind(StrEnum):

@@ -26,7 +26,7 @@ def chosen_id(chosen: str | None, game: Game, new_id: NewId) -> str:
     if chosen is None:
         return new_id()
     try:
-        made = str(UUID(chosen))
+        made = str(UUID(chosen))  # so that an id has one spelling
     except ValueError as exc:
         raise Rejected(f"{chosen!r:.100} is no UUID. Send one, or leave the id out.", field="id") from exc
     if made in game.quest_of_task or any(definition.id == made for definition in game.definitions):

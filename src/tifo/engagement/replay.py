@@ -55,7 +55,7 @@ class RecordedActions(Protocol):
         """Every fan once, ordered by profile id, in groups of which memory holds one at a time."""
 
     def earned(self, client_id: ClientId) -> Tally:
-        """What the fans have earned until now; `fans` and `left_out` are not counted."""
+        """Counts what the fans have earned until now; `fans` and `left_out` stay 0."""
 
 
 class RulesReplay:
@@ -78,6 +78,7 @@ class RulesReplay:
 
 
 def _claiming(game: Game) -> Game:
+    # Claims are not recorded, so completed quests pay at once.
     return Game(replace(game.application, auto_claim_quest_rewards=True), game.definitions)
 
 

@@ -55,6 +55,7 @@ def _at(properties: Mapping[str, Any], path: str) -> Any:
 
 
 def _equals(value: Any, wanted: Any) -> bool:
+    # In Python True equals 1, in JSON it does not.
     return isinstance(value, bool) == isinstance(wanted, bool) and bool(value == wanted)
 
 
@@ -96,4 +97,4 @@ OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = MappingProxyType(
         "exists": _exists,
     }
 )
-"""By operator. An absent property differs from every value, and meets no other condition."""
+"""Comparisons by operator. An absent property differs from every value, and meets no other condition."""

@@ -31,7 +31,7 @@ def define(game: Game, command: c.DefinitionCommand, now: datetime, new_id: NewI
     """Makes the new definition, or the one that replaces another with its id.
 
     Raises `Rejected` for an impossible value, `NotFound` for an id that is not one of the application's live ones,
-    `Conflict` for a key that is taken, or for archiving a definition that a live one uses.
+    `Conflict` for a key that is in use, or for archiving a definition that a live one uses.
     """
     definition = _HANDLERS[type(command)](DefinitionContext(game, now, new_id), command)
     # An archived definition is out of play: what it refers to may be archived too, and needs no check.

@@ -42,6 +42,7 @@ def update_reward_table(context: DefinitionContext, command: UpdateRewardTable) 
     if command.entries is not UNSET:
         entry_ids = {entry.id for entry in table.entries}
         for entry in command.entries:
+            # An entry that keeps its id keeps the counts of its limits.
             if entry.id is not None and entry.id not in entry_ids:
                 raise NotFound(f"Reward table {table.id} has no entry {entry.id!r:.100}.", field="entries")
         table = replace(table, entries=tuple(_new_entry(entry, context.new_id) for entry in command.entries))

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class DefinitionContext(NamedTuple):
-    """What a handler needs beside its command: the game before the command, the time, and the maker of ids."""
+    """A handler gets this beside its command: the game before the command, the time, and the maker of ids."""
 
     game: Game
     now: datetime

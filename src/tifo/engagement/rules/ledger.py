@@ -33,6 +33,7 @@ def invoke_action(turn: Turn, command: InvokeAction) -> InvokedAction:
         raise NotFound(f"There is no reward action with the key {key!r:.100}.", field="reward_action_key")
     if command.code is not None:
         check_text(command.code, "code")
+        # The table is unique in these three too, but a conflict there would fail the whole batch.
         if (profile_id, key, command.code) in turn.state.used_codes:
             raise Conflict("code already used.", code="code_already_used", field="code")
     invoked_id = InvokedActionId(turn.new_id())
@@ -142,6 +143,7 @@ def transfer(turn: Turn, command: Transfer) -> Transaction:
     sender, recipient = command.profile_id, command.recipient_profile_id
     if sender == recipient:
         raise Rejected("Sender and recipient are the same profile.", field="recipient_profile_id")
+    # Checked before anything moves, so that the error names the recipient's field.
     turn.fan(recipient, "recipient_profile_id")
     transfer_id = turn.new_id()
     sent = turn.move(

@@ -65,6 +65,7 @@ def progress_linked(turn: Turn, profile_id: ProfileId, quest: Quest, action_key:
             return
         user_quest = start(turn, profile_id, quest)
     own_tasks = {own.quest_task_id: own for own in user_quest.tasks}
+    # A task that was archived since counts too: runs that started with it keep it.
     for task in quest.tasks:
         if task.reward_action_key == action_key and task.id in own_tasks and is_running(turn, quest, user_quest):
             to = own_tasks[task.id].progress + task.default_progress_increment

@@ -107,6 +107,7 @@ class SqlAccess:
         with self._database.writing() as connection:
             if once is None:
                 return work(connection)
+            # Read under the write lock: of two equal requests at once, the second finds the answer of the first.
             answers = FirstAnswers(load_answers(connection, [(_ORGANISATION, once.key)]))
             result: T = answers.once(_ORGANISATION, once, answer_type, lambda: work(connection))
             write_answers(connection, answers.new, self._clock())

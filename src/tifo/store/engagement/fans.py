@@ -71,6 +71,7 @@ class Fans:
     def keep(self, seen: Mapping[ProfileId, Known]) -> None:
         """Remembers the fans that a batch has read or changed. Call it after the commit, which makes the versions."""
         for profile_id, known in seen.items():
+            # Removed and inserted again, so that the fans seen longest ago come first and are forgotten first.
             before = self._known.pop(profile_id, None)
             if before is not known:
                 self._held += _size(known.fan) - (0 if before is None else _size(before.fan))

@@ -36,19 +36,20 @@ _CODES = Lookup(_used)
 _LOCK_TO_DEFINE = select(t.applications.c.id).where(t.applications.c.id == bindparam("client_id")).with_for_update()
 
 
-class Loaded(NamedTuple):
+class LoadedState(NamedTuple):
     working: Working
     known: dict[ProfileId, Known]
     """The fans in `working`, with the versions of their rows."""
 
 
-def load_working(connection: Connection, game: Game, fans: Fans, commands: Sequence[PlayCommand]) -> Loaded:
+def load_working(connection: Connection, game: Game, fans: Fans, commands: Sequence[PlayCommand]) -> LoadedState:
     """Loads one application's fans, and the codes that were used, as far as the commands may touch them."""
     wanted = list(map(needs, commands))
     known = fans.load(connection, _profile_ids(connection, game.application.id, wanted))
+    # The codes come after the fans: a command may name its fan by a custom id, which is resolved only now.
     working = Working(game, fans={fan_id: each.fan for fan_id, each in known.items()})
     working.used_codes |= _used_codes(connection, wanted, working)
-    return Loaded(working, known)
+    return LoadedState(working, known)
 
 
 def lock_applications(connection: Connection, client_ids: set[ClientId], defining: set[ClientId]) -> None:
@@ -81,7 +82,7 @@ def _profile_ids(connection: Connection, client_id: ClientId, wanted: Sequence[N
 
 
 def _used_codes(connection: Connection, wanted: Sequence[Needs], working: Working) -> set[tuple[ProfileId, str, str]]:
-    """Those of the commands' codes that were used before."""
+    """The commands' codes that were used before."""
     used = {
         (profile_id, *need.code)
         for need in wanted

@@ -175,6 +175,7 @@ class SqlQueries(SqlStandings, SqlGlances):
         """Reads one page, and one row more, which shows whether rows follow."""
         backwards = window.anchor.after is not None
         ascending = window.oldest_first != backwards
+        # Backwards the rows come in the opposite order, and are reversed below.
         asked = query.order_by(position.asc() if ascending else position.desc()).limit(window.size + 1)
         edge = window.anchor.after if backwards else window.anchor.before
         if edge is None:

@@ -102,7 +102,7 @@ def _count_items(connection: Connection, client_id: ClientId, tally: Tally) -> N
 
 
 class SqlRecorded:
-    """The recorded play of one application."""
+    """`SqlRecordedActions` of one application, for callers that hold a database."""
 
     def __init__(self, database: Database, client_id: ClientId) -> None:
         self._recorded = SqlRecordedActions(database)

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, get_args
 
 import msgspec
-from sqlalchemy import BindParameter, Connection, bindparam, select
+from sqlalchemy import Connection, select
 
 from tifo.engagement.facts import AnyFact
 from tifo.engagement.model import (
@@ -45,7 +45,6 @@ decode_invoked_action = msgspec.json.Decoder(InvokedAction).decode
 _decode_attributes = msgspec.json.Decoder(Attributes).decode
 FACT_KINDS = {kind: kind.__struct_config__.tag for kind in get_args(AnyFact)}
 
-IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 PROFILES = Lookup(lambda given: select(t.profiles).where(given.among(t.profiles.c.id)))
 _BALANCES = Lookup(lambda given: select(t.balances).where(given.among(t.balances.c.profile_id)))
 _BADGES = Lookup(lambda given: select(t.earned_badges).where(given.among(t.earned_badges.c.profile_id)))

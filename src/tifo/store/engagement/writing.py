@@ -37,7 +37,7 @@ class Written:
     def __init__(self) -> None:
         self.decisions: list[Decision] = []
         self.definitions: dict[str, Definition] = {}
-        """By id: a definition that was changed twice is written once."""
+        """Definitions by id: one that was changed twice is written once."""
 
     def add(self, effects: Effects) -> None:
         self.decisions += effects.decisions

@@ -174,7 +174,7 @@ class _Rows:
             return
         if connection.dialect.name == "sqlite":
             self._run_values(connection, rows)
-        elif self._has_bytes:
+        elif self._has_bytes:  # JSON has no bytes
             self._each.run(connection, rows)
         else:
             self._run_document(connection, rows)

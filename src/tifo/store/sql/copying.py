@@ -54,6 +54,7 @@ def copy_state(source: Database, target: Database, advance: Advance) -> tuple[To
     with source.writing() as reader, target.writing() as writer:
         _keep_others_out(reader, "SHARE")
         _keep_others_out(writer, "EXCLUSIVE")
+        # Everything below sees one moment of the source, because both sides are locked by now.
         _must_be_empty(writer)
         totals = Totals(reader)
         _copy(reader, writer, totals, advance)

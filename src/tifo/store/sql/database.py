@@ -108,6 +108,7 @@ def open_sqlite(path: Path) -> Database:
 def _upgraded(database: Database) -> Database:
     with contextlib.ExitStack() as refused:
         refused.callback(database.dispose)
+        # Read first: a write lock at every start would wait for the engine of a running Tifo.
         with database.reading() as connection:
             is_ready = schema.version_of(connection) == schema.HEAD
         if not is_ready:

@@ -1,4 +1,4 @@
-"""However a state came about, once it is opened its tables are those of store/tables.py."""
+"""However a state came about, once it is opened its tables are those of store/sql/tables."""
 
 import sqlite3
 import subprocess
