@@ -19,7 +19,7 @@ from tifo.store.sql.database import Database
 from tifo.store.sql.upserts import put
 
 _BEGUN = ("", "")
-"""The key of a row that stands in `ingest_seen` from the first note on."""
+"""The key of a row that `ingest_seen` holds from the first note on."""
 
 
 class SqlIngestNumbers:

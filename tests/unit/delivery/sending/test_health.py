@@ -1,4 +1,4 @@
-"""What a destination's answers say of itself."""
+"""The health of a destination, by its answers."""
 
 from tests.unit.delivery.sending.parts import ALIVE, NOW, Rig, refusal
 from tifo.delivery.sending.pace import OPENS_AFTER

@@ -1,4 +1,4 @@
-"""What comes into the queue."""
+"""The intake of the queue."""
 
 from typing import Any
 

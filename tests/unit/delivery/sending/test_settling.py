@@ -1,4 +1,4 @@
-"""What each outcome does to its event."""
+"""The effect of each outcome on its event."""
 
 from datetime import timedelta
 

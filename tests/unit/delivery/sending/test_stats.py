@@ -1,4 +1,4 @@
-"""What a connection counts between two checkpoints."""
+"""The counts of a connection between two checkpoints."""
 
 from tests.unit.delivery.sending.parts import ID, NOW, event, refusal, waiting
 from tifo.delivery.ports import Counted, Result
