@@ -18,7 +18,7 @@ from tifo.store.sql.bulk import Row, upsert_each
 from tifo.store.sql.database import Database
 
 _BEGUN = ("", "")
-"""The key of a row that stands in `ingest_seen` from the first note on."""
+"""The key of a row that `ingest_seen` holds from the first note on."""
 
 
 class SqlIngestNumbers:
