@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from tifo.api.webhooks import ROOT
 from tifo.app import compose
 from tifo.app.settings import Settings
 from tifo.kernel.clock import system_clock, to_iso
 from tifo.kernel.errors import NotFound, Rejected
 from tifo.kernel.ids import ClientId
-from tifo.livelike.routes.webhooks import attempts_of
+from tifo.livelike.resources.webhooks import WebhookAttemptResource
 from tifo.source.inbox import Intake
 from tifo.source.outbox import Subscriber
 from tifo.source.webhooks_in import SignedForm
@@ -76,7 +78,11 @@ def deliveries(settings: Settings, client_id: str, subscriber_id: str) -> dict[s
     report = outbox.report(ClientId(client_id), subscriber_id)
     late = outbox.late(ClientId(client_id), subscriber_id, _SHOWN)
     last = None if report.last_delivered_at is None else to_iso(report.last_delivered_at)
-    return {**report._asdict(), "last_delivered_at": last, "late": [attempts_of(each) for each in late]}
+    return {
+        **report._asdict(),
+        "last_delivered_at": last,
+        "late": [msgspec.to_builtins(WebhookAttemptResource.of(each)) for each in late],
+    }
 
 
 def send_again(settings: Settings, client_id: str, subscriber_id: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The query string: repeated names, stray `&`, times and attribute filters as LiveLike's SDK writes them."""
+"""The query string, read as LiveLike's SDK writes it: repeated names, stray `&`, times, attribute filters."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -25,7 +25,7 @@ class Query:
         return [v for n, v in self.pairs if n == name and v]
 
     def one(self, name: str) -> str | None:
-        """The last value, as Django takes it."""
+        """The last value, which is the one that Django uses."""
         values = self.all(name)
         return values[-1] if values else None
 
@@ -46,7 +46,7 @@ class Query:
         if value is None:
             return None
         try:
-            # An unescaped `+` of the offset arrives as a space.
+            # The SDK does not escape the `+` of an offset, which arrives as a space.
             return from_iso(value.replace(" ", "+") if "T" in value else value)
         except (ValueError, OverflowError) as exc:
             raise Rejected(f"{value[:64]!r} is no ISO 8601 time.", field=name) from exc

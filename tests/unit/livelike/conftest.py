@@ -56,9 +56,9 @@ from tifo.kernel.ids import (
     uuid7,
 )
 from tifo.livelike.app import livelike_app
-from tifo.livelike.call import LiveLikeServices
+from tifo.livelike.batched_reads import BatchedReads
 from tifo.livelike.nicknames import Nicknames
-from tifo.livelike.reads import Reads
+from tifo.livelike.services import LiveLikeServices
 from tifo.livelike.tokens import Tokens
 from tifo.store.engagement.access import SqlAccess
 from tifo.store.engagement.engine import SqlEngine, create_application
@@ -393,7 +393,7 @@ class World:
 
 @pytest.fixture(scope="session")
 def app() -> Litestar:
-    """Made once, because making it takes longer than a test; each test has a desk of its own."""
+    """Made once, because making it takes longer than a test; each test has services of its own."""
     nothing = Twin(Clock())
     return livelike_app(nothing, nothing)
 
@@ -402,7 +402,15 @@ def app() -> Litestar:
 async def world(app: Litestar) -> AsyncIterator[World]:
     clock = Clock()
     twin = Twin(clock)
-    app.state["desk"] = LiveLikeServices(twin, twin, Tokens(twin, clock), Nicknames(twin), BASE, clock, Reads(twin))
+    app.state["services"] = LiveLikeServices(
+        engine=twin,
+        queries=twin,
+        tokens=Tokens(twin, clock),
+        nicknames=Nicknames(twin),
+        public_url=BASE,
+        clock=clock,
+        reads=BatchedReads(twin),
+    )
     async with AsyncTestClient(app) as http:
         yield World(http, twin, clock, twin.add_application("Club"), twin.add_application("Rival"))
 

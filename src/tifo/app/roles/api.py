@@ -30,7 +30,7 @@ from tifo.kernel.errors import Transient
 from tifo.kernel.ids import Position, SourceId, uuid7
 from tifo.kernel.memory import collect_seldom
 from tifo.livelike.app import livelike_app
-from tifo.livelike.quick import Quick
+from tifo.livelike.fast_path import FastPath
 from tifo.source.inbox import ReceivedWebhook
 from tifo.source.segment_actions import read_through
 from tifo.store.engagement.answers import KEPT, forget_answers
@@ -106,7 +106,7 @@ def _api(settings: Settings) -> Role:
         management = ManagementApi(desk, compose.workspace_tokens_of(database))
         quick: dict[str, AsgiApp] = {BROWSER: browser, "/v1/": tracking, WEBHOOKS: webhooks, MANAGEMENT: management}
         quick["/metrics"] = metrics_page()
-        app = dispatch(quick, Quick(livelike))
+        app = dispatch(quick, FastPath(livelike))
         jobs = [
             asyncio.create_task(job)
             for job in (

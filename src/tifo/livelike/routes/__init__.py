@@ -1,1 +1,1 @@
-"""The routes, one module for each family of resources. Each lists its handlers as `ROUTES`."""
+"""Route handlers, one module a noun. Each module lists its handlers as `ROUTES`."""

@@ -8,8 +8,8 @@ import httpx
 import pytest
 from litestar import Litestar
 
-from tifo.livelike.quick import Quick
-from tifo.livelike.reads import Reads
+from tifo.livelike.batched_reads import BatchedReads
+from tifo.livelike.fast_path import FastPath
 
 PROGRESS, INVOKE = "/api/v1/user-quest-task-progress/", "/api/v1/invoked-actions/"
 _PREFLIGHT = {b"access-control-allow-headers", b"access-control-allow-methods", b"access-control-max-age"}
@@ -35,10 +35,10 @@ async def quick(stage: Any, app: Litestar) -> AsyncIterator[Any]:
     """`quick(request)` asks both; the answers must be the same. `reached` counts what went to Litestar."""
     counting = Counting(app)
     # Litestar's client runs the app in an event loop of its own, and reads gather on one loop.
-    own = Reads(stage.world.twin)
+    own = BatchedReads(stage.world.twin)
     clients = [
         httpx.AsyncClient(transport=httpx.ASGITransport(app=each), base_url="http://tifo")  # type: ignore[arg-type]
-        for each in (Quick(counting), app)  # type: ignore[arg-type]
+        for each in (FastPath(counting), app)  # type: ignore[arg-type]
     ]
 
     class Asked:
@@ -48,10 +48,10 @@ async def quick(stage: Any, app: Litestar) -> AsyncIterator[Any]:
             headers = {"authorization": f"Bearer {stage.world.producer if token is None else token}"}
             headers |= more.pop("headers", {})
             before = counting.reached
-            theirs = app.state["desk"]
-            app.state["desk"] = theirs._replace(reads=own)
+            theirs = app.state["services"]
+            app.state["services"] = theirs._replace(reads=own)
             first, second = [await each.request(method, path, headers=headers, **more) for each in clients]
-            app.state["desk"] = theirs
+            app.state["services"] = theirs
             self.reached = counting.reached - before
             assert first.status_code == second.status_code
             extra = set(second.headers.raw) - set(first.headers.raw)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tifo.kernel.errors import Interrupted, NotFound
-from tifo.livelike.asking import ask
+from tifo.livelike.blocking import in_thread
 
 
 def _fails(errors: list[Exception]) -> Callable[[str], str]:
@@ -18,16 +18,16 @@ def _fails(errors: list[Exception]) -> Callable[[str], str]:
 
 
 async def test_an_interrupted_question_is_asked_again() -> None:
-    assert await ask(_fails([Interrupted("gone")] * 3), "fan") == "hello fan"
+    assert await in_thread(_fails([Interrupted("gone")] * 3), "fan") == "hello fan"
 
 
 async def test_a_question_that_is_always_interrupted_ends() -> None:
     with pytest.raises(Interrupted):
-        await ask(_fails([Interrupted("gone")] * 100), "fan")
+        await in_thread(_fails([Interrupted("gone")] * 100), "fan")
 
 
 async def test_a_question_that_has_an_answer_is_asked_once() -> None:
     errors: list[Exception] = [Interrupted("not reached"), NotFound("nobody")]
     with pytest.raises(NotFound):
-        await ask(_fails(errors), "fan")
+        await in_thread(_fails(errors), "fan")
     assert len(errors) == 1

@@ -1,0 +1,17 @@
+"""The body of the request that registers a webhook subscriber."""
+
+from typing import Annotated
+
+import msgspec
+
+from tifo.kernel.ids import ClientId
+from tifo.livelike.inputs.fields import Address, Name, Several
+
+
+class WebhookInput(msgspec.Struct, frozen=True):
+    """Without `events` all six; without `secret` the application's client secret signs."""
+
+    target_url: Address
+    client_id: ClientId | None = None
+    events: Several[Name] = ()
+    secret: Annotated[str, msgspec.Meta(min_length=16, max_length=255)] | None = None
