@@ -1,1 +1,1 @@
-"""LiveLike's REST resources, discovery document and tokens: routes and their JSON. Never holds a rule of the game."""
+"""Serves LiveLike's REST resources, discovery document and tokens: routes and their JSON. Never holds a rule."""

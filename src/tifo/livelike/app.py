@@ -112,6 +112,7 @@ async def health() -> ASGIResponse:
     return respond({"status": "ok"})
 
 
+# A token is sent in a header and never in a cookie, so a request from any site is harmless without one.
 _CORS = CORSConfig(
     allow_origins=["*"],
     allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],

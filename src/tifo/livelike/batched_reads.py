@@ -1,4 +1,4 @@
-"""The hottest reads, answered for many requests at once: one query in one thread answers all that wait."""
+"""Batches the hottest reads: one query in one thread answers all requests that wait."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial

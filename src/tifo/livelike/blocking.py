@@ -1,4 +1,4 @@
-"""Blocking calls of the state: run in a thread, and repeated where the connection to the state was lost."""
+"""Runs blocking calls of the state in a thread, and repeats them where the connection to the state was lost."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,6 +14,7 @@ T = TypeVar("T")
 
 def repeated(call: Callable[[], T]) -> T:
     """Repeats an interrupted call at most three times; nothing was changed, so writes are safe to repeat too."""
+    # After a restart of the database several pooled connections may be broken, and each attempt meets one of them.
     for _ in range(_MAX_REPEATS):
         try:
             return call()

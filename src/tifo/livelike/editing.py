@@ -1,4 +1,4 @@
-"""Steps that the handlers which change or archive definitions share."""
+"""Handlers that change or archive a definition share these steps."""
 
 from collections.abc import Callable
 from typing import TypeVar

@@ -1,4 +1,4 @@
-"""Error answers in the form of Django REST framework: `{"field": ["…"]}` or `{"detail": "…"}`."""
+"""Answers errors as Django REST framework writes them: `{"field": ["…"]}` or `{"detail": "…"}`."""
 
 import math
 import re
@@ -64,6 +64,7 @@ def on_tifo_error(_: Request[Any, Any, Any], error: TifoError) -> Response[bytes
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
+    # Clients read field names of a 400 only; every other error of Django REST framework is a detail.
     named = error.field is not None and status == STATUS[Rejected]
     body = {error.field or "": [error.message]} if named else Detail(error.message)
     return _answer(body, status, headers)

@@ -1,4 +1,4 @@
-"""Helpers of the lists that show several fans: whose rows the caller may see, and the fans' profiles."""
+"""Lists of several fans' rows share these: the fans that the caller may see, and their profiles."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +10,7 @@ from tifo.livelike.tokens import Caller
 
 
 def visible_profiles(caller: Caller, query: Query) -> list[ProfileId]:
-    """The profiles that `profile_id` names, or else a fan's own. An empty list means all of the application.
+    """Returns the profiles that `profile_id` names, or else a fan's own. An empty list means the whole application.
 
     Raises `Forbidden` where a fan names another fan.
     """

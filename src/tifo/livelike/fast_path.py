@@ -32,7 +32,7 @@ _PROFILES, _BALANCES = f"{ROOT}profiles/", "/reward-item-balances/"
 class FastPathRequest(LiveLikeRequest):
     """Reads its body from the server, without Litestar's streams and header maps."""
 
-    # Litestar's way would take a seventh of the time of an invoked action.
+    # Measured: they cost a seventh of an invoked action.
 
     _whole: bytes | None = None
 
@@ -82,6 +82,7 @@ class FastPath:
         if found is None or b"cookie" in names:
             await self._litestar(scope, receive, send)
             return
+        # Litestar's request reads these keys of the scope, which Litestar's router would have set.
         scope.update(litestar_app=self._litestar, state={}, route_handler=found.handler, path_params=found.path_params)
         response: Any = await self._answer(found.handler, FastPathRequest(scope, receive, send))  # type: ignore[arg-type]
         await response(scope, receive, self._with_cors(send) if b"origin" in names else send)
@@ -120,7 +121,7 @@ class FastPath:
 
 
 def _registered(litestar: Litestar, handler: HTTPRouteHandler) -> HTTPRouteHandler:
-    """The copy of the handler that the application made, which holds the application's own limits."""
+    """Returns the application's own copy of the handler, which holds the application's limits."""
     for route in litestar.routes:
         for own in getattr(route, "route_handlers", ()):
             if isinstance(own, HTTPRouteHandler) and own.fn is handler.fn:

@@ -1,4 +1,4 @@
-"""Uploaded images: `multipart/form-data` with the picture in `file`, beside the fields of the JSON body.
+"""Reads uploaded images: `multipart/form-data` with the picture in `file`, beside the fields of the JSON body.
 
 The content decides the image's type, not the client's name for it. SVG is refused, because it can hold scripts.
 """
@@ -29,7 +29,7 @@ async def decoded_with_image(request: LiveLikeRequest, decoder: msgspec.json.Dec
     """Decodes a JSON body or a form. The address of a form's picture becomes `image_url`."""
     if not (request.header(b"content-type") or "").lower().startswith("multipart/form-data"):
         return await request.decoded(decoder)
-    # Litestar caches the body here; after form() read the stream, the digest of an Idempotency-Key could not.
+    # The digest of an Idempotency-Key needs the raw body, which is gone once the form has consumed the stream.
     await request.body()
     try:
         form = await request.form()
@@ -55,6 +55,7 @@ async def serve_image(request: LiveLikeRequest) -> ASGIResponse:
     return ASGIResponse(body=image.content, media_type=image.media_type, headers=_HEADERS)
 
 
+# An uploaded file must never run as a page of this origin, whatever a browser makes of its content.
 _HEADERS = {
     "Cache-Control": "public, max-age=31536000, immutable",
     "X-Content-Type-Options": "nosniff",
@@ -63,7 +64,7 @@ _HEADERS = {
 
 
 def media_type_of(content: bytes) -> str | None:
-    """The media type by the first bytes; None for content that is not served as an image."""
+    """Recognises the media type by the first bytes; None for content that is not served as an image."""
     if content.startswith(b"\x89PNG\r\n\x1a\n"):
         return "image/png"
     if content.startswith(b"\xff\xd8\xff"):
@@ -92,7 +93,7 @@ async def _stored(request: LiveLikeRequest, file: object) -> str:
 
 
 def _value(name: str, text: str) -> Any:
-    """A form's field holds a list as JSON."""
+    """Decodes a form's field, which holds a list as JSON."""
     if "\0" in text:
         raise Rejected("Holds a NUL character; leave it out.", field=name)
     if not text.startswith("["):

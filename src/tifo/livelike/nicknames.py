@@ -1,4 +1,4 @@
-"""A cache of fans' nicknames, so that the answer to an invoked action needs no read."""
+"""Caches fans' nicknames, so that the answer to an invoked action needs no read."""
 
 from collections import OrderedDict
 

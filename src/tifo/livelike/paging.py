@@ -1,4 +1,4 @@
-"""LiveLike's lists: the page that a query names, and the envelope `count`, `next`, `previous`, `results`.
+"""Cuts lists into pages as LiveLike does, in the envelope `count`, `next`, `previous`, `results`.
 
 `?page=2` counts pages as they are now. The addresses in `next` and `previous` carry an anchor too: `before` or `after`
 with the position of a row. A client that follows them sees each row once, even while rows are added.
@@ -34,7 +34,7 @@ class PageRequest(NamedTuple):
     size: int
 
     def of(self, items: Sequence[T]) -> Page[T]:
-        """The page of a list in memory that grows at its end only."""
+        """Cuts the page out of a list in memory that grows at its end only."""
         start = (self.page - 1) * self.size
         return Page(count=len(items), results=items[start : start + self.size], number=self.page, size=self.size)
 
@@ -45,6 +45,7 @@ def window(query: Query) -> PageRequest:
     if offset is None:
         return PageRequest(_number(query.one("page") or "1"), size)
     skipped = _number(offset, at_least=0)
+    # Pages are counted in whole pages, so an offset inside one cannot be served.
     if skipped % size:
         raise NotFound(f"Invalid offset: {skipped} is no multiple of the page size, {size}.")
     return PageRequest(skipped // size + 1, size)
@@ -58,7 +59,7 @@ def anchor(query: Query, *, at_most: int = MAX_POSITION) -> Anchor:
 
 
 def anchored(query: Query, newest_first: Sequence[T], position: Callable[[T], int]) -> Page[T]:
-    """The page of a list in memory that grows at its front. Positions must fall from row to row."""
+    """Cuts the page out of a list in memory that grows at its front. Positions must fall from row to row."""
     page, size = window(query)
     before, after = anchor(query, at_most=_MAX_ID)
     if before is not None:

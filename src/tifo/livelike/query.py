@@ -1,4 +1,4 @@
-"""The query string, read as LiveLike's SDK writes it: repeated names, stray `&`, times, attribute filters."""
+"""Reads the query string as LiveLike's SDK writes it: repeated names, stray `&`, times, attribute filters."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -17,6 +17,7 @@ class Query:
             self.pairs = parse_qsl(raw.decode("latin-1"), keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
         except ValueError as exc:
             raise Rejected(f"The query string holds more than {MAX_PARAMETERS} parameters.") from exc
+        # PostgreSQL refuses a NUL in a text, SQLite does not; both must answer alike.
         if any("\0" in value for _, value in self.pairs):
             raise Rejected("The query string holds a NUL character.")
 

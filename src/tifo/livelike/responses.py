@@ -1,4 +1,4 @@
-"""JSON responses, typed by what their body holds: the type of a handler's response is the document's shape of it."""
+"""JSON responses carry the type of their body, from which the document describes the answer."""
 
 from typing import Generic, TypeVar
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 class JsonResponse(ASGIResponse, Generic[T]):
     """A response whose JSON body is a `T`."""
 
-    __slots__ = ()  # without them each response would have a dictionary
+    __slots__ = ()  # without slots each response would carry a dictionary
 
 
 def respond(body: T, status: int = 200) -> JsonResponse[T]:

@@ -1,4 +1,4 @@
-"""Triggers of reward actions of the type `segment`: the tracked event that invokes the action."""
+"""Reads the trigger of a reward action of the type `segment`: the tracked event that invokes it."""
 
 from tifo.engagement.model import Condition, SegmentTrigger
 from tifo.kernel.errors import NotFound, Rejected
@@ -10,7 +10,7 @@ from tifo.workspace.model import Catalog, Source
 
 
 async def trigger_of(request: LiveLikeRequest, caller: Caller, body: RewardActionInput) -> SegmentTrigger | None:
-    """The trigger that the body describes; None for an action that only a request invokes."""
+    """Returns the trigger that the body describes; None for an action that only a request invokes."""
     segment = body.segment
     if (segment is None) == (body.type == "segment"):
         raise Rejected('An action of type "segment" has segment: {source, event}, and no other has.', field="segment")

@@ -1,4 +1,4 @@
-"""What all requests share: the engine, the queries, and the caches before them."""
+"""All requests share these services: the engine, the queries, and the caches before them."""
 
 from typing import NamedTuple
 

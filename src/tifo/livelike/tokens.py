@@ -1,4 +1,4 @@
-"""Tokens of callers: a producer (all of its application), a fan (own data only), the organisation (applications).
+"""Tokens identify callers: a producer (its whole application), a fan (own data), the organisation (applications).
 
 A fan's token is a JWT, HS256, signed with the application's client secret. Tifo's own holds `iss` (client id), `id`
 (profile id) and `iat`. An integrator's holds `iss`, `iat`, `custom_profile_id` and perhaps `exp`, as in LiveLike's
@@ -23,7 +23,7 @@ from tifo.kernel.ids import ClientId, ProfileId
 from tifo.livelike.blocking import in_thread
 
 RECHECK_AFTER = timedelta(seconds=5)
-"""Time for which a token that another process revoked, or whose client secret it replaced, may still be accepted."""
+"""Maximum time for which this process accepts a token after another process revoked it or replaced its secret."""
 MAX_TOKEN_LENGTH = 4_096
 CACHED_TOKENS = 20_000
 
@@ -41,7 +41,7 @@ class Caller(NamedTuple):
 
     @property
     def subject(self) -> str:
-        """A text that is unique to the caller within the application."""
+        """A text that identifies the caller within the application."""
         return "producer" if self.is_producer else f"profile {self.profile_id} {self.custom_id}"
 
     def must_be_of(self, client_id: str | None) -> None:
@@ -79,8 +79,9 @@ class Tokens:
         self._secrets: _Recent[ClientId, str] = _Recent(capacity)
 
     async def caller(self, token: str) -> Caller:
-        """The token's owner. Raises `Unauthorized` for a token that is not, or no longer, valid."""
+        """Returns the token's owner. Raises `Unauthorized` for a token that is not, or no longer, valid."""
         now = self._clock()
+        # The cache is keyed by a digest, so that it holds no usable token.
         digest = hashlib.sha256(token.encode()).digest()
         known = self._callers.get(digest, now)
         if known is not None:
@@ -88,6 +89,7 @@ class Tokens:
         if len(token) > MAX_TOKEN_LENGTH:
             raise Unauthorized(f"The token is longer than {MAX_TOKEN_LENGTH} characters.")
         caller, valid_until = await (self._fan(token, now) if token.count(".") == 2 else self._producer(token, now))  # noqa: PLR2004 (a JWT's three parts)
+        # A fan without a profile gets one at any moment, so "no profile yet" must not be cached.
         if caller.is_producer or caller.profile_id is not None:
             self._callers.put(digest, caller, valid_until)
         return caller
@@ -181,7 +183,7 @@ K = TypeVar("K")
 
 
 class _Recent(Generic[K, V]):
-    """A cache of the entries used last, each until its own time."""
+    """Caches the entries used last, each until its own time."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity

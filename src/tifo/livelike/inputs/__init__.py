@@ -1,1 +1,1 @@
-"""The bodies of requests, one module a noun. Fields that a struct does not name are ignored."""
+"""Requests are decoded into these structs, one module a noun. Fields that a struct does not name are ignored."""

@@ -1,4 +1,4 @@
-"""Bodies of requests that make or change applications, their tokens and their programs."""
+"""Requests with these bodies make or change applications, their tokens and their programs."""
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -18,7 +18,7 @@ class ApplicationInput(msgspec.Struct, frozen=True):
 
 
 class TokenInput(msgspec.Struct, frozen=True):
-    """`name` tells the owner which token is used where."""
+    """`name` reminds the owner of the place that uses the token."""
 
     name: Name
 

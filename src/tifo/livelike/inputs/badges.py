@@ -1,4 +1,4 @@
-"""Bodies of requests that make, change or award badges."""
+"""Requests with these bodies make, change or award badges."""
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -14,7 +14,7 @@ class ProgressionInput(msgspec.Struct, frozen=True):
 
 
 class BadgeInput(msgspec.Struct, frozen=True):
-    """A threshold is given as `reward_item_id` and `reward_item_threshold`, several as `progressions`, or none."""
+    """A badge has one threshold (`reward_item_id` with `reward_item_threshold`), several (`progressions`) or none."""
 
     name: Name
     client_id: ClientId | None = None
@@ -39,7 +39,7 @@ class BadgeInput(msgspec.Struct, frozen=True):
 
 
 class BadgeChange(msgspec.Struct, frozen=True):
-    """`progressions` replaces what is there."""
+    """`progressions` replaces all thresholds of the badge."""
 
     name: Name | UnsetType = UNSET
     key: Name | UnsetType | None = UNSET

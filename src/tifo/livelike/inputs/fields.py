@@ -1,4 +1,4 @@
-"""Field types that the bodies of requests share.
+"""The bodies of requests share these field types.
 
 Ids are strings and amounts whole numbers. Task progress may be a fraction or a text, as in LiveLike's samples.
 """

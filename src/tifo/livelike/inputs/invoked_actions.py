@@ -1,4 +1,4 @@
-"""Bodies of requests that invoke reward actions, one or several."""
+"""Requests with these bodies invoke reward actions, one or several."""
 
 from typing import Annotated
 
@@ -26,7 +26,7 @@ class BatchedAction(msgspec.Struct, frozen=True):
 
 
 class BatchUpdate(msgspec.Struct, frozen=True):
-    """Actions of one fan: by key alone, or with a code."""
+    """One fan performs these actions; each is named by its key alone or given with a code."""
 
     reward_actions: Annotated[tuple[BatchedAction | Name, ...], msgspec.Meta(min_length=1, max_length=100)]
     profile_id: ProfileId | None = None

@@ -1,4 +1,4 @@
-"""Bodies of requests that make or change leaderboards."""
+"""Requests with these bodies make or change leaderboards."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""Bodies of requests that credit, debit or transfer reward items."""
+"""Requests with these bodies credit, debit or transfer reward items."""
 
 import msgspec
 
@@ -7,7 +7,7 @@ from tifo.livelike.inputs.fields import Amount, Attributes, Text
 
 
 class LedgerInput(msgspec.Struct, frozen=True):
-    """A credit or a debit."""
+    """The route decides whether this is a credit or a debit; the amount is positive in both."""
 
     reward_item_id: RewardItemId
     reward_item_amount: Amount

@@ -1,4 +1,4 @@
-"""The body of requests that create or change a profile."""
+"""Requests with this body create or change a profile."""
 
 import msgspec
 

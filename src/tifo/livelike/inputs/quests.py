@@ -1,4 +1,4 @@
-"""Bodies of requests that define quests with their tasks, rewards and badges."""
+"""Requests with these bodies define quests with their tasks, rewards and badges."""
 
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -33,7 +33,7 @@ class QuestChange(msgspec.Struct, frozen=True):
 
 
 class QuestBadgesInput(msgspec.Struct, frozen=True):
-    """Takes the place of the quest's badges."""
+    """`badge_ids` replaces all badges of the quest."""
 
     badge_ids: Several[BadgeId]
 

@@ -1,4 +1,4 @@
-"""Bodies of requests that make or change reward tables, their entries and the programs linked to them."""
+"""Requests with these bodies make or change reward tables, their entries and their links to programs."""
 
 from typing import Literal
 
@@ -12,7 +12,7 @@ from tifo.livelike.inputs.fields import Amount, Name, Several
 
 
 class RateLimitInput(msgspec.Struct, frozen=True):
-    """At most `frequency` payments a fan in each `unit` of the clock."""
+    """An entry pays a fan at most `frequency` times in each `unit` of the clock."""
 
     is_enabled: bool = True
     frequency: Amount | None = None
@@ -27,7 +27,7 @@ class RateLimitInput(msgspec.Struct, frozen=True):
 
 
 class RewardLimitInput(msgspec.Struct, frozen=True):
-    """At most `action_limit_count` payments a fan in each calendar `duration` of the time zone."""
+    """An entry pays a fan at most `action_limit_count` times in each calendar `duration` of the time zone."""
 
     is_enabled: bool = True
     action_limit_count: Amount | None = None
@@ -45,7 +45,7 @@ class RewardLimitInput(msgspec.Struct, frozen=True):
 
 
 class EntryInput(msgspec.Struct, frozen=True):
-    """`id` names, in a table's change, the entry that this takes the place of."""
+    """`id` names the entry that this one replaces; it counts only in a change of the whole table."""
 
     reward_item_id: RewardItemId
     reward_item_amount: Amount
@@ -64,7 +64,7 @@ class RewardTableInput(msgspec.Struct, frozen=True):
 
 
 class RewardTableChange(msgspec.Struct, frozen=True):
-    """`entries` and `program_ids` replace what is there."""
+    """`entries` and `program_ids` replace all of the table's."""
 
     name: Name | UnsetType = UNSET
     key: Name | UnsetType | None = UNSET
@@ -73,7 +73,7 @@ class RewardTableChange(msgspec.Struct, frozen=True):
 
 
 class RewardTableLinks(msgspec.Struct, frozen=True):
-    """`program_id`, or several."""
+    """The request names one program (`program_id`), several (`program_ids`), or both."""
 
     program_id: ProgramId | None = None
     program_ids: Several[ProgramId] = ()

@@ -1,4 +1,4 @@
-"""Bodies of requests that make or change reward items and reward actions."""
+"""Requests with these bodies make or change reward items and reward actions."""
 
 from typing import Literal
 
@@ -47,7 +47,7 @@ class RewardActionInput(msgspec.Struct, frozen=True):
     description: Text | None = None
     type: Literal["custom", "segment"] = "custom"
     segment: SegmentInput | None = None
-    """What triggers an action of the type `segment`."""
+    """The tracked event that invokes an action of the type `segment`; no other type has it."""
 
 
 class RewardActionChange(msgspec.Struct, frozen=True):

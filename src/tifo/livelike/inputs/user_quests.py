@@ -1,4 +1,4 @@
-"""Bodies of requests that start, progress or claim a fan's run of a quest."""
+"""Requests with these bodies start, progress or claim a fan's run of a quest."""
 
 from decimal import Decimal
 from typing import Literal
@@ -25,7 +25,10 @@ class UserQuestChange(msgspec.Struct, frozen=True):
 
 
 class ClaimBadgesInput(msgspec.Struct, frozen=True):
-    """`claim_badges` left out: all of the quest's. `user_quest_id` only where the address names the quest."""
+    """Without `claim_badges` all badges of the quest are claimed.
+
+    `user_quest_id` is required where the address names the quest, and ignored elsewhere.
+    """
 
     claim_badges: Several[BadgeId] | None = None
     user_quest_id: UserQuestId | None = None

@@ -1,4 +1,4 @@
-"""The body of the request that registers a webhook subscriber."""
+"""A request with this body registers a webhook subscriber."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from tifo.livelike.inputs.fields import Address, Name, Several
 
 
 class WebhookInput(msgspec.Struct, frozen=True):
-    """Without `events` all six; without `secret` the application's client secret signs."""
+    """Without `events` the subscriber gets all six; without `secret` the application's client secret signs them."""
 
     target_url: Address
     client_id: ClientId | None = None

@@ -1,1 +1,1 @@
-"""The API's document (OpenAPI 3.1): derived from the route handlers and from the structs that they take and answer."""
+"""Derives the API's document (OpenAPI 3.1) from route handlers and from the structs of bodies and answers."""

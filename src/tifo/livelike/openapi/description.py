@@ -1,6 +1,6 @@
-"""The description that stands at each route handler: who may call it, its body and its filters.
+"""Handlers are described in place: the callers of the route, its body and its filters.
 
-The shape of the answer is not written here: it is the type of the handler's `JsonResponse`.
+The shape of the answer is not written: it is the type of the handler's `JsonResponse`.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Credential(StrEnum):
-    """What a request is authorised by; the values name the document's security schemes."""
+    """A kind of token. The values name the document's security schemes."""
 
     NOTHING = ""
     FAN = "fan"
@@ -61,12 +61,12 @@ def describe(
     body_required: bool = True,
     image: bool = False,
 ) -> Callable[[F], F]:
-    """Describes the handler below it. Stands between the handler and Litestar's decorator."""
+    """Describes a handler. The decorator goes below Litestar's, which must see the annotation that it leaves."""
 
     def decorate(handler: F) -> F:
         described = None if body is None else BodyDescription(body, body_required, image)
         answer = _answer_type(handler.__annotations__["return"])
-        # Litestar sends a response as it is only where the annotation is a class, not a generic alias.
+        # Litestar passes a response through only where the annotation is a class; of a generic alias it makes JSON.
         handler.__annotations__["return"] = None if answer is None else ASGIResponse
         cast("Any", handler).description = RouteDescription(answer, callers, described, filters)
         return handler

@@ -1,4 +1,4 @@
-"""The document itself: paths from the routes, schemas from the structs that they answer with."""
+"""Builds the document: paths from the routes, schemas from the structs that they answer with."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -13,6 +13,7 @@ from tifo.livelike.openapi.schemas import Schema, answer_schemas, body_schema, p
 from tifo.livelike.paging import DEFAULT_SIZE, MAX_SIZE
 from tifo.livelike.request import MAX_KEY_LENGTH, MIN_ANONYMOUS_KEY_LENGTH
 
+# Every route may answer with these, so no handler has to name them.
 _ERRORS = {
     400: "The request is not valid; the answer names the field.",
     401: "There is no token, or it is not valid (any more).",

@@ -1,4 +1,4 @@
-"""Routes that serve the document and the page that shows it."""
+"""Serves the document, and a page that shows it without loading anything from elsewhere."""
 
 from importlib.resources import files
 from typing import Any

@@ -1,4 +1,4 @@
-"""JSON Schemas of the structs that answers are made of and of those that requests are decoded into."""
+"""Derives JSON Schemas from structs: those that are answered, and those that requests are decoded into."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -22,20 +22,20 @@ def ref(name: str) -> Schema:
 
 
 def answer_schemas(types: Sequence[Any]) -> tuple[Sequence[Schema], Mapping[str, Schema]]:
-    """The schema of each type, and the components that they refer to."""
+    """Returns the schema of each type, and the components that the schemas refer to."""
     schemas, components = msgspec.json.schema_components(types, ref_template=_TEMPLATE)
     named = {_component_name(name): _sent(schema) for name, schema in components.items()}
     return [_sent(schema) for schema in schemas], dict(sorted(named.items()))
 
 
 def plain_schema(kind: Any) -> Schema:
-    """The schema of a type that holds no struct."""
+    """Returns the schema of a type that holds no struct."""
     schema: Schema = _sent(msgspec.json.schema(kind))
     return schema
 
 
 def body_schema(body: type[msgspec.Struct]) -> Schema:
-    """The schema of a request's body, without references. Amounts of progress may be sent as numbers or as texts."""
+    """Returns the schema of a request's body, without references. Decimals may be sent as numbers or as texts."""
     (root,), components = msgspec.json.schema_components((body,), ref_template=_TEMPLATE)
     inlined: Schema = _inlined(root, components)
     return inlined
@@ -47,7 +47,7 @@ def _component_name(struct: str) -> str:
 
 
 def _sent(schema: Any) -> Any:
-    """The schema as an answer fulfils it: struct fields with defaults are always sent, decimals are numbers."""
+    """Rewrites msgspec's schema of an input as one of an answer: defaults are always sent, decimals are numbers."""
     if isinstance(schema, list):
         return [_sent(item) for item in schema]
     return _sent_schema(schema) if isinstance(schema, dict) else schema

@@ -1,4 +1,4 @@
-"""The resources that answers hold, one module a noun: each struct is both what is sent and what the document describes.
+"""Answers are made of these structs, one module a noun. The document describes the same structs.
 
 Names, nesting and the order of fields are LiveLike's. Times are UTC with milliseconds. A field that LiveLike has and
 Tifo has no use for is sent with a constant, because clients read it.

@@ -1,4 +1,4 @@
-"""The application (LiveLike's discovery document), its secrets and its tokens."""
+"""Applications are shown by these: the discovery document, the client secret, the tokens."""
 
 import msgspec
 
@@ -105,7 +105,7 @@ class ClientSecretResource(Resource, frozen=True, kw_only=True):
 
 
 class TokenResource(Resource, frozen=True, kw_only=True):
-    """A producer token without the token itself, of which the store has a digest only."""
+    """The name of a producer token. The store has a digest of the token only, so it cannot be shown again."""
 
     id: Id
     name: str

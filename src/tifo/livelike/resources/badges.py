@@ -10,7 +10,7 @@ from tifo.livelike.resources.rewards import RewardItemResource
 
 
 class BadgeProgressionResource(Resource, frozen=True, kw_only=True):
-    """A threshold: a balance that reaches it earns the badge."""
+    """A balance that reaches this threshold earns the badge."""
 
     reward_item_id: Id
     reward_item_name: str
@@ -56,6 +56,7 @@ class BadgeResource(Resource, frozen=True, kw_only=True):
             client_id=context.client_id,
             name=badge.name,
             description=badge.description,
+            # LiveLike documents the same address as badge_icon_url and file; image_url is the name in our own input.
             badge_icon_url=badge.image_url,
             file=badge.image_url,
             image_url=badge.image_url,
@@ -68,7 +69,7 @@ class BadgeResource(Resource, frozen=True, kw_only=True):
 
 
 class FanProgressionResource(Resource, frozen=True, kw_only=True):
-    """A threshold with the fan's balance, which may be above it."""
+    """A threshold with the fan's balance, which may exceed it."""
 
     reward_item_id: Id
     reward_item_name: str
@@ -97,7 +98,7 @@ class BadgeProgressResource(Resource, frozen=True, kw_only=True):
 
 
 class ProfileBadgeResource(Resource, frozen=True, kw_only=True):
-    """A badge that a known fan earned."""
+    """A badge that the named fan earned."""
 
     awarded_at: Time
     badge: BadgeResource
@@ -137,7 +138,7 @@ class EarnedBadgeResource(Resource, frozen=True, kw_only=True):
 
 
 class BadgeProfileResource(Resource, frozen=True, kw_only=True):
-    """A fan who earned a known badge."""
+    """A fan who earned the named badge."""
 
     badge_id: Id
     awarded_at: Time

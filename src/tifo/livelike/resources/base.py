@@ -1,4 +1,4 @@
-"""The base struct and the field types of resources."""
+"""Resources share this base struct and these field types."""
 
 from collections.abc import Mapping
 from datetime import datetime

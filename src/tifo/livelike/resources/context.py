@@ -1,4 +1,4 @@
-"""What a resource shows beside its own thing: addresses, the application's other definitions, the time."""
+"""Resources are made in a context: addresses, the application's other definitions, the time."""
 
 from datetime import datetime
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Invoked actions: one by one, and in batches with LiveLike's other field names."""
+"""Invoked actions are shown one by one, and in batches under other field names, which are LiveLike's too."""
 
 from collections.abc import Iterator, Sequence
 from typing import Literal
@@ -49,7 +49,7 @@ class BatchRewardResource(Resource, frozen=True, kw_only=True):
 
 
 class BatchActionResource(Resource, frozen=True, kw_only=True):
-    """What became of one action of the batch; `reason` says why it failed."""
+    """One action of the batch was paid or failed; `reason` says why it failed."""
 
     reward_action_key: str
     code: str | None
@@ -79,7 +79,7 @@ class BatchActionResource(Resource, frozen=True, kw_only=True):
 
 
 class BatchUpdateResource(Resource, frozen=True, kw_only=True):
-    """One fan's actions. It failed where any of them did, with the first reason."""
+    """One fan's actions. The update failed if any action did; `reason` is that of the first failure."""
 
     profile_id: Id | None
     custom_profile_id: str | None

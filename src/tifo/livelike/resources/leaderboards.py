@@ -62,7 +62,7 @@ class LeaderboardEntryResource(Resource, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, standing: Standing, count: int, profiles: Mapping[ProfileId, Profile]) -> "LeaderboardEntryResource":
-        """`count` is the number of entries of the whole leaderboard."""
+        """Makes an entry; `count` is the number of entries of the whole leaderboard."""
         profile = profiles.get(standing.profile_id)
         nickname = profile.nickname if profile else None
         return cls(

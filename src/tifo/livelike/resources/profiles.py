@@ -1,4 +1,4 @@
-"""Profiles, as their fan, as other fans and as producers see them."""
+"""Profiles are shown in full to their fan and to producers, and without private fields to other fans."""
 
 import msgspec
 
@@ -53,7 +53,7 @@ class ProfileResource(Resource, frozen=True, kw_only=True):
 
     @classmethod
     def for_other_fans(cls, profile: Profile, links: Links) -> "ProfileResource":
-        """The profile without the integrator's id and data, which other fans may not see."""
+        """Leaves out the integrator's id and data, which other fans may not see."""
         return msgspec.structs.replace(cls.of(profile, links), custom_id=None, custom_data=None, attributes=())
 
 

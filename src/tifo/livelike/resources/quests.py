@@ -65,7 +65,7 @@ class QuestRewardResource(Resource, frozen=True, kw_only=True):
 
 
 class QuestResource(Resource, frozen=True, kw_only=True):
-    """The quest with its live tasks."""
+    """The quest with its live tasks; archived ones are left out."""
 
     id: Id
     key: str | None
@@ -121,5 +121,5 @@ class QuestBadgesResource(Resource, frozen=True, kw_only=True):
 
 
 def status_of(quest: Quest, context: ResourceContext) -> QuestStatus:
-    """The quest's status by its window at the context's moment."""
+    """Computes the quest's status from its window and the context's time."""
     return quest_status(quest, context.now)

@@ -33,7 +33,7 @@ class WebhookResource(Resource, frozen=True, kw_only=True):
 
 
 class WebhookDeliveriesResource(Resource, frozen=True, kw_only=True):
-    """`aside` counts the dead-lettered ones."""
+    """`waiting` webhooks have a next attempt; `aside` counts the dead-lettered ones, which have none."""
 
     to_send: int
     waiting: int

@@ -1,1 +1,1 @@
-"""Route handlers, one module a noun. Each module lists its handlers as `ROUTES`."""
+"""Each module holds the route handlers of one noun and lists them as `ROUTES`."""

@@ -36,6 +36,7 @@ async def discover(request: LiveLikeRequest) -> JsonResponse[ApplicationResource
 async def change_settings(request: LiveLikeRequest) -> JsonResponse[ApplicationResource]:
     """Needs a producer token of the application, or the organisation's token."""
     client_id = ClientId(request.part("client_id"))
+    # The organisation may change every application, so its token acts as a producer of the named one.
     if await request.is_organisation():
         caller = Caller(client_id, is_producer=True)
     else:

@@ -79,6 +79,7 @@ async def list_profile_badges(request: LiveLikeRequest) -> JsonResponse[Listed[P
     caller = await request.caller()
     profile_id = ProfileId(request.part("profile_id"))
     caller.must_reach(profile_id)
+    # Raises NotFound for an unknown profile, whose badges would be an empty list.
     await request.in_thread(request.services.queries.profile, caller.client_id, profile_id)
     found = await _earned(request, caller, profile_id, None)
     context = await request.context(caller.client_id)

@@ -17,7 +17,7 @@ from tifo.livelike.resources.invoked_actions import BatchResource, InvokedAction
 from tifo.livelike.responses import JsonResponse, respond
 
 MAX_BATCHED = 1_000
-"""The limit of actions in one batch. LiveLike documents none."""
+"""Limit of actions in one batch. LiveLike documents none."""
 
 _INVOKED = msgspec.json.Decoder(InvokedActionInput)
 _BATCH = msgspec.json.Decoder(BatchInput)

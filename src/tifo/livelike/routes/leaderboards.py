@@ -148,6 +148,7 @@ async def _places_of_profile(request: LiveLikeRequest) -> Page[ProfileLeaderboar
 
 async def _board(request: LiveLikeRequest) -> tuple[Leaderboard, ResourceContext]:
     leaderboard_id = LeaderboardId(request.part("leaderboard_id"))
+    # The request has no token and its address names no application, so the leaderboard must lead to it.
     client_id: ClientId = await request.in_thread(request.services.queries.client_of_leaderboard, leaderboard_id)
     context = await request.context(client_id)
     return known(context.game, leaderboard_id), context
@@ -156,7 +157,7 @@ async def _board(request: LiveLikeRequest) -> tuple[Leaderboard, ResourceContext
 def _entries(
     queries: Queries, board: Leaderboard, named: Sequence[ProfileId], page: int, size: int
 ) -> tuple[Page[Standing], int]:
-    """The entries (of the named fans, or all), and how many the whole leaderboard has."""
+    """Returns the entries (of the named fans, or all), and the number of entries of the whole leaderboard."""
     if not named:
         found = queries.standings(board, page=page, size=size)
         return found, found.count

@@ -67,6 +67,7 @@ async def list_transfers(request: LiveLikeRequest) -> JsonResponse[Listed[Transf
     caller = await request.caller()
     profile_id = ProfileId(request.part("profile_id"))
     caller.must_reach(profile_id)
+    # Raises NotFound for an unknown profile, whose transfers would be an empty list.
     await request.in_thread(request.services.queries.profile, caller.client_id, profile_id)
     side = query.choice("transfer_type", [*_SIDES])
     where = TransactionFilter(

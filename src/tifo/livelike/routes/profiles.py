@@ -37,6 +37,7 @@ async def sign_up(request: LiveLikeRequest) -> JsonResponse[NewProfileResource]:
     if len(key) < MIN_ANONYMOUS_KEY_LENGTH:
         # A repeated key gets the same fan's token again, so it must not be guessable.
         raise Rejected(f"To sign up, an Idempotency-Key needs {MIN_ANONYMOUS_KEY_LENGTH} characters or more.")
+    # There is no caller to scope the key with, so all anonymous sign-ups of an application share one scope.
     once = await request.idempotency("anonymous", key)
     return await _created(request, await request.services.engine.handle(command, once))
 

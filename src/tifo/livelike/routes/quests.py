@@ -60,6 +60,7 @@ async def list_quests(request: LiveLikeRequest) -> JsonResponse[Listed[QuestReso
     caller = await request.caller(query.one("client_id"))
     ids, status = query.all("id"), query.choice("status", get_args(QuestStatus))
     context = await request.context(caller.client_id)
+    # A fan may hold runs of archived quests, so a request that names ids finds these too.
     quests = [
         quest
         for quest in (context.game.quests.values() if ids else live(context.game.quests))
@@ -289,7 +290,7 @@ def _quest(game: Game, quest_id: str) -> Quest:
 
 
 def _named(game: Game, quest_ids: list[str]) -> list[Quest]:
-    """The quests with these ids, or all live ones where there are none."""
+    """Returns the quests with these ids, or all live ones for no ids."""
     return [_quest(game, quest_id) for quest_id in dict.fromkeys(quest_ids)] or live(game.quests)
 
 

@@ -71,8 +71,8 @@ async def get_reward_table(request: LiveLikeRequest) -> JsonResponse[RewardTable
 @patch("/reward-tables/{table_id:str}/")
 @describe(callers=PRODUCER, body=RewardTableChange)
 async def change_reward_table(request: LiveLikeRequest) -> JsonResponse[RewardTableResource]:
-    """`entries` and `program_ids` replace all of the table's. An entry with the `id` of an earlier one keeps the counts
-    of its limits.
+    """`entries` and `program_ids` replace all of the table's. An entry with the `id` of an earlier one continues
+    the counts of its limits.
     """
     caller, body = await body_of_producer(request, _TABLE_CHANGE)
     command = UpdateRewardTable(
@@ -135,7 +135,7 @@ async def remove_entry(request: LiveLikeRequest) -> None:
 @patch("/reward-tables/{table_id:str}/entries/{entry_id:str}/")
 @describe(callers=PRODUCER, body=EntryInput)
 async def change_entry(request: LiveLikeRequest) -> JsonResponse[RewardTableEntryResource]:
-    """Replaces the whole entry, which keeps its id and the counts of its limits."""
+    """Replaces the whole entry. Its id and the counts of its limits stay."""
     caller = await request.producer()
     entry_id = RewardTableEntryId(request.part("entry_id"))
     command = ChangeRewardTableEntry(
@@ -209,7 +209,7 @@ def _entry(table: RewardTable, request: LiveLikeRequest) -> RewardTableEntry:
 
 
 def _replacing_entry(entry: EntryInput) -> NewEntry:
-    """The new entry with the id of the one that it replaces."""
+    """Makes the new entry with the id of the one that it replaces."""
     return msgspec.structs.replace(_new_entry(entry), id=entry.id)
 
 

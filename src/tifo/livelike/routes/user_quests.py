@@ -194,19 +194,19 @@ async def list_user_quest_rewards(request: LiveLikeRequest) -> JsonResponse[List
 
 
 def _position(run: UserQuest) -> int:
-    """The run's position in the list: its id, as ids grow with time."""
+    """Returns the run's position in the list: its id, because ids grow with time."""
     return UUID(run.id).int
 
 
 def _own(caller: Caller, profile_id: str | None) -> ProfileId:
-    """The fan's own profile. Raises `Forbidden` where the query names another."""
+    """Returns the fan's own profile. Raises `Forbidden` where the query names another."""
     if profile_id is not None:
         caller.must_reach(profile_id)
     return caller.own_profile()
 
 
 def _fan(caller: Caller) -> ProfileId | None:
-    """The fan who must own what the command changes; None for a producer, who may change any fan's."""
+    """Returns the fan who must own the run; None for a producer, who may change any fan's."""
     return None if caller.is_producer else caller.own_profile()
 
 
