@@ -4,6 +4,7 @@ from litestar import Litestar, Router, get
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
 from litestar.response.base import ASGIResponse
 
 from tifo.engagement.access import Access
@@ -70,11 +71,7 @@ def livelike_app(
     `access` adds the organisation's routes, `outbox` the routes of webhooks. Actions of the type `segment` need the
     `catalog`. `/docs` shows the routes, from `/docs/openapi.json`.
     """
-    routes = [handler for family in _FAMILIES for handler in family.ROUTES]
-    if access is not None:
-        routes += organisation.ROUTES
-    if outbox is not None:
-        routes += webhooks.ROUTES
+    routes = _routes(with_organisation=access is not None, with_webhooks=outbox is not None)
     services = LiveLikeServices(
         engine=engine,
         queries=queries,
@@ -100,6 +97,11 @@ def livelike_app(
         openapi_config=None,
         logging_config=None,
     )
+
+
+def _routes(*, with_organisation: bool, with_webhooks: bool) -> list[HTTPRouteHandler]:
+    families = [*_FAMILIES, *([organisation] if with_organisation else []), *([webhooks] if with_webhooks else [])]
+    return [handler for family in families for handler in family.ROUTES]
 
 
 async def _close(app: Litestar) -> None:

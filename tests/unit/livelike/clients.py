@@ -59,7 +59,7 @@ class World:
         return Answer(answer.status_code, answer.content, answer.headers)
 
     async def make(self, path: str, token: str | None = None, **body: object) -> Any:
-        """What a POST makes."""
+        """Returns the resource that a POST made."""
         answer = await self.call("POST", path, body, token=token)
         assert answer.status == 201, answer.body
         return answer.body

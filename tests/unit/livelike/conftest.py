@@ -310,7 +310,7 @@ def cut_at(rows: list[tuple[int, T]], page: int, size: int, anchor: Anchor) -> P
 
 @pytest.fixture(scope="session")
 def app() -> Litestar:
-    """Made once, because making it takes longer than a test; each test has services of its own."""
+    """The application, made once because that lasts longer than a test. Each test has services of its own."""
     nothing = Twin(Clock())
     return livelike_app(nothing, nothing)
 

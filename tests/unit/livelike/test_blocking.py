@@ -1,4 +1,4 @@
-"""A question that was interrupted is asked again, but not for ever."""
+"""An interrupted call is repeated, but not indefinitely."""
 
 from collections.abc import Callable
 
@@ -9,24 +9,24 @@ from tifo.livelike.blocking import in_thread
 
 
 def _fails(errors: list[Exception]) -> Callable[[str], str]:
-    def question(name: str) -> str:
+    def call(name: str) -> str:
         if errors:
             raise errors.pop()
         return f"hello {name}"
 
-    return question
+    return call
 
 
-async def test_an_interrupted_question_is_asked_again() -> None:
+async def test_an_interrupted_call_is_repeated() -> None:
     assert await in_thread(_fails([Interrupted("gone")] * 3), "fan") == "hello fan"
 
 
-async def test_a_question_that_is_always_interrupted_ends() -> None:
+async def test_a_call_that_is_always_interrupted_ends() -> None:
     with pytest.raises(Interrupted):
         await in_thread(_fails([Interrupted("gone")] * 100), "fan")
 
 
-async def test_a_question_that_has_an_answer_is_asked_once() -> None:
+async def test_a_call_that_was_answered_is_not_repeated() -> None:
     errors: list[Exception] = [Interrupted("not reached"), NotFound("nobody")]
     with pytest.raises(NotFound):
         await in_thread(_fails(errors), "fan")

@@ -1,4 +1,4 @@
-"""What holds for every route, tried on all that the API's document lists: a new one is covered when it is made."""
+"""Rules of every route, tried on all routes of the document, so that a new route is covered when it is made."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "start_quest": {"quest_id": "{second_quest_id}", "profile_id": "{profile_id}"},
     "link_reward_table": {"program_ids": []},
 }
-"""What a write needs beyond the document's required fields, by its operation id."""
+"""Fields that a write needs beyond the document's required ones, by its operation id."""
 PARTS = {
     "create_by_custom_id": {"custom_id": "fan-new"},
     "archive_program": {"program_id": "{spare_programs}"},
@@ -41,7 +41,7 @@ PARTS = {
     "claim_badges": {"user_quest_id": "{completed_id}"},
     "claim_quest_badges": {"quest_id": "{done_quest_id}"},
 }
-"""What stands in a write's path in the place of the usual thing."""
+"""Ids that replace the usual ones in a write's path, by its operation id."""
 
 
 NEEDED = {
@@ -49,7 +49,7 @@ NEEDED = {
     "list_user_quest_rewards": ["user_quest_id"],
     "list_user_quests": ["profile_id"],
 }
-"""What a read must name in its query, by its operation id."""
+"""Ids that a read must name in its query, by its operation id."""
 
 
 @dataclass
@@ -72,7 +72,7 @@ class Operation:
         return schema
 
     def names(self) -> set[str]:
-        """Of everything that a request of this operation may name."""
+        """The names of all parameters and fields that a request of this operation may have."""
         return {*self.parameters("path"), *self.parameters("query"), *_properties(self.body)}
 
     def address(self, ids: Mapping[str, str], *, filters: bool) -> str:
@@ -129,7 +129,7 @@ async def operations(world: Any) -> list[Operation]:
 
 
 class Cast:
-    """Ann, whose token is tried; Bob of the same application; and a rival application with the same things."""
+    """Ann, whose token is tried; Bob of the same application; and a rival application with the same definitions."""
 
     world: Any
     ann: Any
@@ -310,7 +310,7 @@ def _closed(schema: Any) -> Any:
 
 
 async def _read(cast: Cast, operation: Operation) -> bytes:
-    """The answer to a read of things that are there, by a caller who may read them."""
+    """Reads resources that exist, by a caller who may read them."""
     query = "&".join(f"{name}={cast.own[name]}" for name in NEEDED.get(operation.name, ()))
     token = cast.ann if operation.name == "get_own_profile" else cast.world.producer
     body = await cast.world.get(f"{operation.address(cast.own, filters=False)}?{query}", token=token)

@@ -32,7 +32,7 @@ class Counting:
 
 @pytest.fixture
 async def quick(stage: Any, app: Litestar) -> AsyncIterator[Any]:
-    """`quick(request)` asks both; the answers must be the same. `reached` counts what went to Litestar."""
+    """Sends each request to both; the answers must be the same. `reached` counts the requests that reached Litestar."""
     counting = Counting(app)
     # Litestar's client runs the app in an event loop of its own, and reads gather on one loop.
     own = BatchedReads(stage.world.twin)

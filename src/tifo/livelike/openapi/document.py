@@ -18,13 +18,13 @@ _ERRORS = {
     400: "The request is not valid; the answer names the field.",
     401: "There is no token, or it is not valid (any more).",
     403: "The token may not do this.",
-    404: "There is no such thing in this application, or no such page.",
+    404: "The application has no such resource, or the list has no such page.",
     413: "The body is too large.",
     429: "Too many requests are waiting; try again after Retry-After seconds.",
     503: "The state is out of reach; try again after Retry-After seconds.",
 }
 _WRITE_ERRORS = {
-    409: "The thing is there already, a code or custom id is taken, or an Idempotency-Key met another request."
+    409: "The resource exists already, a code or custom id is used, or an Idempotency-Key was used for another request."
 }
 _PAGES = (
     ("page", {"type": "integer", "minimum": 1}, "The page as the list is now; `next` is steadier."),

@@ -37,7 +37,7 @@ USER_QUEST_ID_REQUIRED = QueryParameter(
     "user_quest_id", Repeatable, "May be repeated, at most 100 times.", required=True
 )
 WIDGET_ID = QueryParameter(
-    "widget_id", Repeatable, "Accepted for LiveLike's SDK; there are no widgets here, so nothing is found."
+    "widget_id", Repeatable, "Accepted for LiveLike's SDK; Tifo has no widgets, so the list is empty."
 )
 WIDGET_KIND = QueryParameter("widget_kind", Repeatable, "As widget_id.")
 QUEST_STATUS = QueryParameter("status", QuestStatus, "The status of the quest by its window.")
@@ -45,7 +45,7 @@ USER_QUEST_STATUS = QueryParameter("status", Completion, "The status of the user
 REWARDS_STATUS = QueryParameter("rewards_status", Claim, "Whether the rewards were claimed.")
 REWARD_STATUS = QueryParameter("reward_status", Claim, "Whether the reward was claimed.")
 TRANSFER_TYPE = QueryParameter("transfer_type", Literal["sent", "received"], "One side only.")
-ORDERING = QueryParameter("ordering", Literal["created_at", "-created_at"], "The newest first unless asked otherwise.")
+ORDERING = QueryParameter("ordering", Literal["created_at", "-created_at"], "The newest first by default.")
 SINCE = QueryParameter("since", Time, "From this moment.")
 UNTIL = QueryParameter("until", Time, "Up to this moment.")
 CREATED_SINCE = QueryParameter("created_since", Time, "From this moment.")

@@ -59,11 +59,11 @@ class BatchActionResource(Resource, frozen=True, kw_only=True):
     rewards: list[BatchRewardResource]
 
     @classmethod
-    def of(cls, asked: BatchedAction | str, outcome: Invocation) -> "BatchActionResource":
+    def of(cls, action: BatchedAction | str, outcome: Invocation) -> "BatchActionResource":
         invoked = outcome.invoked
         return cls(
-            reward_action_key=asked if isinstance(asked, str) else asked.reward_action_key,
-            code=None if isinstance(asked, str) else asked.code,
+            reward_action_key=action if isinstance(action, str) else action.reward_action_key,
+            code=None if isinstance(action, str) else action.code,
             invoked_action_id=None if invoked is None else invoked.id,
             status=_status(outcome.refused),
             reason=outcome.refused,
@@ -96,8 +96,8 @@ class BatchUpdateResource(Resource, frozen=True, kw_only=True):
             status=_status(reason),
             reason=reason,
             reward_actions=[
-                BatchActionResource.of(asked, outcome)
-                for asked, outcome in zip(update.reward_actions, outcomes, strict=True)
+                BatchActionResource.of(action, outcome)
+                for action, outcome in zip(update.reward_actions, outcomes, strict=True)
             ],
         )
 
@@ -110,12 +110,12 @@ class BatchResource(Resource, frozen=True, kw_only=True):
     @classmethod
     def of(cls, body: BatchInput, outcomes: Sequence[Invocation], request_id: str) -> "BatchResource":
         """`outcomes` are those of all actions of the body, in its order."""
-        left = iter(outcomes)
+        remaining = iter(outcomes)
         return cls(
             request_id=request_id,
             program_id=body.program_id,
             updates=[
-                BatchUpdateResource.of(update, _next(left, len(update.reward_actions))) for update in body.updates
+                BatchUpdateResource.of(update, _next(remaining, len(update.reward_actions))) for update in body.updates
             ],
         )
 

@@ -106,8 +106,8 @@ async def list_badge_progress(request: LiveLikeRequest) -> JsonResponse[list[Bad
     caller.must_reach(profile_id)
     fan = await request.in_thread(request.services.queries.fan, caller.client_id, profile_id)
     context = await request.context(caller.client_id)
-    wanted = set(request.query.all("badge_id"))
-    badges = [b for b in live(context.game.badges) if b.progressions and (not wanted or b.id in wanted)]
+    badge_ids = set(request.query.all("badge_id"))
+    badges = [b for b in live(context.game.badges) if b.progressions and (not badge_ids or b.id in badge_ids)]
     return respond([BadgeProgressResource.of(badge, fan, context) for badge in badges])
 
 

@@ -8,13 +8,14 @@ from tifo.engagement.ports import InvokedFilter
 from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import ProgramId
 from tifo.livelike.fan_lists import profiles_of, visible_profiles
-from tifo.livelike.inputs.invoked_actions import BatchedAction, BatchInput, InvokedActionInput
+from tifo.livelike.inputs.invoked_actions import BatchedAction, BatchInput, BatchUpdate, InvokedActionInput
 from tifo.livelike.openapi import filters
 from tifo.livelike.openapi.description import PRODUCER, describe
 from tifo.livelike.paging import Listed, anchor, window
 from tifo.livelike.request import LiveLikeRequest
 from tifo.livelike.resources.invoked_actions import BatchResource, InvokedActionResource
 from tifo.livelike.responses import JsonResponse, respond
+from tifo.livelike.tokens import Caller
 
 MAX_BATCHED = 1_000
 """Limit of actions in one batch. LiveLike documents none."""
@@ -54,23 +55,11 @@ async def invoke_actions(request: LiveLikeRequest) -> JsonResponse[BatchResource
     """
     caller = await request.producer()
     body = await request.decoded(_BATCH)
-    actions_of_fans = [(update, _batched(each)) for update in body.updates for each in update.reward_actions]
-    if len(actions_of_fans) > MAX_BATCHED:
-        raise Rejected(
-            f"updates hold {len(actions_of_fans):,} actions; at most {MAX_BATCHED:,} are accepted.", field="updates"
-        )
+    count = sum(len(update.reward_actions) for update in body.updates)
+    if count > MAX_BATCHED:
+        raise Rejected(f"updates hold {count:,} actions; at most {MAX_BATCHED:,} are accepted.", field="updates")
     actions = tuple(
-        InvokeAction(
-            client_id=caller.client_id,
-            program_id=body.program_id,
-            reward_action_key=each.reward_action_key,
-            profile_id=update.profile_id,
-            custom_profile_id=update.custom_profile_id,
-            code=each.code,
-            description=each.description,
-            attributes=each.attributes,
-        )
-        for update, each in actions_of_fans
+        _command(body.program_id, update, action, caller) for update in body.updates for action in update.reward_actions
     )
     outcomes = await request.handle(caller, InvokeActions(client_id=caller.client_id, actions=actions))
     return respond(BatchResource.of(body, outcomes, request.new_id(caller)), 201)
@@ -112,8 +101,18 @@ async def list_invoked_actions(request: LiveLikeRequest) -> JsonResponse[Listed[
     )
 
 
-def _batched(action: BatchedAction | str) -> BatchedAction:
-    return BatchedAction(action) if isinstance(action, str) else action
+def _command(program_id: ProgramId, update: BatchUpdate, action: BatchedAction | str, caller: Caller) -> InvokeAction:
+    given = BatchedAction(action) if isinstance(action, str) else action
+    return InvokeAction(
+        client_id=caller.client_id,
+        program_id=program_id,
+        reward_action_key=given.reward_action_key,
+        profile_id=update.profile_id,
+        custom_profile_id=update.custom_profile_id,
+        code=given.code,
+        description=given.description,
+        attributes=given.attributes,
+    )
 
 
 ROUTES = (invoke_action, invoke_actions, list_invoked_actions)

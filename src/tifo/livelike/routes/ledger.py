@@ -93,11 +93,11 @@ async def list_balances(request: LiveLikeRequest) -> JsonResponse[Listed[Balance
     profile_id = ProfileId(request.part("profile_id"))
     caller.must_reach(profile_id)
     game, balances = await request.services.reads.balances(caller.client_id, profile_id)
-    wanted = set(query.all("reward_item_id"))
+    item_ids = set(query.all("reward_item_id"))
     items = [
         item
         for item in game.reward_items.values()
-        if (not wanted or item.id in wanted) and (is_live(item) or item.id in balances)
+        if (not item_ids or item.id in item_ids) and (is_live(item) or item.id in balances)
     ]
     return request.page(window(query).of(items), lambda item: BalanceResource.of(item, balances))
 

@@ -201,8 +201,8 @@ def _table(game: Game, request: LiveLikeRequest) -> RewardTable:
 
 
 def _entry(table: RewardTable, request: LiveLikeRequest) -> RewardTableEntry:
-    wanted = request.part("entry_id")
-    entry = next((entry for entry in table.entries if entry.id == wanted), None)
+    entry_id = request.part("entry_id")
+    entry = next((entry for entry in table.entries if entry.id == entry_id), None)
     if entry is None:
         raise NotFound("There is no such entry in this reward table.")
     return entry

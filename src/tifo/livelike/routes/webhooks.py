@@ -45,12 +45,12 @@ async def create_webhook(request: LiveLikeRequest) -> JsonResponse[WebhookResour
 async def get_webhook(request: LiveLikeRequest) -> JsonResponse[WebhookStatusResource]:
     """Answers with the state of the subscriber's deliveries."""
     caller = await request.producer()
-    wanted = request.part("webhook_id")
+    webhook_id = request.part("webhook_id")
     found = await request.in_thread(_outbox(request).subscribers, caller.client_id)
-    subscriber = next((each for each in found if each.id == wanted), None)
+    subscriber = next((each for each in found if each.id == webhook_id), None)
     if subscriber is None:
         raise NotFound("There is no such webhook.")
-    report = await request.in_thread(_outbox(request).report, caller.client_id, wanted)
+    report = await request.in_thread(_outbox(request).report, caller.client_id, webhook_id)
     return respond(WebhookStatusResource.with_report(subscriber, report, request.links))
 
 

@@ -1,4 +1,4 @@
-"""A handler's description stands beside it, and its answer's shape is its own return type."""
+"""A handler is described in place, and the shape of its answer is its return type."""
 
 from typing import Any
 
