@@ -190,7 +190,8 @@ def open_connected(connected: "ConnectedWarehouse") -> "Warehouse":
 
 def check_connected(url: str) -> None:
     """Raises `Rejected` for what is no address of a warehouse, `Transient` where none can be reached there."""
-    from tifo.warehouses.drivers.postgres import PostgresWarehouse, checked_url
+    from tifo.warehouses.drivers.postgres import PostgresWarehouse
+    from tifo.warehouses.drivers.postgres_address import checked_url
 
     PostgresWarehouse(checked_url(url)).positions()
 

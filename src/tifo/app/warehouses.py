@@ -16,7 +16,7 @@ from tifo.kernel.clock import system_clock, to_iso
 from tifo.kernel.errors import NotFound, Transient
 from tifo.kernel.ids import Position, SourceId
 from tifo.store.sql.database import Database
-from tifo.warehouses.drivers.postgres import checked_url, without_password
+from tifo.warehouses.drivers.postgres_address import checked_url, without_password
 from tifo.warehouses.ports import Cursor, Warehouse
 from tifo.workspace.model import Source
 from tifo.workspace.warehouses import BUILT_IN, ConnectedWarehouse, Sync, WarehouseKind

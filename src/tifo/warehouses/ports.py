@@ -1,6 +1,6 @@
 """The contract of a warehouse: rows and the position that they came from, committed together."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -110,6 +110,33 @@ class Cursor(NamedTuple):
     position: Position
 
 
+class RowCount(NamedTuple):
+    rows: int
+    ids: int
+    """Different ids among the rows."""
+
+
+class RowSelection(NamedTuple):
+    """Rows that a question is about: those of one table, or of them those whose column holds a text."""
+
+    schema: str
+    table: str
+    column: str | None = None
+    value: str = ""
+
+
+class FilledCount(NamedTuple):
+    rows: int
+    filled: tuple[int, ...]
+    """For each group of columns the number of rows that have a value in at least one of them."""
+
+
+class EventCount(NamedTuple):
+    event: str
+    """Its name as it was sent."""
+    rows: int
+
+
 class Warehouse(Protocol):
     """Where rows go. Methods block. One loader writes to a warehouse at a time; any number of programs read it."""
 
@@ -149,3 +176,31 @@ class Warehouse(Protocol):
 
     def tables(self, schema: str, *, wait_s: float = 10.0) -> dict[str, int]:
         """The number of rows in each table of the schema; empty before the first load."""
+
+    # The questions of audit, event checks and traces. Each waits up to 10 seconds for a load to end, and raises
+    # `Transient` when that was too short. Before the first load the answers are empty. The tables and columns that a
+    # question names must be there (see `columns`): else `Rejected` or `Transient`.
+
+    def columns(self, schema: str) -> dict[str, list[str]]:
+        """The names of each table's columns."""
+
+    def row_counts(self, schema: str, tables: Collection[str]) -> dict[str, RowCount]:
+        """Counts each table's rows and different ids; the tables must have the column `id` (`_discards` has none)."""
+
+    def stored_ids(self, schema: str, table: str, ids: Collection[str]) -> set[str]:
+        """Which of the ids are rows of the table."""
+
+    def filled_count(self, asked: RowSelection, groups: Sequence[Collection[str]]) -> FilledCount:
+        """Counts rows, and for each group of columns those that have a value in at least one of them.
+
+        An empty group is one that no row has.
+        """
+
+    def ids_without(self, asked: RowSelection, group: Collection[str], *, limit: int) -> list[str]:
+        """The first ids, in their order, of rows that have a value in none of the group's columns."""
+
+    def unplanned_events(self, schema: str, planned: Collection[str], *, limit: int) -> list[EventCount]:
+        """Events of `tracks` whose names are not among the planned ones: the most frequent first, of equals by name."""
+
+    def loaded_at(self, schema: str, message_id: str) -> dict[str, datetime]:
+        """When the message was loaded (UTC), by table. `users`, `accounts` and `_discards` are not asked."""
