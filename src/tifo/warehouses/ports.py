@@ -4,12 +4,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, NamedTuple, Protocol
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from tifo.kernel.ids import Position
 from tifo.kernel.json import JsonObject
+
+if TYPE_CHECKING:
+    import pyarrow as pa  # half a second at the start of a command that needs only the contract
 
 
 class ColumnType(StrEnum):
@@ -47,7 +48,7 @@ class Latest:
     """The table that holds every message, loaded before this one."""
     key: str
     """Its column with this table's id."""
-    since: pa.Array
+    since: "pa.Array"
     """For each row the `received_at` of the oldest message in it."""
 
 
@@ -58,7 +59,7 @@ class Table:
     """
 
     types: Mapping[str, ColumnType]
-    rows: pa.Table
+    rows: "pa.Table"
     latest: Latest | None = None
 
 

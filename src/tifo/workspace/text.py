@@ -25,7 +25,7 @@ from tifo.workspace.destinations import ConnectedDestination
 from tifo.workspace.model import Source, SourceType
 from tifo.workspace.rules import checked_new_key
 from tifo.workspace.sync import Selection
-from tifo.workspace.warehouses import ConnectedWarehouse, WarehouseKind
+from tifo.workspace.warehouses import ConnectedWarehouse
 
 
 def _place(value: str, field: str) -> str:
@@ -82,7 +82,7 @@ class SourceText(Text, frozen=True, kw_only=True):
 class WarehouseText(Text, frozen=True, kw_only=True):
     """By its name. Without `sources` it takes all of them. Its address is given once, when it is made."""
 
-    kind: Annotated[str, one_of(*WarehouseKind)]
+    kind: Name
     enabled: bool = True
     url: str | None = None
     url_env: Name | None = None
@@ -186,7 +186,7 @@ def describe(workspace: Workspace, *, secrets: bool, secret_names: SecretNames =
         sources={source.slug: _source_text(source, workspace, secrets=secrets) for source in workspace.sources},
         warehouses={
             warehouse.name: WarehouseText(
-                kind=warehouse.kind.value,
+                kind=warehouse.kind,
                 enabled=warehouse.enabled,
                 url=warehouse.url if secrets else None,
                 sources=None

@@ -1,20 +1,18 @@
-"""Warehouses beside the built-in DuckDB file, and the history of what was synced into each."""
+"""Holds the warehouses of a workspace and the history of what was synced into each."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, NewType, Protocol
 
 from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import Position, SourceId
 
+WarehouseKind = NewType("WarehouseKind", str)
+"""A kind's id in `warehouses.catalog`."""
 BUILT_IN = "duckdb"
-"""The name of the DuckDB file, which is always there and takes every source."""
-
-
-class WarehouseKind(StrEnum):
-    POSTGRES = "postgres"
+"""Name and kind of the DuckDB file that comes with Tifo and takes every source."""
 
 
 @dataclass(frozen=True)
@@ -28,16 +26,36 @@ class ConnectedWarehouse:
     created_at: datetime
     enabled: bool = True
 
+    @property
+    def is_built_in(self) -> bool:
+        return self.name == BUILT_IN
+
     def takes(self, source_id: SourceId) -> bool:
         return self.source_ids is None or source_id in self.source_ids
 
 
+def built_in_warehouse(url: str = "") -> ConnectedWarehouse:
+    """`url` is the path of its file; who only needs name, kind and sources gives none."""
+    return ConnectedWarehouse(
+        name=BUILT_IN,
+        kind=WarehouseKind(BUILT_IN),
+        url=url,
+        source_ids=None,
+        created_at=datetime(1970, 1, 1, tzinfo=UTC),
+    )
+
+
+def every_warehouse(connected: Sequence[ConnectedWarehouse], built_in_url: str = "") -> list[ConnectedWarehouse]:
+    """Returns the built-in warehouse, then the connected ones as they come."""
+    return [built_in_warehouse(built_in_url), *connected]
+
+
 def named_warehouse(connected: Collection[ConnectedWarehouse], name: str) -> ConnectedWarehouse:
-    """Raises `NotFound`, naming those that there are."""
+    """Finds a warehouse by its name. Raises `NotFound`, naming those that there are."""
     for warehouse in connected:
         if warehouse.name == name:
             return warehouse
-    known = ", ".join([BUILT_IN, *(each.name for each in connected)])
+    known = ", ".join(dict.fromkeys([BUILT_IN, *(each.name for each in connected)]))
     raise NotFound(f"There is no warehouse {name!r:.100}. Known are {known}.", field="warehouse")
 
 

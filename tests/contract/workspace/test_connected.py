@@ -21,7 +21,7 @@ def warehouses(request: pytest.FixtureRequest, new_state: NewState) -> SqlWareho
 
 
 def test_sources_connected_at_once_are_all_taken(warehouses: SqlWarehouses) -> None:
-    warehouses.add(WarehouseKind.POSTGRES, "postgresql://db/reports", "reports", ())
+    warehouses.add(WarehouseKind("postgres"), "postgresql://db/reports", "reports", ())
     sources = [SourceId(f"source-{number}") for number in range(12)]
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(lambda source: warehouses.connect("reports", source), sources))
@@ -29,7 +29,7 @@ def test_sources_connected_at_once_are_all_taken(warehouses: SqlWarehouses) -> N
 
 
 def test_a_warehouse_that_took_all_keeps_the_others_that_there_are(warehouses: SqlWarehouses) -> None:
-    warehouses.add(WarehouseKind.POSTGRES, "postgresql://db/reports", "reports", None)
+    warehouses.add(WarehouseKind("postgres"), "postgresql://db/reports", "reports", None)
     assert warehouses.connect("reports", ONE).takes(LATER)
     left = warehouses.disconnect("reports", ONE, [ONE, TWO])
     assert [left.takes(each) for each in (ONE, TWO, LATER)] == [False, True, False]
@@ -37,7 +37,7 @@ def test_a_warehouse_that_took_all_keeps_the_others_that_there_are(warehouses: S
 
 
 def test_a_disabled_warehouse_is_remembered_as_such(warehouses: SqlWarehouses) -> None:
-    assert warehouses.add(WarehouseKind.POSTGRES, "postgresql://db/reports", None, None).enabled
+    assert warehouses.add(WarehouseKind("postgres"), "postgresql://db/reports", None, None).enabled
     assert not warehouses.enable("postgres", enabled=False).enabled
     assert not warehouses.connected()[0].enabled
     with pytest.raises(NotFound):

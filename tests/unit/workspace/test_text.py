@@ -14,7 +14,7 @@ from tifo.workspace.warehouses import ConnectedWarehouse, WarehouseKind
 
 AT = datetime(2026, 11, 24, 10, 0, 0, tzinfo=UTC)
 SOURCE = InMemoryCatalog(()).create_source("Web", SourceType.HTTP)
-WAREHOUSE = ConnectedWarehouse("reports", WarehouseKind.POSTGRES, "postgresql://db/reports", None, AT)
+WAREHOUSE = ConnectedWarehouse("reports", WarehouseKind("postgres"), "postgresql://db/reports", None, AT)
 OFF = with_overrides(EVERYTHING, [Override("pages", None, False), Override("tracks", "context_ip", False)])
 NOW = describe(Workspace((SOURCE,), (WAREHOUSE,), {(SOURCE.id, "duckdb"): OFF}), secrets=True)
 

@@ -37,7 +37,7 @@ from tifo.workspace.text import (
     controls_of,
     describe,
 )
-from tifo.workspace.warehouses import BUILT_IN, WarehouseKind
+from tifo.workspace.warehouses import WarehouseKind, every_warehouse
 
 
 class SqlWorkspace:
@@ -215,7 +215,8 @@ class _Applying:
         warehouses.change_warehouse(self._connection, name, enabled=text.enabled, sources=sources)
 
     def _select(self, slug: str, text: SourceText) -> None:
-        source_id, known = self.ids[slug], {BUILT_IN, *(w.name for w in warehouses.read_warehouses(self._connection))}
+        every = every_warehouse(warehouses.read_warehouses(self._connection))
+        source_id, known = self.ids[slug], {warehouse.name for warehouse in every}
         for warehouse in text.not_loaded.keys() - known:
             raise Rejected(f"sources.{slug}.not_loaded: there is no warehouse {warehouse!r:.100}.", field="not_loaded")
         for warehouse in known:

@@ -15,7 +15,7 @@ from tifo.kernel.ids import Position, SourceId
 from tifo.store.sql import tables as t
 from tifo.store.sql.database import Database, from_micros, to_micros
 from tifo.store.sql.upserts import put
-from tifo.workspace.warehouses import BUILT_IN, ConnectedWarehouse, Loads, Sync, SyncStatus, WarehouseKind
+from tifo.workspace.warehouses import ConnectedWarehouse, Loads, Sync, SyncStatus, WarehouseKind, every_warehouse
 
 KEPT_SYNCS = 5_000
 """Of each warehouse."""
@@ -119,10 +119,10 @@ def insert_warehouse(
 ) -> ConnectedWarehouse:
     if name is not None and not _NAME.fullmatch(name):
         raise Rejected(f"name {name!r:.60} must be small letters, digits, _ and -, at most 48.", field="name")
-    taken = {BUILT_IN, *connection.execute(select(t.warehouses.c.name)).scalars()}
-    if name in taken:
+    used = {each.name for each in every_warehouse(read_warehouses(connection))}
+    if name in used:
         raise Rejected(f"There is a warehouse named {name!r} already. Give another --name.", field="name")
-    chosen = name or next(free for free in _names(kind) if free not in taken)
+    chosen = name or next(free for free in _names(kind) if free not in used)
     made = ConnectedWarehouse(chosen, kind, url, None if source_ids is None else frozenset(source_ids), at)
     connection.execute(insert(t.warehouses), _row(made))
     return made
@@ -168,13 +168,13 @@ def _unknown(name: str) -> NotFound:
 
 
 def _names(kind: WarehouseKind) -> Any:
-    return (kind.value if number == 1 else f"{kind.value}_{number}" for number in count(1))
+    return (kind if number == 1 else f"{kind}_{number}" for number in count(1))
 
 
 def _row(made: ConnectedWarehouse) -> dict[str, Any]:
     return {
         "name": made.name,
-        "kind": made.kind.value,
+        "kind": made.kind,
         "url": made.url,
         "sources": sources_text(made.source_ids),
         "enabled": made.enabled,

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -42,8 +43,11 @@ class Dialect:
 
     def type_of(self, data_type: str) -> ColumnType | None:
         """Returns None for a foreign type: one that somebody else gave the column."""
-        ours = {name: column_type for column_type, name in self.types.items()}
-        return ours.get(data_type) or self.synonyms.get(data_type)
+        return self._ours.get(data_type)
+
+    @cached_property
+    def _ours(self) -> dict[str, ColumnType]:
+        return {**self.synonyms, **{name: column_type for column_type, name in self.types.items()}}
 
 
 class Session(ABC):

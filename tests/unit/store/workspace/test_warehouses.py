@@ -26,8 +26,8 @@ def warehouses(tmp_path: Path) -> SqlWarehouses:
 
 
 def test_a_warehouse_is_connected_under_a_free_name_and_removed(warehouses: SqlWarehouses) -> None:
-    first = warehouses.add(WarehouseKind.POSTGRES, URL, None, None)
-    second = warehouses.add(WarehouseKind.POSTGRES, URL, None, [SourceId("a")])
+    first = warehouses.add(WarehouseKind("postgres"), URL, None, None)
+    second = warehouses.add(WarehouseKind("postgres"), URL, None, [SourceId("a")])
     assert [each.name for each in warehouses.connected()] == ["postgres", "postgres_2"]
     assert warehouses.connected() == [first, second]
     assert first.takes(SourceId("b"))
@@ -42,9 +42,9 @@ def test_a_warehouse_is_connected_under_a_free_name_and_removed(warehouses: SqlW
 
 @pytest.mark.parametrize("name", [BUILT_IN, "taken", "Bad Name", ""])
 def test_a_name_that_is_taken_or_bad_is_refused(warehouses: SqlWarehouses, name: str) -> None:
-    warehouses.add(WarehouseKind.POSTGRES, URL, "taken", None)
+    warehouses.add(WarehouseKind("postgres"), URL, "taken", None)
     with pytest.raises(Rejected):
-        warehouses.add(WarehouseKind.POSTGRES, URL, name, None)
+        warehouses.add(WarehouseKind("postgres"), URL, name, None)
 
 
 def test_what_the_log_forgets_before_a_warehouse_has_it_is_counted_once(warehouses: SqlWarehouses) -> None:
@@ -55,7 +55,7 @@ def test_what_the_log_forgets_before_a_warehouse_has_it_is_counted_once(warehous
         Source(SourceId(each), each, each, each, SourceType.HTTP, enabled=True, created_at=NOW, keys=())
         for each in "abc"
     ]
-    connected = warehouses.add(WarehouseKind.POSTGRES, URL, "away", [SourceId("a"), SourceId("c")])
+    connected = warehouses.add(WarehouseKind("postgres"), URL, "away", [SourceId("a"), SourceId("c")])
     warehouses.record([Sync("away", SourceId("a"), SyncStatus.SUCCESS, NOW, NOW, 1, position=Position(1))])
     for _ in range(2):
         expire_loads(log, warehouses, connected, sources, Position(4))
