@@ -4,7 +4,6 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
 
 from tifo.app import compose
 from tifo.app.roles.signals import when_parent_ends
@@ -14,9 +13,8 @@ from tifo.delivery.loading.supervisor import LoaderSupervisor
 from tifo.kernel.ids import SourceId
 from tifo.kernel.memory import collect_seldom
 from tifo.store.sql.database import Database
-from tifo.warehouses.ports import Warehouse
 from tifo.workspace.sync import Selection
-from tifo.workspace.warehouses import BUILT_IN, ConnectedWarehouse, Warehouses
+from tifo.workspace.warehouses import ConnectedWarehouse, Warehouses, every_warehouse, named_warehouse
 
 _FRESH_S = 1.0
 
@@ -28,10 +26,10 @@ def run(settings: Settings, supervised: bool) -> int:
     if supervised:
         when_parent_ends(sys.stdin.fileno(), stop.set)
     database = compose.open_state(settings)
-    connected = compose.warehouses_of(database).connected
+    warehouses = compose.warehouses_of(database)
 
     def wanted() -> list[str]:
-        return [BUILT_IN, *(warehouse.name for warehouse in connected() if warehouse.enabled)]
+        return [warehouse.name for warehouse in every_warehouse(warehouses.connected()) if warehouse.enabled]
 
     collect_seldom()
     LoaderSupervisor(wanted, lambda name: _loader(settings, database, name)).run(stop)
@@ -40,12 +38,7 @@ def run(settings: Settings, supervised: bool) -> int:
 
 def _loader(settings: Settings, database: Database, name: str) -> Loader:
     warehouses, catalog = compose.warehouses_of(database), compose.catalog_of(database)
-    warehouse: Warehouse = compose.open_warehouse(settings)
-    takes: Callable[[SourceId], bool] = lambda _: True  # noqa: E731 (the built-in one takes all)
-    if name != BUILT_IN:
-        connected = next(each for each in warehouses.connected() if each.name == name)
-        warehouse, takes = compose.open_connected(connected), _Taken(warehouses, name).takes
-    catalog = compose.catalog_of(database)
+    warehouse = named_warehouse(every_warehouse(warehouses.connected(), str(settings.warehouse)), name)
 
     def taken(source_id: SourceId) -> Selection | None:
         selection = catalog.selection_of(source_id, name)
@@ -53,10 +46,10 @@ def _loader(settings: Settings, database: Database, name: str) -> Loader:
 
     return Loader(
         compose.open_log_reader(settings),
-        warehouse,
+        compose.open_connected(warehouse),
         lambda: [*catalog.sources(), *catalog.deleted_sources()],
         name=name,
-        takes=takes,
+        takes=_LoadedSources(warehouses, name).takes,
         taken=taken,
         on_syncs=warehouses.record,
         noted=lambda: {each.source_id: each.position for each in warehouses.loads(name)},
@@ -66,8 +59,8 @@ def _loader(settings: Settings, database: Database, name: str) -> Loader:
     )
 
 
-class _Taken:
-    """Which sources a warehouse is loaded with, at most a second old."""
+class _LoadedSources:
+    """Knows which sources a warehouse loads; the knowledge is at most a second old."""
 
     def __init__(self, warehouses: Warehouses, name: str) -> None:
         self._warehouses = warehouses
@@ -77,6 +70,7 @@ class _Taken:
 
     def takes(self, source_id: SourceId) -> bool:
         if time.monotonic() - self._read_at > _FRESH_S:
-            self._now = next((each for each in self._warehouses.connected() if each.name == self._name), None)
+            every = every_warehouse(self._warehouses.connected())
+            self._now = next((each for each in every if each.name == self._name), None)
             self._read_at = time.monotonic()
         return self._now is not None and self._now.takes(source_id)
