@@ -25,7 +25,7 @@ from tifo.warehouses.ports import ColumnType, Discard, Table
 Existing = Mapping[str, ColumnType | None]
 """The columns of a table in the warehouse; None for a type that is none of ours."""
 
-_ARROW = {
+ARROW_TYPES = {
     ColumnType.TIMESTAMP: TIMESTAMP,
     ColumnType.INTEGER: pa.int64(),
     ColumnType.FLOAT: pa.float64(),
@@ -103,4 +103,4 @@ def _fits_double(integers: pa.ChunkedArray) -> bool:
 
 
 def _cast(values: pa.ChunkedArray, column_type: ColumnType | None) -> pa.ChunkedArray:
-    return values if column_type is None else pc.cast(values, _ARROW[column_type])
+    return values if column_type is None else pc.cast(values, ARROW_TYPES[column_type])
