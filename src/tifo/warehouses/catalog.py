@@ -1,4 +1,4 @@
-"""The catalog of kinds of warehouses. Each is described in `drivers/kinds.py`, and nowhere else."""
+"""Finds kinds of warehouses by their ids. Each is described in `drivers/kinds.py`, and nowhere else."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING

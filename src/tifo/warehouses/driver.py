@@ -1,4 +1,4 @@
-"""What a kind of warehouse says about itself, so that nothing outside `drivers/` has to know it."""
+"""Defines how a kind of warehouse describes itself, so that nothing outside `drivers/` has to know it."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol

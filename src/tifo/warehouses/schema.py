@@ -1,4 +1,4 @@
-"""How a warehouse's tables follow the data.
+"""Decides how a warehouse's tables follow the data.
 
 A type only ever widens, and never loses a value:
 
@@ -23,7 +23,7 @@ from tifo.warehouses.columns import EXACT, MAX_COLUMNS, TIMESTAMP
 from tifo.warehouses.ports import ColumnType, Discard, Table
 
 Existing = Mapping[str, ColumnType | None]
-"""The columns of a table in the warehouse; None for a type that is none of ours."""
+"""A stored table's columns; None stands for a foreign type, which somebody else gave the column."""
 
 ARROW_TYPES = {
     ColumnType.TIMESTAMP: TIMESTAMP,
@@ -36,7 +36,7 @@ ARROW_TYPES = {
 
 @dataclass(frozen=True)
 class Evolution:
-    """What has to change before the rows fit."""
+    """The changes that a table needs before the rows fit."""
 
     added: Mapping[str, ColumnType]
     widened: Mapping[str, ColumnType]
@@ -50,7 +50,7 @@ class Evolution:
 def evolve(
     existing: Existing, table: Table, is_exact: Callable[[str], bool], max_columns: int = MAX_COLUMNS
 ) -> Evolution:
-    """`is_exact` tells whether all values of an existing integer column are exact as doubles."""
+    """Compares a table with the rows that come. `is_exact` says whether an integer column holds only exact doubles."""
     new = [name for name in table.types if name not in existing]
     room = max(0, max_columns - len(existing))
     widened = {}
@@ -62,13 +62,13 @@ def evolve(
 
 
 def fit(table: Table, columns: Existing) -> pa.Table:
-    """The rows cast to the columns' types, after the evolution; those of a foreign type stay as they are."""
+    """Casts the rows to the columns' types, after the evolution. Columns of a foreign type stay as they are."""
     rows = {name: _cast(table.rows[name], columns[name]) for name in table.types if name in columns}
     return pa.table(rows)
 
 
 def discards_of(name: str, table: Table, column: str, reason: str) -> list[Discard]:
-    """One for each value of the column."""
+    """Makes one discard for each value of the column."""
     rows = table.rows.select([*dict.fromkeys(("id", "received_at", column))])
     rows = rows.filter(pc.is_valid(rows[column]))
     values = pc.cast(rows[column], pa.string()).to_pylist()
@@ -81,7 +81,7 @@ def discards_of(name: str, table: Table, column: str, reason: str) -> list[Disca
 
 
 def _origin(table: Table, row_id: str, reason: str) -> tuple[str, str | None]:
-    """Reason and message id. What is the latest of several messages tells whose it is instead."""
+    """Returns reason and message id. A row of the latest values has many messages: its reason names its id instead."""
     return (reason, row_id) if table.latest is None else (f"{reason} (of {row_id!r})", None)
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from tifo.eventlog.ports import Block
 from tifo.kernel.clock import to_iso
 from tifo.kernel.ids import Position, SourceId
-from tifo.warehouses.messages import MAX_TABLES, convert, set_aside
+from tifo.warehouses.messages import MAX_TABLES, convert, discard_message
 from tifo.warehouses.ports import Discard, Load, Table
 from tifo.warehouses.selected import WITHHELD, SyncSelection, admitted, selected
 
@@ -89,7 +89,7 @@ def prepared(piece: Piece, wanted: Wanted = ALL) -> Prepared:
 def discarded(piece: Piece, reason: str) -> Prepared:
     """The piece's only event is set aside, whole, instead of making rows of it."""
     (block,) = piece.blocks
-    discard = set_aside(block.bodies.rstrip(b"\n"), reason)
+    discard = discard_message(block.bodies.rstrip(b"\n"), reason)
     if discard.received_at is None:
         discard = discard._replace(received_at=to_iso(block.received_at))
     return Prepared(piece, {}, [discard], {})

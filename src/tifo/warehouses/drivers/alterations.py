@@ -10,7 +10,7 @@ from tifo.warehouses.sql import quoted
 
 
 class TableAlterations:
-    """What has to change in one table for one load; `notices` and `discards` say what was done."""
+    """Changes one table for one load. `notices` and `discards` say what was done."""
 
     def __init__(self, session: Session, schema: str, name: str) -> None:
         self._session = session

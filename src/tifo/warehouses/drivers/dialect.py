@@ -1,4 +1,4 @@
-"""The two things that a SQL driver brings: a `Dialect`, and a `Session` that gets Arrow rows into the product."""
+"""Defines what a SQL driver brings: a `Dialect`, and a `Session` that gets Arrow rows into the product."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping

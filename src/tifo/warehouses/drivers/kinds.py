@@ -1,4 +1,4 @@
-"""The kinds of warehouses. To add one: its driver here in `drivers/`, and its description in `DRIVERS`.
+"""Describes the kinds of warehouses. To add one, put its driver into this folder and its description into `DRIVERS`.
 
 Most commands use no warehouse, so a product's library is imported when one is opened.
 """

@@ -27,7 +27,7 @@ _STALE = "_stale"
 
 
 class SchemaLoad:
-    """One load's way into its schema. Used once."""
+    """Inserts one load into its schema. Used once."""
 
     def __init__(self, session: Session, schema: str) -> None:
         self._session = session
@@ -82,10 +82,10 @@ class SchemaLoad:
             sql = f"SELECT s.id FROM {self._named(name)} s WHERE s.id IN (SELECT b.id FROM {batch} b)"
             if self._dialect.sorts_text_by_bytes:  # row groups outside the range are not read
                 extremes = pc.min_max(ids["id"]).as_py()
-                found = self._session.rows(f"{sql} AND s.id BETWEEN $1 AND $2", extremes["min"], extremes["max"])
+                stored = self._session.rows(f"{sql} AND s.id BETWEEN $1 AND $2", extremes["min"], extremes["max"])
             else:
-                found = self._session.rows(sql)
-        return frozenset(message_id for (message_id,) in found)
+                stored = self._session.rows(sql)
+        return frozenset(message_id for (message_id,) in stored)
 
     def _fitted(self, name: str, table: Table, stored: Mapping[str, str]) -> tuple[pa.Table, dict[str, str]]:
         """Changes the table; returns the rows as they fit it, and the foreign types of the columns that they fill."""
@@ -116,7 +116,7 @@ class SchemaLoad:
             return self._value(column, foreign)
 
         with self._session.batch(rows.append_column(SINCE, latest.since)) as batch:
-            # First: the update changes the `received_at` by which a row is found to be newer than the batch.
+            # First: the update changes the `received_at` that says whether the stored row is newer than the batch.
             self._session.execute(f"CREATE TEMP TABLE {_STALE} AS {stale_ids(batch, here)}")
             self._session.execute(update_latest(batch, here, columns, value))
             self._session.execute(insert_latest(batch, here, columns, value))
@@ -143,9 +143,9 @@ class SchemaLoad:
     def _discard_uncastable(self, name: str, table: Table, foreign: Mapping[str, str], batch: str) -> None:
         for column, data_type in foreign.items():
             is_lost = f"b.{quoted(column)} IS NOT NULL AND {self._value(column, foreign)} IS NULL"
-            found = self._session.rows(f"SELECT b.id FROM {batch} b WHERE {is_lost}")
-            if found:
-                ids = pa.array([row_id for (row_id,) in found], pa.string())
+            lost_ids = self._session.rows(f"SELECT b.id FROM {batch} b WHERE {is_lost}")
+            if lost_ids:
+                ids = pa.array([row_id for (row_id,) in lost_ids], pa.string())
                 lost = replace(table, rows=table.rows.filter(pc.is_in(table.rows["id"], ids)))
                 self._discards += discards_of(name, lost, column, f"does not convert to the column's type {data_type}")
 

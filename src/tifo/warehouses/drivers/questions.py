@@ -1,4 +1,4 @@
-"""The questions that audit, event checks and traces ask about stored rows, as SQL. Values are bound, names quoted."""
+"""Answers what audit, event checks and traces ask about stored rows, in SQL. Values are bound, names quoted."""
 
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
@@ -42,15 +42,15 @@ def unplanned_events(session: Session, schema: str, planned: Collection[str], li
 
 
 def loaded_at(session: Session, schema: str, message_id: str) -> dict[str, datetime]:
-    found: dict[str, datetime] = {}
+    times: dict[str, datetime] = {}
     for table in session.table_names(schema):
         if table in LATEST_TABLES or table == "_discards":
             continue
         # As text: DuckDB hands out a timestamp with a zone only where Python has pytz.
         sql = f"SELECT {quoted(LOADED_AT)}::text FROM {quoted(schema, table)} WHERE id = $1"
         for (at,) in session.rows(sql, message_id):
-            found[table] = datetime.fromisoformat(at).astimezone(UTC)
-    return found
+            times[table] = datetime.fromisoformat(at).astimezone(UTC)
+    return times
 
 
 def _has_value(group: Collection[str]) -> str:

@@ -1,4 +1,4 @@
-"""The warehouse contract over SQL, whichever the product: a driver opens sessions, commits, and translates errors."""
+"""Implements the warehouse's contract over SQL. A driver opens sessions, commits, and translates errors."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence

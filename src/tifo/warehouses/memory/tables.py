@@ -1,4 +1,4 @@
-"""Tables as the twin stores them: Arrow rows with the warehouse's types, changed by making new ones."""
+"""Stores the twin's tables: Arrow rows with the warehouse's types. A change makes a new table."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -40,8 +40,8 @@ class StoredTable:
         return self.with_rows(pa.table(arrays), types)
 
     def objects(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.rows.to_pylist()
-        return found
+        rows: list[dict[str, Any]] = self.rows.to_pylist()
+        return rows
 
 
 def inserted(name: str, stored: StoredTable, table: Table) -> tuple[StoredTable, int, list[str], list[Discard]]:
