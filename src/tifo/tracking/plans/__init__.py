@@ -1,1 +1,1 @@
-"""Tracking plans: what a source's events should hold, and what becomes of those that do not. Pure."""
+"""Holds tracking plans: what a source's events should contain, and how others are handled. Pure."""

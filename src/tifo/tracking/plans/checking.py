@@ -1,8 +1,8 @@
-"""Whether an event is as planned, and what becomes of one that is not.
+"""Checks whether an event is as planned, and blocks it or removes properties where it is not.
 
-Segment's order: the standard controls by the event's own rule first, then the common rule. Schemas are checked by
-compiled code in half a microsecond; only for an event that violates one is it found out how. Patterns run on an engine
-that takes linear time, whatever is written in them.
+The order is Segment's: the standard controls by the event's own rule first, then the common rule. Compiled code checks
+a schema in half a microsecond; only an event that violates one is examined for its violations. Patterns run on an
+engine of linear time, whatever is written in them.
 """
 
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
@@ -28,13 +28,13 @@ UNPLANNED, SCHEMA, BOTH, COMMON = (
     "common_schema_violation",
 )
 FILTERED_AT_SOURCE = frozenset((UNPLANNED, SCHEMA, BOTH, COMMON, "event_setting"))
-"""Segment's codes of events that a plan keeps out: no fault of the request's."""
+"""Segment's codes of events that a plan blocks: the request is not at fault."""
 
 MAX_VIOLATIONS = 20
-"""That are told of one event."""
+"""Limit of violations that are reported of one event."""
 _MAX_DEPTH = 64
 _PLAIN = frozenset(("$schema", "$id", "title", "description", "type", "properties", "required", "labels"))
-"""Keywords at a schema's top that look at no field but those they name."""
+"""Keywords at a schema's top that read no field but those they name."""
 _DESCRIPTION = 300
 _KINDS = {"required": "Required", "type": "Invalid Type"}
 _TYPES = {
@@ -51,12 +51,12 @@ class Violation(NamedTuple):
     type: str
     """`Required`, `Invalid Type`, `Invalid Value`, `Unplanned Event` or `Unplanned Property`."""
     field: str
-    """`properties.price`; empty where it is the event as such."""
+    """A path such as `properties.price`; empty where the event itself violates the plan."""
     description: str
 
 
 class Verdict(NamedTuple):
-    """Of an event that is not as planned."""
+    """The violations of an event that is not as planned, and how the event is handled."""
 
     call: str
     """`track`, `identify`, …"""
@@ -64,19 +64,19 @@ class Verdict(NamedTuple):
     """A track's event, a page's or screen's name; else empty."""
     violations: Sequence[Violation]
     blocked: str | None
-    """Segment's code, where the event is kept out."""
+    """Segment's code where the event is blocked."""
     omitted: Sequence[str]
-    """Fields that were taken out of it."""
+    """Fields that were removed from it."""
 
 
 class _Checked(NamedTuple):
     validator: jsonschema_rs.Draft7Validator
     planned: frozenset[str]
-    """Names of the payload that the schema knows."""
+    """Names in the payload that the schema describes."""
 
 
 class Checker:
-    """Of one source: its plan under its controls. Call it with an event; its payload is changed in place."""
+    """Checks one source's events against its plan under its controls. Changes an event's payload in place."""
 
     def __init__(self, plan: TrackingPlan, controls: Controls) -> None:
         self._controls = controls
@@ -87,10 +87,10 @@ class Checker:
         self._only_own_rules = self._common is None and controls.track.allow_unplanned_event_properties
         parts = [_parts(rule.json_schema) for rule in plan.latest.values()]
         self.parts = None if None in parts else frozenset().union(*(part for part in parts if part is not None))
-        """The fields of an event that the rules look at; None for all of them."""
+        """The fields of an event that the rules read; None for all of them."""
 
     def __call__(self, event: Mapping[str, Any]) -> Verdict | None:
-        """None for an event that is as planned. `event` holds at least what `parts` names, its type and its name."""
+        """Returns None for an event that is as planned. `event` has at least type, name and `parts`."""
         if self._only_own_rules and event["type"] == "track":
             is_valid = self._tracks.get(event["event"])
             if is_valid is not None and is_valid(event):
@@ -127,13 +127,13 @@ class Checker:
                 case.note([Violation("Unplanned Event", "", "The plan has no rule for this event.")])
                 return None if self._controls.track.allow_unplanned_events else UNPLANNED
             return None
-        found = list(_violations(rule.validator, case.event))
-        case.note(found)
+        violations = list(_violations(rule.validator, case.event))
+        case.note(violations)
         unplanned = [] if self._lets_unplanned(case.kind) else case.unplanned(rule.planned)
-        if found and case.kind == "track" and not self._controls.track.allow_event_on_violations:
+        if violations and case.kind == "track" and not self._controls.track.allow_event_on_violations:
             return BOTH if unplanned else SCHEMA
-        if found and not self._lets_violating(case.kind):
-            case.omit(found)
+        if violations and not self._lets_violating(case.kind):
+            case.omit(violations)
         case.note(unplanned)
         case.omit(unplanned)
         return None
@@ -141,14 +141,14 @@ class Checker:
     def _by_common_rule(self, case: "_Case") -> str | None:
         if self._common is None:
             return None
-        found = list(_violations(self._common.validator, case.event))
-        case.note(found)
+        violations = list(_violations(self._common.validator, case.event))
+        case.note(violations)
         does = self._on_common(case.kind)
-        if not found or does is OnCommon.ALLOW:
+        if not violations or does is OnCommon.ALLOW:
             return None
         if does is OnCommon.BLOCK:
             return COMMON
-        case.omit(found)
+        case.omit(violations)
         return None
 
     def _lets_unplanned(self, kind: str) -> bool:
@@ -164,7 +164,7 @@ class Checker:
         return self._traits(kind).allow_traits_on_violations if kind in {"identify", "group"} else True
 
     def _on_common(self, kind: str) -> OnCommon:
-        """Segment has no setting for pages and screens: they are let through."""
+        """Pages and screens pass: Segment has no setting for them."""
         if kind == "track":
             return self._controls.track.common_event_on_violations
         return self._traits(kind).common_event_on_violations if kind in {"identify", "group"} else OnCommon.ALLOW
@@ -174,7 +174,7 @@ class Checker:
 
 
 class _Case:
-    """One event that is looked at closely."""
+    """The examination of one event that violates a rule."""
 
     def __init__(self, event: Mapping[str, Any]) -> None:
         self.event = event
@@ -194,18 +194,18 @@ class _Case:
         ]
 
     def omit(self, found: Sequence[Violation]) -> None:
-        """What of the payload violates; what is missing cannot be taken out."""
+        """Removes the values that violate the plan; a missing one cannot be removed."""
         for violation in found:
             payload, _, path = violation.field.partition(".")
-            if payload == self._payload and path and violation.type != "Required" and self._take_out(path.split(".")):
+            if payload == self._payload and path and violation.type != "Required" and self._remove(path.split(".")):
                 self.omitted.append(violation.field)
 
-    def _take_out(self, path: Sequence[str]) -> bool:
+    def _remove(self, path: Sequence[str]) -> bool:
         holder: Any = self.event[self._payload]
         for name in path[:-1]:
             holder = holder.get(name) if isinstance(holder, dict) else None
         if not isinstance(holder, MutableMapping) or path[-1] not in holder:
-            return self._take_out(path[:-1]) if len(path) > 1 else False
+            return self._remove(path[:-1]) if len(path) > 1 else False
         del holder[path[-1]]
         return True
 
@@ -213,7 +213,7 @@ class _Case:
 def check_rules(rules: Sequence[Rule]) -> None:
     """Raises `Rejected` for the first rule that is none, naming it and the place in its schema."""
     if len(rules) > MAX_RULES:
-        raise Rejected(f"There are {len(rules):,} rules; at most {MAX_RULES:,} are taken.", field="rules")
+        raise Rejected(f"There are {len(rules):,} rules; at most {MAX_RULES:,} are accepted.", field="rules")
     seen = set()
     for number, rule in enumerate(rules):
         if rule.place in seen:
@@ -230,7 +230,7 @@ def check_rules(rules: Sequence[Rule]) -> None:
 
 
 def _compiled(rule: Rule) -> _Checked:
-    """Raises `Rejected` for a schema that is none. References lead to places in it, never anywhere else."""
+    """Raises `Rejected` for a schema that is none. References may lead to places in the same schema only."""
     if len(repr(rule.json_schema)) > MAX_SCHEMA_BYTES:
         raise Rejected(f"The schema is larger than {MAX_SCHEMA_BYTES:,} bytes.")
     if _is_deeper(rule.json_schema, _MAX_DEPTH):
@@ -247,7 +247,7 @@ def _compiled(rule: Rule) -> _Checked:
 
 
 def _parts(schema: Mapping[str, Any]) -> frozenset[str] | None:
-    """The fields of the event that a schema looks at; None where it may look at any."""
+    """Returns the fields of the event that a schema reads; None where it may read any."""
     if schema.keys() - _PLAIN or not isinstance(schema.get("properties", {}), dict):
         return None
     return frozenset((*schema.get("properties", {}), *schema.get("required", ())))
