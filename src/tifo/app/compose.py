@@ -253,6 +253,10 @@ class OpenedBackend:
         return access_of(self.database)
 
     @cached_property
+    def images(self) -> "SqlImages":
+        return images_of(self.database)
+
+    @cached_property
     def facts(self) -> "SqlFactFeed":
         return facts_of(self.database)
 

@@ -6,15 +6,15 @@ import threading
 import time
 
 from tifo.app import compose
+from tifo.app.compose import OpenedBackend
 from tifo.app.roles.signals import when_parent_ends
 from tifo.app.settings import Settings
 from tifo.delivery.loading.loader import Loader
 from tifo.delivery.loading.supervisor import LoaderSupervisor
 from tifo.kernel.ids import SourceId
 from tifo.kernel.memory import collect_seldom
-from tifo.store.sql.database import Database
 from tifo.workspace.sync import Selection
-from tifo.workspace.warehouses import ConnectedWarehouse, Warehouses, every_warehouse, named_warehouse
+from tifo.workspace.warehouses import ConnectedWarehouse, Warehouses, every_warehouse
 
 _FRESH_S = 1.0
 
@@ -25,42 +25,40 @@ def run(settings: Settings, supervised: bool) -> int:
         signal.signal(signal_number, lambda *_: stop.set())
     if supervised:
         when_parent_ends(sys.stdin.fileno(), stop.set)
-    database = compose.open_state(settings)
-    warehouses = compose.warehouses_of(database)
+    with compose.opened(settings) as backend:
 
-    def wanted() -> list[str]:
-        return [warehouse.name for warehouse in every_warehouse(warehouses.connected()) if warehouse.enabled]
+        def wanted() -> list[str]:
+            return [each.name for each in every_warehouse(backend.warehouses.connected()) if each.enabled]
 
-    collect_seldom()
-    LoaderSupervisor(wanted, lambda name: _loader(settings, database, name)).run(stop)
+        collect_seldom()
+        LoaderSupervisor(wanted, lambda name: _loader(settings, backend, name)).run(stop)
     return 0
 
 
-def _loader(settings: Settings, database: Database, name: str) -> Loader:
-    warehouses, catalog = compose.warehouses_of(database), compose.catalog_of(database)
-    warehouse = named_warehouse(every_warehouse(warehouses.connected(), str(settings.warehouse)), name)
+def _loader(settings: Settings, backend: OpenedBackend, name: str) -> Loader:
+    warehouses, catalog = backend.warehouses, backend.catalog
 
-    def taken(source_id: SourceId) -> Selection | None:
+    def selected(source_id: SourceId) -> Selection | None:
         selection = catalog.selection_of(source_id, name)
         return None if selection.is_everything else selection
 
     return Loader(
         compose.open_log_reader(settings),
-        compose.open_connected(warehouse),
+        backend.open_warehouse(name),
         lambda: [*catalog.sources(), *catalog.deleted_sources()],
         name=name,
-        takes=_LoadedSources(warehouses, name).takes,
-        taken=taken,
+        takes=_ConnectedSources(warehouses, name).takes,
+        selection_of=selected,
         on_syncs=warehouses.record,
-        noted=lambda: {each.source_id: each.position for each in warehouses.loads(name)},
+        recorded=lambda: {each.source_id: each.position for each in warehouses.loads(name)},
         flush_s=settings.flush_s,
         flush_events=settings.flush_events,
         max_tables=settings.max_event_tables,
     )
 
 
-class _LoadedSources:
-    """Knows which sources a warehouse loads; the knowledge is at most a second old."""
+class _ConnectedSources:
+    """Tells which sources a warehouse is loaded with; the answer is at most a second old."""
 
     def __init__(self, warehouses: Warehouses, name: str) -> None:
         self._warehouses = warehouses
