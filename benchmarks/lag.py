@@ -22,7 +22,7 @@ from tifo.app import compose
 from tifo.app.demo.local import LocalTifo
 from tifo.app.settings import load_settings
 from tifo.kernel.errors import Rejected, Transient
-from tifo.warehouses.drivers.duckdb import DuckdbWarehouse
+from tifo.warehouses.ports import Warehouse
 
 BATCH = 100
 _LOOK_S = 0.05
@@ -62,7 +62,7 @@ async def _run(tifo: LocalTifo, key: str, rate: int, seconds: float) -> tuple[li
     return acknowledged, await watching
 
 
-def _watch(warehouse: DuckdbWarehouse, total: int) -> list[tuple[float, int]]:
+def _watch(warehouse: Warehouse, total: int) -> list[tuple[float, int]]:
     seen: list[tuple[float, int]] = []
     deadline = time.monotonic() + _PATIENCE_S
     while not seen or seen[-1][1] < total:

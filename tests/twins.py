@@ -29,7 +29,7 @@ from tifo.workspace.memory import InMemoryCatalog
 from tifo.workspace.model import Catalog
 
 
-def reachable(_: str) -> None:
+def reachable(_kind: str, _url: str) -> None:
     """A warehouse that answers, whatever its address."""
 
 
@@ -44,7 +44,7 @@ class TwinBackend:
         catalog: Catalog | None = None,
         clock: Clock = system_clock,
         new_id: NewId = uuid7,
-        check_warehouse: Callable[[str], None] = reachable,
+        check_warehouse: Callable[[str, str], None] = reachable,
     ) -> None:
         self.clock, self.new_id = clock, new_id
         self.catalog: Catalog = InMemoryCatalog(()) if catalog is None else catalog
@@ -80,5 +80,5 @@ class TwinBackend:
             raise NotFound(f"There is no warehouse {name!r}.", field="warehouse")
         return self.opened[name]
 
-    def check_warehouse(self, url: str) -> None:
-        self._check_warehouse(url)
+    def check_warehouse(self, kind: str, url: str) -> None:
+        self._check_warehouse(kind, url)

@@ -14,7 +14,7 @@ from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import Position, uuid7
 from tifo.store.sql.database import Database, open_postgres, open_sqlite
-from tifo.workspace.warehouses import BUILT_IN, named_warehouse
+from tifo.workspace.warehouses import built_in_warehouse, every_warehouse, named_warehouse
 
 if TYPE_CHECKING:
     import aiohttp
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from tifo.store.workspace.plans import SqlTrackingPlans
     from tifo.store.workspace.tokens import SqlWorkspaceTokens
     from tifo.store.workspace.warehouses import SqlWarehouses
-    from tifo.warehouses.drivers.duckdb import DuckdbWarehouse
     from tifo.warehouses.ports import Warehouse
     from tifo.workspace.warehouses import ConnectedWarehouse
 
@@ -147,10 +146,8 @@ def log_end(settings: Settings) -> Position:
         return log.end()
 
 
-def open_warehouse(settings: Settings) -> "DuckdbWarehouse":
-    from tifo.warehouses.drivers.duckdb import DuckdbWarehouse
-
-    return DuckdbWarehouse(settings.warehouse)
+def open_warehouse(settings: Settings) -> "Warehouse":
+    return open_connected(built_in_warehouse(str(settings.warehouse)))
 
 
 def warehouses_of(database: Database) -> "SqlWarehouses":
@@ -182,17 +179,10 @@ def workspace_tokens_of(database: Database) -> "SqlWorkspaceTokens":
 
 
 def open_connected(connected: "ConnectedWarehouse") -> "Warehouse":
-    """Nothing is connected to before it is used."""
-    from tifo.warehouses.drivers.postgres import PostgresWarehouse
+    """Nothing is connected to before the warehouse is used."""
+    from tifo.warehouses import catalog
 
-    return PostgresWarehouse(connected.url)
-
-
-def check_connected(url: str) -> None:
-    """Raises `Rejected` for what is no address of a warehouse, `Transient` where none can be reached there."""
-    from tifo.warehouses.drivers.postgres import PostgresWarehouse, checked_url
-
-    PostgresWarehouse(checked_url(url)).positions()
+    return catalog.open_warehouse(connected.kind, connected.url)
 
 
 def outside_session(settings: Settings) -> "aiohttp.ClientSession":
@@ -294,12 +284,13 @@ class OpenedBackend:
         return log_end(self.settings)
 
     def open_warehouse(self, name: str) -> "Warehouse":
-        if name == BUILT_IN:
-            return open_warehouse(self.settings)
-        return open_connected(named_warehouse(self.warehouses.connected(), name))
+        every = every_warehouse(self.warehouses.connected(), str(self.settings.warehouse))
+        return open_connected(named_warehouse(every, name))
 
-    def check_warehouse(self, url: str) -> None:
-        check_connected(url)
+    def check_warehouse(self, kind: str, url: str) -> None:
+        from tifo.warehouses import catalog
+
+        catalog.check_warehouse(kind, url)
 
     def close(self) -> None:
         if "database" in self.__dict__:

@@ -70,7 +70,7 @@ def warehouse_overview(settings: Settings) -> list[dict[str, Any]]:
     warehouses = compose.warehouses_of(state)
     sources = compose.catalog_of(state).sources()
     taking: list[tuple[str, str, Callable[[SourceId], bool]]] = [(BUILT_IN, BUILT_IN, lambda _: True)]
-    taking += [(each.name, each.kind.value, each.takes) for each in warehouses.connected()]
+    taking += [(each.name, each.kind, each.takes) for each in warehouses.connected()]
     rows = []
     with contextlib.closing(compose.open_log_reader(settings)) as log:
         counts = log.ingest_counts()

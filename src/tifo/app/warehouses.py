@@ -16,7 +16,7 @@ from tifo.kernel.clock import system_clock, to_iso
 from tifo.kernel.errors import NotFound, Transient
 from tifo.kernel.ids import Position, SourceId
 from tifo.store.sql.database import Database
-from tifo.warehouses.drivers.postgres import checked_url, without_password
+from tifo.warehouses.catalog import check_warehouse, kind_of
 from tifo.warehouses.ports import Cursor, Warehouse
 from tifo.workspace.model import Source
 from tifo.workspace.warehouses import BUILT_IN, ConnectedWarehouse, Sync, WarehouseKind
@@ -31,11 +31,8 @@ def add(settings: Settings, kind: str, url: str, *, name: str | None, sources: S
     """Raises `Transient` where the warehouse cannot be reached: nothing is connected then."""
     state = compose.open_state(settings)
     source_ids = [_source(state, slug).id for slug in sources] or None
-    made = ConnectedWarehouse(
-        name="", kind=WarehouseKind(kind), url=checked_url(url), source_ids=None, created_at=system_clock()
-    )
-    compose.open_connected(made).positions()
-    return _shown(compose.warehouses_of(state).add(made.kind, url, name, source_ids), state)
+    check_warehouse(kind, url)
+    return _shown(compose.warehouses_of(state).add(WarehouseKind(kind), url, name, source_ids), state)
 
 
 def listed(settings: Settings) -> list[dict[str, Any]]:
@@ -160,8 +157,8 @@ def _shown(connected: ConnectedWarehouse, state: Database) -> dict[str, Any]:
     ids = connected.source_ids
     return {
         "name": connected.name,
-        "kind": connected.kind.value,
-        "url": without_password(connected.url),
+        "kind": connected.kind,
+        "url": kind_of(connected.kind).without_password(connected.url),
         "sources": "all" if ids is None else ", ".join(sorted(slugs.get(each, each) for each in ids)),
     }
 

@@ -21,6 +21,7 @@ from tifo.documents.write import write
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Rejected, TifoError
 from tifo.tracking.filters import FilterAction, checked_choice, read_choice
+from tifo.warehouses.catalog import check_warehouse, connectable_kinds
 from tifo.workspace.destinations import ConnectedDestination
 from tifo.workspace.filters import made
 from tifo.workspace.ports import Workspace
@@ -53,12 +54,13 @@ def plan(settings: Settings, file: Path, *, prune: bool) -> Planned:
     before = workspace.read()
     settings_too = [known.name for known in fields(Settings)] if file.name == FILE.name else []
     wanted = completed(load_as(WorkspaceText, read_file(file), str(file), beside=settings_too), before)
+    _check_kinds(wanted)
     known = {warehouse.name for warehouse in before.warehouses}
     urls = {name: _url(name, text) for name, text in wanted.warehouses.items() if name not in known}
     differing = changes(describe(before, secrets=True), wanted, prune=prune)
     workspace.rehearse(wanted, urls, prune=prune)
-    for url in urls.values():
-        compose.check_connected(url)
+    for name, url in urls.items():
+        check_warehouse(wanted.warehouses[name].kind, url)
     return Planned(before, wanted, urls, prune, differing)
 
 
@@ -116,6 +118,14 @@ def _variable(name: str) -> str:
     if name not in os.environ:
         raise Rejected(f"the variable {name} is not set.", field="settings_env")
     return os.environ[name]
+
+
+def _check_kinds(wanted: WorkspaceText) -> None:
+    known = [kind.id for kind in connectable_kinds()]
+    for name, text in wanted.warehouses.items():
+        if text.kind not in known:
+            message = f"warehouses.{name}: kind is {text.kind!r:.100}. Write one of {', '.join(known)}."
+            raise Rejected(message, field="kind")
 
 
 def _url(name: str, text: WarehouseText) -> str:

@@ -1,4 +1,4 @@
-"""The event log's contract (append, read, positions, retention), its policies and its in-memory twin.
+"""Holds the event log's contract (append, read, positions, retention) and its implementations: SQLite, memory.
 
 Never knows who reads it.
 """

@@ -1,4 +1,4 @@
-"""What every log makes of a batch: fingerprints, blocks, and blocks cut to a reader's wish."""
+"""Turns batches into fingerprints and new messages, and cuts blocks to what a reader asks for: alike for every log."""
 
 import hashlib
 from collections import Counter
@@ -13,7 +13,7 @@ FINGERPRINT_BYTES = 16
 
 
 def fingerprint(source_id: SourceId, message_id: str) -> bytes:
-    """128 bits of (source, message id): two different ones are alike less often than disks lie."""
+    """Hashes (source, message id) to 128 bits. Two messages share them less often than a disk returns wrong bytes."""
     return hashlib.blake2b(f"{source_id}\0{message_id}".encode(), digest_size=FINGERPRINT_BYTES).digest()
 
 
@@ -25,7 +25,7 @@ class Sorted(NamedTuple):
     appended: list[Appended]
     counts: Counter[tuple[SourceId, str]]
     refused: dict[tuple[SourceId, str], Refused]
-    """The newest of each source and code."""
+    """The newest refused message of each source and code."""
 
 
 def fingerprints_of(batch: Sequence[Append]) -> list[list[bytes]]:
@@ -33,7 +33,7 @@ def fingerprints_of(batch: Sequence[Append]) -> list[list[bytes]]:
 
 
 def sort_out(batch: Sequence[Append], fingerprints: Sequence[Sequence[bytes]], known: Iterable[bytes]) -> Sorted:
-    """`known` holds those of the fingerprints that came before this batch."""
+    """Sorts a batch by source and leaves out duplicates. `known` are its fingerprints that came before this batch."""
     seen = set(known)
     result = Sorted({}, [], Counter(), {})
     for append, prints in zip(batch, fingerprints, strict=True):
@@ -57,7 +57,7 @@ def sort_out(batch: Sequence[Append], fingerprints: Sequence[Sequence[bytes]], k
 
 
 def cut(block: Block, after: Position, max_events: int) -> Block | None:
-    """The part of the block that follows `after`, of at most `max_events`; None where nothing is left."""
+    """Returns the part of the block that follows `after`, with at most `max_events`; None where nothing is left."""
     skip = max(0, after + 1 - block.first)
     size = min(block.size - skip, max_events)
     if size <= 0:

@@ -1,9 +1,9 @@
-"""Which messages came in the last day: 16 bytes each, in sorted runs on disk, looked up many at a time.
+"""Recognises messages that came in the last day: 16 bytes each, in sorted runs on disk, looked up many at a time.
 
 The newest fingerprints are a set in memory. When it is full it becomes a run: a file of sorted 128-bit numbers, mapped
-into memory, so that only the pages in use take room. Eight runs of alike size merge into one, which keeps their number
-(and the cost of a look-up) logarithmic; only runs of the same hour merge, so that each can be forgotten when its hour
-leaves the window. Runs are derived from the log: what they lack is read from it again.
+into memory, so that only the pages in use take room. Eight runs of alike size merge into one, so their number (and the
+cost of a look-up) stays logarithmic. Only runs of the same hour merge, so that a run can be deleted when its hour
+leaves the window. Runs are derived from the log: fingerprints that no run has are read from it again.
 """
 
 import os
@@ -27,7 +27,7 @@ _MERGE_AT = 8
 
 @dataclass(frozen=True, eq=False)
 class _Run:
-    """`numbers` has two rows, the high and the low half of each fingerprint, sorted by the high one."""
+    """A file of fingerprints. `numbers` has two rows, their high and low halves, sorted by the high one."""
 
     path: Path
     hour: int
@@ -40,14 +40,14 @@ class _Run:
         first = np.searchsorted(self.numbers[0], high, side="left")
         after = np.searchsorted(self.numbers[0], high, side="right")
         found = np.zeros(len(high), dtype=bool)
-        # Few get here but true duplicates: two fingerprints seldom share their high half.
+        # Almost only true duplicates get here: two fingerprints seldom share their high half.
         for index in np.flatnonzero(after > first):
             found[index] = bool(np.any(self.numbers[1][first[index] : after[index]] == low[index]))
         return found
 
 
 class DedupIndex:
-    """Used by the one writer of a log. `max_recent` fingerprints stay in memory."""
+    """The fingerprints of one log, for its one writer. At most `max_recent` of them are in memory."""
 
     def __init__(self, directory: Path, *, window_s: float, max_recent: int = 200_000) -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -60,25 +60,25 @@ class DedupIndex:
         self._runs = sorted(map(_open, directory.glob("*.npy")), key=lambda run: run.through)
 
     def through(self) -> int:
-        """Everything up to this position of the log is in a run; what follows must be added again."""
+        """Returns the log's position up to which every event is in a run; later events must be added again."""
         return max((run.through for run in self._runs), default=0)
 
     def known(self, prints: Sequence[bytes]) -> list[bytes]:
-        """Those of the fingerprints that are in the index."""
-        found = [mark for mark in prints if mark in self._recent]
+        """Returns the fingerprints, of those given, that are in the index."""
+        recent = [mark for mark in prints if mark in self._recent]
         if not self._runs or not prints:
-            return found
+            return recent
         high, low = _numbers(prints)
         held = np.zeros(len(prints), dtype=bool)
         for run in self._runs:
             held |= run.holds(high, low)
-        return found + [prints[int(index)] for index in np.flatnonzero(held)]
+        return recent + [prints[int(index)] for index in np.flatnonzero(held)]
 
     def add(self, prints: Iterable[bytes], *, at_s: float, through: int) -> None:
-        """`through` is the log's position that is complete with these; `at_s` is when they came, in epoch seconds.
+        """Adds the fingerprints of events that the log stored at `at_s` (epoch seconds), up to position `through`.
 
-        Never fails for the disk's sake: these events are in the log already. What cannot be written stays in memory
-        (known for up to an hour longer than others), and the next call tries again.
+        A disk that refuses raises nothing, because the log has these events already. They stay in memory, recognised
+        for up to an hour longer than others, and the next call tries to write them again.
         """
         hour = int(at_s // _HOUR_S)
         if hour != self._recent_hour:
@@ -96,7 +96,7 @@ class DedupIndex:
             _log.warning("duplicates are known in memory only", reason=str(error), fingerprints=len(self._recent))
 
     def seal(self) -> None:
-        """Write what is in memory as a run."""
+        """Writes the fingerprints in memory as a run."""
         if self._recent:
             numbers = _sorted(_numbers(list(self._recent)))
             self._runs.append(self._write(numbers, self._recent_hour, 0, self._recent_through))
@@ -104,11 +104,11 @@ class DedupIndex:
             self._merge()
 
     def forget(self, now_s: float) -> None:
-        """Take away the runs that are older than the window."""
+        """Deletes the runs that are older than the window."""
         oldest = (now_s - self._window_s) // _HOUR_S
-        gone = [run for run in self._runs if run.hour < oldest]
+        expired = [run for run in self._runs if run.hour < oldest]
         self._runs = [run for run in self._runs if run.hour >= oldest]
-        for run in gone:
+        for run in expired:
             run.path.unlink(missing_ok=True)
 
     def _merge(self) -> None:
@@ -133,7 +133,7 @@ class DedupIndex:
                 os.fsync(file.fileno())
             part.replace(path)
         except OSError:
-            part.unlink(missing_ok=True)  # on a full disk half a run is only in the way
+            part.unlink(missing_ok=True)  # half a run on a full disk takes room and serves nobody
             raise
         return _Run(path, hour, tier, through, np.load(path, mmap_mode="r"))
 

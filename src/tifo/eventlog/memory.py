@@ -1,4 +1,4 @@
-"""The log in memory: the SQLite log's twin, for tests and for a pipeline that may forget."""
+"""Implements the log in memory: the SQLite log's twin, for tests and for a pipeline that may lose events."""
 
 import threading
 from collections import Counter
@@ -40,14 +40,14 @@ class MemoryEventLog:
             return result.appended
 
     def read(self, after: Position, *, max_events: int, source_id: SourceId | None = None) -> list[Block]:
-        found: list[Block] = []
+        blocks: list[Block] = []
         for block in list(self._blocks):
             if source_id is None or block.source_id == source_id:
                 part = cut(block, after, max_events)
                 if part is not None:
-                    found.append(part)
+                    blocks.append(part)
                     max_events -= part.size
-        return found
+        return blocks
 
     def count(self, after: Position, source_id: SourceId, *, through: Position | None = None) -> int:
         last = self._end if through is None else through
@@ -83,4 +83,4 @@ class MemoryEventLog:
         ]
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Does nothing: there is nothing to release."""

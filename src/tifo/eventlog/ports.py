@@ -1,4 +1,4 @@
-"""The event log's contract.
+"""Defines the event log's contract.
 
 A position numbers the events of one log from 1, without gaps, in the order in which they became durable.
 Readers keep their own position: "read after P" gives events P+1, P+2, …; a reader that has handled
@@ -14,7 +14,7 @@ from tifo.tracking.envelope import Message, Refused
 
 
 class Append(NamedTuple):
-    """What one request brings: appended whole, or (on an error) not at all."""
+    """The messages of one request: appended as a whole, or (on an error) not at all."""
 
     source_id: SourceId
     received_at: datetime
@@ -31,7 +31,7 @@ class Block(NamedTuple):
     """Neighbouring events of one source."""
 
     first: Position
-    """The position of the block's first event; the n-th has `first + n`."""
+    """The first event's position; the event at index n has `first + n`."""
     size: int
     source_id: SourceId
     received_at: datetime
@@ -60,39 +60,41 @@ class EventLog(Protocol):
     """
 
     def append(self, batch: Sequence[Append]) -> list[Appended]:
-        """Store every accepted message that is new, and count the refused ones, in one commit.
+        """Stores every accepted message that is new, and counts the refused ones, in one commit.
 
-        All is durable (fsynced) on return. A message whose (source, message id) came within the dedup window
+        Everything is durable (fsynced) on return. A message whose (source, message id) came within the dedup window
         (at least 24 hours by `received_at`, across restarts), or earlier in the same batch, is counted as a
         duplicate and not stored. The n-th result belongs to the n-th request. Raises `Transient` where the
         disk refuses (full, read-only): then nothing of the batch is stored.
         """
 
     def read(self, after: Position, *, max_events: int, source_id: SourceId | None = None) -> list[Block]:
-        """Blocks that follow `after`, in order, of at most `max_events` events in all (a block is cut as needed).
+        """Returns the blocks that follow `after`, in order, with at most `max_events` events in all.
 
-        With `source_id` other sources' events are skipped without being decoded. Positions below `start()` are
-        gone: reading starts at what is left.
+        A block that `after` or the limit divides is cut. With `source_id` the events of other sources are skipped
+        without being decoded. Positions up to `start()` are trimmed: reading begins at the first event that is left.
         """
 
     def count(self, after: Position, source_id: SourceId, *, through: Position | None = None) -> int:
-        """How many events of the source follow `after`, up to `through` where one is given."""
+        """Counts the events of the source that follow `after`, up to `through` where one is given."""
 
     def start(self) -> Position:
-        """The lowest position still held, less one (0 for a log that was never trimmed)."""
+        """Returns the lowest position that is stored, less one (0 for a log that was never trimmed)."""
 
     def end(self) -> Position:
-        """The highest durable position (0 for an empty log)."""
+        """Returns the highest durable position (0 for an empty log)."""
 
     def older(self, before: datetime) -> Position:
-        """The position up to which `trim` could forget what was received before `before`."""
+        """Returns the position up to which `trim` could delete events received before `before`."""
 
     def trim(self, *, before: datetime, keep_after: Position) -> int:
-        """Forget whole segments received before `before` and not above `keep_after`, and give their disk space
-        back. Returns the number of bytes freed. The dedup window is kept whatever is trimmed.
+        """Deletes whole segments whose events were received before `before` and are not above `keep_after`.
+
+        Returns the number of bytes that the disk has again. Duplicates of trimmed events are still recognised within
+        the dedup window.
         """
 
     def ingest_counts(self) -> list[IngestCount]:
-        """How many messages each source sent, by outcome, since the log began."""
+        """Counts the messages of each source by outcome, since the log began."""
 
     def close(self) -> None: ...

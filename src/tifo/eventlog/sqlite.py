@@ -1,8 +1,8 @@
-"""The event log in SQLite files: one folder, one file a segment, one row a commit and source.
+"""Implements the event log in SQLite files: one folder, one file a segment, one row a commit and source.
 
-`log/00000000000000000001.db` begins with position 1. A new segment begins when the newest is full; retention deletes
-whole segments, which gives their disk space back. A row holds many events, so the cost of SQLite is paid once a commit.
-Counts are carried on into each new segment: the newest holds the totals.
+`log/00000000000000000001.db` begins with position 1. A new segment begins when the newest is full. Retention deletes
+whole segments, because deleting rows would give no disk space back. A row holds many events, so SQLite's cost
+arises once a commit. Each new segment begins with the counts of the one before it: the newest holds the totals.
 """
 
 import contextlib
@@ -76,7 +76,7 @@ class _Segment:
         return float(row[0]) if row else 0.0
 
     def blocks(self, after: int, source_id: SourceId | None) -> Iterator[Block]:
-        """In order, from the one that holds `after + 1`."""
+        """Yields blocks in order, from the one that holds `after + 1`."""
         only = "" if source_id is None else "AND source_id = :source"
         rows = self.db.execute(
             f"""SELECT first, size, source_id, received_at, bodies FROM blocks
@@ -88,7 +88,7 @@ class _Segment:
             yield Block(Position(first), size, SourceId(source), datetime.fromtimestamp(received_at, UTC), bodies)
 
     def delete(self) -> int:
-        """Returns the number of bytes that the disk has again."""
+        """Deletes the files. Returns the number of bytes that the disk has again."""
         self.db.close()
         freed = 0
         for suffix in ("", "-wal", "-shm"):
@@ -100,7 +100,7 @@ class _Segment:
 
 
 def _make_segment(path: Path, counts: Sequence[Sequence[object]]) -> None:
-    """All of it or nothing: neither a reader nor the next writer meets a segment without its tables or counts."""
+    """Makes a segment under another name, then renames it: nobody ever opens one without its tables or counts."""
     part = path.with_suffix(".part")
     for left_over in part.parent.glob(f"{part.name}*"):
         left_over.unlink()
@@ -115,7 +115,7 @@ def _make_segment(path: Path, counts: Sequence[Sequence[object]]) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """The name of a file is durable too, which its own fsync does not promise."""
+    """Makes the names of new files durable, which their own fsync does not promise."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -166,7 +166,7 @@ class SqliteEventLog:
         return result.appended
 
     def read(self, after: Position, *, max_events: int, source_id: SourceId | None = None) -> list[Block]:
-        found: list[Block] = []
+        blocks: list[Block] = []
         with _errors_translated():
             self._refresh()
             segments = list(self._segments.values())
@@ -176,14 +176,14 @@ class SqliteEventLog:
                 for block in segment.blocks(after, source_id):
                     part = cut(block, after, max_events)
                     if part is not None:
-                        found.append(part)
+                        blocks.append(part)
                         max_events -= part.size
                     if max_events <= 0:
-                        return found
-        return found
+                        return blocks
+        return blocks
 
     def count(self, after: Position, source_id: SourceId, *, through: Position | None = None) -> int:
-        """Of a block that `after` or `through` cuts, only what is between them."""
+        """Counts in SQL, without reading bodies."""
         last = _LAST if through is None else max(after, through)
         with _errors_translated():
             self._refresh()
@@ -215,14 +215,14 @@ class SqliteEventLog:
             for path, segment in self._older(before):
                 if segment.last() > keep_after:
                     break
-                if segment.last() > self._dedup.through():
+                if segment.last() > self._dedup.through():  # its fingerprints are nowhere else on disk
                     self._dedup.seal()
                 freed += segment.delete()
                 del self._segments[path]
             return freed
 
     def _older(self, before: datetime) -> Iterator[tuple[Path, _Segment]]:
-        """The segments that nothing is added to any more, and whose events were all received before `before`."""
+        """Yields the closed segments whose events were all received before `before`; the newest is never closed."""
         closed = list(self._segments.items())[:-1]
         return takewhile(lambda each: each[1].newest() < before.timestamp(), closed)
 
@@ -244,7 +244,7 @@ class SqliteEventLog:
             self._lock.close()
 
     def _write(self, segment: _Segment, result: Sorted, now: float) -> int:
-        """The new end. Either all of it is on disk on return, or nothing."""
+        """Commits one batch and returns the log's new end. After an error nothing of it is on disk."""
         end = self._end
         segment.db.execute("BEGIN IMMEDIATE")
         try:
@@ -276,7 +276,7 @@ class SqliteEventLog:
     def _begin_segment(self) -> _Segment:
         counts = self._current().db.execute("SELECT * FROM counts").fetchall() if self._segments else []
         path = self._directory / f"{self._end + 1:020}.db"
-        if not path.exists():  # it was made, and then could not be opened: a reader may hold it already
+        if not path.exists():  # an earlier try made it and failed to open it; a reader may hold it by now
             _make_segment(path, counts)
         segment = self._segments[path] = _Segment(path, writable=True)
         return segment
@@ -285,7 +285,7 @@ class SqliteEventLog:
         return next(reversed(self._segments.values()))
 
     def _refresh(self) -> None:
-        """See the segments that have come or gone since."""
+        """Opens segments that are new in the folder, and closes those that were trimmed."""
         paths = sorted(self._directory.glob("*.db"))
         for path in self._segments.keys() - set(paths):
             self._segments.pop(path).db.close()
@@ -294,7 +294,7 @@ class SqliteEventLog:
                 self._segments[path] = _Segment(path, writable=not self._read_only)
 
     def _recall(self) -> None:
-        """Read the fingerprints that came after the last run of the index was written."""
+        """Reads the fingerprints that came after the last run of the index was written."""
         oldest = (self._clock() - self._window).timestamp()
         through = self._dedup.through()
         for segment in self._segments.values():

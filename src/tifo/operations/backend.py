@@ -89,8 +89,8 @@ class Backend(Protocol):
         Raises `NotFound` for an unknown name.
         """
 
-    def check_warehouse(self, url: str) -> None:
-        """Connects to the warehouse at this address.
+    def check_warehouse(self, kind: str, url: str) -> None:
+        """Connects to the warehouse of a kind at this address.
 
         Raises `Rejected` for what is no address, `Transient` where the warehouse cannot be reached.
         """

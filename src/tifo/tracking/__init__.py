@@ -1,4 +1,4 @@
-"""Tracking API messages: decoding, validation, timestamps, limits and canonical bytes.
+"""Reads Tracking API messages: decoding, validation, timestamps, limits and canonical bytes.
 
 Pure: never does I/O.
 """

@@ -1,4 +1,4 @@
-"""What goes into reading a message, and what comes out: the same for the usual ones and for all others."""
+"""Defines the input and the results of reading a message, alike for `usual` and `messages`."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
@@ -11,13 +11,13 @@ from tifo.tracking.times import Receipt
 
 
 class Check(Protocol):
-    """By the source's tracking plan."""
+    """Checks an event against the source's tracking plan."""
 
     parts: frozenset[str] | None
-    """The fields of an event that it looks at, beside its type and name; None for all of them."""
+    """The fields of an event that it reads beside type and name; None for all of them."""
 
     def __call__(self, event: Mapping[str, Any]) -> Verdict | None:
-        """It may take properties out of the event that it is given. None for an event that is as planned."""
+        """Returns None for an event that is as planned. May remove properties from the event that it gets."""
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
@@ -25,11 +25,11 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     body: bytes
     """Canonical: one JSON object, UTF-8, no newline."""
     verdict: Verdict | None = None
-    """Of the source's tracking plan, where the message is not as planned."""
+    """Set where the message is not as the source's tracking plan expects."""
 
 
 class Refused(NamedTuple):
-    """One message that failed on ingest: counted under Segment's code, with a sample of what came."""
+    """A message that failed on ingest, under Segment's code, with a sample of what was sent."""
 
     code: str
     detail: str
@@ -38,10 +38,10 @@ class Refused(NamedTuple):
 
 
 class Envelope(NamedTuple):
-    """What the messages of one request share."""
+    """The values that all messages of one request share."""
 
     call: str | None
-    """The type, where the path says it; None in a batch, where each message does."""
+    """The type where the path names it; None in a batch, where each message has its own."""
     receipt: Receipt
     context: Mapping[str, Any] | None = None
     integrations: Mapping[str, Any] | None = None

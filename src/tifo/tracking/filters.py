@@ -1,6 +1,6 @@
-"""Destination filters in Segment's form, and which events a destination is meant to have. Pure.
+"""Applies destination filters in Segment's form, and chooses the events of a destination. Pure.
 
-Conditions look at the message as it arrived, whatever another filter takes from it. The order is Segment's: sampling,
+Conditions see the message as it arrived, whatever another filter removes from it. The order is Segment's: sampling,
 dropping, dropping of properties, allowing of properties.
 """
 
@@ -16,7 +16,7 @@ from tifo.kernel.json import JsonObject
 from tifo.tracking.fql import Condition, compiled, found_at, path_of
 
 MAX_FILTERS = 50
-"""Of one destination."""
+"""Limit of one destination."""
 MAX_FIELDS = 1_000
 TYPES = ("track", "identify", "page", "screen", "group", "alias")
 
@@ -31,13 +31,14 @@ class ActionType(StrEnum):
 class FilterAction(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     type: ActionType
     percent: float | None = None
-    """Of SAMPLE: the share that is let through, 0 to 1."""
+    """For SAMPLE, the share of messages that passes, 0 to 1."""
     path: str | None = None
-    """Of SAMPLE: the value that decides, so that all of a user's events are let through or none. Without it each
-    message is decided by its id: the same one always in the same way.
+    """For SAMPLE, the path of the value that decides, so that either all events of a user pass or none.
+
+    Without it the message's id decides: the same message always passes or never does.
     """
     fields: dict[str, list[str]] | None = None
-    """Of the others: by the path of an object ("" for the message itself), names in it."""
+    """For the other types, names of fields by the path of their object ("" for the message itself)."""
 
 
 class Filter(msgspec.Struct, frozen=True, rename="camel", kw_only=True, omit_defaults=True):
@@ -52,15 +53,18 @@ class Filter(msgspec.Struct, frozen=True, rename="camel", kw_only=True, omit_def
 
 
 class EventChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Without any field: every event. Names are of tracks (`event`), pages and screens (`name`)."""
+    """Chooses events by type and name; without any field, every event.
+
+    A name is a track's `event`, a page's or screen's `name`.
+    """
 
     types: list[str] = []
-    """Types of calls; none named: all."""
+    """Types of calls; empty for all."""
     only: list[str] = []
     excluded: list[str] = msgspec.field(default_factory=list, name="except")
 
     def leaves_out(self, call_type: str, name: str) -> str | None:
-        """Why the event is not meant for the destination."""
+        """Returns the reason why the destination does not get the event; None where it gets it."""
         if self.types and call_type not in self.types:
             return f"The destination is set to get no {call_type} calls."
         if (self.only and name not in self.only) or name in self.excluded:
@@ -69,15 +73,15 @@ class EventChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
 
 
 class Filtered(NamedTuple):
-    """`message` is None for one that is dropped, and the very same object where nothing was taken from it."""
+    """The result for one message. `message` is None where it is dropped, and the same object where nothing changed."""
 
     message: JsonObject | None
     title: str = ""
-    """Of the filter that dropped it."""
+    """The title of the filter that dropped it."""
 
 
 class Filters:
-    """Compiled once, for many messages."""
+    """A destination's filters, compiled once for many messages."""
 
     def __init__(self, filters: Sequence[Filter]) -> None:
         enabled = [each for each in filters if each.enabled]
@@ -94,13 +98,13 @@ class Filters:
         return bool(self._steps)
 
     def __call__(self, message: JsonObject) -> Filtered:
-        """The message itself is left as it is."""
+        """Filters one message, which itself is not changed."""
         result = message
-        told: dict[Condition, bool] = {}
+        matches: dict[Condition, bool] = {}
         for condition, action, title in self._steps:
-            if condition not in told:
-                told[condition] = condition(message)
-            if not told[condition]:
+            if condition not in matches:
+                matches[condition] = condition(message)
+            if not matches[condition]:
                 continue
             if action.type is ActionType.DROP or (action.type is ActionType.SAMPLE and not _sampled(message, action)):
                 return Filtered(None, title)
@@ -147,14 +151,14 @@ def _check_action(action: FilterAction, field: str) -> None:
 
 
 def _sampled(message: JsonObject, action: FilterAction) -> bool:
-    """As Segment's own clients decide it: the first 8 bytes of the MD5 of the value's JSON, as a share of 1."""
+    """Decides as Segment's clients do: the first 8 bytes of the MD5 of the value's JSON, as a share of 1."""
     path = path_of(action.path) if action.path else ("messageId",)
     digest = hashlib.md5(msgspec.json.encode(found_at(message, path)), usedforsecurity=False).digest()
     return int.from_bytes(digest[:8]) / 2**64 < (action.percent or 0.0)
 
 
 def _without(value: Any, path: Sequence[str], names: frozenset[str], *, allow: bool) -> Any:
-    """A copy of what changes; lists are gone through, as in Segment's."""
+    """Copies the objects that change. Goes through lists, as Segment's filters do."""
     if isinstance(value, list):
         return [_without(each, path, names, allow=allow) for each in value]
     if not isinstance(value, dict):

@@ -1,8 +1,8 @@
-r"""Segment's filter query language: `type = 'track' and match(event, 'Badge *')`, compiled to a function of a message.
+r"""Compiles Segment's filter query language, such as `type = 'track' and match(event, 'Badge *')`, to functions.
 
-The full dialect of destination filters, of which that of mapping triggers is a part. What is not there is null. It is
-strict about types and never fails at a message: a comparison of what cannot be compared is false, and the whole is true
-only where it comes out as `true`. Where Segment's documents are silent:
+It is the full dialect of destination filters, of which the dialect of mapping triggers is a part. A path that leads to
+nothing is null. Types are strict, and no message makes an evaluation fail: values that cannot be compared compare as
+false, and a condition is true only where it evaluates to `true`. Our rules where Segment's documents are silent:
 
 - `typeof` of an object is "object"; `length` of what is neither text nor list is null.
 - `bool` is false for null, 0, "", "false" and []; `string` of null is "", of others their JSON; `number` of a text that
@@ -21,7 +21,7 @@ import msgspec
 from tifo.kernel.errors import Rejected
 
 MAX_BYTES = 5_000
-"""Segment's."""
+"""Segment's limit."""
 MAX_DEPTH = 50
 
 Value = Any
@@ -31,7 +31,7 @@ Condition = Callable[[Mapping[str, Any]], bool]
 
 
 def compiled(text: str, field: str = "if") -> Condition:
-    """Raises `Rejected` for `field`, with the place of the fault."""
+    """Compiles a condition. Raises `Rejected` for `field`, with the place of the fault."""
     if len(text.encode(errors="replace")) > MAX_BYTES:
         raise Rejected(f"{field} is over {MAX_BYTES:,} bytes of FQL. Write it shorter, or as two.", field=field)
     evaluate = _Parser(text, field).whole()
@@ -235,7 +235,7 @@ def path_of(text: str) -> Sequence[str]:
 
 
 def found_at(value: Value, path: Sequence[str]) -> Value:
-    """None where there is nothing."""
+    """Returns the value at a path; None where there is none."""
     for part in path:
         if isinstance(value, dict):
             value = value.get(part)
@@ -306,7 +306,7 @@ def _matches(text: str, pattern: str) -> bool:
 
 
 def _length(value: Value) -> int | None:
-    """Of a text its bytes, as Segment counts."""
+    """Counts a text's bytes, as Segment does, or a list's items."""
     if value is None:
         return 0
     if isinstance(value, str):
@@ -362,7 +362,7 @@ _NOTHING = re.compile(r"(?!)")
 
 @lru_cache(maxsize=512)
 def _glob(pattern: str) -> re.Pattern[str]:
-    """Each `*` takes as little as it can and never gives back, so that the time is in proportion to the text."""
+    """Compiles a glob. A `*` matches as little as it can and never backtracks: time grows with the text only."""
     chunks = [""]
     for found in _CHUNKS.finditer(pattern):
         if found["star"]:

@@ -1,11 +1,11 @@
-"""One message of the Tracking API: checked by Segment's rules, then written in canonical form.
+"""Checks one message of the Tracking API by Segment's rules, and writes it in canonical form.
 
-The canonical message is one JSON object without a newline. It holds all that was sent, and: `type`, `messageId` (made
-where absent), `context` and `integrations` merged with the batch's, `properties` (or `traits`, by the type),
+The canonical message is one JSON object without a newline. It holds everything that was sent, and: `type`, `messageId`
+(made where absent), `context` and `integrations` merged with the batch's, `properties` (or `traits`, by the type),
 `originalTimestamp` (the client's time), `timestamp` (the same, corrected by the skew of the client's clock), `sentAt`
 where sent, `receivedAt`. The traits of an identify that has none are those of its context, where RudderStack's clients
 put them. A null counts as absent for `userId`, `anonymousId` and every field that the rules name.
-`writeKey` is taken out.
+`writeKey` is removed: it is a secret.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ from tifo.tracking.usual import usual
 
 
 class _Kind(NamedTuple):
-    """What Segment asks of one type of message."""
+    """Segment's rules for one type of message."""
 
     payload: str
     """`properties` or `traits`, and the code for one that is no object."""
@@ -45,7 +45,7 @@ _KINDS: Mapping[str, _Kind] = {
 }
 _MANY_DIGITS = b"0" * 19
 _DIGITS_ALIKE = bytes(ord("0") if chr(byte).isdecimal() and byte < 128 else byte for byte in range(256))  # noqa: PLR2004 (ASCII)
-"""Without so many digits in a row there is no integer beyond 64 bits; the look is quick, and nearly always enough."""
+"""A message without so many digits in a row holds no integer beyond 64 bits. This quick test nearly always suffices."""
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
@@ -55,14 +55,14 @@ def canonical(raw: msgspec.Raw, envelope: Envelope, new_id: NewId) -> Message:
     sent = bytes(raw)
     if len(sent) > MAX_EVENT_BYTES:
         raise TooLarge(
-            f"The event has {len(sent):,} bytes; at most {MAX_EVENT_BYTES:,} are taken. Send shorter properties.",
+            f"The event has {len(sent):,} bytes; at most {MAX_EVENT_BYTES:,} are accepted. Send shorter properties.",
             code="bad_request",
         )
-    return usual(sent, envelope, new_id) or looked_at_closely(sent, envelope, new_id)
+    return usual(sent, envelope, new_id) or canonical_by_rules(sent, envelope, new_id)
 
 
-def looked_at_closely(sent: bytes, envelope: Envelope, new_id: NewId) -> Message:
-    """Of any message; slower than `usual`, and with a word for each thing that can be wrong."""
+def canonical_by_rules(sent: bytes, envelope: Envelope, new_id: NewId) -> Message:
+    """Writes any message; slower than `usual`, but names each thing that can be wrong."""
     item = _object(sent)
     item.pop("writeKey", None)
     kind_name = _kind_name(item, envelope)
@@ -90,7 +90,7 @@ def _object(raw: bytes) -> dict[str, Any]:
         raise Rejected(f"The event is no valid JSON: {error}. Send finite numbers, and UTF-8.") from error
     if not isinstance(item, dict):
         raise Rejected("The event is no JSON object. Send one with type, userId, event and properties.")
-    # Counting brackets is quick, and right in nearly all cases: so few cannot nest too deeply.
+    # Counting brackets is quick and nearly always suffices: this few cannot nest too deeply.
     if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and _depth_exceeds(item, MAX_DEPTH):
         raise Rejected(f"The event is nested deeper than {MAX_DEPTH} levels. Send flatter properties.")
     if _MANY_DIGITS in raw.translate(_DIGITS_ALIKE) and (huge := _huge_number(item)) is not None:
@@ -160,14 +160,14 @@ def _check_fields(item: dict[str, Any], kind: _Kind) -> None:
         )
     elif len(payload) > MAX_PROPERTIES:
         raise TooLarge(
-            f"{kind.payload} has {len(payload):,} keys; at most {MAX_PROPERTIES:,} are taken.",
+            f"{kind.payload} has {len(payload):,} keys; at most {MAX_PROPERTIES:,} are accepted.",
             code="bad_request",
             field=kind.payload,
         )
 
 
 def _merge(item: dict[str, Any], field: str, shared: Mapping[str, Any] | None) -> None:
-    """The message's own keys win over the batch's."""
+    """Merges an object of the batch into the message's; the message's own keys win."""
     own = item.get(field)
     if own is not None and not isinstance(own, dict):
         raise Rejected(f"{field} is no object. Send an object, or leave it out.", field=field)
@@ -181,7 +181,9 @@ def _message_id(item: dict[str, Any], new_id: NewId) -> MessageId:
     elif not isinstance(value, str):
         raise Rejected(f"messageId is {value!r:.80}, which is no text.", field="messageId")
     elif len(value) > MAX_MESSAGE_ID:
-        raise Rejected(f"messageId has {len(value)} characters; at most {MAX_MESSAGE_ID} are taken.", field="messageId")
+        raise Rejected(
+            f"messageId has {len(value)} characters; at most {MAX_MESSAGE_ID} are accepted.", field="messageId"
+        )
     return MessageId(value)
 
 
@@ -195,7 +197,7 @@ def _set_times(item: dict[str, Any], envelope: Envelope) -> None:
 
 
 def _huge_number(value: object, path: str = "") -> str | None:
-    """Where the first integer stands that no 64 bits hold."""
+    """Returns the path of the first integer that 64 bits cannot hold."""
     if isinstance(value, int):
         return path if not -(2**63) <= value < 2**64 else None
     children: Mapping[Any, Any] = {}
@@ -204,7 +206,7 @@ def _huge_number(value: object, path: str = "") -> str | None:
     elif isinstance(value, list):
         children = dict(enumerate(value))
     for key, child in children.items():
-        found = _huge_number(child, f"{path}.{key}" if path else str(key))
-        if found is not None:
-            return found
+        place = _huge_number(child, f"{path}.{key}" if path else str(key))
+        if place is not None:
+            return place
     return None

@@ -1,4 +1,4 @@
-"""How many events a source may send: a bucket for each, which fills by the second."""
+"""Limits how many events a source may send: one token bucket for each."""
 
 import time
 from collections.abc import Callable
@@ -11,17 +11,17 @@ BURST_S = 1.0
 
 
 class SourceRateLimit:
-    """`per_s` events a second for each source, in this process; 0 is no limit.
+    """Allows `per_s` events a second for each source, in this process; 0 is no limit.
 
-    A request is taken as long as anything is left, and may overdraw its bucket: so a batch larger than the bucket is
-    taken too, and the next one waits for it. Holds one number for each source that was ever asked about.
+    A request is accepted while the bucket holds anything, and may overdraw it: otherwise a batch larger than the bucket
+    would never be accepted. The next request then waits longer. Stores one entry for each source that ever sent.
     """
 
     def __init__(self, per_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_s = per_s
         self._clock = clock
         self._left: dict[SourceId, tuple[float, float]] = {}
-        """Events that are left, and when that was so."""
+        """For each source the events in its bucket, and when that was computed."""
 
     def check(self, source_id: SourceId) -> None:
         """Raises `Overloaded` with the seconds until the source may send again."""

@@ -1,4 +1,4 @@
-"""The body of a request to the Tracking API: its envelope first (for the write key), then its messages."""
+"""Reads the body of a request to the Tracking API: its envelope first (for the write key), then its messages."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -19,7 +19,7 @@ _DETAIL = 1_000
 
 
 class Request(msgspec.Struct, frozen=True):
-    """A body that is JSON of the right shape; its messages are not looked at yet."""
+    """A body that is JSON of the right shape; its messages are not decoded yet."""
 
     call: str
     """`track`, …, or `batch`."""
@@ -47,10 +47,10 @@ _call = msgspec.json.Decoder(_Call)
 
 
 def read_request(call: str, body: bytes) -> Request:
-    """Raises `Rejected` where the body is no JSON, or not of the call's shape; nothing of it can be taken then."""
+    """Raises `Rejected` where the body is no JSON, or not of the call's shape: no message can be accepted then."""
     if len(body) > MAX_BODY_BYTES:
         raise TooLarge(
-            f"The body has {len(body):,} bytes; at most {MAX_BODY_BYTES:,} are taken. Send smaller batches.",
+            f"The body has {len(body):,} bytes; at most {MAX_BODY_BYTES:,} are accepted. Send smaller batches.",
             code="payload_too_large",
         )
     try:
@@ -75,13 +75,16 @@ class Read(NamedTuple):
 
     good: list[Message]
     refused: list[Refused]
-    """Those that are no good, and those that the source's tracking plan keeps out."""
+    """Invalid messages, and messages that the source's tracking plan blocks."""
     unplanned: list[Message]
-    """All that are not as planned, good or kept out."""
+    """All messages that are not as planned, accepted or blocked."""
 
 
 def read_messages(request: Request, received_at: datetime, new_id: NewId, check: Check | None = None) -> Read:
-    """The good ones in canonical form, and for each bad one why. Never raises: a bad one harms no neighbour."""
+    """Writes valid messages in canonical form, and says why each other one is refused.
+
+    Never raises: an invalid message must not harm the messages beside it.
+    """
     envelope = Envelope(
         call=None if request.call == BATCH else request.call,
         receipt=receipt(received_at, request.sent_at),
@@ -111,7 +114,7 @@ def _sort(message: Message, verdict: Verdict, raw: bytes, read: Read) -> None:
     if verdict.blocked is None:
         read.good.append(message)
         return
-    told = "; ".join(f"{each.field or verdict.name}: {each.description}" for each in verdict.violations)
+    violations = "; ".join(f"{each.field or verdict.name}: {each.description}" for each in verdict.violations)
     read.refused.append(
-        Refused(verdict.blocked, f"Kept out by the tracking plan. {told}"[:_DETAIL], raw[:SAMPLE_BYTES])
+        Refused(verdict.blocked, f"Kept out by the tracking plan. {violations}"[:_DETAIL], raw[:SAMPLE_BYTES])
     )

@@ -1,4 +1,4 @@
-"""The times of a message: what the client's clock said, corrected by how wrong it was."""
+"""Computes the times of a message: the client's time, corrected by the skew of the client's clock."""
 
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from tifo.kernel.errors import Rejected
 
 
 class Times(msgspec.Struct, frozen=True, gc=False):
-    """As the canonical message names them, but for `sent_at`: None where nobody said when it was sent."""
+    """The times as the canonical message holds them. `sent_at` is None where neither message nor envelope has one."""
 
     original_timestamp: str
     timestamp: str
@@ -18,13 +18,13 @@ class Times(msgspec.Struct, frozen=True, gc=False):
 
 
 class Receipt(NamedTuple):
-    """When a request came, and when its envelope says that it was sent."""
+    """The time when a request came, and the time when it was sent, as its envelope says."""
 
     received_at: datetime
     received_at_text: str
     sent_at: str | None
     skew: timedelta | None
-    """How far the client's clock is behind ours; None where `sent_at` is absent or illegible."""
+    """How far the client's clock is behind ours; None where `sent_at` is absent or no time."""
 
 
 def receipt(received_at: datetime, sent_at: str | None) -> Receipt:
@@ -33,9 +33,9 @@ def receipt(received_at: datetime, sent_at: str | None) -> Receipt:
 
 
 def times_of(original: object, own_sent_at: object, receipt: Receipt) -> Times:
-    """Segment's rule: timestamp = receivedAt - (sentAt - originalTimestamp); a skew of 0 where sentAt is unknown.
+    """Applies Segment's rule: timestamp = receivedAt - (sentAt - originalTimestamp); without sentAt no correction.
 
-    `own_sent_at` is the message's, and goes before the envelope's.
+    `own_sent_at` is the message's, and wins over the envelope's.
     """
     sent_at, skew = receipt.sent_at, receipt.skew
     if own_sent_at and own_sent_at is not sent_at:
@@ -56,7 +56,7 @@ def times_of(original: object, own_sent_at: object, receipt: Receipt) -> Times:
 
 
 def parsed_time(text: str) -> datetime | None:
-    """None for what is no ISO 8601 time (a bare date is one: midnight, UTC)."""
+    """Returns None for what is no ISO 8601 time. A bare date is one: midnight, UTC."""
     try:
         return from_iso(text)
     except (ValueError, OverflowError):

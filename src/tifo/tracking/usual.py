@@ -1,7 +1,7 @@
-"""The usual message, such as every official client sends it: read, checked and written by compiled code.
+"""Reads the usual message, such as every official client sends it, by compiled code.
 
-A message that does not fit these types is not wrong yet: `messages` looks at it closely, and says what is wrong, if
-anything is. One that fits gives the same canonical message there as here, only slower.
+A message that does not fit these types may still be valid: `messages` checks it, and says what is wrong if anything is.
+For a message that fits, `messages` writes the same canonical message, only slower.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,11 +16,11 @@ from tifo.tracking.limits import MAX_MESSAGE_ID, MAX_PROPERTIES
 from tifo.tracking.times import times_of
 
 _LEVELS = 5
-"""Of nested objects and arrays in properties, traits and context; what is deeper is looked at closely."""
+"""Levels of nested objects and arrays in properties, traits and context; deeper messages are left to `messages`."""
 _Leaf = str | Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | float | bool | None
 if TYPE_CHECKING:
     _Object = dict[str, Any]
-else:  # made, not written: an alias cannot name itself
+else:  # built by a function, because a type alias cannot name itself
 
     def _nested(levels: int) -> Any:
         if levels == 0:
@@ -98,13 +98,13 @@ _FIELDS: Mapping[type[_Usual], Sequence[tuple[str, str]]] = {
     kind: list(zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True))
     for kind in (_Track, _Identify, _Page, _Screen, _Group, _Alias)
 }
-_MOST = frozenset(("type", "event", "properties", "context"))
-"""What most plans look at of a track."""
+_PLAIN_PARTS = frozenset(("type", "event", "properties", "context"))
+"""The fields of a track that most plans read."""
 _encode = msgspec.json.Encoder().encode
 
 
 def usual(raw: bytes, envelope: Envelope, new_id: NewId) -> Message | None:
-    """None for a message that is not usual. Raises `Rejected` for a time that is none."""
+    """Returns None for a message that is not usual. Raises `Rejected` for a text that is no time."""
     try:
         item = _OF_CALL[envelope.call].decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -127,15 +127,15 @@ def usual(raw: bytes, envelope: Envelope, new_id: NewId) -> Message | None:
 
 
 def _shown(item: Any, parts: frozenset[str] | None) -> Mapping[str, Any]:
-    """The message's own fields, as JSON names them; what stands in them is the item's own."""
-    if type(item) is _Track and parts is not None and parts <= _MOST:
+    """Returns the message's fields under their JSON names. A check may change their values: they are the item's own."""
+    if type(item) is _Track and parts is not None and parts <= _PLAIN_PARTS:
         return {"type": "track", "event": item.event, "properties": item.properties, "context": item.context}
     values = ((wire, getattr(item, name)) for name, wire in _FIELDS[type(item)])
     return {"type": item.__struct_config__.tag, **{w: v for w, v in values if v is not None and v is not UNSET}}
 
 
 def _payload(item: Any) -> bool:
-    """Whether it has not too many keys."""
+    """Completes the payload; returns whether its keys are few enough."""
     payload: dict[str, Any]
     if isinstance(item, _WithProperties):
         payload = item.properties = item.properties or {}

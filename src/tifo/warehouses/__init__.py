@@ -1,4 +1,4 @@
-"""Messages to tables and columns (pure), schema evolution, and one driver a warehouse.
+"""Converts messages to tables and columns (pure), evolves schemas, and holds one driver for each kind of warehouse.
 
 Never decides when to load.
 """

@@ -1,4 +1,4 @@
-"""What a warehouse answers, as JSON."""
+"""Turns a query's Arrow rows into JSON-safe objects."""
 
 import math
 from collections.abc import Callable
@@ -13,6 +13,7 @@ from tifo.kernel.json import JsonObject, JsonValue
 
 
 def objects(rows: pa.Table) -> list[JsonObject]:
+    """A column whose name stands before it already gets `_2`, `_3`, …: JSON objects cannot hold it twice."""
     names: list[str] = []
     for name in rows.column_names:
         names.append(name if name not in names else f"{name}_{names.count(name) + 1}")
@@ -21,7 +22,7 @@ def objects(rows: pa.Table) -> list[JsonObject]:
 
 
 def _plain(column: pa.ChunkedArray) -> list[Any]:
-    """PostgreSQL's exact decimals come as text that says what it is."""
+    """Returns Python values. ADBC hands out PostgreSQL's exact decimals as text of the Arrow type `numeric`."""
     values: list[Any] = column.to_pylist()
     if getattr(column.type, "type_name", None) == "numeric":
         return [None if value is None else Decimal(value) for value in values]
@@ -29,7 +30,7 @@ def _plain(column: pa.ChunkedArray) -> list[Any]:
 
 
 def json_safe(value: Any) -> JsonValue:
-    """Times as ISO 8601, exact decimals as numbers where a double holds them; what JSON has no form for as text."""
+    """Writes times as ISO 8601, decimals as numbers where a double holds them, and what JSON cannot hold as text."""
     for kinds, form in _JSON_FORMS:
         if isinstance(value, kinds):
             return form(value)
@@ -59,4 +60,4 @@ _JSON_FORMS: tuple[tuple[Any, Callable[[Any], JsonValue]], ...] = (
     (dict, lambda value: {str(key): json_safe(item) for key, item in value.items()}),
     ((list, tuple), lambda value: [json_safe(item) for item in value]),
 )
-"""In this order: a datetime is a date too."""
+"""Searched in this order, because a datetime is a date too."""

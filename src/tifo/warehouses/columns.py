@@ -1,4 +1,4 @@
-"""JSON objects to typed Arrow columns.
+"""Flattens JSON objects to typed Arrow columns.
 
 Nested objects are flattened; an array is JSON text; null and `{}` hold no value, and a column exists only once it
 has one. What a column's values say together decides its type:
@@ -31,30 +31,30 @@ from tifo.warehouses.ports import Column, ColumnType
 
 TIMESTAMP = pa.timestamp("us", "UTC")
 MAX_COLUMNS = 1_500
-"""Of one table, in one batch as in the warehouse."""
+"""Limit of one table, in one batch as in the warehouse."""
 MAX_CELLS = 10_000_000
-"""Columns times objects: what a sparse batch may take of the memory."""
+"""Columns times objects: bounds the memory of a sparse batch."""
 Excess = Callable[[str, int, Any], None]
-"""Takes a column, an object's number and the value for which there is no room."""
+"""Receives a column, an object's number and the value for which there is no room."""
 EXACT = 2**53
-"""Every integer up to here is exact as a double."""
+"""Every integer up to this one is exact as a double."""
 
 _DATE_TIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|\+00:00)$"
 _DATE_TIME_LENGTHS = range(20, 33)
 
 _Leaves = tuple[tuple[Path, ...], list[int], list[tuple[Any, ...]]]
-"""Leaves of objects of one shape: their paths, the objects' numbers, the values of each path."""
+"""Leaves of objects of one shape: their paths, the objects' numbers, and the values of each path."""
 _Pieces = dict[str, list[tuple[list[int], tuple[Any, ...]]]]
-"""By column: objects' numbers, and their values."""
+"""For each column, objects' numbers and their values."""
 
 
 def flatten(
     objects: Sequence[JsonObject], names: Naming, excess: Excess, limit: int = MAX_COLUMNS
 ) -> dict[str, Column]:
-    """The columns of these objects; each has one value (or null) for each object.
+    """Returns the columns of these objects; each has one value (or null) for each object.
 
-    At most so many: those with the most values, of equals the earlier ones. The values of the others, null aside,
-    go to `excess`. Raises `TooLarge` for more than `MAX_CELLS`: half of the objects may do.
+    Keeps at most `limit` columns: those with the most values, of equals the earlier ones. The values of the others,
+    except nulls, go to `excess`. Raises `TooLarge` for more than `MAX_CELLS`: the caller then flattens fewer objects.
     """
     pieces: _Pieces = {}
     for paths, numbers, leaves in _by_shape(objects):
@@ -75,12 +75,12 @@ def _fullest(pieces: _Pieces, excess: Excess, limit: int) -> _Pieces:
             for number, value in zip(numbers, values, strict=True):
                 if value is not None:
                     excess(name, number, value)
-    kept = set(ranked[:limit])
-    return {name: parts for name, parts in pieces.items() if name in kept}
+    fullest = set(ranked[:limit])
+    return {name: parts for name, parts in pieces.items() if name in fullest}
 
 
 def typed(values: Sequence[Any]) -> Column | None:
-    """None where there is no value but null."""
+    """Decides the type by the values together. Returns None where every value is null."""
     kinds = set(map(type, values)) - {NoneType}
     if not kinds:
         return None
@@ -106,7 +106,7 @@ def _text_or_timestamp(values: Sequence[str | None]) -> Column:
 
 
 def _looks_like_date_time(values: Sequence[str | None]) -> bool:
-    """Judged by the first value alone: enough to spare nearly every text column the full check."""
+    """Judges by the first value alone: this spares nearly every text column the full check."""
     first = next(v for v in values if v is not None)
     return len(first) in _DATE_TIME_LENGTHS and first[4] == "-" and first[10] == "T"
 
@@ -149,7 +149,7 @@ def _alike(shapes: Iterable[Any]) -> dict[Any, list[int]]:
 
 
 def _leaves(value: Mapping[str, Any]) -> dict[Path, Any]:
-    """In the order of the keys, however deep they nest (no recursion)."""
+    """Returns the leaves in the order of the keys. Uses no recursion: objects may nest deeper than Python's stack."""
     leaves: dict[Path, Any] = {}
     open_objects: list[tuple[Path, Iterator[tuple[str, Any]]]] = [((), iter(value.items()))]
     while open_objects:

@@ -1,15 +1,15 @@
-"""Messages of the log to warehouse tables, with Segment's standard columns.
+"""Converts messages of the log to warehouse tables, with Segment's standard columns.
 
 A track call is a row of `tracks` (standard columns only) and a row of its event's table (with the properties); the
-other calls are a row of their own table. `context` is flattened with the prefix `context_`. Not in a warehouse, as
-with Segment: `integrations`, `channel`, `version`, `type`. Segment's `uuid` is left out: it serves the deduplication of
-Redshift; here rows are unique by `id`. `uuid_ts`, when the row was loaded, is the driver's to fill in.
+other calls are a row of their own table. `context` is flattened with the prefix `context_`. As with Segment,
+`integrations`, `channel`, `version` and `type` are not loaded. Segment's `uuid` is left out: it serves the
+deduplication of Redshift; here rows are unique by `id`. The driver fills in `uuid_ts`, the time of loading.
 
 `users` and `accounts` hold one row for each user id and group id: the latest traits and context, from `identifies` and
 `groups`.
 
-A source has tables for at most `MAX_TABLES` event names. What comes beyond is a row of `tracks`, and its properties are
-kept in `_discards`; so are the values for which a table has no column left.
+A source has tables for at most `MAX_TABLES` event names. An event beyond them is a row of `tracks`, and its properties
+go to `_discards`; so do values for which a table has no column left.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -33,7 +33,7 @@ from tifo.warehouses.shapes import Shapes
 
 MAX_TABLES = 1_000
 MAX_CONTEXT = 400
-"""Columns from `context`: they stand in every table, and must leave room for the properties."""
+"""Limit of columns from `context`: every table has them, and they must leave room for the properties."""
 
 
 class Converted(NamedTuple):
@@ -54,20 +54,20 @@ class _Message(msgspec.Struct, gc=False, rename="camel"):
     sent_at: str | None = None
     anonymous_id: str | None = None
     user_id: str | None = None
-    # What follows is checked on ingest only for the calls that use it.
+    # Ingest checks these only for the calls that use them, so they may hold anything.
     event: Any = None
     name: Any = None
     category: Any = None
     group_id: Any = None
     previous_id: Any = None
-    # What is decoded later: payloads by their shape, each different context once.
+    # Decoded later: payloads by their shape, each different context once.
     properties: msgspec.Raw = _NULL
     traits: msgspec.Raw = _NULL
     context: msgspec.Raw = _NULL
 
 
 class _Read(_Message, gc=False, rename="camel"):
-    """Tells whether the payloads can be decoded."""
+    """Decodes the payloads too, to find out whether they can be."""
 
     properties: Any = None
     traits: Any = None
@@ -80,14 +80,15 @@ _STANDARD = ("id", *_TEXTS, *_TIMES)
 
 @dataclass(frozen=True)
 class _Call:
-    """How one type of call becomes rows."""
+    """Says how one type of call becomes rows."""
 
     table: str
     fields: tuple[str, ...]
     """Standard columns that only this call has."""
     payload: str
-    """What is flattened without a prefix. Should the other of properties and traits come too, its name prefixes it."""
+    """The field that is flattened without a prefix."""
     other: str
+    """The one of `properties` and `traits` that is not the payload; where a call has it too, its name prefixes it."""
     names: Naming
     shapes: Shapes
 
@@ -108,7 +109,7 @@ _CALLS = {
 }
 _LATEST = {"identifies": ("users", "user_id"), "groups": ("accounts", "group_id")}
 _Discarder = Callable[[str | None, int, Any, str], None]
-"""Takes column, message's number, value and reason."""
+"""Receives column, message's number, value and reason."""
 _NO_COLUMN = "the table has no room for another column"
 _context_names = context_naming()
 _decoder = msgspec.json.Decoder(_Message)
@@ -116,16 +117,16 @@ _reader = msgspec.json.Decoder(_Read)
 
 
 def place_of(call: str, name: str) -> tuple[str, Naming]:
-    """The table that holds the properties (or traits) of such calls, and how its columns are named."""
+    """Returns the table that holds the properties (or traits) of such calls, and how its columns are named."""
     kind = _CALLS[call]
     return (table_name(name) if kind.table == "tracks" else kind.table), kind.names
 
 
 def convert(bodies: bytes, known_tables: Collection[str] = (), max_tables: int = MAX_TABLES) -> Converted:
-    """Of canonical messages, each followed by a newline. What cannot become a row is a discard, never an error.
+    """Converts canonical messages, each followed by a newline. A message that cannot become a row is a discard.
 
     Raises `TooLarge` for messages that are too sparse together: convert them in parts. One alone never is.
-    `known_tables` are those that the schema has: they keep getting rows, whatever else comes.
+    `known_tables` are the schema's stored tables: they get rows even where `max_tables` is reached.
     """
     try:
         return _converted(_decoder.decode_lines(bodies), [], _Room(frozenset(known_tables), max_tables))
@@ -140,7 +141,9 @@ def _converted(messages: Sequence[_Message], discards: list[Discard], room: "_Ro
         of_kind = [message for message, its in zip(messages, kinds, strict=True) if its == kind]
         call = _CALLS.get(kind)
         if call is None:
-            discards += [set_aside(msgspec.json.encode(message), f"unknown call type {kind!r}") for message in of_kind]
+            discards += [
+                discard_message(msgspec.json.encode(message), f"unknown call type {kind!r}") for message in of_kind
+            ]
         elif call.table == "tracks":
             tables |= _track_tables(call, of_kind, discards, room)
         else:
@@ -156,7 +159,7 @@ def _decode_one_by_one(lines: Sequence[bytes]) -> tuple[list[_Message], list[Dis
             _reader.decode(line)
             messages.append(_decoder.decode(line))
         except _UNREADABLE as error:
-            discards.append(set_aside(line, f"not a canonical message: {error}"))
+            discards.append(discard_message(line, f"not a canonical message: {error}"))
     return messages, discards
 
 
@@ -165,8 +168,8 @@ class _Known(msgspec.Struct, rename="camel"):
     received_at: str | None = None
 
 
-def set_aside(line: bytes, reason: str) -> Discard:
-    """The discard of a whole message."""
+def discard_message(line: bytes, reason: str) -> Discard:
+    """Makes the discard of a whole message."""
     try:
         known = msgspec.json.decode(line, type=_Known)
     except _UNREADABLE:
@@ -179,7 +182,7 @@ class _Room(NamedTuple):
     limit: int
 
     def of(self, tables: Sequence[str]) -> set[str]:
-        """Those that get rows: all that are known, and new ones as far as there is room, in their order."""
+        """Returns the tables that get rows: all known ones, and new ones in their order while there is room."""
         known = self.known - STANDARD_TABLES
         new = [table for table in tables if table not in known]
         return {*known, *new[: max(0, self.limit - len(known))]}
@@ -199,16 +202,16 @@ def _tables(call: _Call, messages: Sequence[_Message], discards: list[Discard]) 
 
 
 def _latest(table: Table, call: _Call, key: str) -> Table:
-    """One row for each key: of every column the latest value."""
+    """Makes one row for each key, with the latest value of every column."""
     rows = table.rows.filter(pc.and_kleene(pc.is_valid(table.rows[key]), pc.not_equal(table.rows[key], "")))
     rows = rows.take(pc.sort_indices(rows["received_at"])) if not _is_sorted(rows["received_at"]) else rows
-    kept = [name for name in table.types if name not in {*_STANDARD, *call.fields} or name == "received_at"]
+    columns = [name for name in table.types if name not in {*_STANDARD, *call.fields} or name == "received_at"]
     last = rows.group_by(key, use_threads=False).aggregate(
-        [(name, "last") for name in kept] + [("received_at", "first")]
+        [(name, "last") for name in columns] + [("received_at", "first")]
     )
-    columns = {"id": last[key]} | {name: last[f"{name}_last"] for name in kept}
-    types = {"id": ColumnType.VARCHAR} | {name: table.types[name] for name in kept}
-    return Table(types, pa.table(columns), Latest(call.table, key, last["received_at_first"].combine_chunks()))
+    values = {"id": last[key]} | {name: last[f"{name}_last"] for name in columns}
+    types = {"id": ColumnType.VARCHAR} | {name: table.types[name] for name in columns}
+    return Table(types, pa.table(values), Latest(call.table, key, last["received_at_first"].combine_chunks()))
 
 
 def _is_sorted(times: pa.ChunkedArray) -> bool:
@@ -216,7 +219,7 @@ def _is_sorted(times: pa.ChunkedArray) -> bool:
 
 
 def _track_tables(call: _Call, messages: Sequence[_Message], discards: list[Discard], room: _Room) -> dict[str, Table]:
-    """The rows of one event stand together; `tracks` keeps the order of the log."""
+    """Makes `tracks`, in the order of the log, and one table for each event."""
     standard = _standard(call, messages, _discarder(call.table, messages, discards))
     events = standard["event"].values.dictionary_encode()
     names = events.dictionary.to_pylist()
@@ -233,7 +236,7 @@ def _track_tables(call: _Call, messages: Sequence[_Message], discards: list[Disc
             columns = _columns_of(standard, ordered.slice(start, end - start))
             tables[name] = _table(columns | _payload_columns(call, name, of_event, discard))
         else:
-            _set_properties_aside(_payloads(call, of_event), discard, room.limit)
+            _discard_properties(_payloads(call, of_event), discard, room.limit)
     return tables
 
 
@@ -241,7 +244,7 @@ def _columns_of(standard: Mapping[str, Column], rows: pa.Table) -> dict[str, Col
     return {name: Column(standard[name].type, rows[name]) for name in standard if _has_value(name, rows)}
 
 
-def _set_properties_aside(payloads: Sequence[JsonObject], discard: _Discarder, limit: int) -> None:
+def _discard_properties(payloads: Sequence[JsonObject], discard: _Discarder, limit: int) -> None:
     for number, payload in enumerate(payloads):
         discard(None, number, payload, f"the schema has tables for {limit:,} events already; the event is in tracks")
 
@@ -284,7 +287,7 @@ def _decoded(raws: Sequence[msgspec.Raw]) -> list[Any]:
 def _payload(call: _Call, payload: Any, other: Any) -> JsonObject:
     if not isinstance(payload, dict):
         payload = {} if payload is None else {call.payload: payload}
-    return {**payload, f" {call.other}": other} if other else payload  # the space keeps clear of a key of that name
+    return {**payload, f" {call.other}": other} if other else payload  # the space: a key of that name may be there
 
 
 def _each(field: str, messages: Sequence[_Message]) -> list[Any]:
@@ -344,7 +347,7 @@ def _times_one_by_one(name: str, values: list[str | None], discard: _Discarder) 
 
 
 def _context(messages: Sequence[_Message], discard: _Discarder) -> dict[str, Column]:
-    """Each different context is decoded and flattened once: most messages of a source share a few."""
+    """Decodes and flattens each different context once: most messages of a source share a few."""
     numbers: dict[bytes, int] = {}
     codes = [numbers.setdefault(bytes(message.context), len(numbers)) for message in messages]
     contexts = [_object(raw) for raw in numbers]
@@ -365,7 +368,7 @@ def _context(messages: Sequence[_Message], discard: _Discarder) -> dict[str, Col
 
 
 def _object(raw: bytes) -> JsonObject | None:
-    """None where it is no JSON object; `null` is an empty one."""
+    """Returns None for what is no JSON object; `null` counts as an empty one."""
     try:
         return msgspec.json.decode(raw, type=dict[str, Any] | None) or {}
     except _UNREADABLE:

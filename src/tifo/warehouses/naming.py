@@ -1,19 +1,18 @@
-"""What tables and columns are called: Segment's snake case, and an answer to what it leaves open.
+"""Names tables and columns: Segment's snake case, with answers to what it leaves open.
 
 - A name of which snake case leaves nothing (another script) keeps its own letters: `Покупка билета` →
   `покупка_билета`. One without any letter or digit (an emoji) is `unnamed_` and 8 digits of its SHA-256. A name of
   more than 127 characters is cut and ends in such digits too.
 - Two event names that give one table share it, as with Segment; `event_text` tells them apart. An event named like
   one of the standard tables goes to `event_<name>`.
-- A property named like a standard column, or `context_…`, is kept as `property_<name>` (a trait as `trait_<name>`);
-  Segment discards it.
-- Two properties of one message that give the same column: one that is spelled like the column has it, else the one
-  that comes first; the others get `_2`, `_3`, …
-
+- A property named like a standard column, or `context_…`, becomes `property_<name>` (a trait `trait_<name>`); Segment
+  discards it.
+- Two properties of one message that give the same column: the one that is spelled like the column gets it, else the
+  first; the others get `_2`, `_3`, …
 - A name that is a reserved SQL word gets a leading underscore (`order` → `_order`), as with Segment. Leading digits
   stay: names are quoted wherever we write SQL.
 
-A warehouse that takes shorter names than `MAX_NAME` cuts them itself (see its driver).
+A driver cuts names for a warehouse whose limit is below `MAX_NAME`.
 """
 
 import hashlib
@@ -25,7 +24,7 @@ from functools import lru_cache
 from tifo.kernel.names import snake_case
 
 Path = tuple[str, ...]
-"""The keys that lead to a leaf."""
+"""Keys that lead to a leaf."""
 Naming = Callable[[tuple[Path, ...]], tuple[str, ...]]
 """Names the columns of one message's leaves: unique, and the same for the same paths."""
 
@@ -42,7 +41,7 @@ primary qualify references returning right select session_user show similar some
 tablesample then to trailing true union unique unpivot user using variadic verbose when where window with
 """
 RESERVED = frozenset(_RESERVED.split())
-"""Words that PostgreSQL or DuckDB do not take as a plain name."""
+"""Words that PostgreSQL or DuckDB refuse as a plain name."""
 
 _WORD = re.compile(r"[^\W_]+")
 
@@ -54,7 +53,7 @@ def table_name(event: str) -> str:
 
 
 def property_naming(standard: Iterable[str], alternative: str) -> Naming:
-    """For properties and traits; those named like a `standard` column are prefixed with `alternative`."""
+    """Names properties or traits; those named like a `standard` column are prefixed with `alternative`."""
     reserved = frozenset(standard)
 
     def named(path: Path) -> str:
@@ -73,11 +72,11 @@ def _naming(named: Callable[[Path], str]) -> Naming:
     def names(paths: tuple[Path, ...]) -> tuple[str, ...]:
         wanted = [named(path) for path in paths]
         result: dict[int, str] = {}
-        taken: set[str] = set()
+        used: set[str] = set()
         as_spelled = sorted(range(len(paths)), key=lambda index: paths[index] != (wanted[index],))
         for index in as_spelled:
-            result[index] = _free(wanted[index], taken)
-            taken.add(result[index])
+            result[index] = _free(wanted[index], used)
+            used.add(result[index])
         return tuple(result[index] for index in range(len(paths)))
 
     return names
@@ -87,9 +86,9 @@ def _plain(name: str) -> str:
     return f"_{name}" if name in RESERVED else name
 
 
-def _free(name: str, taken: set[str]) -> str:
+def _free(name: str, used: set[str]) -> str:
     number, candidate = 1, name
-    while candidate in taken:
+    while candidate in used:
         number += 1
         candidate = f"{name}_{number}"
     return candidate

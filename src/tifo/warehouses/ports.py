@@ -1,15 +1,16 @@
-"""The contract of a warehouse: rows and the position that they came from, committed together."""
+"""Defines the contract of a warehouse: rows and the position that they came from commit together."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, NamedTuple, Protocol
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from tifo.kernel.ids import Position
 from tifo.kernel.json import JsonObject
+
+if TYPE_CHECKING:
+    import pyarrow as pa  # half a second at the start of a command that needs only the contract
 
 
 class ColumnType(StrEnum):
@@ -25,7 +26,7 @@ class ColumnType(StrEnum):
 
 
 LOADED_AT = "uuid_ts"
-"""Segment's name for when a row was loaded; the driver fills it in, as a timestamp. Incremental models read by it."""
+"""Segment's name for the time when a row was loaded. The driver fills it in; incremental models read by it."""
 
 
 class Column(NamedTuple):
@@ -37,40 +38,42 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True)
 class Latest:
-    """Says that a table holds the latest values of each id (`users`, `accounts`), not every message.
+    """Marks a table that holds the latest values of each id (`users`, `accounts`), not every message.
 
-    A row that comes replaces, value by value, what the table holds of its id; a null replaces nothing. The order is
-    that of `received_at`, however the loads come: what is older than the stored row is worked out anew from `history`.
+    A new row replaces the stored row of its id value by value; a null replaces nothing. `received_at` decides which
+    value is the latest, in whatever order the loads come: a row older than the stored one makes the driver compute the
+    id again from `history`.
     """
 
     history: str
     """The table that holds every message, loaded before this one."""
     key: str
     """Its column with this table's id."""
-    since: pa.Array
-    """For each row the `received_at` of the oldest message in it."""
+    since: "pa.Array"
+    """The `received_at` of the oldest message in each row."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows for one warehouse table. `id` (the message id, or with `latest` what they are the latest of) and
-    `received_at` are always among the columns.
+    """Rows for one warehouse table. The columns always include `id` and `received_at`.
+
+    `id` is the message id, or with `latest` the id of the user or account.
     """
 
     types: Mapping[str, ColumnType]
-    rows: pa.Table
+    rows: "pa.Table"
     latest: Latest | None = None
 
 
 class Discard(NamedTuple):
-    """A value that its table cannot hold, on its way to the schema's `_discards`: nothing is dropped in silence."""
+    """A value that its table cannot hold. It becomes a row of the schema's `_discards`: nothing is dropped silently."""
 
     table: str | None
     """None where a whole message has no table."""
     column: str | None
-    """None where the whole message was set aside."""
+    """None where the whole message is discarded."""
     value: str
-    """As text: what a string says, else JSON."""
+    """A string as it is, any other value as JSON."""
     reason: str
     message_id: str | None
     received_at: str | None
@@ -79,7 +82,7 @@ class Discard(NamedTuple):
 
 @dataclass(frozen=True)
 class Load:
-    """What one connection (a source that flows into this warehouse) has for it.
+    """Rows and discards of one connection: a source that is loaded into this warehouse.
 
     Without tables and discards it only moves the connection's position.
     """
@@ -87,9 +90,9 @@ class Load:
     connection: str
     schema: str
     after: Position
-    """The position that the warehouse is believed to hold; 0 for a connection that it does not know."""
+    """The position that the caller expects the warehouse to hold; 0 for a connection that it does not know."""
     position: Position
-    """Everything up to here is handled once this load is committed."""
+    """Every event up to this position is handled once the load is committed."""
     tables: Mapping[str, Table] = field(default_factory=dict)
     discards: Sequence[Discard] = ()
 
@@ -97,12 +100,12 @@ class Load:
 class Loaded(NamedTuple):
     connection: str
     rows: Mapping[str, int]
-    """New rows by table; with `Latest` the updated ones too."""
+    """New rows by table; updated ones count too in tables with `Latest`."""
     duplicates: int
-    """Rows that were not inserted because their id was there already."""
+    """Rows that were not inserted because their id is stored already."""
     discarded: int
     notices: Sequence[str]
-    """Tables and columns that were made or widened, for people."""
+    """Sentences for people: tables and columns that were made or widened."""
 
 
 class Cursor(NamedTuple):
@@ -110,14 +113,41 @@ class Cursor(NamedTuple):
     position: Position
 
 
+class RowCount(NamedTuple):
+    rows: int
+    ids: int
+    """Different ids among the rows."""
+
+
+class RowSelection(NamedTuple):
+    """Rows that a question is about: those of one table, or of them those whose column holds a text."""
+
+    schema: str
+    table: str
+    column: str | None = None
+    value: str = ""
+
+
+class FilledCount(NamedTuple):
+    rows: int
+    filled: tuple[int, ...]
+    """For each group of columns the number of rows that have a value in at least one of them."""
+
+
+class EventCount(NamedTuple):
+    event: str
+    """Its name as it was sent."""
+    rows: int
+
+
 class Warehouse(Protocol):
-    """Where rows go. Methods block. One loader writes to a warehouse at a time; any number of programs read it."""
+    """Stores rows. Methods block. One loader writes to a warehouse at a time; any number of programs read it."""
 
     def positions(self) -> dict[str, Cursor]:
-        """Every connection's committed position, with the schema that it was last loaded into."""
+        """Returns every connection's committed position, with the schema that it was last loaded into."""
 
     def load(self, loads: Sequence[Load], meanwhile: Callable[[], None] | None = None) -> list[Loaded]:
-        """Commit rows, discards and positions of all loads in ONE transaction, durable on return.
+        """Commits rows, discards and positions of all loads in ONE transaction, durable on return.
 
         The n-th result belongs to the n-th load. `meanwhile` may be called, once, while a long commit runs, so that the
         caller uses that time; what it raises is raised when the commit is over.
@@ -125,27 +155,57 @@ class Warehouse(Protocol):
         Schemas, tables and columns are made as they are needed; a column's type widens where a value does not fit it,
         never losing one. A row whose `id` its table holds already, or came earlier in the same table, is not inserted.
 
-        Nothing is changed where it raises: `Conflict` when a connection's position is not its load's `after` (somebody
-        else has loaded), `Rejected` when a value is at fault (the caller finds out which), `Transient` for all else:
-        a reader holds the file, the disk is full, someone changed a table so that it no longer takes our rows.
+        An error changes nothing. `Conflict`: a connection's position is not its load's `after`, because somebody else
+        has loaded. `Rejected`: a value is at fault, and the caller finds out which. `Transient`: all else, such as a
+        reader that holds the file, a full disk, or a table that someone changed so that it refuses our rows.
         """
 
     def table_names(self, schema: str) -> frozenset[str]:
-        """Of the schema's tables; empty before the first load."""
+        """Returns the names of the schema's tables; empty before the first load."""
 
     def rewind(self, connection: str, received_after: datetime | None) -> None:
-        """Let the connection be loaded anew from the log's start: take its position back to 0, and delete the rows and
-        discards that were received after the moment (None: all of them), in one transaction. `users` and `accounts`
-        stay: the rows that come bring them up to date.
+        """Sets the connection's position to 0 and deletes its rows and discards, in one transaction.
+
+        The loader then loads it again from the log's start. Only rows received after `received_after` are deleted
+        (None: all of them). `users` and `accounts` stay: the loads that follow bring them up to date.
 
         Raises `NotFound` for a connection that was never loaded, `Transient` as `load` does.
         """
 
     def query(self, sql: str, *, wait_s: float = 10.0) -> list[JsonObject]:
-        """Rows as JSON-safe objects. Cannot change anything. Waits up to `wait_s` for a load to end.
+        """Runs SQL that cannot change anything; returns rows as JSON-safe objects.
 
-        Raises `NotFound` before the first load, `Rejected` for wrong SQL, `Transient` when the wait was too short.
+        Waits up to `wait_s` for a load to end. Raises `NotFound` before the first load, `Rejected` for wrong SQL,
+        `Transient` when the wait was too short.
         """
 
     def tables(self, schema: str, *, wait_s: float = 10.0) -> dict[str, int]:
-        """The number of rows in each table of the schema; empty before the first load."""
+        """Counts the rows of each table of the schema; empty before the first load."""
+
+    # The questions of audit, event checks and traces. Each waits up to 10 seconds for a load to end, and raises
+    # `Transient` when that was too short. Before the first load the answers are empty. The tables and columns that a
+    # question names must be there (see `columns`): else `Rejected` or `Transient`.
+
+    def columns(self, schema: str) -> dict[str, list[str]]:
+        """Returns the names of each table's columns."""
+
+    def row_counts(self, schema: str, tables: Collection[str]) -> dict[str, RowCount]:
+        """Counts each table's rows and different ids; the tables must have the column `id` (`_discards` has none)."""
+
+    def stored_ids(self, schema: str, table: str, ids: Collection[str]) -> set[str]:
+        """Returns the ids, of those given, that are rows of the table."""
+
+    def filled_count(self, asked: RowSelection, groups: Sequence[Collection[str]]) -> FilledCount:
+        """Counts rows, and for each group of columns those that have a value in at least one of them.
+
+        An empty group is one that no row has.
+        """
+
+    def ids_without(self, asked: RowSelection, group: Collection[str], *, limit: int) -> list[str]:
+        """Returns the first ids, in their order, of rows that have a value in none of the group's columns."""
+
+    def unplanned_events(self, schema: str, planned: Collection[str], *, limit: int) -> list[EventCount]:
+        """Counts events of `tracks` that are not planned: the most frequent first, those of one count by name."""
+
+    def loaded_at(self, schema: str, message_id: str) -> dict[str, datetime]:
+        """Returns when the message was loaded (UTC), by table. `users`, `accounts` and `_discards` are not asked."""

@@ -1,4 +1,4 @@
-"""Rows on their way into a warehouse, whichever it is."""
+"""Prepares rows for any warehouse: the time of loading, no duplicates, discards as rows."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,13 +16,14 @@ class Inserted(NamedTuple):
 
 
 def stamped(table: Table, now: datetime) -> Table:
+    """Adds the column that says when the rows were loaded."""
     stamps = pa.repeat(pa.scalar(now, pa.timestamp("us", "UTC")), len(table.rows))
     types = {LOADED_AT: ColumnType.TIMESTAMP, **table.types}  # first: there must always be room for it
     return Table(types, table.rows.append_column(LOADED_AT, stamps), table.latest)
 
 
 def without(rows: pa.Table, known: frozenset[str]) -> pa.Table:
-    """Rows whose id is neither known nor that of an earlier row."""
+    """Returns the rows whose id is neither known nor that of an earlier row."""
     if not known and pc.count_distinct(rows["id"]).as_py() == len(rows):
         return rows
     seen = set(known)

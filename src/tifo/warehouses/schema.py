@@ -1,4 +1,4 @@
-"""How a warehouse's tables follow the data.
+"""Decides how a warehouse's tables follow the data.
 
 A type only ever widens, and never loses a value:
 
@@ -23,9 +23,9 @@ from tifo.warehouses.columns import EXACT, MAX_COLUMNS, TIMESTAMP
 from tifo.warehouses.ports import ColumnType, Discard, Table
 
 Existing = Mapping[str, ColumnType | None]
-"""The columns of a table in the warehouse; None for a type that is none of ours."""
+"""A stored table's columns; None stands for a foreign type, which somebody else gave the column."""
 
-_ARROW = {
+ARROW_TYPES = {
     ColumnType.TIMESTAMP: TIMESTAMP,
     ColumnType.INTEGER: pa.int64(),
     ColumnType.FLOAT: pa.float64(),
@@ -36,7 +36,7 @@ _ARROW = {
 
 @dataclass(frozen=True)
 class Evolution:
-    """What has to change before the rows fit."""
+    """The changes that a table needs before the rows fit."""
 
     added: Mapping[str, ColumnType]
     widened: Mapping[str, ColumnType]
@@ -50,7 +50,7 @@ class Evolution:
 def evolve(
     existing: Existing, table: Table, is_exact: Callable[[str], bool], max_columns: int = MAX_COLUMNS
 ) -> Evolution:
-    """`is_exact` tells whether all values of an existing integer column are exact as doubles."""
+    """Compares a table with the rows that come. `is_exact` says whether an integer column holds only exact doubles."""
     new = [name for name in table.types if name not in existing]
     room = max(0, max_columns - len(existing))
     widened = {}
@@ -62,13 +62,13 @@ def evolve(
 
 
 def fit(table: Table, columns: Existing) -> pa.Table:
-    """The rows cast to the columns' types, after the evolution; those of a foreign type stay as they are."""
+    """Casts the rows to the columns' types, after the evolution. Columns of a foreign type stay as they are."""
     rows = {name: _cast(table.rows[name], columns[name]) for name in table.types if name in columns}
     return pa.table(rows)
 
 
 def discards_of(name: str, table: Table, column: str, reason: str) -> list[Discard]:
-    """One for each value of the column."""
+    """Makes one discard for each value of the column."""
     rows = table.rows.select([*dict.fromkeys(("id", "received_at", column))])
     rows = rows.filter(pc.is_valid(rows[column]))
     values = pc.cast(rows[column], pa.string()).to_pylist()
@@ -81,7 +81,7 @@ def discards_of(name: str, table: Table, column: str, reason: str) -> list[Disca
 
 
 def _origin(table: Table, row_id: str, reason: str) -> tuple[str, str | None]:
-    """Reason and message id. What is the latest of several messages tells whose it is instead."""
+    """Returns reason and message id. A row of the latest values has many messages: its reason names its id instead."""
     return (reason, row_id) if table.latest is None else (f"{reason} (of {row_id!r})", None)
 
 
@@ -103,4 +103,4 @@ def _fits_double(integers: pa.ChunkedArray) -> bool:
 
 
 def _cast(values: pa.ChunkedArray, column_type: ColumnType | None) -> pa.ChunkedArray:
-    return values if column_type is None else pc.cast(values, _ARROW[column_type])
+    return values if column_type is None else pc.cast(values, ARROW_TYPES[column_type])

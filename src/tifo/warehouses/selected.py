@@ -1,10 +1,11 @@
-"""What of a source goes into one warehouse: messages by their own `integrations`, tables and columns by what is turned
-off. All that stays out is counted under its reason.
+"""Selects what a warehouse loads of a source: messages by their `integrations`, tables and columns by selective sync.
+
+Everything that is left out is counted under its reason.
 
 `{"Warehouses": {"all": false}}` (or `{"Warehouses": false}`) keeps a message out of every warehouse,
 `{"Warehouses": {"warehouseIds": […]}}` out of all but those. `{"All": false}` is for destinations alone, as with
 Segment.
-`users` and `accounts` are made from `identifies` and `groups`: what is turned off there stays out of them too.
+`users` and `accounts` are made from `identifies` and `groups`: a column turned off there is left out of them too.
 """
 
 from collections import Counter
@@ -21,7 +22,7 @@ _MARK = b'"Warehouses"'
 
 
 class SyncSelection(Protocol):
-    """Tables and columns by the warehouse's names."""
+    """Says which tables and columns are loaded, by the warehouse's names."""
 
     def takes_table(self, table: str) -> bool: ...
     def takes_column(self, table: str, column: str) -> bool: ...
@@ -30,7 +31,7 @@ class SyncSelection(Protocol):
 class Selected(NamedTuple):
     converted: Converted
     left_out: Mapping[str, int]
-    """Messages, rows and values by the reason that they stay out for."""
+    """Counts messages, rows and values by the reason that they are left out for."""
 
 
 class _Integrations(msgspec.Struct):
@@ -41,19 +42,19 @@ _decode = msgspec.json.Decoder(_Integrations).decode
 
 
 def admitted(bodies: bytes, names: Collection[str]) -> tuple[bytes, int]:
-    """Those of the canonical messages that may go into the warehouse with these names, and how many may not."""
+    """Returns the canonical messages that may be loaded into the warehouse with these names, and counts the others."""
     if _MARK not in bodies:
         return bodies, 0
     lines = bodies.splitlines(keepends=True)
-    kept = [line for line in lines if _MARK not in line or _admits(line, names)]
-    return b"".join(kept), len(lines) - len(kept)
+    admissible = [line for line in lines if _MARK not in line or _admits(line, names)]
+    return b"".join(admissible), len(lines) - len(admissible)
 
 
 def _admits(line: bytes, names: Collection[str]) -> bool:
     try:
         integrations = _decode(line).integrations
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return True  # what it is, the conversion says
+        return True  # the conversion discards it, with the reason
     asked = integrations.get("Warehouses") if isinstance(integrations, dict) else None
     if not isinstance(asked, dict):
         return asked is not False
@@ -63,15 +64,17 @@ def _admits(line: bytes, names: Collection[str]) -> bool:
     return asked.get("all") is not False
 
 
-def selected(converted: Converted, taken: SyncSelection) -> Selected:
+def selected(converted: Converted, selection: SyncSelection) -> Selected:
     left_out: Counter[str] = Counter()
     tables: dict[str, Table] = {}
     for name, table in converted.tables.items():
         sources = [name] if table.latest is None else [name, table.latest.history]
-        if not all(map(taken.takes_table, sources)):
+        if not all(map(selection.takes_table, sources)):
             left_out[f"table {name} is turned off"] += len(table.rows)
             continue
-        off = [column for column in table.types if not all(taken.takes_column(source, column) for source in sources)]
+        off = [
+            column for column in table.types if not all(selection.takes_column(source, column) for source in sources)
+        ]
         for column in off:
             left_out[f"column {name}.{column} is turned off"] += len(table.rows) - table.rows[column].null_count
         types = {column: kind for column, kind in table.types.items() if column not in off}
@@ -79,6 +82,7 @@ def selected(converted: Converted, taken: SyncSelection) -> Selected:
     discards = [
         each
         for each in converted.discards
-        if each.table is None or (taken.takes_column(each.table, each.column or "") and taken.takes_table(each.table))
+        if each.table is None
+        or (selection.takes_column(each.table, each.column or "") and selection.takes_table(each.table))
     ]
     return Selected(Converted(tables, discards), left_out)

@@ -1,10 +1,10 @@
-"""What the payloads of one event usually look like: learned from those that came, and then read much quicker.
+"""Learns what the payloads of one event usually look like, and then reads them several times quicker.
 
 `columns.flatten` takes whatever comes: a payload becomes a dict, and dicts that have the same keys become columns
 together. Yet most messages of an event have the keys that its earlier ones had, each with a plain value. For these a
 compiled type reads the values straight from the JSON. The results are the same to the last value; only new columns may
-come in another order. Whatever is not as expected (an unknown key, a nested object, what is no object at all) sends all
-of the event's payloads to `flatten`, and is learned where that can be.
+come in another order. A payload that is not as expected (an unknown key, a nested object, no object at all) sends all
+of the event's payloads to `flatten`; its keys are learned where possible.
 """
 
 import re
@@ -21,13 +21,13 @@ from tifo.warehouses.columns import MAX_CELLS, typed
 from tifo.warehouses.naming import Naming
 from tifo.warehouses.ports import Column
 
-MOST_KEYS = 100
-"""A missing key costs nearly as much as one that is there: an event of many rare keys is not for this."""
-LEAST_PAYLOADS = 50
-"""Fewer at once are not worth a type of their own."""
-_MOST_SHAPES = 1_000
+MAX_KEYS = 100
+"""A missing key costs nearly as much as a present one, so an event with many rare keys gains nothing."""
+MIN_PAYLOADS = 50
+"""Fewer payloads at once are not worth a compiled type."""
+_MAX_SHAPES = 1_000
 _UNNAMEABLE = re.compile(r'["\\\x00-\x1f]')
-"""msgspec takes these in no field's name."""
+"""msgspec refuses these characters in a field's name."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,15 @@ class _Shape:
 
 
 class Shapes:
-    """By a name for payloads that are alike, such as their table's. Threads may share it."""
+    """Remembers a shape for each name, such as the table's, under which payloads are alike. Threads may share it."""
 
     def __init__(self, names: Naming) -> None:
         self._names = names
         self._shapes: dict[str, _Shape | None] = {}
-        """None for what cannot be learned: it nests, has too many keys, or keys that want the same column."""
+        """None for payloads that cannot be learned: they nest, have too many keys, or two keys want one column."""
 
     def columns(self, name: str, payloads: Sequence[msgspec.Raw]) -> dict[str, Column] | None:
-        """What `flatten` gives for these payloads, each on one line; None where it must be asked."""
+        """Returns what `flatten` returns for these payloads, each on one line; None where that must be asked."""
         shape = self._shapes.get(name)
         if shape is None or len(shape.keys) * len(payloads) > MAX_CELLS:
             return None
@@ -64,11 +64,11 @@ class Shapes:
         return _typed(values)
 
     def learn(self, name: str, objects: Sequence[JsonObject]) -> None:
-        """What `columns` could not read."""
+        """Learns from payloads that `columns` could not read."""
         known = self._shapes.get(name)
-        if len(objects) < LEAST_PAYLOADS or (known is None and name in self._shapes):
+        if len(objects) < MIN_PAYLOADS or (known is None and name in self._shapes):
             return
-        if len(self._shapes) >= _MOST_SHAPES:
+        if len(self._shapes) >= _MAX_SHAPES:
             self._shapes.clear()
         keys = tuple(dict.fromkeys(chain(known.keys if known else (), *objects)))
         self._shapes[name] = None if _nests(objects) else _shape(keys, self._names)
@@ -77,7 +77,7 @@ class Shapes:
 def _shape(keys: tuple[str, ...], names: Naming) -> _Shape | None:
     columns = names(tuple((key,) for key in keys))
     wanted = tuple(name for key in keys for name in names(((key,),)))
-    if len(keys) > MOST_KEYS or columns != wanted or any(map(_UNNAMEABLE.search, keys)):
+    if len(keys) > MAX_KEYS or columns != wanted or any(map(_UNNAMEABLE.search, keys)):
         return None
     fields = [(_field(number), Any, msgspec.field(default=None, name=key)) for number, key in enumerate(keys)]
     payload = msgspec.defstruct("Payload", fields, forbid_unknown_fields=True, gc=False)

@@ -1,4 +1,4 @@
-"""SQL that DuckDB and PostgreSQL understand alike."""
+"""Builds SQL that every SQL warehouse understands alike."""
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
@@ -7,7 +7,7 @@ from tifo.kernel.errors import NotFound
 from tifo.warehouses.ports import LOADED_AT
 
 SINCE = "_since"
-"""A column of the batch alone: `Latest.since`."""
+"""The batch's column that holds `Latest.since`; no stored table has it."""
 
 LATEST_TABLES = frozenset(("users", "accounts"))
 
@@ -19,13 +19,17 @@ def quoted(*names: str) -> str:
     return ".".join('"' + name.replace('"', '""') + '"' for name in names)
 
 
+def literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
 def stale_ids(batch: str, stored: str) -> str:
-    """Ids of which the batch brings something that is older than what is stored, or of unknown age."""
+    """Selects ids for which the batch has a message that is older than the stored row, or of unknown age."""
     return f"SELECT s.id FROM {stored} s JOIN {batch} b ON s.id = b.id WHERE (b.{SINCE} >= s.received_at) IS NOT TRUE"
 
 
 def update_latest(batch: str, stored: str, columns: Sequence[str], value: Value) -> str:
-    """The batch's values over the stored ones, where they are not older."""
+    """Writes the batch's values over the stored ones, where they are not older."""
     sets = ", ".join(f"{quoted(name)} = COALESCE({value(name)}, s.{quoted(name)})" for name in columns if name != "id")
     return f"UPDATE {stored} s SET {sets} FROM {batch} b WHERE s.id = b.id AND b.{SINCE} >= s.received_at"
 
@@ -39,7 +43,10 @@ def insert_latest(batch: str, stored: str, columns: Sequence[str], value: Value)
 def rework_latest(
     stale: str, stored: str, history: str, key: str, columns: Sequence[str], *, as_text: Collection[str] = ()
 ) -> str:
-    """Of each id in `stale` the latest value of every column, found in all of its history; of some as text."""
+    """Writes the latest value of every column, from the id's whole history, for each id in `stale`.
+
+    Columns in `as_text` become text, because the history's type and the table's differ.
+    """
 
     def newest_value(name: str) -> str:
         text = "::text" if name in as_text else ""
@@ -47,14 +54,14 @@ def rework_latest(
 
     k = quoted(key)
     newest = f"ORDER BY received_at DESC, {quoted(LOADED_AT)} DESC, id DESC"
-    found = ", ".join(f"{newest_value(name)} AS {quoted(name)}" for name in columns)
+    values = ", ".join(f"{newest_value(name)} AS {quoted(name)}" for name in columns)
     sets = ", ".join(f"{quoted(name)} = COALESCE(h.{quoted(name)}, s.{quoted(name)})" for name in columns)
-    of_stale = f"SELECT {k} AS _key, {found} FROM {history} WHERE {k} IN (SELECT id FROM {stale}) GROUP BY {k}"
+    of_stale = f"SELECT {k} AS _key, {values} FROM {history} WHERE {k} IN (SELECT id FROM {stale}) GROUP BY {k}"
     return f"UPDATE {stored} s SET {sets} FROM ({of_stale}) h WHERE s.id = h._key"
 
 
 def deletions(schema: str, tables: Collection[str], received_after: datetime | None) -> list[str]:
-    """What empties the tables of every message; the tables must have `received_at`."""
+    """Builds the statements that delete the rows of every message; the tables must have `received_at`."""
     since = "" if received_after is None else f" WHERE received_at > '{received_after.isoformat()}'"
     return [f"DELETE FROM {quoted(schema, name)}{since}" for name in sorted(tables) if name not in LATEST_TABLES]
 

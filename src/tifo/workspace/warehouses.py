@@ -1,25 +1,23 @@
-"""Connected warehouses beside the built-in DuckDB file, and the history of their syncs."""
+"""Holds the warehouses of a workspace and the history of what was synced into each."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import count
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, NewType, Protocol
 
 from tifo.kernel.errors import NotFound, Rejected
 from tifo.kernel.ids import Position, SourceId
 
+WarehouseKind = NewType("WarehouseKind", str)
+"""A kind's id in `warehouses.catalog`."""
 BUILT_IN = "duckdb"
-"""Name of the DuckDB file, which is always connected and loads every source."""
+"""Name and kind of the DuckDB file that comes with Tifo and takes every source."""
 KEPT_SYNCS = 5_000
 """Syncs that the history holds of each warehouse."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}")
-
-
-class WarehouseKind(StrEnum):
-    POSTGRES = "postgres"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,16 +31,36 @@ class ConnectedWarehouse:
     created_at: datetime
     enabled: bool = True
 
+    @property
+    def is_built_in(self) -> bool:
+        return self.name == BUILT_IN
+
     def takes(self, source_id: SourceId) -> bool:
         return self.source_ids is None or source_id in self.source_ids
 
 
+def built_in_warehouse(url: str = "") -> ConnectedWarehouse:
+    """`url` is the path of its file; who only needs name, kind and sources gives none."""
+    return ConnectedWarehouse(
+        name=BUILT_IN,
+        kind=WarehouseKind(BUILT_IN),
+        url=url,
+        source_ids=None,
+        created_at=datetime(1970, 1, 1, tzinfo=UTC),
+    )
+
+
+def every_warehouse(connected: Sequence[ConnectedWarehouse], built_in_url: str = "") -> list[ConnectedWarehouse]:
+    """Returns the built-in warehouse, then the connected ones as they come."""
+    return [built_in_warehouse(built_in_url), *connected]
+
+
 def named_warehouse(connected: Collection[ConnectedWarehouse], name: str) -> ConnectedWarehouse:
-    """Raises `NotFound`, naming those that there are."""
+    """Finds a warehouse by its name. Raises `NotFound`, naming those that there are."""
     for warehouse in connected:
         if warehouse.name == name:
             return warehouse
-    known = ", ".join([BUILT_IN, *(each.name for each in connected)])
+    known = ", ".join(dict.fromkeys([BUILT_IN, *(each.name for each in connected)]))
     raise NotFound(f"There is no warehouse {name!r:.100}. Known are {known}.", field="warehouse")
 
 
@@ -143,7 +161,7 @@ def free_warehouse_name(name: str | None, kind: WarehouseKind, used: Collection[
         raise Rejected(f"name {name!r:.60} must be small letters, digits, _ and -, at most 48.", field="name")
     if name is not None and (name == BUILT_IN or name in used):
         raise Rejected(f"There is a warehouse named {name!r} already. Give another --name.", field="name")
-    candidates = (kind.value if number == 1 else f"{kind.value}_{number}" for number in count(1))
+    candidates = (kind if number == 1 else f"{kind}_{number}" for number in count(1))
     return name or next(free for free in candidates if free not in used)
 
 

@@ -13,11 +13,17 @@ from tests.postgres import PostgresServer, postgres_server
 from tifo.kernel.ids import Position
 from tifo.warehouses.drivers.duckdb import DuckdbWarehouse
 from tifo.warehouses.drivers.postgres import PostgresWarehouse
+from tifo.warehouses.memory import MemoryWarehouse
 from tifo.warehouses.messages import convert
 from tifo.warehouses.ports import Load, Warehouse
 
+_MEMORY: dict[str, MemoryWarehouse] = {}
+"""By place, so that opening one twice gives the same."""
+
+
 OPEN: dict[str, Callable[[str], Warehouse]] = {
     "duckdb": lambda place: DuckdbWarehouse(Path(place)),
+    "memory": lambda place: _MEMORY.setdefault(place, MemoryWarehouse()),
     "postgres": PostgresWarehouse,
 }
 
@@ -63,6 +69,7 @@ def fresh_warehouse(kind: str, place: str, request: pytest.FixtureRequest) -> Ca
             server.run("DROP SCHEMA IF EXISTS one, _tifo CASCADE", place)
         else:
             Path(place).unlink(missing_ok=True)
+            _MEMORY.pop(place, None)
         return OPEN[kind](place)
 
     return fresh
@@ -71,6 +78,8 @@ def fresh_warehouse(kind: str, place: str, request: pytest.FixtureRequest) -> Ca
 @pytest.fixture
 def run_sql(kind: str, place: str, request: pytest.FixtureRequest) -> Callable[[str], None]:
     """What somebody else does in the warehouse."""
+    if kind == "memory":
+        pytest.skip("only its program changes it")
 
     def run(sql: str) -> None:
         if kind == "postgres":

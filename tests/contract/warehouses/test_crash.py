@@ -6,11 +6,19 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from tifo.warehouses.ports import Warehouse
 
 _CHILD = Path(__file__).with_name("child.py")
 _EVENTS = 10_000
 _KILLS = 4
+
+
+@pytest.fixture(autouse=True)
+def outlives_its_process(kind: str) -> None:
+    if kind == "memory":
+        pytest.skip("it ends with its process")
 
 
 def test_a_loader_killed_again_and_again_loads_every_event_once(kind: str, place: str, warehouse: Warehouse) -> None:

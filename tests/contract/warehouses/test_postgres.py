@@ -6,7 +6,8 @@ import pytest
 
 from tests.postgres import PostgresServer, postgres_server
 from tifo.kernel.errors import Rejected, Transient
-from tifo.warehouses.drivers.postgres import PostgresWarehouse, checked_url, without_password
+from tifo.warehouses.drivers.postgres import PostgresWarehouse
+from tifo.warehouses.drivers.postgres_address import checked_url, without_password
 from tifo.warehouses.ports import Load
 
 Loading = Callable[..., Load]

@@ -27,7 +27,7 @@ def warehouses(request: pytest.FixtureRequest, new_state: NewState) -> Warehouse
 
 
 def test_sources_connected_at_once_are_all_taken(warehouses: Warehouses) -> None:
-    warehouses.add(WarehouseKind.POSTGRES, "postgresql://db/reports", "reports", ())
+    warehouses.add(WarehouseKind("postgres"), "postgresql://db/reports", "reports", ())
     sources = [SourceId(f"source-{number}") for number in range(12)]
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(lambda source: warehouses.connect("reports", source), sources))
@@ -35,7 +35,7 @@ def test_sources_connected_at_once_are_all_taken(warehouses: Warehouses) -> None
 
 
 def test_a_warehouse_that_took_all_keeps_the_others_that_there_are(warehouses: Warehouses) -> None:
-    warehouses.add(WarehouseKind.POSTGRES, "postgresql://db/reports", "reports", None)
+    warehouses.add(WarehouseKind("postgres"), "postgresql://db/reports", "reports", None)
     assert warehouses.connect("reports", ONE).takes(LATER)
     left = warehouses.disconnect("reports", ONE, [ONE, TWO])
     assert [left.takes(each) for each in (ONE, TWO, LATER)] == [False, True, False]
@@ -43,7 +43,7 @@ def test_a_warehouse_that_took_all_keeps_the_others_that_there_are(warehouses: W
 
 
 def test_a_disabled_warehouse_is_remembered_as_such(warehouses: Warehouses) -> None:
-    assert warehouses.add(WarehouseKind.POSTGRES, "postgresql://db/reports", None, None).enabled
+    assert warehouses.add(WarehouseKind("postgres"), "postgresql://db/reports", None, None).enabled
     assert not warehouses.enable("postgres", enabled=False).enabled
     assert not warehouses.connected()[0].enabled
     with pytest.raises(NotFound):
@@ -55,8 +55,8 @@ def test_a_disabled_warehouse_is_remembered_as_such(warehouses: Warehouses) -> N
 
 
 def test_a_warehouse_is_connected_under_a_free_name_and_removed(warehouses: Warehouses) -> None:
-    first = warehouses.add(WarehouseKind.POSTGRES, URL, None, None)
-    second = warehouses.add(WarehouseKind.POSTGRES, URL, None, [SourceId("a")])
+    first = warehouses.add(WarehouseKind("postgres"), URL, None, None)
+    second = warehouses.add(WarehouseKind("postgres"), URL, None, [SourceId("a")])
     assert [each.name for each in warehouses.connected()] == ["postgres", "postgres_2"]
     assert warehouses.connected() == [first, second]
     assert first.takes(SourceId("b"))
@@ -71,9 +71,9 @@ def test_a_warehouse_is_connected_under_a_free_name_and_removed(warehouses: Ware
 
 @pytest.mark.parametrize("name", [BUILT_IN, "taken", "Bad Name", ""])
 def test_a_name_that_is_taken_or_bad_is_refused(warehouses: Warehouses, name: str) -> None:
-    warehouses.add(WarehouseKind.POSTGRES, URL, "taken", None)
+    warehouses.add(WarehouseKind("postgres"), URL, "taken", None)
     with pytest.raises(Rejected):
-        warehouses.add(WarehouseKind.POSTGRES, URL, name, None)
+        warehouses.add(WarehouseKind("postgres"), URL, name, None)
 
 
 def test_loads_add_up_until_they_are_begun_anew(warehouses: Warehouses) -> None:
@@ -114,7 +114,7 @@ def test_loads_add_up_until_they_are_begun_anew(warehouses: Warehouses) -> None:
 
 
 def test_syncs_come_back_newest_first_and_leave_with_their_warehouse(warehouses: Warehouses) -> None:
-    warehouses.add(WarehouseKind.POSTGRES, URL, "one", None)
+    warehouses.add(WarehouseKind("postgres"), URL, "one", None)
     done = Sync(
         warehouse="one",
         source_id=ONE,

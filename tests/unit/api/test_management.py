@@ -27,7 +27,7 @@ def catalog() -> InMemoryCatalog:
     return InMemoryCatalog(())
 
 
-def reach(url: str) -> None:
+def reach(_: str, url: str) -> None:
     if "away" in url:
         raise Transient("The warehouse is away.", retry_after_s=3)
 

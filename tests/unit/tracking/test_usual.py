@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tifo.kernel.errors import Rejected
 from tifo.tracking.envelope import Envelope, Message
-from tifo.tracking.messages import looked_at_closely
+from tifo.tracking.messages import canonical_by_rules
 from tifo.tracking.times import receipt
 from tifo.tracking.usual import usual
 
@@ -70,10 +70,10 @@ def test_what_the_quick_way_takes_comes_out_as_the_close_look_has_it(message: di
         quick = usual(raw, envelope(), lambda: "made")
     except Rejected:
         with pytest.raises(Rejected):
-            looked_at_closely(raw, envelope(), lambda: "made")
+            canonical_by_rules(raw, envelope(), lambda: "made")
         return
     if quick is not None:
-        assert content(quick) == content(looked_at_closely(raw, envelope(), lambda: "made"))
+        assert content(quick) == content(canonical_by_rules(raw, envelope(), lambda: "made"))
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_every_usual_message_goes_the_quick_way(message: dict[str, Any]) -> None
     raw = msgspec.json.encode(message)
     quick = usual(raw, envelope(), lambda: "made")
     assert quick is not None
-    assert content(quick) == content(looked_at_closely(raw, envelope(), lambda: "made"))
+    assert content(quick) == content(canonical_by_rules(raw, envelope(), lambda: "made"))
     single = {key: value for key, value in message.items() if key != "type"}
     assert usual(msgspec.json.encode(single), envelope(message["type"]), lambda: "made") is not None
 

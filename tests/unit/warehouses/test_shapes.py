@@ -14,7 +14,7 @@ from tifo.warehouses.columns import flatten
 from tifo.warehouses.messages import convert
 from tifo.warehouses.naming import property_naming
 from tifo.warehouses.ports import Column
-from tifo.warehouses.shapes import LEAST_PAYLOADS, MOST_KEYS, Shapes
+from tifo.warehouses.shapes import MAX_KEYS, MIN_PAYLOADS, Shapes
 
 NAMES = property_naming(("id", "timestamp"), "property")
 Line = Callable[..., bytes]
@@ -35,7 +35,7 @@ def plain(columns: dict[str, Column]) -> dict[str, Any]:
 
 def learned(objects: Sequence[JsonObject]) -> Shapes:
     shapes = Shapes(NAMES)
-    shapes.learn("goal", [*objects] * LEAST_PAYLOADS)
+    shapes.learn("goal", [*objects] * MIN_PAYLOADS)
     return shapes
 
 
@@ -81,25 +81,25 @@ def test_what_was_not_expected_is_left_to_flatten(strange: Any) -> None:
 
 def test_a_key_that_came_later_is_learned_too_and_what_nests_never() -> None:
     shapes = learned([{"a": 1}])
-    shapes.learn("goal", [{"b": 2}] * LEAST_PAYLOADS)
+    shapes.learn("goal", [{"b": 2}] * MIN_PAYLOADS)
     assert shapes.columns("goal", raw([{"a": 1, "b": 2}])) is not None
     assert shapes.columns("goal", raw([{"a": {"deep": 1}}])) is None
-    shapes.learn("goal", [{"a": 1}] * LEAST_PAYLOADS)
+    shapes.learn("goal", [{"a": 1}] * MIN_PAYLOADS)
     assert shapes.columns("goal", raw([{"a": 1}])) is None
 
 
 def test_keys_that_want_one_column_and_too_many_keys_are_left_to_flatten() -> None:
     assert learned([{"A B": 1}, {"a_b": 2}]).columns("goal", raw([{"A B": 1}])) is None
-    many: JsonObject = {f"k{number}": number for number in range(MOST_KEYS + 1)}
+    many: JsonObject = {f"k{number}": number for number in range(MAX_KEYS + 1)}
     assert learned([many]).columns("goal", raw([many])) is None
 
 
 def test_a_message_that_cannot_be_read_is_discarded_alone_also_when_its_event_is_known(line: Line) -> None:
-    good = [line(f"m{n}", event="Shaped", properties={"x": n}) for n in range(LEAST_PAYLOADS)]
+    good = [line(f"m{n}", event="Shaped", properties={"x": n}) for n in range(MIN_PAYLOADS)]
     convert(b"".join(good))
     bad = line("bad", event="Shaped", properties={"x": "?"}).replace(b'"?"', b'"\xff"')
     converted = convert(b"".join([*good, bad]))
-    assert len(converted.tables["shaped"].rows) == len(converted.tables["tracks"].rows) == LEAST_PAYLOADS
+    assert len(converted.tables["shaped"].rows) == len(converted.tables["tracks"].rows) == MIN_PAYLOADS
     (discard,) = converted.discards
     assert discard.message_id in (None, "bad")
     assert "not a canonical message" in discard.reason

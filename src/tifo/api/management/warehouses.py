@@ -43,7 +43,7 @@ def warehouse_shown(warehouse: ConnectedWarehouse | None) -> JsonObject:
     if warehouse is None:
         name, kind, enabled, settings = BUILT_IN, BUILT_IN, True, {}
     else:
-        name, kind, enabled = warehouse.name, warehouse.kind.value, warehouse.enabled
+        name, kind, enabled = warehouse.name, warehouse.kind, warehouse.enabled
         settings = _settings_shown(warehouse.url)
     return {
         "id": name,
@@ -83,7 +83,7 @@ def _get(request: Request) -> JsonObject:
 def _create(request: Request) -> JsonObject:
     new = request.read(_New)
     kind, url = _kind(new.metadata_id), _url(new.settings)
-    request.backend.check_warehouse(url)
+    request.backend.check_warehouse(kind, url)
     name = None if new.name is None else slug_of(new.name)
     made = request.backend.warehouses.add(kind, url, name, ())
     if not new.enabled:
@@ -115,18 +115,18 @@ def _delete(request: Request) -> JsonObject:
 def _validate(request: Request) -> JsonObject:
     asked = request.read(_Checked)
     _kind(asked.metadata_id)
-    return statused("CONNECTED" if _reaches(request, _url(asked.settings)) else "FAILED")
+    return statused("CONNECTED" if _reaches(request, asked.metadata_id, _url(asked.settings)) else "FAILED")
 
 
 def _connection_state(request: Request) -> JsonObject:
     warehouse = named_warehouse(request)
-    connected = warehouse is None or _reaches(request, warehouse.url)
+    connected = warehouse is None or _reaches(request, warehouse.kind, warehouse.url)
     return {"connectionState": "CONNECTED" if connected else "FAILED"}
 
 
-def _reaches(request: Request, url: str) -> bool:
+def _reaches(request: Request, kind: str, url: str) -> bool:
     try:
-        request.backend.check_warehouse(url)
+        request.backend.check_warehouse(kind, url)
     except Transient:
         return False
     return True

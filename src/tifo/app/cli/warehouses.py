@@ -1,14 +1,16 @@
 """The commands of `tifo warehouse`."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import App, Parameter
 
 from tifo.app import warehouses as work
 from tifo.app.cli.output import show, show_table
 from tifo.app.settings import load_settings
+from tifo.warehouses.catalog import connectable_kinds
 
+_KINDS = f"One of: {', '.join(kind.id for kind in connectable_kinds())}."
 _Data = Annotated[Path | None, Parameter(help="Folder that holds all state (default: tifo-data).")]
 _Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document.")]
 _Wait = Annotated[bool, Parameter(negative="", help="Show the progress until it is loaded (`tifo up` must run).")]
@@ -18,7 +20,7 @@ warehouses = App(name="warehouse", help="Warehouses beside the built-in DuckDB f
 
 @warehouses.command(name="add")
 def warehouse_add(
-    kind: Literal["postgres"],
+    kind: Annotated[str, Parameter(help=_KINDS)],
     url: str,
     /,
     *,

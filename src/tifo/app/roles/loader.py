@@ -4,7 +4,6 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
 
 from tifo.app import compose
 from tifo.app.compose import OpenedBackend
@@ -15,7 +14,7 @@ from tifo.delivery.loading.supervisor import LoaderSupervisor
 from tifo.kernel.ids import SourceId
 from tifo.kernel.memory import collect_seldom
 from tifo.workspace.sync import Selection
-from tifo.workspace.warehouses import BUILT_IN, ConnectedWarehouse, Warehouses
+from tifo.workspace.warehouses import ConnectedWarehouse, Warehouses, every_warehouse
 
 _FRESH_S = 1.0
 
@@ -29,7 +28,7 @@ def run(settings: Settings, supervised: bool) -> int:
     with compose.opened(settings) as backend:
 
         def wanted() -> list[str]:
-            return [BUILT_IN, *(each.name for each in backend.warehouses.connected() if each.enabled)]
+            return [each.name for each in every_warehouse(backend.warehouses.connected()) if each.enabled]
 
         collect_seldom()
         LoaderSupervisor(wanted, lambda name: _loader(settings, backend, name)).run(stop)
@@ -38,9 +37,6 @@ def run(settings: Settings, supervised: bool) -> int:
 
 def _loader(settings: Settings, backend: OpenedBackend, name: str) -> Loader:
     warehouses, catalog = backend.warehouses, backend.catalog
-    takes: Callable[[SourceId], bool] = (
-        (lambda _: True) if name == BUILT_IN else _ConnectedSources(warehouses, name).takes
-    )
 
     def selected(source_id: SourceId) -> Selection | None:
         selection = catalog.selection_of(source_id, name)
@@ -51,7 +47,7 @@ def _loader(settings: Settings, backend: OpenedBackend, name: str) -> Loader:
         backend.open_warehouse(name),
         lambda: [*catalog.sources(), *catalog.deleted_sources()],
         name=name,
-        takes=takes,
+        takes=_ConnectedSources(warehouses, name).takes,
         selection_of=selected,
         on_syncs=warehouses.record,
         recorded=lambda: {each.source_id: each.position for each in warehouses.loads(name)},
@@ -72,6 +68,7 @@ class _ConnectedSources:
 
     def takes(self, source_id: SourceId) -> bool:
         if time.monotonic() - self._read_at > _FRESH_S:
-            self._now = next((each for each in self._warehouses.connected() if each.name == self._name), None)
+            every = every_warehouse(self._warehouses.connected())
+            self._now = next((each for each in every if each.name == self._name), None)
             self._read_at = time.monotonic()
         return self._now is not None and self._now.takes(source_id)

@@ -7,7 +7,7 @@ from tifo.delivery.loading.progress import SourceProgress
 from tifo.eventlog.ports import Block
 from tifo.kernel.clock import to_iso
 from tifo.kernel.ids import Position
-from tifo.warehouses.messages import MAX_TABLES, convert, set_aside
+from tifo.warehouses.messages import MAX_TABLES, convert, discard_message
 from tifo.warehouses.ports import Discard, Load, Table
 from tifo.warehouses.selected import WITHHELD, SyncSelection, admitted, selected
 
@@ -86,7 +86,7 @@ def prepared(piece: Piece, wanted: Wanted = ALL) -> Prepared:
 def discarded(piece: Piece, reason: str) -> Prepared:
     """Discards the piece's only event whole, instead of making rows of it."""
     (block,) = piece.blocks
-    discard = set_aside(block.bodies.rstrip(b"\n"), reason)
+    discard = discard_message(block.bodies.rstrip(b"\n"), reason)
     if discard.received_at is None:
         discard = discard._replace(received_at=to_iso(block.received_at))
     return Prepared(piece, {}, [discard], {})

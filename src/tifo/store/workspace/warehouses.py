@@ -180,7 +180,7 @@ def _count(connection: Connection, syncs: Sequence[Sync]) -> None:
 def _row(made: ConnectedWarehouse) -> dict[str, Any]:
     return {
         "name": made.name,
-        "kind": made.kind.value,
+        "kind": made.kind,
         "url": made.url,
         "sources": sources_text(made.source_ids),
         "enabled": made.enabled,

@@ -48,7 +48,7 @@ class Violation(NamedTuple):
     type: str
     """`Required`, `Invalid Type`, `Invalid Value`, `Unplanned Event` or `Unplanned Property`."""
     field: str
-    """`properties.price`; empty where it is the event as such."""
+    """A path such as `properties.price`; empty where the event itself violates the plan."""
     description: str
 
 
@@ -84,10 +84,10 @@ class Checker:
         self._only_own_rules = self._common is None and controls.track.allow_unplanned_event_properties
         parts = [_parts(rule.json_schema) for rule in plan.latest.values()]
         self.parts = None if None in parts else frozenset().union(*(part for part in parts if part is not None))
-        """The fields of an event that the rules look at; None for all of them."""
+        """The fields of an event that the rules read; None for all of them."""
 
     def __call__(self, event: Mapping[str, Any]) -> Verdict | None:
-        """None for an event that is as planned. `event` holds at least what `parts` names, its type and its name."""
+        """Returns None for an event that is as planned. `event` has at least type, name and `parts`."""
         if self._only_own_rules and event["type"] == "track":
             is_valid = self._tracks.get(event["event"])
             if is_valid is not None and is_valid(event):
@@ -124,13 +124,13 @@ class Checker:
                 case.note([Violation("Unplanned Event", "", "The plan has no rule for this event.")])
                 return None if self._controls.track.allow_unplanned_events else UNPLANNED_EVENT
             return None
-        found = list(_violations(rule.validator, case.event))
-        case.note(found)
+        violations = list(_violations(rule.validator, case.event))
+        case.note(violations)
         unplanned = [] if self._lets_unplanned(case.kind) else case.unplanned(rule.planned)
-        if found and case.kind == "track" and not self._controls.track.allow_event_on_violations:
+        if violations and case.kind == "track" and not self._controls.track.allow_event_on_violations:
             return UNPLANNED_AND_SCHEMA_VIOLATION if unplanned else SCHEMA_VIOLATION
-        if found and not self._lets_violating(case.kind):
-            case.omit(found)
+        if violations and not self._lets_violating(case.kind):
+            case.omit(violations)
         case.note(unplanned)
         case.omit(unplanned)
         return None
@@ -138,14 +138,14 @@ class Checker:
     def _by_common_rule(self, case: "_Case") -> str | None:
         if self._common is None:
             return None
-        found = list(_violations(self._common.validator, case.event))
-        case.note(found)
+        violations = list(_violations(self._common.validator, case.event))
+        case.note(violations)
         does = self._on_common(case.kind)
-        if not found or does is OnCommon.ALLOW:
+        if not violations or does is OnCommon.ALLOW:
             return None
         if does is OnCommon.BLOCK:
             return COMMON_SCHEMA_VIOLATION
-        case.omit(found)
+        case.omit(violations)
         return None
 
     def _lets_unplanned(self, kind: str) -> bool:
@@ -161,7 +161,7 @@ class Checker:
         return self._traits(kind).allow_traits_on_violations if kind in {"identify", "group"} else True
 
     def _on_common(self, kind: str) -> OnCommon:
-        """Segment has no setting for pages and screens: they are let through."""
+        """Pages and screens pass: Segment has no setting for them."""
         if kind == "track":
             return self._controls.track.common_event_on_violations
         return self._traits(kind).common_event_on_violations if kind in {"identify", "group"} else OnCommon.ALLOW
@@ -171,7 +171,7 @@ class Checker:
 
 
 class _Case:
-    """One event that is looked at closely."""
+    """The examination of one event that violates a rule."""
 
     def __init__(self, event: Mapping[str, Any]) -> None:
         self.event = event

@@ -1,1 +1,1 @@
-"""One driver a warehouse product. A driver loads rows in one transaction; it never decides when."""
+"""Holds one driver for each kind of warehouse. A driver loads rows in one transaction; it never decides when."""

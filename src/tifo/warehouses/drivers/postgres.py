@@ -7,116 +7,130 @@ becomes `␀` in the row, and the exact value, as JSON, stands in `_discards`.
 
 Names are cut to PostgreSQL's 63 bytes; one that is cut ends in 8 digits of its SHA-256.
 
-Beside the sources' schemas there is `_tifo`: `positions` (one row a connection) and `loads` (the history of a month).
 A server restart, a lock that somebody holds, a right that is missing: the load is refused as `Transient`, with the
 reason, and nothing is changed.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
-import msgspec
 import pyarrow as pa
 from adbc_driver_manager import Error
 from adbc_driver_postgresql import dbapi
 
 from tifo.kernel.clock import Clock, system_clock
-from tifo.kernel.errors import Conflict, Rejected, TifoError, Transient
-from tifo.kernel.ids import Position
+from tifo.kernel.errors import Rejected, TifoError, Transient
 from tifo.kernel.json import JsonObject
 from tifo.warehouses.answers import objects
-from tifo.warehouses.drivers.postgres_copy import COLUMNS_OF, Manner, PostgresSchema, cut_to_fit
-from tifo.warehouses.ports import Cursor, Load, Loaded
-from tifo.warehouses.sql import deletions, never_loaded, quoted
+from tifo.warehouses.drivers.dialect import Dialect, Session
+from tifo.warehouses.drivers.postgres_address import with_parameters
+from tifo.warehouses.drivers.postgres_texts import storable_discard, with_short_names, without_nul
+from tifo.warehouses.drivers.sql_warehouse import SqlWarehouse
+from tifo.warehouses.ports import ColumnType, Load, Loaded
+from tifo.warehouses.sql import literal
 
-_PARAMETERS = {
-    "connect_timeout": "10",
-    "application_name": "tifo",
-    "keepalives_idle": "15",
-    "tcp_user_timeout": "30000",
-}
-"""What holds where the address does not say otherwise: a server that is gone must not hold the loader for ever."""
-_SESSION = (
+POSTGRES = Dialect(
+    types={
+        ColumnType.TIMESTAMP: "timestamp with time zone",
+        ColumnType.INTEGER: "bigint",
+        ColumnType.FLOAT: "double precision",
+        ColumnType.BOOLEAN: "boolean",
+        ColumnType.VARCHAR: "text",
+    },
+    synonyms={"character varying": ColumnType.VARCHAR},
+    tables_of="""
+SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') ORDER BY c.relname
+""",
+    columns_of="""
+SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
+WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped
+""",
+    timestamp_text="""to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')""",
+    try_cast=lambda value, kind: f"pg_temp.tifo_try_cast({value}::text, {literal(kind)})::{kind}",
+    try_cast_setup="""
+CREATE OR REPLACE FUNCTION pg_temp.tifo_try_cast(value text, target text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE result text;
+BEGIN
+    EXECUTE format('SELECT ($1::%s)::text', target) INTO result USING value;
+    IF target LIKE 'character%' AND result IS DISTINCT FROM value THEN RETURN NULL; END IF;
+    RETURN result;
+EXCEPTION WHEN data_exception OR integrity_constraint_violation OR cannot_coerce OR undefined_object THEN
+    RETURN NULL;
+END $$
+""",
+    has_primary_keys=True,
+    alters_at_once=True,
+    sorts_text_by_bytes=False,
+    max_columns=1_000,  # PostgreSQL takes 1,600, those that were dropped included, and a row of at most 8 kB
+    storable=storable_discard,
+)
+_KEYED = """
+SELECT c.relname
+FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
+WHERE n.nspname = $1 AND a.attname = 'id' AND i.indisunique AND i.indnatts = 1 AND i.indpred IS NULL
+"""
+_SEEN_BY_VIEWS = """
+SELECT DISTINCT a.attname
+FROM pg_depend d JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+    JOIN pg_class c ON d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.refobjsubid
+WHERE n.nspname = $1 AND c.relname = $2 AND r.ev_class <> c.oid
+"""
+_BEGIN_LOAD = (
     "SET LOCAL lock_timeout = '15s'",
     "SET LOCAL statement_timeout = 0",
     "SET LOCAL TimeZone = 'UTC'",
     "SELECT pg_advisory_xact_lock(hashtextextended('tifo.load', 0))",
 )
-_HOUSEKEEPING = (
-    "CREATE SCHEMA IF NOT EXISTS _tifo",
-    """CREATE TABLE IF NOT EXISTS _tifo.positions (
-    connection text PRIMARY KEY, schema_name text NOT NULL, position bigint NOT NULL, updated_at timestamptz NOT NULL
-)""",
-    """CREATE TABLE IF NOT EXISTS _tifo.loads (
-    connection text NOT NULL, schema_name text NOT NULL, after_position bigint NOT NULL, position bigint NOT NULL,
-    started_at timestamptz NOT NULL, finished_at timestamptz NOT NULL,
-    rows json NOT NULL, duplicates bigint NOT NULL, discarded bigint NOT NULL, notices json NOT NULL
-)""",
-)
-_MOVE = """
-INSERT INTO _tifo.positions VALUES ($1, $2, $3, $4)
-ON CONFLICT (connection) DO UPDATE
-SET schema_name = excluded.schema_name, position = excluded.position, updated_at = excluded.updated_at
-"""
-_REMEMBER = "INSERT INTO _tifo.loads VALUES ($1, $2, $3, $4, $5, $6, $7::text::json, $8, $9, $10::text::json)"
-_TABLES_OF = """
-SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') ORDER BY c.relname
-"""
-_HISTORY = timedelta(days=30)
 _DUPLICATE, _NO_RIGHT, _TOO_LARGE, _BUSY = "23505", "42501", "54000", ("55P03", "40P01", "40001")
 _BAD_TEXT = ("22021", "22P05")
 
 
-class PostgresWarehouse:
+class _Attempt(NamedTuple):
+    """How a load is tried. The quickest way comes first; what PostgreSQL refuses is tried again with more care."""
+
+    trusts_keys: bool = True
+    """COPY into the tables themselves; a duplicate makes that fail."""
+    replaces_nul: bool = False
+    """Look for texts that PostgreSQL cannot store; one makes the COPY fail otherwise."""
+
+    def after(self, sqlstate: str | None) -> "_Attempt | None":
+        """Returns the attempt that follows a refusal; None where another is no use."""
+        if sqlstate == _DUPLICATE and self.trusts_keys:
+            return self._replace(trusts_keys=False)
+        if sqlstate in _BAD_TEXT and not self.replaces_nul:
+            return self._replace(replaces_nul=True)
+        return None
+
+
+class PostgresWarehouse(SqlWarehouse):
     """`url` is libpq's `postgresql://user:password@host:port/database`. Nothing is opened before it is needed."""
 
     def __init__(self, url: str, clock: Clock = system_clock) -> None:
-        self._url = _complete(url)
-        self._clock = clock
-
-    def positions(self) -> dict[str, Cursor]:
-        with _translated(), self._opened() as cursor:
-            return _positions(cursor)
+        super().__init__(clock)
+        self._url = with_parameters(url)
 
     def load(
         self,
         loads: Sequence[Load],
         meanwhile: Callable[[], None] | None = None,  # noqa: ARG002 (the commit is short here)
     ) -> list[Loaded]:
-        fitting = [cut_to_fit(load) for load in loads]
-        manner = Manner(straight=True, clean=False)
+        short = list(map(with_short_names, loads))
+        attempt = _Attempt()
         with _translated():
             while True:
                 try:
-                    return self._load_all(fitting, manner)
+                    return self._try_to_load(short, attempt)
                 except Error as error:
-                    harder = _harder(manner, error.sqlstate)
-                    if harder is None:
+                    following = attempt.after(error.sqlstate)
+                    if following is None:
                         raise
-                    manner = harder
-
-    def table_names(self, schema: str) -> frozenset[str]:
-        with _translated(), self._opened() as cursor:
-            cursor.execute(_TABLES_OF, (schema,))
-            return frozenset(name for (name,) in cursor.fetchall())
-
-    def rewind(self, connection: str, received_after: datetime | None) -> None:
-        with _translated(), self._opened() as cursor:
-            for statement in _SESSION:
-                cursor.execute(statement)
-            held = _positions(cursor).get(connection)
-            if held is None:
-                raise never_loaded(connection)
-            cursor.execute(COLUMNS_OF, (held.schema,))
-            tables = {table for table, column, _ in cursor.fetchall() if column == "received_at"}
-            for statement in deletions(held.schema, tables, received_after):
-                cursor.execute(statement)
-            cursor.execute("UPDATE _tifo.positions SET position = 0 WHERE connection = $1", (connection,))
-            cursor.connection.commit()
+                    attempt = following
 
     def query(self, sql: str, *, wait_s: float = 10.0) -> list[JsonObject]:  # noqa: ARG002 (readers wait for nobody here)
         with _translated(invalid_sql=True), self._opened() as cursor:
@@ -126,117 +140,78 @@ class PostgresWarehouse:
             rows: pa.Table = cursor.fetch_arrow_table()
         return objects(rows)
 
-    def tables(self, schema: str, *, wait_s: float = 10.0) -> dict[str, int]:  # noqa: ARG002 (likewise)
+    def _try_to_load(self, loads: Sequence[Load], attempt: _Attempt) -> list[Loaded]:
+        storable = list(map(without_nul, loads)) if attempt.replaces_nul else loads
+        with self._begun(trusts_keys=attempt.trusts_keys) as session:
+            return self._load_all(session, storable)
+
+    @contextmanager
+    def _reading(self, wait_s: float) -> Iterator[Session]:  # noqa: ARG002 (readers wait for nobody here)
         with _translated(), self._opened() as cursor:
-            cursor.execute(_TABLES_OF, (schema,))
-            names = [name for (name,) in cursor.fetchall()]
-            return {name: _count(cursor, f"SELECT count(*) FROM {quoted(schema, name)}") for name in names}
+            yield PostgresSession(cursor, trusts_keys=False)
 
-    def _load_all(self, loads: Sequence[Load], manner: Manner) -> list[Loaded]:
+    @contextmanager
+    def _rewinding(self) -> Iterator[Session]:
+        with _translated(), self._begun(trusts_keys=False) as session:
+            yield session
+
+    @contextmanager
+    def _begun(self, *, trusts_keys: bool) -> Iterator[Session]:
+        """Opens a session that holds the lock of loads, and commits at the end of the block."""
         with self._opened() as cursor:
-            for statement in _SESSION:
+            for statement in _BEGIN_LOAD:
                 cursor.execute(statement)
-            _keep_house(cursor)
-            known = _positions(cursor)
-            loaded = [self._load(cursor, load, known, manner) for load in loads]
+            yield PostgresSession(cursor, trusts_keys=trusts_keys)
             cursor.connection.commit()
-        return loaded
-
-    def _load(self, cursor: Any, load: Load, known: Mapping[str, Cursor], manner: Manner) -> Loaded:
-        stored = known[load.connection].position if load.connection in known else Position(0)
-        if stored != load.after:
-            raise Conflict(
-                f"The warehouse holds connection {load.connection!r} at position {stored}, not {load.after}:"
-                " another loader works on it. Read the positions again.",
-            )
-        started_at = self._clock()
-        loaded = PostgresSchema(cursor, load.schema, manner).take(load, started_at)
-        finished_at = self._clock()
-        cursor.execute(_MOVE, (load.connection, load.schema, load.position, finished_at))
-        if load.tables or load.discards:
-            _remember(cursor, load, loaded, started_at, finished_at)
-        return loaded
 
     @contextmanager
     def _opened(self) -> Iterator[Any]:
-        """A cursor in a transaction that ends without effect unless it is committed."""
+        """Yields a cursor in a transaction that ends without effect unless it is committed."""
         with dbapi.connect(self._url) as connection, connection.cursor() as cursor:
             yield cursor
 
-
-def checked_url(url: str) -> str:
-    """Raises `Rejected` for what is no address of a database; the message holds no password."""
-    try:
-        parts = urlsplit(url)
-        sound = parts.scheme in ("postgresql", "postgres") and bool(parts.path.strip("/")) and parts.port != 0
-    except ValueError:
-        sound = False
-    if not sound:
-        raise Rejected(
-            "The address is none of a PostgreSQL database. Give one such as"
-            " postgresql://user:password@host:5432/database.",
-            field="url",
-        )
-    return url
-
-
-def without_password(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    return urlunsplit(parts._replace(netloc=f"{parts.username}:***@{parts.netloc.rpartition('@')[2]}"))
-
-
-def _complete(url: str) -> str:
-    parts = urlsplit(url)
-    given = dict(parse_qsl(parts.query, keep_blank_values=True))
-    return urlunsplit(parts._replace(query=urlencode({**_PARAMETERS, **given}, quote_via=quote)))
-
-
-def _harder(manner: Manner, sqlstate: str | None) -> Manner | None:
-    """How to try a load again that PostgreSQL has refused; None where that is no use."""
-    if sqlstate == _DUPLICATE and manner.straight:
-        return manner._replace(straight=False)
-    if sqlstate in _BAD_TEXT and not manner.clean:
-        return manner._replace(clean=True)
-    return None
-
-
-def _keep_house(cursor: Any) -> None:
-    """Only what is missing: `IF NOT EXISTS` alone asks for the right to make things even where they are there."""
-    cursor.execute("SELECT to_regclass('_tifo.positions') IS NOT NULL AND to_regclass('_tifo.loads') IS NOT NULL")
-    if not cursor.fetchone()[0]:
-        cursor.execute("SELECT current_setting('server_encoding')")
-        (encoding,) = cursor.fetchone()
+    def _prepare(self, session: Session) -> None:
+        ((encoding,),) = session.rows("SELECT current_setting('server_encoding')")
         if encoding != "UTF8":
             raise Transient(f"The database's encoding is {encoding}. Make one with ENCODING 'UTF8' and connect that.")
-        for statement in _HOUSEKEEPING:
-            cursor.execute(statement)
+        super()._prepare(session)
 
 
-def _positions(cursor: Any) -> dict[str, Cursor]:
-    cursor.execute("SELECT to_regclass('_tifo.positions') IS NOT NULL")
-    if not cursor.fetchone()[0]:
-        return {}
-    cursor.execute("SELECT connection, schema_name, position FROM _tifo.positions")
-    return {name: Cursor(schema, Position(position)) for name, schema, position in cursor.fetchall()}
+class PostgresSession(Session):
+    """ADBC writes Arrow tables with COPY, in its binary form."""
 
+    dialect = POSTGRES
 
-def _remember(cursor: Any, load: Load, loaded: Loaded, started_at: datetime, finished_at: datetime) -> None:
-    rows, notices = (msgspec.json.encode(value).decode() for value in (loaded.rows, loaded.notices))
-    where = (load.connection, load.schema, load.after, load.position, started_at, finished_at)
-    cursor.execute(_REMEMBER, (*where, rows, loaded.duplicates, loaded.discarded, notices))
-    cursor.execute("DELETE FROM _tifo.loads WHERE finished_at < $1", (finished_at - _HISTORY,))
+    def __init__(self, cursor: Any, *, trusts_keys: bool) -> None:
+        self._cursor = cursor
+        self._trusts_keys = trusts_keys
 
+    def execute(self, sql: str, *values: object) -> None:
+        self._cursor.execute(sql, values or None)
 
-def _count(cursor: Any, sql: str) -> int:
-    cursor.execute(sql)
-    return int(cursor.fetchone()[0])
+    def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        self._cursor.execute(sql, values or None)
+        return list(self._cursor.fetchall())
+
+    @contextmanager
+    def batch(self, rows: pa.Table) -> Iterator[str]:
+        self._cursor.adbc_ingest("_batch", rows, mode="create", temporary=True)
+        yield "pg_temp._batch"
+        self._cursor.execute("DROP TABLE pg_temp._batch")
+
+    def append(self, schema: str, table: str, rows: pa.Table) -> None:
+        self._cursor.adbc_ingest(table, rows, mode="append", db_schema_name=schema)
+
+    def keyed_tables(self, schema: str) -> frozenset[str]:
+        return frozenset(name for (name,) in self.rows(_KEYED, schema)) if self._trusts_keys else frozenset()
+
+    def pinned_columns(self, schema: str, table: str) -> frozenset[str]:
+        return frozenset(column for (column,) in self.rows(_SEEN_BY_VIEWS, schema, table))
 
 
 class _Fault(NamedTuple):
     sqlstate: str
-    said: str
+    message: str
 
 
 @contextmanager
@@ -250,18 +225,18 @@ def _translated(*, invalid_sql: bool = False) -> Iterator[None]:
 
 
 def _as_ours(fault: _Fault, invalid_sql: bool) -> TifoError:
-    state, said = fault
+    state, message = fault
     if invalid_sql and state[:2] in ("42", "25", "22", "0A", "2F", "34"):
-        return Rejected(said, code="invalid_sql")
+        return Rejected(message, code="invalid_sql")
     if state[:2] in ("22", "23") or state == _TOO_LARGE:
-        return Rejected(f"The warehouse refuses a value: {said}")
+        return Rejected(f"The warehouse refuses a value: {message}")
     if state == _NO_RIGHT:
         return Transient(
-            f"PostgreSQL lacks a right of Tifo's user: {said}. Grant it (docs/warehouses.md lists what is needed);"
+            f"PostgreSQL lacks a right of Tifo's user: {message}. Grant it (docs/warehouses.md lists what is needed);"
             " the load is tried again.",
             retry_after_s=10.0,
             code="warehouse_denied",
         )
     if state in _BUSY:
-        return Transient(f"Somebody holds a lock in the warehouse: {said}", retry_after_s=0.5, code="warehouse_busy")
-    return Transient(f"PostgreSQL could not take the load: {said}", retry_after_s=1.0)
+        return Transient(f"Somebody holds a lock in the warehouse: {message}", retry_after_s=0.5, code="warehouse_busy")
+    return Transient(f"PostgreSQL could not take the load: {message}", retry_after_s=1.0)

@@ -45,7 +45,7 @@ def _warehouse_text(warehouse: ConnectedWarehouse, workspace: Workspace, *, secr
     slugs = workspace.slugs()
     connected = warehouse.source_ids
     return WarehouseText(
-        kind=warehouse.kind.value,
+        kind=warehouse.kind,
         enabled=warehouse.enabled,
         url=warehouse.url if secrets else None,
         sources=None if connected is None else tuple(sorted(slugs[each] for each in connected if each in slugs)),

@@ -14,7 +14,6 @@ from tifo.kernel.ids import SourceId
 from tifo.tracking.plans.model import LENIENT, Controls, PlanType, Rule, RuleType, changed
 from tifo.workspace.model import SourceType
 from tifo.workspace.rules import checked_new_key
-from tifo.workspace.warehouses import WarehouseKind
 
 
 def _place(value: str, field: str) -> str:
@@ -73,7 +72,7 @@ class WarehouseText(Text, frozen=True, kw_only=True):
     Its address is read once, when the warehouse is made.
     """
 
-    kind: Annotated[str, one_of(*WarehouseKind)]
+    kind: Name
     enabled: bool = True
     url: str | None = None
     url_env: Name | None = None

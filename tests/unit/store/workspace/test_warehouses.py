@@ -40,7 +40,7 @@ def test_what_the_log_forgets_before_a_warehouse_has_it_is_counted_once(warehous
         )
         for each in "abc"
     ]
-    connected = warehouses.add(WarehouseKind.POSTGRES, URL, "away", [SourceId("a"), SourceId("c")])
+    connected = warehouses.add(WarehouseKind("postgres"), URL, "away", [SourceId("a"), SourceId("c")])
     warehouses.record(
         [
             Sync(

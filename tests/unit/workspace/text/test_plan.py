@@ -19,7 +19,7 @@ from tifo.workspace.warehouses import ConnectedWarehouse, WarehouseKind
 AT = datetime(2026, 11, 24, 10, 0, 0, tzinfo=UTC)
 SOURCE = InMemoryCatalog(()).create_source("Web", SourceType.HTTP)
 WAREHOUSE = ConnectedWarehouse(
-    name="reports", kind=WarehouseKind.POSTGRES, url="postgresql://db/reports", source_ids=None, created_at=AT
+    name="reports", kind=WarehouseKind("postgres"), url="postgresql://db/reports", source_ids=None, created_at=AT
 )
 OFF = with_overrides(EVERYTHING, [Override("pages", None, False), Override("tracks", "context_ip", False)])
 NOW = describe(

@@ -1,0 +1,91 @@
+"""Defines what a SQL driver brings: a `Dialect`, and a `Session` that gets Arrow rows into the product."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+
+from tifo.warehouses.columns import MAX_COLUMNS
+from tifo.warehouses.ports import ColumnType, Discard
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dialect:
+    """Values in which the SQL of warehouse products differs. Every statement takes its parameters as `$1`, `$2`, …."""
+
+    types: Mapping[ColumnType, str]
+    """A column's type in SQL, spelled as `columns_of` returns it."""
+    synonyms: Mapping[str, ColumnType] = field(default_factory=dict)
+    """Further spellings of columns that hold our types as well as ours do."""
+    tables_of: str
+    """Selects the names of a schema's (`$1`) tables, in their order."""
+    columns_of: str
+    """Selects table, column and type of every column of a schema's (`$1`) tables."""
+    timestamp_text: str
+    """The expression that writes a timestamp `{column}` as ISO 8601 with six decimals and `Z`."""
+    try_cast: Callable[[str, str], str]
+    """Builds the expression that casts an expression to a type and is null where it cannot."""
+    try_cast_setup: str | None = None
+    """The statement that must run before `try_cast` is used in a transaction."""
+    has_primary_keys: bool
+    """`id` becomes a table's primary key."""
+    alters_at_once: bool
+    """One ALTER TABLE takes several changes, and rewrites the rows once for all of them."""
+    sorts_text_by_bytes: bool
+    """A range of ids, as Arrow sorts them, holds the same ids here. With a collation it may not."""
+    max_columns: int = MAX_COLUMNS
+    storable: Callable[[Discard], Discard] = lambda discard: discard
+    """Rewrites a discard's texts so that the product can store them."""
+
+    def type_of(self, data_type: str) -> ColumnType | None:
+        """Returns None for a foreign type: one that somebody else gave the column."""
+        return self._ours.get(data_type)
+
+    @cached_property
+    def _ours(self) -> dict[str, ColumnType]:
+        return {**self.synonyms, **{name: column_type for column_type, name in self.types.items()}}
+
+
+class Session(ABC):
+    """One open connection, in a transaction that ends without effect unless the driver commits it."""
+
+    dialect: Dialect
+
+    @abstractmethod
+    def execute(self, sql: str, *values: object) -> None: ...
+
+    @abstractmethod
+    def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]: ...
+
+    @abstractmethod
+    def batch(self, rows: pa.Table) -> AbstractContextManager[str]:
+        """Makes Arrow rows a relation that statements can read in the block; returns its name."""
+
+    @abstractmethod
+    def append(self, schema: str, table: str, rows: pa.Table) -> None:
+        """Inserts rows whose columns have the table's names and types."""
+
+    def keyed_tables(self, schema: str) -> frozenset[str]:  # noqa: ARG002 (the drivers' to use)
+        """Tables for which `append` fails on an id that is there, and the driver then loads again with none keyed.
+
+        They need no look-up of ids. None unless a driver says so.
+        """
+        return frozenset()
+
+    def pinned_columns(self, schema: str, table: str) -> frozenset[str]:  # noqa: ARG002 (the drivers' to use)
+        """Columns whose type the product refuses to change, because a view depends on them."""
+        return frozenset()
+
+    def table_names(self, schema: str) -> list[str]:
+        return [name for (name,) in self.rows(self.dialect.tables_of, schema)]
+
+    def column_types(self, schema: str) -> dict[str, dict[str, str]]:
+        """Returns each table's columns with their types as the product spells them."""
+        tables: dict[str, dict[str, str]] = {}
+        for table, column, data_type in self.rows(self.dialect.columns_of, schema):
+            tables.setdefault(table, {})[column] = data_type
+        return tables

@@ -1,0 +1,167 @@
+"""Inserts one load into one schema, within the driver's transaction: the same for every SQL warehouse.
+
+The steps for a table: leave out rows whose id is there, change the table so that the rows fit, insert them. What a
+column cannot hold goes to `_discards`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tifo.warehouses.drivers.alterations import TableAlterations
+from tifo.warehouses.drivers.dialect import Session
+from tifo.warehouses.ports import ColumnType, Discard, Latest, Load, Loaded, Table
+from tifo.warehouses.rows import Inserted, as_rows, stamped, without
+from tifo.warehouses.schema import discards_of, fit
+from tifo.warehouses.sql import SINCE, insert_latest, literal, quoted, rework_latest, stale_ids, update_latest
+
+_DISCARDS = (
+    "table_name text, column_name text, value text, reason text, message_id text,"
+    " received_at timestamptz, discarded_at timestamptz"
+)
+_STALE = "_stale"
+"""The temporary table of ids whose latest values must be computed again."""
+
+
+class SchemaLoad:
+    """Inserts one load into its schema. Used once."""
+
+    def __init__(self, session: Session, schema: str) -> None:
+        self._session = session
+        self._schema = schema
+        self._dialect = session.dialect
+        self._notices: list[str] = []
+        self._discards: list[Discard] = []
+
+    def insert(self, load: Load, now: datetime) -> Loaded:
+        if load.tables or load.discards:
+            self._make_schema()
+        inserted = self._insert_tables(load.tables, now) if load.tables else {}
+        discards = [*load.discards, *self._discards]
+        if discards:
+            self._insert_discards(discards, now)
+        return Loaded(
+            connection=load.connection,
+            rows={name: each.rows for name, each in inserted.items()},
+            duplicates=sum(each.duplicates for each in inserted.values()),
+            discarded=len(discards),
+            notices=tuple(self._notices),
+        )
+
+    def _make_schema(self) -> None:
+        # `IF NOT EXISTS` alone asks for the right to make schemas even where the schema is there.
+        if not self._session.rows("SELECT 1 FROM pg_namespace WHERE nspname = $1", self._schema):
+            self._session.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(self._schema)}")
+
+    def _insert_tables(self, tables: Mapping[str, Table], now: datetime) -> dict[str, Inserted]:
+        stored, keyed = self._session.column_types(self._schema), self._session.keyed_tables(self._schema)
+        return {
+            name: self._insert(name, stamped(table, now), stored.get(name, {}), is_keyed=name in keyed)
+            for name, table in tables.items()
+        }
+
+    def _insert(self, name: str, table: Table, stored: Mapping[str, str], *, is_keyed: bool) -> Inserted:
+        if table.latest is not None:
+            return self._merge(name, table, table.latest, stored)
+        known = frozenset[str]() if is_keyed or not stored else self._known_ids(name, table.rows)
+        new = without(table.rows, known)
+        duplicates = len(table.rows) - len(new)
+        if not len(new):
+            return Inserted(0, duplicates)
+        fresh = replace(table, rows=new)
+        rows, foreign = self._fitted(name, fresh, stored)
+        self._append(name, fresh, rows, foreign)
+        return Inserted(len(new), duplicates)
+
+    def _known_ids(self, name: str, rows: pa.Table) -> frozenset[str]:
+        ids = rows.select(["id"])
+        with self._session.batch(ids) as batch:
+            sql = f"SELECT s.id FROM {self._named(name)} s WHERE s.id IN (SELECT b.id FROM {batch} b)"
+            if self._dialect.sorts_text_by_bytes:  # row groups outside the range are not read
+                extremes = pc.min_max(ids["id"]).as_py()
+                stored = self._session.rows(f"{sql} AND s.id BETWEEN $1 AND $2", extremes["min"], extremes["max"])
+            else:
+                stored = self._session.rows(sql)
+        return frozenset(message_id for (message_id,) in stored)
+
+    def _fitted(self, name: str, table: Table, stored: Mapping[str, str]) -> tuple[pa.Table, dict[str, str]]:
+        """Changes the table; returns the rows as they fit it, and the foreign types of the columns that they fill."""
+        alterations = TableAlterations(self._session, self._schema, name)
+        columns = alterations.make_fit(table, stored)
+        self._notices += alterations.notices
+        self._discards += alterations.discards
+        foreign = {column: stored[column] for column in table.types if column in columns and columns[column] is None}
+        if foreign and self._dialect.try_cast_setup:
+            self._session.execute(self._dialect.try_cast_setup)
+        return fit(table, columns), foreign
+
+    def _append(self, name: str, table: Table, rows: pa.Table, foreign: Mapping[str, str]) -> None:
+        if not foreign:
+            self._session.append(self._schema, name, rows)
+            return
+        names = ", ".join(map(quoted, rows.column_names))
+        values = ", ".join(self._value(column, foreign) for column in rows.column_names)
+        with self._session.batch(rows) as batch:
+            self._session.execute(f"INSERT INTO {self._named(name)} ({names}) SELECT {values} FROM {batch} b")
+            self._discard_uncastable(name, table, foreign, batch)
+
+    def _merge(self, name: str, table: Table, latest: Latest, stored: Mapping[str, str]) -> Inserted:
+        rows, foreign = self._fitted(name, table, stored)
+        here, columns = self._named(name), rows.column_names
+
+        def value(column: str) -> str:
+            return self._value(column, foreign)
+
+        with self._session.batch(rows.append_column(SINCE, latest.since)) as batch:
+            # First: the update changes the `received_at` that says whether the stored row is newer than the batch.
+            self._session.execute(f"CREATE TEMP TABLE {_STALE} AS {stale_ids(batch, here)}")
+            self._session.execute(update_latest(batch, here, columns, value))
+            self._session.execute(insert_latest(batch, here, columns, value))
+            self._discard_uncastable(name, table, foreign, batch)
+        if self._session.rows(f"SELECT 1 FROM {_STALE} LIMIT 1"):
+            self._rework(name, latest)
+        self._session.execute(f"DROP TABLE {_STALE}")
+        return Inserted(len(rows), 0)
+
+    def _rework(self, name: str, latest: Latest) -> None:
+        tables = self._session.column_types(self._schema)
+        ours, history = tables[name], tables.get(latest.history, {})
+        shared = [column for column in ours if column in history and column != "id"]
+        differing = [column for column in shared if ours[column] != history[column]]
+        current = {column: self._dialect.type_of(ours[column]) for column in differing}
+        TableAlterations(self._session, self._schema, name).widen(current, dict.fromkeys(differing, ColumnType.VARCHAR))
+        where = self._named(name), self._named(latest.history)
+        self._session.execute(rework_latest(_STALE, *where, latest.key, shared, as_text=frozenset(differing)))
+
+    def _value(self, column: str, foreign: Mapping[str, str]) -> str:
+        name = f"b.{quoted(column)}"
+        return self._dialect.try_cast(name, foreign[column]) if column in foreign else name
+
+    def _discard_uncastable(self, name: str, table: Table, foreign: Mapping[str, str], batch: str) -> None:
+        for column, data_type in foreign.items():
+            is_lost = f"b.{quoted(column)} IS NOT NULL AND {self._value(column, foreign)} IS NULL"
+            lost_ids = self._session.rows(f"SELECT b.id FROM {batch} b WHERE {is_lost}")
+            if lost_ids:
+                ids = pa.array([row_id for (row_id,) in lost_ids], pa.string())
+                lost = replace(table, rows=table.rows.filter(pc.is_in(table.rows["id"], ids)))
+                self._discards += discards_of(name, lost, column, f"does not convert to the column's type {data_type}")
+
+    def _insert_discards(self, discards: Sequence[Discard], now: datetime) -> None:
+        here = self._named("_discards")
+        if "_discards" not in self._session.table_names(self._schema):
+            self._session.execute(f"CREATE TABLE {here} ({_DISCARDS})")
+        if self._dialect.try_cast_setup:
+            self._session.execute(self._dialect.try_cast_setup)
+        received_at = self._dialect.try_cast("b.received_at", self._dialect.types[ColumnType.TIMESTAMP])
+        with self._session.batch(as_rows([self._dialect.storable(discard) for discard in discards])) as batch:
+            self._session.execute(
+                f"INSERT INTO {here} (table_name, column_name, value, reason, message_id, received_at, discarded_at)"
+                f' SELECT b."table", b."column", b.value, b.reason, b.message_id, {received_at},'
+                f" {literal(now.isoformat())}::timestamptz FROM {batch} b"
+            )
+
+    def _named(self, table: str) -> str:
+        return quoted(self._schema, table)

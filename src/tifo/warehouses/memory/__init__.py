@@ -1,0 +1,5 @@
+"""The warehouse's twin in memory, for tests."""
+
+from tifo.warehouses.memory.warehouse import MemoryWarehouse
+
+__all__ = ["MemoryWarehouse"]
