@@ -39,7 +39,8 @@ from tifo.store.engagement.queries import SqlQueries
 from tifo.store.sql.database import Database
 from tifo.store.workspace.catalog import WriteKeys
 from tifo.tracking.rates import SourceRateLimit
-from tifo.web.server import AsgiApp, dispatch, serve
+from tifo.web.asgi import AsgiApp
+from tifo.web.server import dispatch, serve
 from tifo.workspace.model import Source
 from tifo.workspace.warehouses import ConnectedWarehouse
 
@@ -75,7 +76,7 @@ def _api(settings: Settings) -> Role:
         limit = SourceRateLimit(settings.rate_limit)
         plans = compose.plans_of(database)
         book = PlanBook(plans, compose.catalog_of(database).sources, system_clock)
-        await asyncio.to_thread(book.look)
+        await asyncio.to_thread(book.refresh)
         await asyncio.to_thread(_note_once, settings, database)
         tracking = TrackingApi(appends, write_keys.source_of, system_clock, uuid7, rate_limit=limit, plans=book)
         browser = BrowserSettings(write_keys.source_of, settings.public_url or None)
