@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from tifo.app import compose
 from tifo.app.actions import show_actions
 from tifo.app.cli.output import show, show_table, talk
-from tifo.app.demo.local import check_port, free_port
 from tifo.app.lines import show_line
 from tifo.app.settings import Settings
 from tifo.egress.rules import read_allowed
@@ -21,6 +20,7 @@ from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import ClientId, uuid7
 from tifo.store.engagement.engine import create_application as new_application
 from tifo.store.engagement.queries import SqlQueries
+from tifo.web.listening import check_port, free_port
 
 if TYPE_CHECKING:
     from tifo.app.demo.run import DemoOutcome
