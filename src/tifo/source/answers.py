@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from tifo.egress.answers import HttpAnswer
+
 _ABOUT_THE_CONNECTION = frozenset((401, 402, 403, 404, 405, 407, 410, 421, 451))
 """The write key or the address is wrong or blocked: no batch would fare better, and none is at fault."""
 _TRY_AGAIN = frozenset((408, 425, 429))
@@ -10,17 +12,6 @@ _BACKOFF_BASE_S = 0.2
 BACKOFF_CAP_S = 60.0
 RETRY_AFTER_CAP_S = 3600.0
 """So that one absurd header does not silence an application for days."""
-
-
-class Answer(NamedTuple):
-    status: int
-    """0 where none came: the network failed, or time ran out."""
-    text: str = ""
-    """The start of the body, or what went wrong with the network."""
-    retry_after_s: float | None = None
-
-    def __str__(self) -> str:
-        return f"{self.status}: {self.text}" if self.status else self.text
 
 
 class Sent(NamedTuple):
@@ -46,18 +37,18 @@ class Split(NamedTuple):
 Decision = Sent | Retry | Hold | Split
 
 
-def decide(answer: Answer, *, attempt: int, chance: float, refuses_all: bool = False) -> Decision:
+def decide(answer: HttpAnswer, *, attempt: int, chance: float, refuses_all: bool = False) -> Decision:
     """`attempt` counts this batch's attempts from 1; `chance` is random, evenly spread over [0, 1).
 
     `refuses_all`: the endpoint has refused so many facts in a row that one refusal more is no longer the fact's fault.
     A redirect is not followed, so it counts as a failure that may pass.
     """
-    if 200 <= answer.status < 300:  # noqa: PLR2004 (HTTP's classes of status)
+    if answer.is_success:
         return Sent()
     after_s = max(backoff_s(attempt, chance), min(answer.retry_after_s or 0.0, RETRY_AFTER_CAP_S))
     if answer.status in _ABOUT_THE_CONNECTION:
         return Hold(after_s)
-    if 400 <= answer.status < 500 and answer.status not in _TRY_AGAIN:  # noqa: PLR2004 (as above)
+    if 400 <= answer.status < 500 and answer.status not in _TRY_AGAIN:  # noqa: PLR2004 (HTTP's class of refusals)
         return Hold(after_s) if refuses_all else Split()
     return Retry(after_s)
 

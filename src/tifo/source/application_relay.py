@@ -12,12 +12,12 @@ from typing import Any
 import aiohttp
 import structlog
 
+from tifo.egress.answers import HttpAnswer
 from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import ClientId
-from tifo.source.answers import Answer, Decision, Hold, Retry, Sent, Split, backoff_s, decide
-from tifo.source.batches import EncodedFact, Limits, cut, encode, envelope
-from tifo.source.endpoint import TIMEOUT_S, post_batch
+from tifo.source.answers import Decision, Hold, Retry, Sent, Split, backoff_s, decide
+from tifo.source.batches import TIMEOUT_S, EncodedFact, Limits, cut, encode, envelope, post_batch
 from tifo.source.metrics import RelayMetrics
 from tifo.source.ports import FactFeed, Trouble
 from tifo.workspace.model import Connection
@@ -158,10 +158,12 @@ class ApplicationRelay:
                 half = len(part) // 2
                 parts += [part[half:], part[:half]]
 
-    async def _send(self, batch: Sequence[EncodedFact]) -> Answer | None:
+    async def _send(self, batch: Sequence[EncodedFact]) -> HttpAnswer | None:
         """Tries until the endpoint takes the batch (None), or refuses it for good. Raises `_Stopped` between tries."""
         if (size := len(batch[0].body)) > self._tools.limits.event_bytes:
-            return Answer(0, f"Not sent: it has {size:,} bytes, an event may have {self._tools.limits.event_bytes:,}.")
+            return HttpAnswer(
+                0, f"Not sent: it has {size:,} bytes, an event may have {self._tools.limits.event_bytes:,}."
+            )
         attempt = 0
         while not self._stopping:
             attempt += 1
@@ -180,7 +182,7 @@ class ApplicationRelay:
             await self._pause(decision.after_s)
         raise _Stopped
 
-    async def _post(self, batch: Sequence[EncodedFact]) -> Answer:
+    async def _post(self, batch: Sequence[EncodedFact]) -> HttpAnswer:
         tools, connection = self._tools, self._connection
         own = connection.endpoint is None
         return await post_batch(
@@ -199,7 +201,7 @@ class ApplicationRelay:
         self._tools.metrics.sent.labels(client_id).inc(len(batch))
         self._show(sent=self.status.sent + len(batch))
 
-    async def _set_aside(self, message: EncodedFact, refusal: Answer) -> None:
+    async def _set_aside(self, message: EncodedFact, refusal: HttpAnswer) -> None:
         feed, client_id = self._tools.feed, self.status.client_id
         at = self._tools.clock()
         await asyncio.to_thread(feed.set_aside, client_id, message.fact_id, refusal.status, refusal.text, at)
@@ -217,7 +219,7 @@ class ApplicationRelay:
             self._log.info("relay_recovered", attempts=self.status.attempts)
         self._show(state=RelayState.SENDING, attempts=0, last_error=None)
 
-    async def _show_failure(self, decision: Retry | Hold, attempt: int, answer: Answer) -> None:
+    async def _show_failure(self, decision: Retry | Hold, attempt: int, answer: HttpAnswer) -> None:
         held = isinstance(decision, Hold)
         self._show(state=RelayState.HELD if held else RelayState.RETRYING, attempts=attempt, last_error=str(answer))
         log = self._log.error if held else self._log.warning

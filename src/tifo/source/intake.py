@@ -17,8 +17,7 @@ from tifo.kernel.errors import NotFound, Rejected, Transient
 from tifo.kernel.ids import FactId, SourceId
 from tifo.kernel.waiting import wait
 from tifo.source.answers import Sent, Split, backoff_s, decide
-from tifo.source.batches import EncodedFact, Limits, cut, encode, envelope
-from tifo.source.endpoint import TIMEOUT_S, post_batch
+from tifo.source.batches import TIMEOUT_S, EncodedFact, Limits, cut, encode, envelope, post_batch
 from tifo.source.inbox import Intake, WaitingWebhook, WebhookInbox, WebhookOutcome, WebhookState
 from tifo.source.lookup import LiveLikeApi
 from tifo.source.webhooks_in import DATA, LiveLikeWebhook, LookedUp, fact_of, read_webhook

@@ -10,8 +10,8 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import aiohttp
 import msgspec
-from yarl import URL
 
+from tifo.egress.http import fetch
 from tifo.kernel.clock import to_iso
 from tifo.kernel.errors import NotFound, Transient
 from tifo.kernel.ids import QuestId
@@ -64,7 +64,7 @@ class LiveLikeApi:
         self._base = base.rstrip("/") + "/"
         self._token = token
         self._monotonic = monotonic
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._timeout_s = timeout_s
         self._custom_ids: _Cache[str | None] = _Cache(monotonic)
         self._quests: _Cache[FoundQuest] = _Cache(monotonic)
         self._items: _Cache[str] = _Cache(monotonic)
@@ -166,10 +166,13 @@ class LiveLikeApi:
     async def _get(self, path: str) -> Mapping[str, Any]:
         if (left_s := self._down_until - self._monotonic()) > 0:
             raise Transient(self._trouble, retry_after_s=left_s)
+        headers = {"Authorization": f"Bearer {self._token}", "Accept-Encoding": "identity"}
         try:
-            status, body = await self._ask(path)
-        except (aiohttp.ClientError, OSError, ValueError) as error:  # TimeoutError is an OSError
-            raise self._failed(f"{type(error).__name__} {error}".strip()) from error
+            status, body = await fetch(
+                self._session, self._base + path, headers, timeout_s=self._timeout_s, limit_bytes=_ANSWER_BYTES
+            )
+        except Transient as error:
+            raise self._failed(error.message) from error
         if status == 404:  # noqa: PLR2004 (HTTP's own)
             raise NotFound(f"LiveLike's API does not know {path}.")
         if status != 200:  # noqa: PLR2004 (likewise)
@@ -180,17 +183,6 @@ class LiveLikeApi:
             raise self._failed(f"no JSON object for {path}") from error
         self._failures = 0
         return answer
-
-    async def _ask(self, path: str) -> tuple[int, bytes]:
-        url = URL(self._base + path, encoded=True)
-        headers = {"Authorization": f"Bearer {self._token}", "Accept-Encoding": "identity"}
-        async with self._session.get(url, headers=headers, timeout=self._timeout) as response:
-            body = b""
-            async for piece in response.content.iter_any():
-                body += piece
-                if len(body) > _ANSWER_BYTES:
-                    raise ValueError(f"more than {_ANSWER_BYTES:,} bytes")
-            return response.status, body
 
     def _failed(self, what: str) -> Transient:
         """Of requests that fail together, the first lengthens the pause."""

@@ -12,8 +12,7 @@ from tifo.kernel.errors import Transient
 from tifo.kernel.ids import ClientId
 from tifo.kernel.waiting import wait
 from tifo.source.application_relay import HOLD_AFTER, ApplicationRelay, RelayStatus, RelayTools, Sleep
-from tifo.source.batches import Limits
-from tifo.source.endpoint import TIMEOUT_S
+from tifo.source.batches import TIMEOUT_S, Limits
 from tifo.source.metrics import RelayMetrics
 from tifo.source.ports import FactFeed
 from tifo.workspace.model import Catalog

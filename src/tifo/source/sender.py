@@ -16,13 +16,14 @@ import aiohttp
 import structlog
 from prometheus_client import Counter
 
+from tifo.egress.answers import HttpAnswer
+from tifo.egress.http import HttpRequest, send
 from tifo.engagement.facts import AnyFact
 from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import ProfileId
 from tifo.kernel.waiting import wait
-from tifo.source.answers import RETRY_AFTER_CAP_S, Answer
-from tifo.source.endpoint import post
+from tifo.source.answers import RETRY_AFTER_CAP_S
 from tifo.source.outbox import Late, LateState, Placed, Subscriber, WebhookOutbox
 from tifo.source.webhooks_out import EVENTS, FactContext, headers_of, webhook_of
 
@@ -41,6 +42,7 @@ _POLL_S = 0.2
 _READ = 200
 _AT_ONCE = 16
 _GRACE_S = 5.0
+_ANSWER_BYTES = 2_048
 _ANSWER_LENGTH = 1_000
 
 _attempts = Counter("tifo_webhooks_out", "Attempts to post webhooks, by outcome", ["subscriber_id", "outcome"])
@@ -54,12 +56,12 @@ def pause_s(attempt: int, chance: float) -> float:
 
 class _Tried(NamedTuple):
     placed: Placed
-    answer: Answer | None
+    answer: HttpAnswer | None
     """None: not tried, as it stands behind one of its profile that was not taken."""
 
     @property
     def is_taken(self) -> bool:
-        return self.answer is not None and 200 <= self.answer.status < 300  # noqa: PLR2004 (HTTP's class of success)
+        return self.answer is not None and self.answer.is_success
 
 
 class Sender:
@@ -194,20 +196,25 @@ class Sender:
 
         return [each for line in await asyncio.gather(*map(try_line, lines)) for each in line]
 
-    async def _post(self, subscriber: Subscriber, fact: AnyFact, around: FactContext) -> Answer:
+    async def _post(self, subscriber: Subscriber, fact: AnyFact, around: FactContext) -> HttpAnswer:
         body = webhook_of(fact, around)
-        headers = headers_of(body, subscriber.secret)
-        answer = await post(self._outside, subscriber.url, body, headers, timeout_s=self._timeout_s, clock=self._clock)
-        is_taken = 200 <= answer.status < 300  # noqa: PLR2004 (HTTP's class of success)
-        _attempts.labels(subscriber.id, "delivered" if is_taken else "failed").inc()
-        if not is_taken:
+        request = HttpRequest(
+            url=subscriber.url,
+            body=body,
+            headers=headers_of(body, subscriber.secret),
+            timeout_s=self._timeout_s,
+            answer_bytes=_ANSWER_BYTES,
+        )
+        answer = await send(self._outside, request, self._clock)
+        _attempts.labels(subscriber.id, "delivered" if answer.is_success else "failed").inc()
+        if not answer.is_success:
             _log.warning("webhook_not_taken", subscriber_id=subscriber.id, fact_id=fact.id, answer=str(answer)[:200])
         return answer
 
-    def _learn(self, subscriber_id: str, answer: Answer, *, is_new: bool) -> None:
+    def _learn(self, subscriber_id: str, answer: HttpAnswer, *, is_new: bool) -> None:
         """Whether the endpoint is alive. That one fact fails again and again tells nothing about it."""
         failed = self._failed_in_a_row
-        if 200 <= answer.status < 300 or answer.status in _ABOUT_THE_WEBHOOK:  # noqa: PLR2004 (as above)
+        if answer.is_success or answer.status in _ABOUT_THE_WEBHOOK:
             failed[subscriber_id] = 0
         elif is_new:
             failed[subscriber_id] += 1

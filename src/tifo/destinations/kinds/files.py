@@ -36,6 +36,7 @@ from tifo.destinations.ports import (
     Tools,
 )
 from tifo.destinations.settings import checked
+from tifo.egress.http import HttpRequest
 from tifo.kernel.errors import Rejected
 
 LINGER_S = 10.0
@@ -209,9 +210,8 @@ class _Bucket:
             region=self._settings["region"],
             now=self._tools.clock(),
         )
-        outcome = await send(
-            self._tools.session, "PUT", url, content, headers, timeout_s=_TIMEOUT_S, clock=self._tools.clock
-        )
+        request = HttpRequest(method="PUT", url=url, body=content, headers=headers, timeout_s=_TIMEOUT_S)
+        outcome = await send(self._tools.session, request, self._tools.clock)
         exchange = outcome.exchange
         shown = None if exchange is None else exchange._replace(request=f"PUT {url}\n\n{len(content):,} bytes")
         if outcome.fate is Fate.FAILED:  # it is the place that is wrong (a key, a bucket), never the events

@@ -15,6 +15,7 @@ import msgspec
 from tifo.destinations.http import send
 from tifo.destinations.ports import Batching, Configured, Event, Outcome, Setting, Settings, SettingType, Tools
 from tifo.destinations.settings import checked
+from tifo.egress.http import HttpRequest
 from tifo.kernel.clock import to_iso
 from tifo.kernel.errors import Rejected
 
@@ -76,16 +77,8 @@ class _Forwarder:
 
     async def send(self, events: Sequence[Event]) -> Sequence[Outcome]:
         batch = {"batch": [_forwarded(event.body) for event in events], "sentAt": to_iso(self._tools.clock())}
-        outcome = await send(
-            self._tools.session,
-            "POST",
-            self._address,
-            _write(batch),
-            self._headers,
-            timeout_s=self._timeout_s,
-            clock=self._tools.clock,
-        )
-        return [outcome] * len(events)
+        request = HttpRequest(url=self._address, body=_write(batch), headers=self._headers, timeout_s=self._timeout_s)
+        return [await send(self._tools.session, request, self._tools.clock)] * len(events)
 
     async def close(self) -> None:
         """The session is the role's."""

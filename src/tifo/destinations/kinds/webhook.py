@@ -23,6 +23,7 @@ from tifo.destinations.ports import (
     Tools,
 )
 from tifo.destinations.settings import checked
+from tifo.egress.http import HttpRequest
 from tifo.kernel.errors import Rejected
 
 MAX_URLS = 5
@@ -119,12 +120,11 @@ class _Webhook:
         return signatures
 
     async def _post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Outcome:
-        return await send(
-            self._tools.session,
-            self._settings["method"],
-            url,
-            body,
-            headers,
+        request = HttpRequest(
+            method=self._settings["method"],
+            url=url,
+            body=body,
+            headers=headers,
             timeout_s=self._settings["timeout_s"],
-            clock=self._tools.clock,
         )
+        return await send(self._tools.session, request, self._tools.clock)

@@ -16,12 +16,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from sqlalchemy import insert
 
-from tifo.egress.guard import guarded_connector
+from tifo.egress.http import open_guarded_session
 from tifo.egress.rules import read_allowed
 from tifo.engagement.facts import RewardItemRewarded
 from tifo.kernel.clock import system_clock
 from tifo.kernel.ids import FactId, ProfileId, RewardItemId, TransactionId, uuid7
-from tifo.source.endpoint import open_session
 from tifo.source.outbox import Late, LateState, Subscriber
 from tifo.source.sender import DEAD_AFTER, GIVE_UP, Sender, pause_s
 from tifo.store.engagement import rows as r
@@ -94,7 +93,7 @@ class Rig:
     @asynccontextmanager
     async def running(self, *, allow: str = "127.0.0.0/8", timeout_s: float = 0.5) -> AsyncIterator[None]:
         stop = asyncio.Event()
-        async with open_session(guarded_connector(read_allowed(allow))) as outside:
+        async with open_guarded_session(read_allowed(allow)) as outside:
             sender = Sender(
                 self.outbox, outside, clock=self.clock, chance=lambda: 0.0, timeout_s=timeout_s, poll_s=0.005
             )
