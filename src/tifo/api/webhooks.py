@@ -16,8 +16,8 @@ from tifo.api.failures import failure
 from tifo.kernel.batching import GroupCommit
 from tifo.kernel.clock import Clock
 from tifo.kernel.errors import NotFound, Overloaded, Rejected, TooLarge, Transient, Unauthorized
-from tifo.source.inbox import Intake, ReceivedWebhook, WebhookInbox
-from tifo.source.webhooks_in import SIGNATURE_HEADER, SignedForm, is_signed, read_head
+from tifo.source.webhooks.inbox import Intake, ReceivedWebhook, WebhookInbox
+from tifo.source.webhooks.incoming import SIGNATURE_HEADER, SignedForm, is_signed, read_head
 from tifo.web.asgi import HttpResponse, Receive, Scope, Send, read_body, respond
 from tifo.workspace.model import Catalog, Source
 

@@ -10,9 +10,9 @@ from tifo.kernel.clock import system_clock, to_iso
 from tifo.kernel.errors import NotFound, Rejected
 from tifo.kernel.ids import ClientId
 from tifo.livelike.routes.webhooks import attempts_of
-from tifo.source.inbox import Intake
-from tifo.source.outbox import Subscriber
-from tifo.source.webhooks_in import SignedForm
+from tifo.source.webhooks.inbox import Intake
+from tifo.source.webhooks.incoming import SignedForm
+from tifo.source.webhooks.outbox import Subscriber
 from tifo.store.source.webhooks_out import SqlWebhookOutbox
 from tifo.store.sql.database import Database
 from tifo.workspace.model import Source

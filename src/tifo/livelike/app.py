@@ -32,7 +32,7 @@ from tifo.livelike.routes import (
     webhooks,
 )
 from tifo.livelike.tokens import Tokens
-from tifo.source.outbox import WebhookOutbox
+from tifo.source.webhooks.outbox import WebhookOutbox
 from tifo.workspace.model import Catalog
 
 MAX_BODY_BYTES = 1 << 20

@@ -6,8 +6,8 @@ import pytest
 
 from tests.conftest import NewState
 from tifo.kernel.ids import SourceId
-from tifo.source.inbox import Intake, ReceivedWebhook, WebhookOutcome, WebhookState
-from tifo.source.webhooks_in import SignedForm
+from tifo.source.webhooks.inbox import Intake, ReceivedWebhook, WebhookOutcome, WebhookState
+from tifo.source.webhooks.incoming import SignedForm
 from tifo.store.source.webhooks_in import SqlWebhookInbox
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)

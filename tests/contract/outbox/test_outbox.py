@@ -20,7 +20,7 @@ from tifo.kernel.ids import (
     TransactionId,
     uuid7,
 )
-from tifo.source.outbox import Late, LateState, Placed, Subscriber
+from tifo.source.webhooks.outbox import Late, LateState, Placed, Subscriber
 from tifo.store.engagement import rows as r
 from tifo.store.engagement.engine import SqlEngine, create_application
 from tifo.store.source.webhooks_out import SqlWebhookOutbox

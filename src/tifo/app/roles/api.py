@@ -31,8 +31,8 @@ from tifo.kernel.ids import Position, SourceId, uuid7
 from tifo.kernel.memory import collect_seldom
 from tifo.livelike.app import livelike_app
 from tifo.livelike.quick import Quick
-from tifo.source.inbox import ReceivedWebhook
-from tifo.source.segment_actions import read_through
+from tifo.source.segment_actions.consumer import read_through
+from tifo.source.webhooks.inbox import ReceivedWebhook
 from tifo.store.engagement.answers import KEPT, forget_answers
 from tifo.store.engagement.engine import SqlEngine
 from tifo.store.engagement.queries import SqlQueries

@@ -8,10 +8,10 @@ from tifo.app.settings import Settings
 from tifo.egress.http import open_session
 from tifo.kernel.clock import system_clock
 from tifo.kernel.ids import uuid7
-from tifo.source.intake import WebhookIntake
 from tifo.source.relay import Relay
-from tifo.source.segment_actions import SegmentActions
-from tifo.source.sender import Sender
+from tifo.source.segment_actions.consumer import SegmentActions
+from tifo.source.webhooks.intake import WebhookIntake
+from tifo.source.webhooks.sender import Sender
 from tifo.store.engagement.engine import SqlEngine
 
 

@@ -15,7 +15,7 @@ from tifo.livelike.documented import takes
 from tifo.livelike.paging import window
 from tifo.livelike.resources import Resource
 from tifo.livelike.shapes import Address, Name, Several
-from tifo.source.outbox import Late, Subscriber, WebhookOutbox
+from tifo.source.webhooks.outbox import Late, Subscriber, WebhookOutbox
 
 _SHOWN = 1_000
 

@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import bindparam, delete, func, insert, select, tuple_, update
 
 from tifo.kernel.ids import SourceId
-from tifo.source.inbox import Held, Intake, ReceivedWebhook, WaitingWebhook, WebhookOutcome, WebhookState
-from tifo.source.webhooks_in import SignedForm
+from tifo.source.webhooks.inbox import Held, Intake, ReceivedWebhook, WaitingWebhook, WebhookOutcome, WebhookState
+from tifo.source.webhooks.incoming import SignedForm
 from tifo.store.sql import tables as t
 from tifo.store.sql.database import Database, from_micros, maybe_micros, maybe_moment, to_micros
 
@@ -29,7 +29,7 @@ _OPEN = (WebhookState.WAITING.value, WebhookState.ASIDE.value)
 
 
 class SqlWebhookInbox:
-    """Implements `source.inbox.WebhookInbox`."""
+    """Implements `source.webhooks.inbox.WebhookInbox`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -16,8 +16,8 @@ from tifo.engagement.facts import (
 from tifo.kernel.clock import Clock
 from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import ClientId, FactId, NewId, ProfileId
-from tifo.source.outbox import Late, LateState, OutboxReport, Placed, Subscriber
-from tifo.source.webhooks_out import FactContext, Run, checked_events
+from tifo.source.webhooks.outbox import Late, LateState, OutboxReport, Placed, Subscriber
+from tifo.source.webhooks.outgoing import FactContext, Run, checked_events
 from tifo.store.engagement import rows as r
 from tifo.store.engagement.engine import Games
 from tifo.store.source.facts import new_facts
@@ -37,7 +37,7 @@ _NOT_TRIED = {"attempts": 0, "first_at": None, "tried_at": None, "next_at": None
 
 
 class SqlWebhookOutbox:
-    """Implements `source.outbox.WebhookOutbox`."""
+    """Implements `source.webhooks.outbox.WebhookOutbox`."""
 
     def __init__(self, database: Database, clock: Clock, new_id: NewId) -> None:
         self._database = database

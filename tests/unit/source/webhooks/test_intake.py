@@ -15,8 +15,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from tifo.kernel.ids import ClientId
-from tifo.source.inbox import Held, Intake, ReceivedWebhook, WebhookState
-from tifo.source.intake import NOT_THERE_ATTEMPTS, WebhookIntake
+from tifo.source.webhooks.inbox import Held, Intake, ReceivedWebhook, WebhookState
+from tifo.source.webhooks.intake import NOT_THERE_ATTEMPTS, WebhookIntake
 from tifo.store.source.webhooks_in import SqlWebhookInbox
 from tifo.store.sql.database import open_sqlite
 from tifo.workspace.memory import InMemoryCatalog

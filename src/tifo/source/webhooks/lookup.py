@@ -16,7 +16,7 @@ from tifo.kernel.clock import to_iso
 from tifo.kernel.errors import NotFound, Transient
 from tifo.kernel.ids import QuestId
 from tifo.source.answers import backoff_s
-from tifo.source.webhooks_in import (
+from tifo.source.webhooks.incoming import (
     BadgeData,
     FoundQuest,
     FoundTask,

@@ -24,8 +24,8 @@ from tifo.kernel.errors import Transient
 from tifo.kernel.ids import ProfileId
 from tifo.kernel.waiting import wait
 from tifo.source.answers import RETRY_AFTER_CAP_S
-from tifo.source.outbox import Late, LateState, Placed, Subscriber, WebhookOutbox
-from tifo.source.webhooks_out import EVENTS, FactContext, headers_of, webhook_of
+from tifo.source.webhooks.outbox import Late, LateState, Placed, Subscriber, WebhookOutbox
+from tifo.source.webhooks.outgoing import EVENTS, FactContext, headers_of, webhook_of
 
 GIVE_UP = timedelta(hours=4)
 """After so long a fact is set aside, if the endpoint takes others."""

@@ -22,7 +22,7 @@ from tifo.engagement.facts import (
 )
 from tifo.kernel.clock import to_iso
 from tifo.kernel.errors import Rejected
-from tifo.source.webhooks_in import SIGNATURE_HEADER, signature
+from tifo.source.webhooks.incoming import SIGNATURE_HEADER, signature
 
 EVENTS: Mapping[type[AnyFact], str] = MappingProxyType(
     {

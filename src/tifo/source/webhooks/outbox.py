@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 from tifo.engagement.facts import AnyFact
 from tifo.kernel.ids import ClientId, FactId, ProfileId
-from tifo.source.webhooks_out import FactContext
+from tifo.source.webhooks.outgoing import FactContext
 
 
 class Subscriber(NamedTuple):

@@ -18,9 +18,9 @@ from tifo.kernel.ids import FactId, SourceId
 from tifo.kernel.waiting import wait
 from tifo.source.answers import Sent, Split, backoff_s, decide
 from tifo.source.batches import TIMEOUT_S, EncodedFact, Limits, cut, encode, envelope, post_batch
-from tifo.source.inbox import Intake, WaitingWebhook, WebhookInbox, WebhookOutcome, WebhookState
-from tifo.source.lookup import LiveLikeApi
-from tifo.source.webhooks_in import DATA, LiveLikeWebhook, LookedUp, fact_of, read_webhook
+from tifo.source.webhooks.inbox import Intake, WaitingWebhook, WebhookInbox, WebhookOutcome, WebhookState
+from tifo.source.webhooks.incoming import DATA, LiveLikeWebhook, LookedUp, fact_of, read_webhook
+from tifo.source.webhooks.lookup import LiveLikeApi
 from tifo.workspace.model import Catalog, Source
 
 REMEMBERED = timedelta(days=30)

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from tifo.kernel.ids import SourceId
-from tifo.source.webhooks_in import SignedForm
+from tifo.source.webhooks.incoming import SignedForm
 
 
 @dataclass(frozen=True)
