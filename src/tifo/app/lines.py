@@ -5,7 +5,7 @@ from typing import Any
 
 from tifo.kernel.clock import to_iso
 from tifo.kernel.ids import ClientId
-from tifo.source.ports import FactFeed, RelayReport, SetAside
+from tifo.source.ports import DeadLetter, FactFeed, RelayReport
 from tifo.store.engagement.queries import SqlQueries
 from tifo.workspace.model import Catalog
 
@@ -33,7 +33,7 @@ def show_line(queries: SqlQueries, catalog: Catalog, feed: FactFeed, client_id: 
         "waiting": report.waiting,
         "last_sent": _last_sent(report),
         "trouble": _trouble(report),
-        "set_aside": _set_aside(feed.set_aside_facts(client_id)),
+        "set_aside": _set_aside(feed.dead_letters(client_id)),
     }
 
 
@@ -81,9 +81,9 @@ def _trouble(report: RelayReport) -> dict[str, object] | None:
     }
 
 
-def _set_aside(facts: Sequence[SetAside]) -> dict[str, object]:
+def _set_aside(facts: Sequence[DeadLetter]) -> dict[str, object]:
     """By answer, the most frequent first."""
-    alike: dict[tuple[int, str], list[SetAside]] = {}
+    alike: dict[tuple[int, str], list[DeadLetter]] = {}
     for each in facts:
         alike.setdefault((each.status, each.answer), []).append(each)
     answers = [

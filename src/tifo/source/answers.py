@@ -1,47 +1,47 @@
-"""What an endpoint's answer to a batch means for the batch. Pure."""
+"""Decides by an endpoint's answer what becomes of the batch. Pure."""
 
 from typing import NamedTuple
 
 from tifo.egress.answers import HttpAnswer
 
 _ABOUT_THE_CONNECTION = frozenset((401, 402, 403, 404, 405, 407, 410, 421, 451))
-"""The write key or the address is wrong or blocked: no batch would fare better, and none is at fault."""
+"""Statuses that say: the write key or the address is wrong or blocked. Every batch would get them; none is at fault."""
 _TRY_AGAIN = frozenset((408, 425, 429))
 
 _BACKOFF_BASE_S = 0.2
 BACKOFF_CAP_S = 60.0
 RETRY_AFTER_CAP_S = 3600.0
-"""So that one absurd header does not silence an application for days."""
+"""Limits what an endpoint asks for: one absurd header must not stop an application for days."""
 
 
 class Sent(NamedTuple):
-    """The endpoint has the whole batch."""
+    """The endpoint accepted the whole batch."""
 
 
 class Retry(NamedTuple):
-    """The same batch again after so many seconds, for ever."""
+    """Send the same batch again after so many seconds, indefinitely."""
 
     after_s: float
 
 
 class Hold(NamedTuple):
-    """Like `Retry`, but someone has to act: the endpoint refuses the write key, the address, or whatever it is sent."""
+    """Like `Retry`, but someone has to act: the endpoint refuses the write key, the address, or every fact."""
 
     after_s: float
 
 
 class Split(NamedTuple):
-    """Refused for good: halve it, and set aside a fact that is refused alone."""
+    """The batch is refused for good: halve it, and dead-letter a fact that is refused alone."""
 
 
 Decision = Sent | Retry | Hold | Split
 
 
 def decide(answer: HttpAnswer, *, attempt: int, chance: float, refuses_all: bool = False) -> Decision:
-    """`attempt` counts this batch's attempts from 1; `chance` is random, evenly spread over [0, 1).
+    """Judges the answer to one attempt. A redirect is not followed, so it is a failure that may pass.
 
-    `refuses_all`: the endpoint has refused so many facts in a row that one refusal more is no longer the fact's fault.
-    A redirect is not followed, so it counts as a failure that may pass.
+    `attempt` counts this batch's attempts from 1; `chance` is random, evenly spread over [0, 1). `refuses_all` says
+    that the endpoint has refused many facts in a row, so that the next refusal is not the fact's fault.
     """
     if answer.is_success:
         return Sent()

@@ -1,4 +1,4 @@
-"""The bodies of `/v1/batch`: facts as encoded messages, cut into batches within Segment's limits."""
+"""Encodes facts as messages, cuts them into batches within Segment's limits, and posts a batch to `/v1/batch`."""
 
 import base64
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,12 +22,12 @@ TIMEOUT_S = 30.0
 _ANSWER_BYTES = 2_048
 _LIBRARY = {"name": "tifo", "version": version("tifo")}
 _ENVELOPE_ROOM = 1_000
-"""Bytes kept free for what stands around the messages: `sentAt`, the write key."""
+"""Bytes reserved for `sentAt` and the write key, which stand beside the messages."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Segment takes 32 KB an event, 500 KB and 2,500 events a batch."""
+    """Segment accepts events of up to 32 KB, and batches of up to 500 KB and 2,500 events."""
 
     event_bytes: int = 32 * 1024
     batch_bytes: int = 500_000
@@ -40,15 +40,16 @@ class EncodedFact(NamedTuple):
 
 
 def encode(fact: AnyFact, context: JsonObject | None = None) -> EncodedFact:
-    """`context` is added to what every message has. It stands in each message:
-    not every Segment-compatible endpoint merges the envelope's into them.
-    """
+    """Encodes the fact's track message. `context` is added to the context that every message has."""
+    # In each message, not once in the envelope: not every Segment-compatible endpoint merges the envelope's context.
     message = {**track_message(fact), "context": {"library": _LIBRARY, **(context or {})}}
     return EncodedFact(fact.id, msgspec.json.encode(message))
 
 
 def cut(messages: Iterable[EncodedFact], limits: Limits) -> Iterable[list[EncodedFact]]:
-    """Batches in the order of the messages. One that is larger than an event may be makes a batch of its own."""
+    """Cuts batches, in the order of the messages. A message over the limit of an event makes a batch of its own:
+    it will be refused, and must not take others with it.
+    """
     batch: list[EncodedFact] = []
     size = _ENVELOPE_ROOM
     for message in messages:

@@ -1,4 +1,4 @@
-"""The six events of the LiveLike Source: which fact becomes which event, and which of its attributes which property.
+"""Maps the engine's facts to the six events of the LiveLike Source, and their attributes to properties.
 
 Names, spelling and casing are LiveLike's (events.yaml beside this file; a test compares the two).
 """

@@ -1,4 +1,4 @@
-"""The tracking plan that the LiveLike source comes with: its six events (events.yaml), made from what sends them."""
+"""Derives the LiveLike source's built-in tracking plan from the six events that the source sends."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -23,20 +23,20 @@ def _rule(event: EventSpec) -> Rule:
 
 
 LIVELIKE_PLAN = TrackingPlan(
-    BUILT_IN_PLAN,
-    LIVELIKE,
-    "The six events of the LiveLike source. Built in.",
-    PlanType.LIVE,
-    tuple(_rule(event) for event in EVENTS.values()),
-    _SINCE,
-    _SINCE,
+    id=BUILT_IN_PLAN,
+    name=LIVELIKE,
+    description="The six events of the LiveLike source. Built in.",
+    type=PlanType.LIVE,
+    rules=tuple(_rule(event) for event in EVENTS.values()),
+    created_at=_SINCE,
+    updated_at=_SINCE,
 )
 
 
 def plan_ids(
     sources: Iterable[Source], connections: Mapping[SourceId, TrackingPlanId | None]
 ) -> dict[SourceId, TrackingPlanId]:
-    """Which source has which plan: the one that it was connected to, or else the one that its kind comes with."""
+    """Returns each source's plan: the connected one, or else the one that is built in for its type."""
     found = {source.id: connections.get(source.id, _own(source)) for source in sources}
     return {source_id: plan_id for source_id, plan_id in found.items() if plan_id is not None}
 

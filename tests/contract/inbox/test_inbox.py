@@ -54,13 +54,13 @@ def test_what_is_held_back_is_due_again_when_its_time_has_come(inbox: SqlWebhook
 def test_what_is_set_aside_keeps_its_body_and_comes_back_only_when_asked_for(inbox: SqlWebhookInbox) -> None:
     inbox.add([arrived("1"), arrived("2")])
     number = inbox.due(A, NOW, 1)[0].number
-    inbox.settle([WebhookOutcome(number, WebhookState.ASIDE, "it lacks a field")])
+    inbox.settle([WebhookOutcome(number, WebhookState.DEAD_LETTERED, "it lacks a field")])
     assert [each.webhook_id for each in inbox.due(A, NOW + timedelta(days=1), 10)] == ["2"]
     assert inbox.counts(A) == {
         WebhookState.WAITING: 1,
         WebhookState.SENT: 0,
         WebhookState.IGNORED: 0,
-        WebhookState.ASIDE: 1,
+        WebhookState.DEAD_LETTERED: 1,
     }
     assert inbox.retry(A, NOW) == 2
     again = inbox.due(A, NOW, 10)[0]

@@ -20,7 +20,7 @@ from tifo.kernel.ids import (
     TransactionId,
     uuid7,
 )
-from tifo.source.webhooks.outbox import Late, LateState, Placed, Subscriber
+from tifo.source.webhooks.outbox import Late, LateState, PlacedFact, Subscriber
 from tifo.store.engagement import rows as r
 from tifo.store.engagement.engine import SqlEngine, create_application
 from tifo.store.source.webhooks_out import SqlWebhookOutbox
@@ -46,7 +46,7 @@ class Rig:
     def subscribe(self, *events: str) -> Subscriber:
         return self.outbox.subscribe(self.client_id, "https://example.com/hook", events, None)
 
-    def late(self, placed: Placed, **more: object) -> Late:
+    def late(self, placed: PlacedFact, **more: object) -> Late:
         return Late(
             placed.position,
             placed.fact.id,
@@ -55,7 +55,9 @@ class Rig:
             **more,  # type: ignore[arg-type]
         )
 
-    def settle(self, subscriber: Subscriber, new: Sequence[Placed], late: Sequence[Late] = (), failed: int = 0) -> None:
+    def settle(
+        self, subscriber: Subscriber, new: Sequence[PlacedFact], late: Sequence[Late] = (), failed: int = 0
+    ) -> None:
         places = {each.position for each in late}
         delivered = [each for each in new if each.position not in places]
         through = max((each.position for each in new), default=None)
@@ -85,7 +87,7 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
     database.dispose()
 
 
-def ids(placed: Sequence[Placed]) -> list[str]:
+def ids(placed: Sequence[PlacedFact]) -> list[str]:
     return [each.fact.id for each in placed]
 
 
@@ -117,7 +119,7 @@ def test_of_each_profile_the_first_late_fact_is_due_once_its_time_has_come(rig: 
     failed = {"attempts": 1, "first_at": NOW, "tried_at": NOW, "next_at": NOW + timedelta(seconds=5), "status": 500}
     rig.settle(subscriber, new, [rig.late(new[0], **failed), rig.late(new[1]), rig.late(new[2])], failed=1)
     assert rig.outbox.new(subscriber, 10) == []
-    assert rig.outbox.held_up(subscriber, [ProfileId("ada"), ProfileId("eve")]) == {"ada"}
+    assert rig.outbox.waiting_profiles(subscriber, [ProfileId("ada"), ProfileId("eve")]) == {"ada"}
     assert ids(rig.outbox.due(subscriber, NOW, 10)) == ["bob-1"]
     later = rig.outbox.due(subscriber, NOW + timedelta(seconds=5), 10)
     assert sorted(ids(later)) == ["ada-1", "bob-1"], "ada's second waits for her first"
@@ -133,10 +135,12 @@ def test_what_is_set_aside_holds_nobody_up_is_shown_and_comes_back_by_retry(rig:
     subscriber = rig.subscribe()
     rig.commit("ada-1", "ada-2")
     new = rig.outbox.new(subscriber, 10)
-    aside = rig.late(new[0], state=LateState.ASIDE, attempts=9, first_at=NOW, tried_at=NOW, status=500, answer="no")
+    aside = rig.late(
+        new[0], state=LateState.DEAD_LETTERED, attempts=9, first_at=NOW, tried_at=NOW, status=500, answer="no"
+    )
     rig.settle(subscriber, new, [aside])
     assert rig.outbox.due(subscriber, NOW, 10) == []
-    assert rig.outbox.held_up(subscriber, [ProfileId("ada")]) == set()
+    assert rig.outbox.waiting_profiles(subscriber, [ProfileId("ada")]) == set()
     assert rig.outbox.late(rig.client_id, subscriber.id, 10) == [aside]
     assert rig.outbox.retry(rig.client_id, subscriber.id) == 1
     [again] = rig.outbox.due(subscriber, NOW, 10)
@@ -183,7 +187,7 @@ async def test_what_a_fact_lacks_is_looked_up_in_the_state(rig: Rig) -> None:
         quest_name="Matchday",
         user_quest_id=run.id,
     )
-    [about_quest, about_reward] = rig.outbox.around([completed, rig._fact("ada-1", client_id)])
+    [about_quest, about_reward] = rig.outbox.contexts([completed, rig._fact("ada-1", client_id)])
     assert about_quest.nickname == "Zoë"
     assert about_quest.run is not None
     assert about_quest.run.quest_tasks == {run.tasks[0].id: quest.tasks[0].id}

@@ -85,7 +85,7 @@ def test_the_line_is_shown_with_its_source_trouble_and_what_stands_aside(club: C
     club.feed.advance(club.app.id, [FactId("1")], NOW)
     for number, answer in (("2", "no"), ("3", "bad\nevent"), ("4", "bad\nevent")):
         at = NOW + timedelta(seconds=int(number))
-        club.feed.set_aside(club.app.id, FactId(number), 400, answer, at)
+        club.feed.dead_letter(club.app.id, FactId(number), 400, answer, at)
     later = NOW + timedelta(minutes=5)
     club.feed.note(club.app.id, Trouble(held=True, since=NOW, tried_at=later, attempts=7, error="401: who?"))
     shown = club.shown()

@@ -29,7 +29,7 @@ class WebhookState(StrEnum):
     SENT = "sent"
     IGNORED = "ignored"
     """Of an event that is none of the six."""
-    ASIDE = "aside"
+    DEAD_LETTERED = "aside"
     """It cannot become an event as it is. Kept whole; it may be tried again."""
 
 
@@ -60,7 +60,7 @@ class WebhookOutcome(NamedTuple):
     """When a waiting one is tried again."""
 
 
-class Held(NamedTuple):
+class HeldWebhook(NamedTuple):
     """A webhook that someone may have to look at: it waits after a failure, or stands aside."""
 
     webhook_id: str
@@ -92,7 +92,7 @@ class WebhookInbox(Protocol):
     def settle(self, outcomes: Sequence[WebhookOutcome]) -> None:
         """One transaction. What is sent or ignored keeps its id but not its body."""
 
-    def held(self, source_id: SourceId, limit: int) -> Sequence[Held]: ...
+    def held(self, source_id: SourceId, limit: int) -> Sequence[HeldWebhook]: ...
 
     def counts(self, source_id: SourceId) -> dict[WebhookState, int]:
         """Of those not forgotten."""

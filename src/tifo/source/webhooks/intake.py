@@ -135,7 +135,7 @@ class WebhookIntake:
                 else:
                     lacking.append((waiting, webhook))
             except Rejected as error:
-                await self._settle(source, [WebhookOutcome(waiting.number, WebhookState.ASIDE, error.message)])
+                await self._settle(source, [WebhookOutcome(waiting.number, WebhookState.DEAD_LETTERED, error.message)])
         await self._send(source, complete)
         await self._send(source, await self._completed(intake, source, lacking))
 
@@ -157,9 +157,9 @@ class WebhookIntake:
             except NotFound as error:
                 if waiting.attempts + 1 < NOT_THERE_ATTEMPTS:
                     return self._put_off(waiting, error.message)
-                return WebhookOutcome(waiting.number, WebhookState.ASIDE, error.message)
+                return WebhookOutcome(waiting.number, WebhookState.DEAD_LETTERED, error.message)
             except Rejected as error:
-                return WebhookOutcome(waiting.number, WebhookState.ASIDE, error.message)
+                return WebhookOutcome(waiting.number, WebhookState.DEAD_LETTERED, error.message)
             return _Ready(waiting, _encoded(fact))
 
         done = await asyncio.gather(*(complete(waiting, webhook) for waiting, webhook in lacking))
@@ -187,7 +187,9 @@ class WebhookIntake:
         elif isinstance(decision, Sent):
             await self._settle(source, [WebhookOutcome(row.number, WebhookState.SENT) for row in rows])
         elif isinstance(decision, Split):
-            await self._settle(source, [WebhookOutcome(row.number, WebhookState.ASIDE, str(answer)) for row in rows])
+            await self._settle(
+                source, [WebhookOutcome(row.number, WebhookState.DEAD_LETTERED, str(answer)) for row in rows]
+            )
         else:
             await self._settle(source, [self._put_off(row, f"Tifo's own api: {answer}") for row in rows])
 

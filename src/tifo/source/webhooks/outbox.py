@@ -30,10 +30,10 @@ class Subscriber(NamedTuple):
 
 class LateState(StrEnum):
     WAITING = "waiting"
-    ASIDE = "aside"
+    DEAD_LETTERED = "aside"
 
 
-class Placed(NamedTuple):
+class PlacedFact(NamedTuple):
     """A fact at its place among all facts."""
 
     position: int
@@ -86,16 +86,16 @@ class WebhookOutbox(Protocol):
     def unsubscribe(self, client_id: ClientId, subscriber_id: str) -> None:
         """With all that waits for it. Raises `NotFound`."""
 
-    def new(self, subscriber: Subscriber, limit: int) -> Sequence[Placed]:
+    def new(self, subscriber: Subscriber, limit: int) -> Sequence[PlacedFact]:
         """The first facts beyond the cursor, whatever their event, in the order of commits."""
 
-    def due(self, subscriber: Subscriber, now: datetime, limit: int) -> Sequence[Placed]:
+    def due(self, subscriber: Subscriber, now: datetime, limit: int) -> Sequence[PlacedFact]:
         """Of each profile the first waiting exception, where its time has come; those that wait longest first."""
 
-    def held_up(self, subscriber: Subscriber, profile_ids: Sequence[ProfileId]) -> set[ProfileId]:
+    def waiting_profiles(self, subscriber: Subscriber, profile_ids: Sequence[ProfileId]) -> set[ProfileId]:
         """Those of them that have a waiting exception."""
 
-    def around(self, facts: Sequence[AnyFact]) -> Sequence[FactContext]:
+    def contexts(self, facts: Sequence[AnyFact]) -> Sequence[FactContext]:
         """What the state tells beside each fact, all of one application."""
 
     def settle(
@@ -103,7 +103,7 @@ class WebhookOutbox(Protocol):
         subscriber: Subscriber,
         *,
         through: int | None = None,
-        delivered: Sequence[Placed] = (),
+        delivered: Sequence[PlacedFact] = (),
         late: Sequence[Late] = (),
         failed_in_a_row: int,
         at: datetime,

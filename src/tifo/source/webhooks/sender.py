@@ -24,10 +24,10 @@ from tifo.kernel.errors import Transient
 from tifo.kernel.ids import ProfileId
 from tifo.kernel.waiting import wait
 from tifo.source.answers import RETRY_AFTER_CAP_S
-from tifo.source.webhooks.outbox import Late, LateState, Placed, Subscriber, WebhookOutbox
+from tifo.source.webhooks.outbox import Late, LateState, PlacedFact, Subscriber, WebhookOutbox
 from tifo.source.webhooks.outgoing import EVENTS, FactContext, headers_of, webhook_of
 
-GIVE_UP = timedelta(hours=4)
+EXPIRE_AFTER = timedelta(hours=4)
 """After so long a fact is set aside, if the endpoint takes others."""
 DEAD_AFTER = 5
 PAUSE_CAP_S = 600.0
@@ -55,7 +55,7 @@ def pause_s(attempt: int, chance: float) -> float:
 
 
 class _Tried(NamedTuple):
-    placed: Placed
+    placed: PlacedFact
     answer: HttpAnswer | None
     """None: not tried, as it stands behind one of its profile that was not taken."""
 
@@ -153,7 +153,7 @@ class Sender:
             self._failed_in_a_row[subscriber.id] = report.failed_in_a_row
         return self._failed_in_a_row[subscriber.id]
 
-    async def _send(self, subscriber: Subscriber, facts: Sequence[Placed], *, are_new: bool) -> None:
+    async def _send(self, subscriber: Subscriber, facts: Sequence[PlacedFact], *, are_new: bool) -> None:
         wanted = [placed for placed in facts if EVENTS[type(placed.fact)] in subscriber.events]
         tried = await self._try_all(subscriber, wanted, are_new=are_new)
         late = [self._late(subscriber, each) for each in tried if not each.is_taken]
@@ -166,19 +166,19 @@ class Sender:
             failed_in_a_row=self._failed_in_a_row[subscriber.id],
             at=self._clock(),
         )
-        aside = [each for each in late if each.state is LateState.ASIDE]
+        aside = [each for each in late if each.state is LateState.DEAD_LETTERED]
         if aside:
             _log.error("webhooks_set_aside", subscriber_id=subscriber.id, count=len(aside), answer=aside[0].answer)
 
-    async def _try_all(self, subscriber: Subscriber, facts: Sequence[Placed], *, are_new: bool) -> list[_Tried]:
+    async def _try_all(self, subscriber: Subscriber, facts: Sequence[PlacedFact], *, are_new: bool) -> list[_Tried]:
         """Each profile's facts one after the other, those of different profiles side by side."""
-        lines: dict[ProfileId, list[tuple[Placed, FactContext]]] = {}
-        around = await asyncio.to_thread(self._outbox.around, [placed.fact for placed in facts])
+        lines: dict[ProfileId, list[tuple[PlacedFact, FactContext]]] = {}
+        around = await asyncio.to_thread(self._outbox.contexts, [placed.fact for placed in facts])
         for placed, known in zip(facts, around, strict=True):
             lines.setdefault(placed.fact.profile_id, []).append((placed, known))
         behind: set[ProfileId] = set()
         if are_new:
-            behind = await asyncio.to_thread(self._outbox.held_up, subscriber, list(lines))
+            behind = await asyncio.to_thread(self._outbox.waiting_profiles, subscriber, list(lines))
         gate = asyncio.Semaphore(_AT_ONCE)
 
         async def try_line(profile_id: ProfileId) -> list[_Tried]:
@@ -228,10 +228,10 @@ class Sender:
         if answer is None:
             return late
         first_at, attempts = placed.first_at or now, placed.attempts + 1
-        gives_up = now - first_at >= GIVE_UP and self._failed_in_a_row[subscriber.id] < DEAD_AFTER
+        gives_up = now - first_at >= EXPIRE_AFTER and self._failed_in_a_row[subscriber.id] < DEAD_AFTER
         after_s = max(pause_s(attempts, self._chance()), min(answer.retry_after_s or 0.0, RETRY_AFTER_CAP_S))
         return late._replace(
-            state=LateState.ASIDE if gives_up else LateState.WAITING,
+            state=LateState.DEAD_LETTERED if gives_up else LateState.WAITING,
             attempts=attempts,
             first_at=first_at,
             tried_at=now,

@@ -7,7 +7,14 @@ from typing import Any
 from sqlalchemy import bindparam, delete, func, insert, select, tuple_, update
 
 from tifo.kernel.ids import SourceId
-from tifo.source.webhooks.inbox import Held, Intake, ReceivedWebhook, WaitingWebhook, WebhookOutcome, WebhookState
+from tifo.source.webhooks.inbox import (
+    HeldWebhook,
+    Intake,
+    ReceivedWebhook,
+    WaitingWebhook,
+    WebhookOutcome,
+    WebhookState,
+)
 from tifo.source.webhooks.incoming import SignedForm
 from tifo.store.sql import tables as t
 from tifo.store.sql.database import Database, from_micros, maybe_micros, maybe_moment, to_micros
@@ -25,7 +32,7 @@ _SETTLE = (
 )
 _EMPTY = update(t.webhooks_in).where(_C.number == bindparam("of")).values(body=b"")
 _DONE = (WebhookState.SENT, WebhookState.IGNORED)
-_OPEN = (WebhookState.WAITING.value, WebhookState.ASIDE.value)
+_OPEN = (WebhookState.WAITING.value, WebhookState.DEAD_LETTERED.value)
 
 
 class SqlWebhookInbox:
@@ -107,7 +114,7 @@ class SqlWebhookInbox:
             if done:
                 connection.execute(_EMPTY, done)
 
-    def held(self, source_id: SourceId, limit: int) -> Sequence[Held]:
+    def held(self, source_id: SourceId, limit: int) -> Sequence[HeldWebhook]:
         query = (
             select(t.webhooks_in)
             .where(_C.source_id == source_id, _C.state.in_(_OPEN), _C.attempts > 0)
@@ -117,7 +124,7 @@ class SqlWebhookInbox:
         with self._database.reading() as connection:
             rows = connection.execute(query).all()
         return [
-            Held(
+            HeldWebhook(
                 row.webhook_id,
                 row.event,
                 WebhookState(row.state),

@@ -16,7 +16,7 @@ from tifo.engagement.facts import (
 from tifo.kernel.clock import Clock
 from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import ClientId, FactId, NewId, ProfileId
-from tifo.source.webhooks.outbox import Late, LateState, OutboxReport, Placed, Subscriber
+from tifo.source.webhooks.outbox import Late, LateState, OutboxReport, PlacedFact, Subscriber
 from tifo.source.webhooks.outgoing import FactContext, Run, checked_events
 from tifo.store.engagement import rows as r
 from tifo.store.engagement.engine import Games
@@ -77,15 +77,15 @@ class SqlWebhookOutbox:
             connection.execute(delete(t.late_webhooks).where(_L.subscriber_id == subscriber_id))
             connection.execute(delete(t.webhook_subscribers).where(_S.id == subscriber_id))
 
-    def new(self, subscriber: Subscriber, limit: int) -> Sequence[Placed]:
+    def new(self, subscriber: Subscriber, limit: int) -> Sequence[PlacedFact]:
         with self._database.reading() as connection:
             cursor = connection.execute(select(_S.position).where(_S.id == subscriber.id)).scalar()
             if cursor is None:
                 return []
             found = connection.execute(new_facts(subscriber.client_id, cursor).limit(limit)).all()
-        return [Placed(row.position, r.decode_fact(row.body)) for row in found]
+        return [PlacedFact(row.position, r.decode_fact(row.body)) for row in found]
 
-    def due(self, subscriber: Subscriber, now: datetime, limit: int) -> Sequence[Placed]:
+    def due(self, subscriber: Subscriber, now: datetime, limit: int) -> Sequence[PlacedFact]:
         first = (
             select(func.min(_L.position))
             .where(_L.subscriber_id == subscriber.id, _L.state == LateState.WAITING.value)
@@ -102,10 +102,10 @@ class SqlWebhookOutbox:
         with self._database.reading() as connection:
             found = connection.execute(query).all()
         return [
-            Placed(row.position, r.decode_fact(row.body), row.attempts, maybe_moment(row.first_at)) for row in found
+            PlacedFact(row.position, r.decode_fact(row.body), row.attempts, maybe_moment(row.first_at)) for row in found
         ]
 
-    def held_up(self, subscriber: Subscriber, profile_ids: Sequence[ProfileId]) -> set[ProfileId]:
+    def waiting_profiles(self, subscriber: Subscriber, profile_ids: Sequence[ProfileId]) -> set[ProfileId]:
         waiting = (
             select(_L.profile_id)
             .distinct()
@@ -115,7 +115,7 @@ class SqlWebhookOutbox:
         with self._database.reading() as connection:
             return {ProfileId(each) for each in connection.execute(waiting).scalars()}
 
-    def around(self, facts: Sequence[AnyFact]) -> Sequence[FactContext]:
+    def contexts(self, facts: Sequence[AnyFact]) -> Sequence[FactContext]:
         if not facts:
             return []
         with self._database.reading() as connection:
@@ -137,7 +137,7 @@ class SqlWebhookOutbox:
         subscriber: Subscriber,
         *,
         through: int | None = None,
-        delivered: Sequence[Placed] = (),
+        delivered: Sequence[PlacedFact] = (),
         late: Sequence[Late] = (),
         failed_in_a_row: int,
         at: datetime,
@@ -178,7 +178,7 @@ class SqlWebhookOutbox:
         return OutboxReport(
             to_send=to_send,
             waiting=late.get(LateState.WAITING.value, 0),
-            aside=late.get(LateState.ASIDE.value, 0),
+            aside=late.get(LateState.DEAD_LETTERED.value, 0),
             delivered=row.delivered,
             last_delivered=None if row.last_delivered is None else FactId(row.last_delivered),
             last_delivered_at=maybe_moment(row.last_delivered_at),

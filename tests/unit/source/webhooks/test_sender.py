@@ -22,7 +22,7 @@ from tifo.engagement.facts import RewardItemRewarded
 from tifo.kernel.clock import system_clock
 from tifo.kernel.ids import FactId, ProfileId, RewardItemId, TransactionId, uuid7
 from tifo.source.webhooks.outbox import Late, LateState, Subscriber
-from tifo.source.webhooks.sender import DEAD_AFTER, GIVE_UP, Sender, pause_s
+from tifo.source.webhooks.sender import DEAD_AFTER, EXPIRE_AFTER, Sender, pause_s
 from tifo.store.engagement import rows as r
 from tifo.store.engagement.engine import create_application
 from tifo.store.source.webhooks_out import SqlWebhookOutbox
@@ -190,14 +190,14 @@ async def test_a_fact_that_is_refused_for_four_hours_is_set_aside_and_goes_out_w
     rig.commit("ada-1", "ada-2", "bob-1")
     async with rig.running():
         await until(lambda: any(each.attempts for each in rig.late()))
-        rig.ahead = GIVE_UP / 2
+        rig.ahead = EXPIRE_AFTER / 2
         await until(lambda: any(each.attempts > 1 for each in rig.late()))
         assert rig.endpoint.of("ada") == []
-        rig.ahead = GIVE_UP + timedelta(minutes=1)
+        rig.ahead = EXPIRE_AFTER + timedelta(minutes=1)
         await until(lambda: rig.endpoint.of("ada") == ["ada-2"])
         await until(lambda: len(rig.late()) == 1)  # settled, a moment after it was taken
         [aside] = rig.late()
-        assert (aside.fact_id, aside.state) == ("ada-1", LateState.ASIDE)
+        assert (aside.fact_id, aside.state) == ("ada-1", LateState.DEAD_LETTERED)
         rig.endpoint.refuses = {}
         assert rig.outbox.retry(rig.made.application.id, rig.subscriber.id) == 1
         await until(lambda: rig.endpoint.of("ada") == ["ada-2", "ada-1"])
@@ -227,7 +227,7 @@ async def test_a_dead_endpoint_holds_its_own_line_only_sets_nothing_aside_and_ge
     async with rig.running():
         await until(lambda: len(rig.endpoint.taken) == 300)
         await until(lambda: rig.outbox.report(dead.client_id, dead.id).failed_in_a_row >= DEAD_AFTER)
-    rig.ahead = GIVE_UP * 3
+    rig.ahead = EXPIRE_AFTER * 3
     async with rig.running():  # after a restart it is still known to be dead
         await until(lambda: any(each.attempts > 1 for each in rig.late(dead)))
         assert {each.state for each in rig.late(dead)} == {LateState.WAITING}
