@@ -1,4 +1,4 @@
-"""The in-memory twin of the actions' state, for tests and for processes that need not outlive themselves."""
+"""The in-memory twin of the actions' state, for tests and short-lived processes."""
 
 import threading
 from collections.abc import Callable, Iterable, Sequence

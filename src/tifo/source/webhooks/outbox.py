@@ -1,8 +1,8 @@
-"""What the sender of webhooks needs from outside.
+"""The contract that webhooks are sent to their subscribers by.
 
-Each subscriber has a cursor over its application's facts. What is at or below the cursor and in no exception was
-delivered, or is of an event that the subscriber did not ask for. An exception is a fact that waits for its next
-attempt, one that waits behind such a fact of the same profile, or one that was set aside.
+Each subscriber has a cursor over its application's facts. A fact at or below the cursor that is no exception was
+delivered, or its event is none that the subscriber asked for; deliveries leave no row. An exception is a fact that
+waits for its next attempt, that waits behind such a fact of the same profile, or that is dead-lettered.
 """
 
 from collections.abc import Sequence
@@ -21,11 +21,11 @@ class Subscriber(NamedTuple):
     url: str
     events: tuple[str, ...]
     secret: str
-    """Its own, or the application's client secret."""
+    """The subscriber's own secret, or else the application's client secret."""
     created_at: datetime
 
     def __repr__(self) -> str:
-        return f"Subscriber(id={self.id!r}, client_id={self.client_id!r}, url={self.url!r})"
+        return f"Subscriber(id={self.id!r}, client_id={self.client_id!r}, url={self.url!r})"  # without the secret
 
 
 class LateState(StrEnum):
@@ -34,17 +34,18 @@ class LateState(StrEnum):
 
 
 class PlacedFact(NamedTuple):
-    """A fact at its place among all facts."""
+    """A fact with its position among all facts."""
 
     position: int
     fact: AnyFact
     attempts: int = 0
+    """Attempts that failed."""
     first_at: datetime | None = None
     """When the first attempt failed."""
 
 
 class Late(NamedTuple):
-    """An exception: no attempt was made yet where `attempts` is 0."""
+    """An exception. `attempts` is 0 while it only waits behind another one of its profile."""
 
     position: int
     fact_id: FactId
@@ -56,47 +57,49 @@ class Late(NamedTuple):
     tried_at: datetime | None = None
     next_at: datetime | None = None
     status: int | None = None
-    """Of the newest attempt's answer; 0 where none came."""
+    """The newest answer's status; 0 where none came."""
     answer: str | None = None
 
 
 class OutboxReport(NamedTuple):
     to_send: int
-    """Facts beyond the cursor, whether or not their event is wanted."""
+    """Facts beyond the cursor, whether or not the subscriber asked for their event."""
     waiting: int
     aside: int
+    """Dead letters."""
     delivered: int
     last_delivered: FactId | None
     last_delivered_at: datetime | None
     failed_in_a_row: int
-    """New facts whose first attempt failed since the endpoint took one. From `sender.DEAD_AFTER` on, the line waits."""
+    """New facts whose first attempt failed since the endpoint accepted one. From `DEAD_AFTER` on, all wait."""
 
 
 class WebhookOutbox(Protocol):
     """Methods block; every change is durable on return. All raise `Transient` where the store is out of reach."""
 
     def subscribe(self, client_id: ClientId, url: str, events: Sequence[str], secret: str | None) -> Subscriber:
-        """It gets the facts that come from now on. Raises `NotFound` for an unknown application, `Rejected` for what
-        is no http(s) address or no event; none given means all six.
+        """Adds a subscriber, who gets the facts that are committed from now on. No `events` means all six.
+
+        Raises `NotFound` for an unknown application, `Rejected` for another URL than http(s) or an unknown event.
         """
 
     def subscribers(self, client_id: ClientId | None = None) -> Sequence[Subscriber]:
-        """In the order of making; of all applications where none is named."""
+        """One application's subscribers, or all; in the order in which they were made. Raises `NotFound`."""
 
     def unsubscribe(self, client_id: ClientId, subscriber_id: str) -> None:
-        """With all that waits for it. Raises `NotFound`."""
+        """Deletes the subscriber and all that waits for it. Raises `NotFound`."""
 
     def new(self, subscriber: Subscriber, limit: int) -> Sequence[PlacedFact]:
         """The first facts beyond the cursor, whatever their event, in the order of commits."""
 
     def due(self, subscriber: Subscriber, now: datetime, limit: int) -> Sequence[PlacedFact]:
-        """Of each profile the first waiting exception, where its time has come; those that wait longest first."""
+        """The first waiting exception of each profile, if it is due. Never tried ones first, then the longest due."""
 
     def waiting_profiles(self, subscriber: Subscriber, profile_ids: Sequence[ProfileId]) -> set[ProfileId]:
-        """Those of them that have a waiting exception."""
+        """The profiles among these that have a waiting exception: their new facts must wait behind it."""
 
     def contexts(self, facts: Sequence[AnyFact]) -> Sequence[FactContext]:
-        """What the state tells beside each fact, all of one application."""
+        """Reads what webhooks say beside each fact from the state. The facts are all of one application."""
 
     def settle(
         self,
@@ -108,12 +111,17 @@ class WebhookOutbox(Protocol):
         failed_in_a_row: int,
         at: datetime,
     ) -> None:
-        """One transaction: the cursor moves to `through`, what was delivered is no exception, what is late is one."""
+        """Stores the results of attempts, in one transaction.
+
+        The cursor moves to `through`; what was delivered stops being an exception, what is late becomes one. Does
+        nothing for a subscriber that was deleted meanwhile.
+        """
 
     def late(self, client_id: ClientId, subscriber_id: str, limit: int) -> Sequence[Late]:
-        """Exceptions, oldest facts first. Raises `NotFound` for a subscriber that there is not."""
+        """The exceptions, oldest facts first. Raises `NotFound` for an unknown subscriber."""
 
     def retry(self, client_id: ClientId, subscriber_id: str) -> int:
-        """Everything that waits or was set aside is due now, and counts as not tried. Returns how many."""
+        """Makes all exceptions due at once, as if never tried. Returns how many."""
 
-    def report(self, client_id: ClientId, subscriber_id: str) -> OutboxReport: ...
+    def report(self, client_id: ClientId, subscriber_id: str) -> OutboxReport:
+        """Raises `NotFound` for an unknown subscriber."""

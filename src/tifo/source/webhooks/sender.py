@@ -1,15 +1,15 @@
-"""The sender: every application's facts to its webhooks' subscribers, signed, in order for a profile.
+"""Sends every application's facts to its webhooks' subscribers: signed, and in order for each profile.
 
-Facts of different profiles go out side by side. One that the endpoint does not take waits for its next attempt, and
-so do the later ones of its profile; the others go on. An endpoint that takes nothing at all is another matter: after
-`DEAD_AFTER` facts its whole line waits where it is, one fact is tried now and then, and nothing is set aside.
+Facts of different profiles go out side by side. A fact that the endpoint does not accept waits for its next attempt,
+and so do the later ones of its profile; those of other profiles go on. A dead endpoint, which accepts nothing, is
+another matter: all facts wait where they are, one is tried now and then, and none is dead-lettered.
 """
 
 import asyncio
 import random
 import traceback
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import NamedTuple
 
 import aiohttp
@@ -24,19 +24,15 @@ from tifo.kernel.errors import Transient
 from tifo.kernel.ids import ProfileId
 from tifo.kernel.waiting import wait
 from tifo.source.answers import RETRY_AFTER_CAP_S
+from tifo.source.webhooks.health import EndpointHealth
 from tifo.source.webhooks.outbox import Late, LateState, PlacedFact, Subscriber, WebhookOutbox
 from tifo.source.webhooks.outgoing import EVENTS, FactContext, headers_of, webhook_of
 
 EXPIRE_AFTER = timedelta(hours=4)
-"""After so long a fact is set aside, if the endpoint takes others."""
-DEAD_AFTER = 5
+"""Time after which a fact that still fails is dead-lettered, if the endpoint accepts others."""
 PAUSE_CAP_S = 600.0
 TIMEOUT_S = 10.0
 
-_PROBE_CAP_S = 60.0
-"""A dead endpoint is tried with a new fact at least so often: all that failed may have been at fault itself."""
-_ABOUT_THE_WEBHOOK = frozenset((400, 406, 409, 411, 413, 414, 415, 422, 431))
-"""An endpoint that answers so is alive: it refuses this one."""
 _BASE_S = 1.0
 _POLL_S = 0.2
 _READ = 200
@@ -57,18 +53,142 @@ def pause_s(attempt: int, chance: float) -> float:
 class _Tried(NamedTuple):
     placed: PlacedFact
     answer: HttpAnswer | None
-    """None: not tried, as it stands behind one of its profile that was not taken."""
+    """None: not tried, because an earlier fact of its profile was not accepted."""
 
     @property
-    def is_taken(self) -> bool:
+    def is_accepted(self) -> bool:
         return self.answer is not None and self.answer.is_success
 
 
-class Sender:
-    """At least once: a fact's webhook is sent again, under the same id, until the endpoint has answered with 2xx.
+class SenderTools(NamedTuple):
+    """What all subscribers' senders share."""
 
-    Each subscriber has a task of its own, so one's dead endpoint never delays another's. `outside` is a session with
-    a guarded connector (`egress.guard`).
+    outbox: WebhookOutbox
+    outside: aiohttp.ClientSession
+    """A guarded session: subscribers' addresses are configured."""
+    clock: Clock
+    chance: Callable[[], float]
+    timeout_s: float
+
+
+class SubscriberSender:
+    """Sends one subscriber its webhooks. A webhook is sent again, under the same id, until the answer is 2xx."""
+
+    def __init__(self, subscriber: Subscriber, tools: SenderTools) -> None:
+        self.subscriber = subscriber
+        self._tools = tools
+        self._outbox = tools.outbox
+        self._health: EndpointHealth | None = None
+
+    async def step(self) -> bool:
+        """Sends due retries and then new facts, once. Returns whether more may be there to send at once."""
+        health = await self._known_health()
+        limit = 1 if health.is_dead else _READ
+        due = await asyncio.to_thread(self._outbox.due, self.subscriber, self._tools.clock(), limit)
+        if due:
+            await self._send(due, health, are_new=False)
+        if not health.may_send_new(self._tools.clock()):
+            return False
+        new = await asyncio.to_thread(self._outbox.new, self.subscriber, health.new_facts(_READ))
+        if new:
+            await self._send(new, health, are_new=True)
+        return bool(new or due)
+
+    async def _known_health(self) -> EndpointHealth:
+        """Continues where an earlier sender was: a restart must not make a dead endpoint look alive."""
+        if self._health is None:
+            subscriber = self.subscriber
+            report = await asyncio.to_thread(self._outbox.report, subscriber.client_id, subscriber.id)
+            self._health = EndpointHealth(report.failed_in_a_row)
+        return self._health
+
+    async def _send(self, facts: Sequence[PlacedFact], health: EndpointHealth, *, are_new: bool) -> None:
+        wanted = [placed for placed in facts if EVENTS[type(placed.fact)] in self.subscriber.events]
+        tried = await self._try_all(wanted, health, are_new=are_new)
+        late = [self._late(each, health) for each in tried if not each.is_accepted]
+        await asyncio.to_thread(
+            self._outbox.settle,
+            self.subscriber,
+            through=facts[-1].position if are_new else None,
+            delivered=[each.placed for each in tried if each.is_accepted],
+            late=late,
+            failed_in_a_row=health.failed_in_a_row,
+            at=self._tools.clock(),
+        )
+        dead = [each for each in late if each.state is LateState.DEAD_LETTERED]
+        if dead:
+            _log.error("webhooks_set_aside", subscriber_id=self.subscriber.id, count=len(dead), answer=dead[0].answer)
+
+    async def _try_all(self, facts: Sequence[PlacedFact], health: EndpointHealth, *, are_new: bool) -> list[_Tried]:
+        """Tries each profile's facts one after the other, and those of different profiles side by side."""
+        contexts = await asyncio.to_thread(self._outbox.contexts, [placed.fact for placed in facts])
+        queues: dict[ProfileId, list[tuple[PlacedFact, FactContext]]] = {}
+        for placed, context in zip(facts, contexts, strict=True):
+            queues.setdefault(placed.fact.profile_id, []).append((placed, context))
+        blocked: set[ProfileId] = set()
+        if are_new:
+            blocked = await asyncio.to_thread(self._outbox.waiting_profiles, self.subscriber, list(queues))
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def try_queue(profile_id: ProfileId) -> list[_Tried]:
+            tried, is_open = [], profile_id not in blocked
+            for placed, context in queues[profile_id]:
+                async with gate:
+                    # Other profiles' facts may have shown meanwhile that the endpoint is dead. A single fact probes it.
+                    is_open = is_open and (len(facts) == 1 or not health.is_dead)
+                    answer = await self._post(placed.fact, context) if is_open else None
+                    if answer is not None:
+                        health.learn(answer, is_new=are_new, now=self._tools.clock(), pause_s=self._pause_s)
+                tried.append(_Tried(placed, answer))
+                is_open = is_open and tried[-1].is_accepted
+            return tried
+
+        return [each for queue in await asyncio.gather(*map(try_queue, queues)) for each in queue]
+
+    def _pause_s(self, attempt: int) -> float:
+        return pause_s(attempt, self._tools.chance())
+
+    async def _post(self, fact: AnyFact, context: FactContext) -> HttpAnswer:
+        subscriber = self.subscriber
+        body = webhook_of(fact, context)
+        request = HttpRequest(
+            url=subscriber.url,
+            body=body,
+            headers=headers_of(body, subscriber.secret),
+            timeout_s=self._tools.timeout_s,
+            answer_bytes=_ANSWER_BYTES,
+        )
+        answer = await send(self._tools.outside, request, self._tools.clock)
+        _attempts.labels(subscriber.id, "delivered" if answer.is_success else "failed").inc()
+        if not answer.is_success:
+            _log.warning("webhook_not_taken", subscriber_id=subscriber.id, fact_id=fact.id, answer=str(answer)[:200])
+        return answer
+
+    def _late(self, tried: _Tried, health: EndpointHealth) -> Late:
+        placed, answer = tried.placed, tried.answer
+        fact, now = placed.fact, self._tools.clock()
+        late = Late(position=placed.position, fact_id=fact.id, profile_id=fact.profile_id, event=EVENTS[type(fact)])
+        if answer is None:
+            return late
+        first_at, attempts = placed.first_at or now, placed.attempts + 1
+        expires = now - first_at >= EXPIRE_AFTER and not health.is_dead
+        after_s = max(self._pause_s(attempts), min(answer.retry_after_s or 0.0, RETRY_AFTER_CAP_S))
+        return late._replace(
+            state=LateState.DEAD_LETTERED if expires else LateState.WAITING,
+            attempts=attempts,
+            first_at=first_at,
+            tried_at=now,
+            next_at=None if expires else now + timedelta(seconds=after_s),
+            status=answer.status,
+            answer=answer.text[:_ANSWER_LENGTH],
+        )
+
+
+class Sender:
+    """Sends all subscribers their webhooks, at least once.
+
+    Each subscriber has a task of its own, so one's dead endpoint never delays another's. `outside` is a guarded
+    session.
     """
 
     def __init__(
@@ -82,17 +202,13 @@ class Sender:
         poll_s: float = _POLL_S,
     ) -> None:
         self._outbox = outbox
-        self._outside = outside
-        self._clock = clock
-        self._chance = chance
-        self._timeout_s = timeout_s
+        self._tools = SenderTools(outbox=outbox, outside=outside, clock=clock, chance=chance, timeout_s=timeout_s)
         self._poll_s = poll_s
-        self._failed_in_a_row: dict[str, int] = {}
-        self._probe_at: dict[str, datetime] = {}
+        self._senders: dict[str, SubscriberSender] = {}
         self._draining: dict[str, asyncio.Task[None]] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop`; then the attempts under way get a few seconds. What is cut off is sent again."""
+        """Runs until `stop` is set; then the attempts under way get a few seconds. What is cut off is sent again."""
         try:
             while not stop.is_set():
                 await self._look(stop)
@@ -116,126 +232,20 @@ class Sender:
                 self._start(subscriber, stop)
 
     def _start(self, subscriber: Subscriber, stop: asyncio.Event) -> None:
-        task = asyncio.create_task(self._drain(subscriber, stop), name=f"webhooks to {subscriber.id}")
+        sender = self._senders.setdefault(subscriber.id, SubscriberSender(subscriber, self._tools))
+        sender.subscriber = subscriber
+        task = asyncio.create_task(_drain(sender, stop), name=f"webhooks to {subscriber.id}")
         self._draining[subscriber.id] = task
         task.add_done_callback(lambda _: self._draining.pop(subscriber.id))
 
-    async def _drain(self, subscriber: Subscriber, stop: asyncio.Event) -> None:
-        """Never raises: what goes wrong with one subscriber touches no other, and is tried again at the next look."""
-        try:
-            while not stop.is_set() and await self._step(subscriber):
-                pass
-        except Exception as error:  # noqa: BLE001 (of whatever kind: it must not reach the other subscribers)
-            # As text: a renderer of tracebacks that shows local variables would show the secret.
-            lines = "".join(traceback.format_exception(error))
-            _log.error("webhooks_out_failed", subscriber_id=subscriber.id, traceback=lines)
-            await wait(stop, 1.0)
 
-    async def _step(self, subscriber: Subscriber) -> bool:
-        """One round; whether there may be more to do at once."""
-        outbox, is_dead = self._outbox, await self._failures_of(subscriber) >= DEAD_AFTER
-        again = await asyncio.to_thread(outbox.due, subscriber, self._clock(), 1 if is_dead else _READ)
-        if again:
-            await self._send(subscriber, again, are_new=False)
-        failed = await self._failures_of(subscriber)
-        if failed >= DEAD_AFTER and self._clock() < self._probe_at.get(subscriber.id, self._clock()):
-            return False
-        limit = _READ if failed == 0 else 1 if failed >= DEAD_AFTER else DEAD_AFTER
-        new = await asyncio.to_thread(outbox.new, subscriber, limit)
-        if new:
-            await self._send(subscriber, new, are_new=True)
-        return bool(new or again)
-
-    async def _failures_of(self, subscriber: Subscriber) -> int:
-        """As an earlier sender left it: a restart does not make a dead endpoint look alive."""
-        if subscriber.id not in self._failed_in_a_row:
-            report = await asyncio.to_thread(self._outbox.report, subscriber.client_id, subscriber.id)
-            self._failed_in_a_row[subscriber.id] = report.failed_in_a_row
-        return self._failed_in_a_row[subscriber.id]
-
-    async def _send(self, subscriber: Subscriber, facts: Sequence[PlacedFact], *, are_new: bool) -> None:
-        wanted = [placed for placed in facts if EVENTS[type(placed.fact)] in subscriber.events]
-        tried = await self._try_all(subscriber, wanted, are_new=are_new)
-        late = [self._late(subscriber, each) for each in tried if not each.is_taken]
-        await asyncio.to_thread(
-            self._outbox.settle,
-            subscriber,
-            through=facts[-1].position if are_new else None,
-            delivered=[each.placed for each in tried if each.is_taken],
-            late=late,
-            failed_in_a_row=self._failed_in_a_row[subscriber.id],
-            at=self._clock(),
-        )
-        aside = [each for each in late if each.state is LateState.DEAD_LETTERED]
-        if aside:
-            _log.error("webhooks_set_aside", subscriber_id=subscriber.id, count=len(aside), answer=aside[0].answer)
-
-    async def _try_all(self, subscriber: Subscriber, facts: Sequence[PlacedFact], *, are_new: bool) -> list[_Tried]:
-        """Each profile's facts one after the other, those of different profiles side by side."""
-        lines: dict[ProfileId, list[tuple[PlacedFact, FactContext]]] = {}
-        around = await asyncio.to_thread(self._outbox.contexts, [placed.fact for placed in facts])
-        for placed, known in zip(facts, around, strict=True):
-            lines.setdefault(placed.fact.profile_id, []).append((placed, known))
-        behind: set[ProfileId] = set()
-        if are_new:
-            behind = await asyncio.to_thread(self._outbox.waiting_profiles, subscriber, list(lines))
-        gate = asyncio.Semaphore(_AT_ONCE)
-
-        async def try_line(profile_id: ProfileId) -> list[_Tried]:
-            tried, is_open = [], profile_id not in behind
-            for placed, known in lines[profile_id]:
-                async with gate:
-                    # Others may have shown meanwhile that the endpoint is dead.
-                    is_open = is_open and (len(facts) == 1 or self._failed_in_a_row[subscriber.id] < DEAD_AFTER)
-                    answer = await self._post(subscriber, placed.fact, known) if is_open else None
-                    if answer is not None:
-                        self._learn(subscriber.id, answer, is_new=are_new)
-                tried.append(_Tried(placed, answer))
-                is_open = is_open and tried[-1].is_taken
-            return tried
-
-        return [each for line in await asyncio.gather(*map(try_line, lines)) for each in line]
-
-    async def _post(self, subscriber: Subscriber, fact: AnyFact, around: FactContext) -> HttpAnswer:
-        body = webhook_of(fact, around)
-        request = HttpRequest(
-            url=subscriber.url,
-            body=body,
-            headers=headers_of(body, subscriber.secret),
-            timeout_s=self._timeout_s,
-            answer_bytes=_ANSWER_BYTES,
-        )
-        answer = await send(self._outside, request, self._clock)
-        _attempts.labels(subscriber.id, "delivered" if answer.is_success else "failed").inc()
-        if not answer.is_success:
-            _log.warning("webhook_not_taken", subscriber_id=subscriber.id, fact_id=fact.id, answer=str(answer)[:200])
-        return answer
-
-    def _learn(self, subscriber_id: str, answer: HttpAnswer, *, is_new: bool) -> None:
-        """Whether the endpoint is alive. That one fact fails again and again tells nothing about it."""
-        failed = self._failed_in_a_row
-        if answer.is_success or answer.status in _ABOUT_THE_WEBHOOK:
-            failed[subscriber_id] = 0
-        elif is_new:
-            failed[subscriber_id] += 1
-            after_s = min(_PROBE_CAP_S, pause_s(failed[subscriber_id], self._chance()))
-            self._probe_at[subscriber_id] = self._clock() + timedelta(seconds=after_s)
-
-    def _late(self, subscriber: Subscriber, tried: _Tried) -> Late:
-        placed, answer = tried.placed, tried.answer
-        fact, now = placed.fact, self._clock()
-        late = Late(placed.position, fact.id, fact.profile_id, EVENTS[type(fact)])
-        if answer is None:
-            return late
-        first_at, attempts = placed.first_at or now, placed.attempts + 1
-        gives_up = now - first_at >= EXPIRE_AFTER and self._failed_in_a_row[subscriber.id] < DEAD_AFTER
-        after_s = max(pause_s(attempts, self._chance()), min(answer.retry_after_s or 0.0, RETRY_AFTER_CAP_S))
-        return late._replace(
-            state=LateState.DEAD_LETTERED if gives_up else LateState.WAITING,
-            attempts=attempts,
-            first_at=first_at,
-            tried_at=now,
-            next_at=None if gives_up else now + timedelta(seconds=after_s),
-            status=answer.status,
-            answer=answer.text[:_ANSWER_LENGTH],
-        )
+async def _drain(sender: SubscriberSender, stop: asyncio.Event) -> None:
+    """Never raises: what goes wrong with one subscriber touches no other, and is tried again at the next look."""
+    try:
+        while not stop.is_set() and await sender.step():
+            pass
+    except Exception as error:  # noqa: BLE001 (of whatever kind: it must not reach the other subscribers)
+        # As text: a renderer of tracebacks that shows local variables would show the secret.
+        text = "".join(traceback.format_exception(error))
+        _log.error("webhooks_out_failed", subscriber_id=sender.subscriber.id, traceback=text)
+        await wait(stop, 1.0)

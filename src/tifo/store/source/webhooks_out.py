@@ -1,4 +1,4 @@
-"""Webhooks on their way to their subscribers, on SQL: a cursor over the facts for each, and exceptions only."""
+"""Stores how far each subscriber's webhooks were sent, on SQL: a cursor over the facts, and rows for exceptions."""
 
 import json
 from collections.abc import Sequence
@@ -225,12 +225,12 @@ def _runs(connection: Connection, facts: Sequence[AnyFact]) -> dict[str, Run]:
 
 def _subscriber(row: Any) -> Subscriber:
     return Subscriber(
-        row.id,
-        ClientId(row.client_id),
-        row.url,
-        tuple(json.loads(row.events)),
-        row.secret or row.client_secret,
-        from_micros(row.created_at),
+        id=row.id,
+        client_id=ClientId(row.client_id),
+        url=row.url,
+        events=tuple(json.loads(row.events)),
+        secret=row.secret or row.client_secret,
+        created_at=from_micros(row.created_at),
     )
 
 
@@ -241,15 +241,15 @@ def _late_row(subscriber_id: str, late: Late) -> Row:
 
 def _late(row: Any) -> Late:
     return Late(
-        row.position,
-        FactId(row.fact_id),
-        ProfileId(row.profile_id),
-        row.event,
-        LateState(row.state),
-        row.attempts,
-        maybe_moment(row.first_at),
-        maybe_moment(row.tried_at),
-        maybe_moment(row.next_at),
-        row.status,
-        row.answer,
+        position=row.position,
+        fact_id=FactId(row.fact_id),
+        profile_id=ProfileId(row.profile_id),
+        event=row.event,
+        state=LateState(row.state),
+        attempts=row.attempts,
+        first_at=maybe_moment(row.first_at),
+        tried_at=maybe_moment(row.tried_at),
+        next_at=maybe_moment(row.next_at),
+        status=row.status,
+        answer=row.answer,
     )

@@ -21,8 +21,9 @@ from tifo.egress.rules import read_allowed
 from tifo.engagement.facts import RewardItemRewarded
 from tifo.kernel.clock import system_clock
 from tifo.kernel.ids import FactId, ProfileId, RewardItemId, TransactionId, uuid7
+from tifo.source.webhooks.health import DEAD_AFTER
 from tifo.source.webhooks.outbox import Late, LateState, Subscriber
-from tifo.source.webhooks.sender import DEAD_AFTER, EXPIRE_AFTER, Sender, pause_s
+from tifo.source.webhooks.sender import EXPIRE_AFTER, Sender, pause_s
 from tifo.store.engagement import rows as r
 from tifo.store.engagement.engine import create_application
 from tifo.store.source.webhooks_out import SqlWebhookOutbox
