@@ -1,4 +1,4 @@
-"""What a webhook lacks, asked of LiveLike's API."""
+"""Looks up at LiveLike's API what a webhook lacks."""
 
 import time
 from collections import OrderedDict
@@ -11,11 +11,9 @@ from urllib.parse import quote, urlencode, urlsplit
 import aiohttp
 import msgspec
 
-from tifo.egress.http import fetch
 from tifo.kernel.clock import to_iso
-from tifo.kernel.errors import NotFound, Transient
+from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import QuestId
-from tifo.source.answers import backoff_s
 from tifo.source.webhooks.incoming import (
     BadgeData,
     FoundQuest,
@@ -28,17 +26,16 @@ from tifo.source.webhooks.incoming import (
     QuestPaidData,
     TaskData,
 )
+from tifo.source.webhooks.livelike_client import TIMEOUT_S, LiveLikeClient, number, objects, text, text_or_none
 
 DEFINITIONS_FRESH_S = 300.0
-"""Names and targets of quests, names of items: read again after this time."""
+"""Time for which quests and the names of reward items are cached."""
 NOBODY_FRESH_S = 60.0
-"""That a profile has no custom id: it may be given one. One that it has stays for ever."""
-TIMEOUT_S = 10.0
+"""Time for which it is cached that a profile has no custom id: it may get one. A custom id never changes."""
 
 _CACHED = 100_000
-_ANSWER_BYTES = 4 << 20
 _AROUND = timedelta(hours=1)
-"""A transaction is looked for so long before and after its webhook."""
+"""A transaction is searched for this long before and after its webhook."""
 _PAGES = 20
 
 T = TypeVar("T")
@@ -47,8 +44,8 @@ T = TypeVar("T")
 class LiveLikeApi:
     """One source's look-ups, with a producer's token. Used on one event loop.
 
-    Raises `NotFound` for what LiveLike does not know, `Transient` for all else that goes wrong. While the API does not
-    answer, nothing is asked of it until a pause is over: the pause grows with each failure.
+    Raises `NotFound` for what LiveLike does not know, `Transient` for all else that goes wrong. An API that does not
+    answer is left alone for a pause, which grows with each failure.
     """
 
     def __init__(
@@ -60,17 +57,10 @@ class LiveLikeApi:
         monotonic: Callable[[], float] = time.monotonic,
         timeout_s: float = TIMEOUT_S,
     ) -> None:
-        self._session = session
-        self._base = base.rstrip("/") + "/"
-        self._token = token
-        self._monotonic = monotonic
-        self._timeout_s = timeout_s
+        self._client = LiveLikeClient(session, base, token, monotonic=monotonic, timeout_s=timeout_s)
         self._custom_ids: _Cache[str | None] = _Cache(monotonic)
         self._quests: _Cache[FoundQuest] = _Cache(monotonic)
         self._items: _Cache[str] = _Cache(monotonic)
-        self._failures = 0
-        self._down_until = float("-inf")
-        self._trouble = ""
 
     async def find(self, webhook: LiveLikeWebhook) -> LookedUp:
         data = webhook.data
@@ -96,43 +86,43 @@ class LiveLikeApi:
     async def _custom_id(self, profile_id: str) -> str | None:
         if (known := self._custom_ids.get(profile_id)) is not None:
             return known[0]
-        profile = await self._get(f"profiles/{quote(profile_id, safe='')}/")
-        custom_id = _text_or_none(profile, "custom_id")
+        profile = await self._client.get(f"profiles/{quote(profile_id, safe='')}/")
+        custom_id = text_or_none(profile, "custom_id")
         self._custom_ids.put(profile_id, custom_id, float("inf") if custom_id else NOBODY_FRESH_S)
         return custom_id
 
     async def _quest_with(self, quest_id: str, task_id: str) -> FoundQuest:
-        """A task that the quest as it is known does not have may be a new one."""
+        """Reads the quest again where the cached one lacks the task: the task may be new."""
         quest = await self._quest(quest_id)
         return quest if task_id in quest.tasks else await self._quest(quest_id, anew=True)
 
     async def _quest(self, quest_id: str, *, anew: bool = False) -> FoundQuest:
         if not anew and (known := self._quests.get(quest_id)) is not None:
             return known[0]
-        quest = _read_quest(await self._get(f"quests/{quote(quest_id, safe='')}/"))
+        quest = _read_quest(await self._client.get(f"quests/{quote(quest_id, safe='')}/"))
         self._quests.put(quest_id, quest, DEFINITIONS_FRESH_S)
         return quest
 
     async def _item(self, reward_item_id: str) -> str:
         if (known := self._items.get(reward_item_id)) is not None:
             return known[0]
-        name = _text(await self._get(f"reward-items/{quote(reward_item_id, safe='')}/"), "name")
+        name = text(await self._client.get(f"reward-items/{quote(reward_item_id, safe='')}/"), "name")
         self._items.put(reward_item_id, name, DEFINITIONS_FRESH_S)
         return name
 
     async def _progress(self, data: ProgressData) -> Decimal:
-        """As the webhook tells it, or else as it is now: with a later step already in it where one came since."""
-        told = data.progress if data.progress is not None else data.custom_progress
-        if told is not None:
-            return told
+        """Returns the webhook's progress, or else the current one, which already holds any later step."""
+        reported = data.progress if data.progress is not None else data.custom_progress
+        if reported is not None:
+            return reported
         user_quest = await self._user_quest(data.profile_id, data.user_quest_id)
-        for task in _list(user_quest, "user_quest_tasks"):
+        for task in objects(user_quest, "user_quest_tasks"):
             if task.get("id") == data.user_quest_task_id:
-                return _decimal(task, "progress")
+                return number(task, "progress")
         raise NotFound(f"LiveLike's user quest {data.user_quest_id} has no task {data.user_quest_task_id}.")
 
     async def _quest_of(self, data: QuestPaidData, at: datetime) -> FoundQuest | None:
-        """The quest that a payment was for, by way of the transaction; None where LiveLike does not tell."""
+        """Finds the quest that a payment was for by its transaction; None where LiveLike does not say."""
         query = {
             "profile_id": data.profile_id,
             "reward_item_id": data.reward_item_id,
@@ -141,60 +131,31 @@ class LiveLikeApi:
         }
         path = "reward-transactions/?" + urlencode(query)
         for _ in range(_PAGES):
-            page = await self._get(path)
-            for transaction in _list(page, "results"):
+            page = await self._client.get(path)
+            for transaction in objects(page, "results"):
                 if transaction.get("id") == data.reward_transaction_id:
-                    user_quest_id = _text_or_none(transaction, "user_quest_id")
+                    user_quest_id = text_or_none(transaction, "user_quest_id")
                     return await self._quest_run(data.profile_id, user_quest_id) if user_quest_id else None
-            following = _text_or_none(page, "next")
+            following = text_or_none(page, "next")
             if following is None:
                 return None
             path = "reward-transactions/?" + urlsplit(following).query
         return None
 
     async def _quest_run(self, profile_id: str, user_quest_id: str) -> FoundQuest:
-        return await self._quest(_text(await self._user_quest(profile_id, user_quest_id), "quest_id"))
+        return await self._quest(text(await self._user_quest(profile_id, user_quest_id), "quest_id"))
 
     async def _user_quest(self, profile_id: str, user_quest_id: str) -> Mapping[str, Any]:
         query = urlencode({"profile_id": profile_id, "id": user_quest_id})
-        page = await self._get(f"user-quests/?{query}")
-        for user_quest in _list(page, "results"):
+        page = await self._client.get(f"user-quests/?{query}")
+        for user_quest in objects(page, "results"):
             if user_quest.get("id") == user_quest_id:
                 return user_quest
         raise NotFound(f"LiveLike's profile {profile_id} has no user quest {user_quest_id}.")
 
-    async def _get(self, path: str) -> Mapping[str, Any]:
-        if (left_s := self._down_until - self._monotonic()) > 0:
-            raise Transient(self._trouble, retry_after_s=left_s)
-        headers = {"Authorization": f"Bearer {self._token}", "Accept-Encoding": "identity"}
-        try:
-            status, body = await fetch(
-                self._session, self._base + path, headers, timeout_s=self._timeout_s, limit_bytes=_ANSWER_BYTES
-            )
-        except Transient as error:
-            raise self._failed(error.message) from error
-        if status == 404:  # noqa: PLR2004 (HTTP's own)
-            raise NotFound(f"LiveLike's API does not know {path}.")
-        if status != 200:  # noqa: PLR2004 (likewise)
-            raise self._failed(f"{status} for {path}" + (": check the token" if status in {401, 403} else ""))
-        try:
-            answer = msgspec.json.decode(body, type=dict[str, Any])
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise self._failed(f"no JSON object for {path}") from error
-        self._failures = 0
-        return answer
-
-    def _failed(self, what: str) -> Transient:
-        """Of requests that fail together, the first lengthens the pause."""
-        if self._monotonic() >= self._down_until:
-            self._failures += 1
-            self._down_until = self._monotonic() + max(0.2, backoff_s(self._failures, 1.0))
-        self._trouble = f"LiveLike's API at {self._base} fails: {what}".replace(self._token, "[token]")
-        return Transient(self._trouble, retry_after_s=max(0.0, self._down_until - self._monotonic()))
-
 
 class _Cache(Generic[T]):
-    """The entries made last, each until its time."""
+    """Holds the newest entries, each until its time is over."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
@@ -213,34 +174,7 @@ class _Cache(Generic[T]):
 
 def _read_quest(quest: Mapping[str, Any]) -> FoundQuest:
     tasks = {
-        _text(task, "id"): FoundTask(_text(task, "name"), _decimal(task, "target_value"))
-        for task in _list(quest, "quest_tasks")
+        text(task, "id"): FoundTask(text(task, "name"), number(task, "target_value"))
+        for task in objects(quest, "quest_tasks")
     }
-    return FoundQuest(QuestId(_text(quest, "id")), _text(quest, "name"), tasks)
-
-
-def _text(resource: Mapping[str, Any], field: str) -> str:
-    value = _text_or_none(resource, field)
-    if value is None:
-        raise NotFound(f"LiveLike's API answered without {field}.")
-    return value
-
-
-def _text_or_none(resource: Mapping[str, Any], field: str) -> str | None:
-    value = resource.get(field)
-    return value if isinstance(value, str) and value else None
-
-
-def _decimal(resource: Mapping[str, Any], field: str) -> Decimal:
-    value = resource.get(field)
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise NotFound(f"LiveLike's API answered without {field}.")
-    try:
-        return Decimal(str(value)).normalize() + 0
-    except ArithmeticError as error:
-        raise NotFound(f"LiveLike's API answered with {field} {value!r:.40}, which is no number.") from error
-
-
-def _list(resource: Mapping[str, Any], field: str) -> list[Mapping[str, Any]]:
-    value = resource.get(field)
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+    return FoundQuest(QuestId(text(quest, "id")), text(quest, "name"), tasks)

@@ -16,7 +16,8 @@ from aiohttp.test_utils import TestServer
 
 from tifo.kernel.ids import ClientId
 from tifo.source.webhooks.inbox import HeldWebhook, Intake, ReceivedWebhook, WebhookState
-from tifo.source.webhooks.intake import NOT_THERE_ATTEMPTS, WebhookIntake
+from tifo.source.webhooks.intake import WebhookIntake
+from tifo.source.webhooks.source_intake import NOT_THERE_ATTEMPTS
 from tifo.store.source.webhooks_in import SqlWebhookInbox
 from tifo.store.sql.database import open_sqlite
 from tifo.workspace.memory import InMemoryCatalog
