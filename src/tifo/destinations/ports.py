@@ -3,7 +3,7 @@
 A destination never retries and keeps no queue: `delivery` does. Codes are Segment's, where Segment has one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -18,8 +18,10 @@ from tifo.kernel.ids import Position
 if TYPE_CHECKING:
     import aiohttp
 
+CALLS = frozenset(("track", "identify", "page", "screen", "group", "alias"))
+"""All types of calls."""
 EXCHANGE_CHARACTERS = 4_096
-"""Of a request or an answer, as far as it is kept to be shown."""
+"""Characters of a request or an answer that are stored to be shown."""
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
@@ -238,7 +240,13 @@ class Kind(Protocol):
 
     @property
     def handles(self) -> frozenset[str]:
-        """Types of calls; events of others are FILTERED as UNSUPPORTED_EVENT_TYPE before they come here."""
+        """The types of calls that the kind can handle."""
+
+    def handled(self, settings: Settings) -> Collection[str]:
+        """The types of calls that a destination with these settings handles; at most `handles`.
+
+        Events of other types are FILTERED as UNSUPPORTED_EVENT_TYPE before they come here.
+        """
 
     def check(self, settings: Settings) -> Settings:
         """With defaults filled in. Raises `Rejected` whose `field` is the setting at fault."""
