@@ -31,7 +31,7 @@ _log = structlog.get_logger("tifo.plans")
 
 
 class SourcePlan:
-    """One source's tracking plan: checks its messages, and reports the violations."""
+    """Checks one source's messages by its tracking plan, and reports the violations."""
 
     def __init__(self, origin: Origin, plan: TrackingPlan, controls: Controls, notebook: Notebook) -> None:
         self.check = Checker(plan, controls)
@@ -41,7 +41,7 @@ class SourcePlan:
         self._notebook = notebook
 
     def forwards(self, unplanned: Sequence[Message], at: datetime) -> list[Append]:
-        """Makes the appends for the sources that violations and blocked events are forwarded to.
+        """Makes the appends for those sources that violations and blocked events are forwarded to.
 
         Forwarded events skip the checks there, so no violation makes another.
         """

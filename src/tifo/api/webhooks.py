@@ -78,22 +78,28 @@ class WebhookApi:
         if scope["method"] != "POST":
             message = f"{scope['method']} is not allowed here. Send a POST."
             return failure(405, "method_not_allowed", message, [(b"allow", b"POST")])
-        name = unquote(scope["path"].removeprefix(ROOT).rstrip("/"))
+        source, intake = self._intake(unquote(scope["path"].removeprefix(ROOT).rstrip("/")))
+        body = await read_body(receive, MAX_BODY_BYTES)
+        _check_signature(dict(scope["headers"]).get(_SIGNATURE, b"").decode("latin-1"), body, intake)
+        head = read_head(body)
+        received = ReceivedWebhook(
+            source_id=source.id, webhook_id=head.id, event=head.event, body=body, received_at=self._clock()
+        )
+        is_new = await self._arrivals.submit(received)
+        return HttpResponse(200, msgspec.json.encode({"success": True, "duplicate": not is_new}))
+
+    def _intake(self, name: str) -> tuple[Source, Intake]:
+        """Raises `NotFound` where no source receives webhooks under this name, `Rejected` for a disabled source."""
         pair = self._intakes.of(name)
         if pair is None:
             raise NotFound(
                 f"No source {name!r:.100} receives LiveLike's webhooks. Set one up: tifo source webhooks-in.",
                 code="unknown_source",
             )
-        source, intake = pair
+        source = pair[0]
         if not source.enabled:
             raise Rejected(f"The source {source.slug} is disabled. Enable it, or use another.", code="source_disabled")
-        body = await read_body(receive, MAX_BODY_BYTES)
-        _check_signature(dict(scope["headers"]).get(_SIGNATURE, b"").decode("latin-1"), body, intake)
-        head = read_head(body)
-        arrived = ReceivedWebhook(source.id, head.id, head.event, body, self._clock())
-        is_new = await self._arrivals.submit(arrived)
-        return HttpResponse(200, msgspec.json.encode({"success": True, "duplicate": not is_new}))
+        return pair
 
 
 def _check_signature(sent: str, body: bytes, intake: Intake) -> None:
@@ -101,9 +107,9 @@ def _check_signature(sent: str, body: bytes, intake: Intake) -> None:
         raise Unauthorized(f"There is no {SIGNATURE_HEADER}. Send the webhook as LiveLike signs it.", code="unsigned")
     if is_signed(body, sent.strip(), intake.client_secret, intake.signed_form):
         return
-    remedy = "Check the client secret that the source was given."
+    remedy = "Check the client secret that is set for the source."
     if intake.signed_form is SignedForm.BYTES and is_signed(body, sent, intake.client_secret, SignedForm.COMPACT):
         remedy = (
-            "It fits the body written compactly: to take that, set tifo source webhooks-in SOURCE --signed compact."
+            "It fits the body written compactly: to accept that, set tifo source webhooks-in SOURCE --signed compact."
         )
     raise Unauthorized(f"{SIGNATURE_HEADER} does not fit the body. {remedy}", code="wrong_signature")

@@ -73,7 +73,7 @@ class Outcome(NamedTuple):
     """The pause that the destination asked for."""
     exchange: Exchange | None = None
     left: bytes | None = None
-    """With RETRY: passed back with the event at its next attempt, so that accepted parts are not sent again."""
+    """Set with RETRY, and passed back with the event at its next attempt: accepted parts are not sent again."""
 
 
 DELIVERED = Outcome(Fate.DELIVERED)
@@ -87,7 +87,7 @@ class Batching(NamedTuple):
     max_bytes: int = 1 << 20
     linger_s: float = 0.0
     apart: bool = False
-    """Whether the destination itself finds the event that a request was refused for; else delivery halves it."""
+    """The destination itself finds the event that a request was refused for; else delivery halves the request."""
 
 
 class Destination(Protocol):
@@ -95,7 +95,7 @@ class Destination(Protocol):
 
     batching: Batching
     ordered: bool
-    """Whether one user's events must arrive in their order. Then no two `send`s at once hold events of one user, and
+    """One user's events must arrive in their order. Then no two `send`s at once hold events of one user, and
     no event of a user is sent while an earlier one waits for its next attempt.
     """
 
@@ -196,7 +196,7 @@ class Configured:
 
 @dataclass(frozen=True)
 class Tools:
-    """What the role that delivers lends to every destination."""
+    """The parts that the role which delivers lends to every destination."""
 
     session: "aiohttp.ClientSession"
     """A guarded session: it reaches allowed addresses only."""
@@ -236,7 +236,7 @@ class Kind(Protocol):
 
     @property
     def local(self) -> bool:
-        """Whether it runs or writes a file on the machine that delivers. By the API only owners set such a kind up."""
+        """The kind runs or writes a file on the machine that delivers, so by the API only owners set it up."""
 
     @property
     def handles(self) -> frozenset[str]:

@@ -106,7 +106,7 @@ class Worker:
 
 
 class _Running:
-    """One process."""
+    """Speaks with one process."""
 
     def __init__(self, process: Process, on_end: Callable[["_Running"], None]) -> None:
         self._process = process

@@ -11,10 +11,10 @@ class HttpAnswer(NamedTuple):
     status: int
     """0 where no answer came."""
     text: str = ""
-    """The start of the body; where no answer came, what went wrong instead."""
+    """The start of the body; where no answer came, the failure in words."""
     retry_after_s: float | None = None
     failure: str = ""
-    """What went wrong, in the codes that Node and so Segment use (`ETIMEDOUT`, `ECONNREFUSED`, …).
+    """The failure, in the codes that Node and so Segment use (`ETIMEDOUT`, `ECONNREFUSED`, …).
 
     Set beside a status where the answer's body broke off.
     """

@@ -24,7 +24,7 @@ HOLD_AFTER = 100
 
 @dataclass(frozen=True, kw_only=True)
 class RelayTools:
-    """What all applications' relays share."""
+    """The parts that all applications' relays share."""
 
     feed: FactFeed
     session: aiohttp.ClientSession

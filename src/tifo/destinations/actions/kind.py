@@ -75,7 +75,7 @@ class ActionsKind:
         self.description = str(entry["description"] or f"Segment's action destination {entry['name']}.")
         is_oauth = str(entry["scheme"]).startswith("oauth")
         self.renews = is_oauth and bool(entry["renews"])
-        """Whether the library knows how to request another access token."""
+        """The library can request another access token."""
         self.oauth = _RENEWED if self.renews else (_TOKEN,) if is_oauth else ()
         own = [*self.oauth, *([_ALLOW] if self.slug in _UNSEEN else [])]
         self.settings: Sequence[Setting] = (*(_setting(name, each) for name, each in entry["fields"].items()), *own)

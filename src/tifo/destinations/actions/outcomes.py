@@ -59,7 +59,7 @@ def _outcome(result: Mapping[str, Any], exchange: Exchange | None, now: datetime
         return Outcome(Fate.FAILED, "MESSAGE_REJECTED", detail, exchange=exchange)
     if status in _RETRIED or status >= 500:  # noqa: PLR2004 (HTTP's classes of status)
         after_s = retry_after_s(result.get("retry_after"), now.astimezone(UTC))
-        return Outcome(Fate.RETRY, str(status), detail, after_s, exchange)
+        return Outcome(Fate.RETRY, str(status), detail, retry_after_s=after_s, exchange=exchange)
     if code == "PAYLOAD_VALIDATION_FAILED":
         return Outcome(Fate.FAILED, "MESSAGE_REJECTED", detail, exchange=exchange)
     return Outcome(Fate.FAILED, str(status), detail, exchange=exchange)

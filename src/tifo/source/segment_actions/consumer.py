@@ -42,7 +42,7 @@ _log = structlog.get_logger("tifo.actions")
 
 
 class SegmentActions:
-    """One consumer of one log. Two over the same state do no harm, but do the work twice."""
+    """Consumes one log. Two consumers over the same state do no harm, but do the work twice."""
 
     def __init__(
         self,

@@ -14,7 +14,7 @@ _ABOUT_THE_WEBHOOK = frozenset((400, 406, 409, 411, 413, 414, 415, 422, 431))
 
 
 class EndpointHealth:
-    """One subscriber's endpoint."""
+    """Follows one subscriber's endpoint by its answers."""
 
     def __init__(self, failed_in_a_row: int) -> None:
         self.failed_in_a_row = failed_in_a_row

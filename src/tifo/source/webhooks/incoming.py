@@ -133,7 +133,7 @@ class LiveLikeWebhook(NamedTuple):
 
     @property
     def lacks_nothing(self) -> bool:
-        """Whether it becomes a fact without asking LiveLike's API."""
+        """The webhook becomes a fact without a look-up at LiveLike's API."""
         data = self.data
         named = isinstance(data, BadgeData) and (data.reward_item_id is None or bool(data.reward_item_name))
         paid = isinstance(data, PaidData) and not isinstance(data, QuestPaidData) and bool(data.reward_item_name)

@@ -16,7 +16,7 @@ _ANSWER_BYTES = 4 << 20
 
 
 class LiveLikeClient:
-    """One source's connection to the API. Used on one event loop."""
+    """Asks the API with one source's token. Used on one event loop."""
 
     def __init__(
         self, session: aiohttp.ClientSession, base: str, token: str, *, monotonic: Callable[[], float], timeout_s: float

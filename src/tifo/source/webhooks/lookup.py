@@ -42,7 +42,7 @@ T = TypeVar("T")
 
 
 class LiveLikeApi:
-    """One source's look-ups, with a producer's token. Used on one event loop.
+    """Looks up for one source, with a producer's token. Used on one event loop.
 
     Raises `NotFound` for what LiveLike does not know, `Transient` for all else that goes wrong. An API that does not
     answer is left alone for a pause, which grows with each failure.

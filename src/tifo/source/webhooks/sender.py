@@ -61,7 +61,7 @@ class _Tried(NamedTuple):
 
 
 class SenderTools(NamedTuple):
-    """What all subscribers' senders share."""
+    """The parts that all subscribers' senders share."""
 
     outbox: WebhookOutbox
     outside: aiohttp.ClientSession

@@ -35,7 +35,7 @@ _log = structlog.get_logger(__name__)
 
 
 class IntakeTools(NamedTuple):
-    """What all sources' intakes share."""
+    """The parts that all sources' intakes share."""
 
     inbox: WebhookInbox
     session: aiohttp.ClientSession
@@ -51,7 +51,7 @@ class _Ready(NamedTuple):
 
 
 class SourceIntake:
-    """One source's webhooks. `api` is None where the source has none set."""
+    """Completes and sends one source's webhooks. `api` is None where the source has none set."""
 
     def __init__(self, source: Source, api: LiveLikeApi | None, tools: IntakeTools) -> None:
         self._source = source
