@@ -7,11 +7,12 @@ the events are durable; everything else is `{"success": false, "code", "message"
 import base64
 import binascii
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from math import ceil
 
 from prometheus_client import Counter
 
-from tifo.api.bodies import read_message_body
+from tifo.api.bodies import batch_too_large, gunzip, is_gzip
 from tifo.api.failures import failure
 from tifo.api.plans import PlanBook, SourcePlan
 from tifo.eventlog.ports import Append, Appended
@@ -20,11 +21,11 @@ from tifo.kernel.clock import Clock
 from tifo.kernel.errors import Overloaded, Rejected, Transient, Unauthorized
 from tifo.kernel.ids import NewId, SourceId
 from tifo.tracking.envelope import Refused
-from tifo.tracking.limits import SAMPLE_BYTES
+from tifo.tracking.limits import MAX_BODY_BYTES, SAMPLE_BYTES
 from tifo.tracking.plans.checking import FILTERED_AT_SOURCE
 from tifo.tracking.rates import SourceRateLimit
 from tifo.tracking.requests import BATCH, Read, read_messages, read_request
-from tifo.web.asgi import Header, HttpResponse, Receive, Scope, Send, respond
+from tifo.web.asgi import Header, HttpResponse, Receive, Scope, Send, read_body, respond
 from tifo.workspace.model import Source
 
 SourceOf = Callable[[str], Source | None]
@@ -88,8 +89,9 @@ class TrackingApi:
 
     async def _answer(self, call: str, headers: Mapping[bytes, bytes], receive: Receive) -> HttpResponse:
         try:
-            body = await read_message_body(headers, receive)
-            return await self._accept(call, headers, body)
+            compressed = is_gzip(headers)
+            body = await read_body(receive, MAX_BODY_BYTES, batch_too_large)
+            return await self._accept(call, headers, gunzip(body) if compressed else body)
         except Transient as error:
             return _try_later(error)
         except Rejected as error:
@@ -112,22 +114,22 @@ class TrackingApi:
             read = read_messages(request, received_at, self._new_id, plan.check if plan else None)
         except Rejected as error:
             return await self._reject(source_id, error, body)
-        await self._commit(Append(source_id, received_at, read.good, read.refused), read, plan)
-        return self._outcome(read)
-
-    async def _commit(self, append: Append, read: Read, plan: SourcePlan | None) -> None:
-        """Returns when the messages are durable, and with them what the source's plan forwards to other sources.
-
-        Forwarded events are appended first. A crash in between leaves the client without an answer: it sends the
-        request again, and the log drops the forwarded events that it has already.
-        """
         if plan is not None and read.unplanned:
-            for forwarded in plan.forwards(read.unplanned, append.received_at):
-                await self._log.submit(forwarded)
-        await self._log.submit(append)
+            await self._forward(plan, read, received_at)
+        await self._log.submit(Append(source_id, received_at, read.good, read.refused))
         _events.labels("received").inc(len(read.good))
         if plan is not None and read.unplanned:
-            plan.note(read.unplanned, append.received_at)
+            plan.note(read.unplanned, received_at)
+        return self._outcome(read)
+
+    async def _forward(self, plan: SourcePlan, read: Read, received_at: datetime) -> None:
+        """Appends what the source's plan forwards to other sources, before the messages themselves.
+
+        A crash in between leaves the client without an answer: it sends the request again, and the log drops the
+        forwarded events that it has already.
+        """
+        for forwarded in plan.forwards(read.unplanned, received_at):
+            await self._log.submit(forwarded)
 
     @staticmethod
     def _outcome(read: Read) -> HttpResponse:

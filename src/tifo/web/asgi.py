@@ -28,10 +28,14 @@ class HttpResponse(NamedTuple):
     """Sent behind `content-type`, the application's own headers and `content-length`."""
 
 
-async def read_body(receive: Receive, limit_bytes: int) -> bytes:
+def body_too_large(limit_bytes: int) -> TooLarge:
+    return TooLarge(f"The body is larger than {limit_bytes:,} bytes.", code="payload_too_large")
+
+
+async def read_body(receive: Receive, limit_bytes: int, too_large: Callable[[int], TooLarge] = body_too_large) -> bytes:
     """Reads the body whole, and never holds more than `limit_bytes` and one part of it.
 
-    Raises `TooLarge`, or `ClientDisconnected`. Decompression is the caller's: most routes accept none.
+    Raises what `too_large` makes, or `ClientDisconnected`. Decompression is the caller's: most routes accept none.
     """
     parts: list[bytes] = []
     size = 0
@@ -42,7 +46,7 @@ async def read_body(receive: Receive, limit_bytes: int) -> bytes:
         part: bytes = message.get("body", b"")
         size += len(part)
         if size > limit_bytes:
-            raise TooLarge(f"The body is larger than {limit_bytes:,} bytes.", code="payload_too_large")
+            raise too_large(limit_bytes)
         if not message.get("more_body", False):
             # Nearly every body comes in one part: joining would copy it.
             return b"".join([*parts, part]) if parts else part
@@ -51,7 +55,7 @@ async def read_body(receive: Receive, limit_bytes: int) -> bytes:
 
 async def respond(send: Send, response: HttpResponse, always: Iterable[Header] = ()) -> None:
     """Sends the answer as JSON. `always` are the headers that the application puts on every answer."""
-    length = (b"content-length", str(len(response.body)).encode())
+    length = (b"content-length", b"%d" % len(response.body))
     headers = [JSON, *always, length, *response.headers]
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": response.body})
