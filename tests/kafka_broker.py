@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from tifo.destinations.actions import installing
-from tifo.web.ports import free_port
+from tifo.web.listening import free_port
 
 USER, PASSWORD = "tifo", "hush"
 MOST_BYTES = 20_000

@@ -478,7 +478,7 @@ async def test_a_worker_that_hangs_is_replaced(stand_in: StandIn, monkeypatch: p
         try:
             (well,) = await destination.send(events(SIX_EVENTS[:1]))  # its library is loaded then
             assert well.fate is Fate.DELIVERED
-            monkeypatch.setattr("tifo.destinations.actions.kind.TIMEOUT_S", 1.0)
+            monkeypatch.setattr("tifo.destinations.actions.sending.TIMEOUT_S", 1.0)
             monkeypatch.setattr("tifo.destinations.workers.HANGS_AFTER_S", 4.0)
             stand_in.hangs = True
             (slow,) = await destination.send(events(SIX_EVENTS[:1]))

@@ -19,7 +19,7 @@ from tifo.app import commands
 from tifo.app.demo.local import LocalTifo
 from tifo.app.settings import Settings
 from tifo.source import events
-from tifo.source.webhooks_out import ALL_EVENTS
+from tifo.source.webhooks.outgoing import ALL_EVENTS
 
 Call = Callable[..., Any]
 SPEC = yaml.safe_load(Path(events.__file__).with_name("events.yaml").read_text())["events"]

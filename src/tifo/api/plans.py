@@ -1,4 +1,4 @@
-"""The tracking plans of sources, ready to check events by, and what the checks find on its way into the state."""
+"""Holds each source's tracking plan ready for the ingest path, and stores the violations that its checks find."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -20,18 +20,18 @@ from tifo.tracking.plans.ports import TrackingPlans
 from tifo.tracking.plans.violations import Origin, ViolationBuffer, forwarded, generated
 from tifo.workspace.model import Source
 
-LOOK_S = 0.5
-KEPT = timedelta(days=8)
-"""Violations are shown for up to 7 days."""
+REFRESH_S = 0.5
+RETENTION = timedelta(days=8)
+"""Violations are shown for up to 7 days; they are stored a day longer."""
 _FORGET_EVERY = 7_200
-"""Looks: once an hour."""
+"""Refreshes between two deletions of old violations: an hour."""
 
 _violations = Counter("tifo_plan_violations", "Events that were not as their tracking plan says")
 _log = structlog.get_logger("tifo.plans")
 
 
-class Watch:
-    """One source's plan."""
+class SourcePlan:
+    """Checks one source's messages by its tracking plan, and reports the violations."""
 
     def __init__(self, origin: Origin, plan: TrackingPlan, controls: Controls, notebook: ViolationBuffer) -> None:
         self.check = Checker(plan, controls)
@@ -41,11 +41,14 @@ class Watch:
         self._notebook = notebook
 
     def forwards(self, unplanned: Sequence[Message], at: datetime) -> list[Append]:
-        """What other sources get of it. It is not checked there: no violation makes another."""
+        """Makes the appends for those sources that violations and blocked events are forwarded to.
+
+        Forwarded events skip the checks there, so no violation makes another.
+        """
         appends = []
         if (to := self._controls.forwarding_violations_to) is not None:
-            told = [made for message in unplanned for made in generated(self._origin, self._plan, message, at)]
-            appends.append(Append(to, at, told))
+            violations = [made for message in unplanned for made in generated(self._origin, self._plan, message, at)]
+            appends.append(Append(to, at, violations))
         if (to := self._controls.forwarding_blocked_events_to) is not None:
             blocked = [message for message in unplanned if message.verdict and message.verdict.blocked]
             appends.append(Append(to, at, [forwarded(self._origin, message) for message in blocked]))
@@ -64,7 +67,7 @@ class _Known(NamedTuple):
 
 
 class PlanBook:
-    """Which source has which plan, at most a second old."""
+    """Answers which source has which plan. Its knowledge is at most a second old."""
 
     def __init__(self, plans: TrackingPlans, sources: Callable[[], Sequence[Source]], clock: Clock) -> None:
         self._plans = plans
@@ -72,54 +75,60 @@ class PlanBook:
         self._clock = clock
         self._notebook = ViolationBuffer()
         self._known: dict[SourceId, _Known] = {}
-        self._watches: dict[SourceId, Watch] = {}
+        self._compiled: dict[SourceId, SourcePlan] = {}
 
-    def of(self, source_id: SourceId) -> Watch | None:
-        return self._watches.get(source_id)
+    def of(self, source_id: SourceId) -> SourcePlan | None:
+        return self._compiled.get(source_id)
 
     async def run(self) -> None:
-        """For ever: follow what is set up, and write down what was found."""
-        looks = 0
+        """Refreshes the plans and stores violations, until it is cancelled."""
+        refreshes = 0
         while True:
-            await asyncio.sleep(LOOK_S)
-            looks += 1
+            await asyncio.sleep(REFRESH_S)
+            refreshes += 1
             try:
-                await asyncio.to_thread(self.look)
+                await asyncio.to_thread(self.refresh)
                 await self.write()
-                if looks % _FORGET_EVERY == 0:
-                    await asyncio.to_thread(self._plans.forget, self._clock() - KEPT)
+                if refreshes % _FORGET_EVERY == 0:
+                    await asyncio.to_thread(self._plans.forget, self._clock() - RETENTION)
             except Transient as error:
                 _log.info("plans not read or violations not written this time", reason=error.message)
 
-    def look(self) -> None:
-        """Blocks. Only what has changed is compiled anew."""
+    def refresh(self) -> None:
+        """Blocks. Compiles only the plans that have changed since the last refresh."""
+        known = self._read()
+        plans_now = {source_id: self._plan(source_id, now) for source_id, now in known.items()}
+        self._compiled = {source_id: plan for source_id, plan in plans_now.items() if plan is not None}
+        self._known = known
+
+    def _read(self) -> dict[SourceId, _Known]:
         sources = self._sources()
         plans: dict[TrackingPlanId, TrackingPlan] = {plan.id: plan for plan in (LIVELIKE_PLAN, *self._plans.plans())}
         controls = self._plans.controls()
         ids = plan_ids(sources, self._plans.connections())
-        known = {
+        return {
             source.id: _Known(
                 Origin(source.id, source.name, source.slug), plans[ids[source.id]], controls.get(source.id, LENIENT)
             )
             for source in sources
             if ids.get(source.id) in plans
         }
-        watches = {source_id: self._watch(source_id, now) for source_id, now in known.items()}
-        self._watches = {source_id: watch for source_id, watch in watches.items() if watch is not None}
-        self._known = known
 
-    def _watch(self, source_id: SourceId, now: _Known) -> Watch | None:
-        """Rules are checked when they are written; a Tifo that cannot use one any more goes on without, and says so."""
+    def _plan(self, source_id: SourceId, now: _Known) -> SourcePlan | None:
+        """Returns None for a plan that does not compile: the source is then unchecked, and the log says so.
+
+        Rules are checked when they are written; this is for those that this version of Tifo cannot use any more.
+        """
         if self._known.get(source_id) == now:
-            return self._watches.get(source_id)
+            return self._compiled.get(source_id)
         try:
-            return Watch(*now, self._notebook)
+            return SourcePlan(*now, self._notebook)
         except Rejected as error:
             _log.error("plan_unusable", source=now.origin.slug, plan=now.plan.name, reason=error.message)
             return None
 
     async def write(self) -> None:
-        """What the state does not take now is counted with what comes next."""
+        """Stores what was found since the last call. Violations that the state refuses now are stored with the next."""
         found = self._notebook.take()
         if not found:
             return

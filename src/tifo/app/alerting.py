@@ -20,6 +20,7 @@ from tifo.app.settings import Settings
 from tifo.delivery.ports import Grain, Result, SeriesQuery
 from tifo.destinations.http import send
 from tifo.destinations.ports import Fate
+from tifo.egress.http import HttpRequest
 from tifo.kernel.clock import Clock, system_clock, to_iso
 from tifo.kernel.errors import NotFound, Rejected, Transient
 from tifo.kernel.ids import DestinationId, Position, SourceId
@@ -170,7 +171,8 @@ async def tell(
     if alert.url:
         headers = {"Content-Type": "application/json", "User-Agent": "Tifo"}
         body = msgspec.json.encode(notice)
-        outcome = await send(session, "POST", alert.url, body, headers, timeout_s=_TIMEOUT_S, clock=clock)
+        request = HttpRequest(url=alert.url, body=body, headers=headers, timeout_s=_TIMEOUT_S)
+        outcome = await send(session, request, clock)
         if outcome.fate is not Fate.DELIVERED:
             problems.append(f"{alert.url} answered {outcome.code} {outcome.detail:.200}")
     if alert.email:

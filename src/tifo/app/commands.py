@@ -51,6 +51,6 @@ def errors(settings: Settings) -> list[dict[str, Any]]:
                 "detail": aside.answer,
                 "sample": aside.fact.id,
             }
-            for aside in facts.set_aside_facts(connection.client_id)
+            for aside in facts.dead_letters(connection.client_id)
         ]
     return refused

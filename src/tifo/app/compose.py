@@ -187,11 +187,10 @@ def open_connected(connected: "ConnectedWarehouse") -> "Warehouse":
 
 def outside_session(settings: Settings) -> "aiohttp.ClientSession":
     """For every address that someone configured; open it in the event loop."""
-    from tifo.egress.guard import guarded_connector
+    from tifo.egress.http import open_guarded_session
     from tifo.egress.rules import read_allowed
-    from tifo.source.endpoint import open_session
 
-    return open_session(guarded_connector(read_allowed(settings.egress_allow)))
+    return open_guarded_session(read_allowed(settings.egress_allow))
 
 
 class OpenedBackend:

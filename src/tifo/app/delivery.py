@@ -14,7 +14,7 @@ from tifo.delivery.ports import Grain, Group, ReplaySelection, Result, SeriesQue
 from tifo.delivery.sending.filters import ConfiguredFilter, DestinationFilter
 from tifo.delivery.sending.mappings import mappings_of
 from tifo.delivery.sending.replay import LogReplay, ReplayProgress
-from tifo.destinations.catalog import handled, kind_of
+from tifo.destinations.catalog import kind_of
 from tifo.eventlog.ports import IngestCount
 from tifo.kernel.clock import system_clock, to_iso
 from tifo.kernel.errors import Rejected
@@ -211,7 +211,7 @@ def filter_of(connected: ConnectedDestination) -> DestinationFilter:
     names = {connected.id, connected.name, kind.name}
     mapped = [compiled(each.trigger, "trigger") for each in mappings_of(connected) if each.enabled]
     return ConfiguredFilter(
-        handled(kind, connected.settings),
+        kind.handled(connected.settings),
         names,
         read_choice(connected.choice),
         Filters(read_filters(connected.filters)),

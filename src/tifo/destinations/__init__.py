@@ -1,1 +1,1 @@
-"""The destination contract, the catalog of kinds, one adapter a kind, and filters. Never retries."""
+"""The contract of destinations, the catalog of kinds, and one adapter a kind. It never retries."""

@@ -1,17 +1,16 @@
-"""The catalog of kinds. They are imported when somebody asks: most commands need none, and HTTP takes its time."""
+"""Lists the kinds of destinations: Tifo's own, and vendors' where their library is installed."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 from tifo.destinations.actions import installing
-from tifo.destinations.ports import Kind, Settings
+from tifo.destinations.ports import Kind
 from tifo.kernel.errors import NotFound
 
 
 def kinds() -> Sequence[Kind]:
-    """Those that are written here; and vendors', where their library is installed."""
     vendors = _vendors(installing.folder()) if installing.is_installed() else ()
     return (*_own(), *vendors)
 
@@ -30,35 +29,24 @@ def kind_of(kind_id: str) -> Kind:
     raise NotFound(f"There is no kind of destination {kind_id!r:.100}. Known are {own}. {more}", field="kind")
 
 
-def handled(kind: Kind, settings: Settings) -> Collection[str]:
-    """The types of calls that it takes as it is set up: of a function, those that its file has functions for."""
-    from tifo.destinations.kinds.function import Function
-
-    return kind.handles & Function.named_in(settings["file"]) if isinstance(kind, Function) else kind.handles
-
-
 def is_own(kind_id: str) -> bool:
     return any(kind.id == kind_id for kind in _own())
 
 
-@cache
 def _own() -> Sequence[Kind]:
-    from tifo.destinations.kinds.files import Files
-    from tifo.destinations.kinds.function import Function
-    from tifo.destinations.kinds.kafka import Kafka
-    from tifo.destinations.kinds.segment import Forwarder
-    from tifo.destinations.kinds.webhook import Webhook
+    # Imported late: most commands need no kind, and the client libraries take their time to load.
+    from tifo.destinations.kinds.own import OWN_KINDS
 
-    return (Webhook(), Forwarder(), Files(), Kafka(), Function())
+    return OWN_KINDS
 
 
 @cache
 def _vendors(place: Path) -> Sequence[Kind]:
-    """By the names of the library's folders; where one of ours has that name, `actions-` stands before theirs."""
+    """Names vendors' kinds by the library's folders. Where an own kind has that name, theirs begins with `actions-`."""
     from tifo.destinations.actions.kind import ActionsKind
 
     entries = json.loads((place / installing.CATALOG).read_text())
-    taken = {kind.id for kind in _own()}
+    used = {kind.id for kind in _own()}
     return tuple(
-        ActionsKind(entry, f"actions-{entry['slug']}" if entry["slug"] in taken else entry["slug"]) for entry in entries
+        ActionsKind(entry, f"actions-{entry['slug']}" if entry["slug"] in used else entry["slug"]) for entry in entries
     )

@@ -1,4 +1,4 @@
-"""Mappings of vendors' kinds: which events become which call. Pure."""
+"""Makes and checks mappings of vendors' kinds, which decide what events become what calls. Pure."""
 
 from tifo.destinations.ports import Action, ActionMapping, Kind
 from tifo.kernel.errors import NotFound, Rejected
@@ -22,16 +22,21 @@ def preset_of(kind: Kind, name: str) -> ActionMapping:
 
 
 def new_mapping(kind: Kind, slug: str) -> ActionMapping:
-    """With the action's own trigger, and its fields' own defaults."""
+    """Makes a mapping with the action's own trigger, and its fields' own defaults. It has no id yet."""
     action = action_of(kind, slug)
-    mapping = {field.key: field.default for field in action.fields if field.default is not None}
-    return ActionMapping("", action.name, action.slug, action.trigger, mapping)
+    return ActionMapping(
+        id="",
+        name=action.name,
+        action=action.slug,
+        trigger=action.trigger,
+        mapping={field.key: field.default for field in action.fields if field.default is not None},
+    )
 
 
-def checked_mapping(kind: Kind, mapped: ActionMapping) -> ActionMapping:
+def checked_mapping(kind: Kind, mapping: ActionMapping) -> ActionMapping:
     """Raises `Rejected` or `NotFound`, naming the field."""
-    action_of(kind, mapped.action)
-    if not mapped.name.strip():
+    action_of(kind, mapping.action)
+    if not mapping.name.strip():
         raise Rejected("name is missing: people find the mapping by it.", field="name")
-    compiled(mapped.trigger, "trigger")
-    return mapped
+    compiled(mapping.trigger, "trigger")
+    return mapping

@@ -1,9 +1,9 @@
-"""What a destination is to those who deliver: something that is handed events and says what became of each.
+"""The contract of destinations: a destination gets events and returns the outcome of each.
 
-A destination never retries and keeps no queue: `delivery` does. Codes are Segment's, where Segment has one.
+It never retries and has no queue: `delivery` does. Codes are Segment's, where Segment has one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -18,8 +18,10 @@ from tifo.kernel.ids import Position
 if TYPE_CHECKING:
     import aiohttp
 
+CALLS = frozenset(("track", "identify", "page", "screen", "group", "alias"))
+"""All types of calls."""
 EXCHANGE_CHARACTERS = 4_096
-"""Of a request or an answer, as far as it is kept to be shown."""
+"""Characters of a request or an answer that are stored to be shown."""
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
@@ -32,46 +34,46 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     name: str
     """A track's event, a page's or screen's name; else empty."""
     user: str
-    """userId, or where there is none anonymousId: the one whose order may matter."""
+    """The userId, or else the anonymousId. A destination that is `ordered` gets one user's events in their order."""
     received_at: float
     """Seconds since 1970."""
     body: bytes
     """The canonical message: one JSON object, without a newline."""
     left: bytes | None = None
-    """What an earlier attempt left to be done, in the kind's own form (see `Outcome.left`)."""
+    """The part that an earlier attempt did not finish, in the kind's own form (see `Outcome.left`)."""
 
 
 class Fate(StrEnum):
     DELIVERED = "delivered"
     FILTERED = "filtered"
-    """The destination is not meant to have it."""
+    """The event is not meant for the destination."""
     RETRY = "retry"
-    """Not taken now; the same again later may be."""
+    """Not accepted now; the same event may be later."""
     FAILED = "failed"
-    """Not taken, and never will be as it is."""
+    """Refused for good."""
 
 
 class Exchange(NamedTuple):
-    """What was sent and answered, to be shown to a person: secrets masked, cut at `EXCHANGE_CHARACTERS`."""
+    """A request and its answer as people may see them: secrets masked, cut at `EXCHANGE_CHARACTERS`."""
 
     request: str
     """`POST https://…` and the headers worth showing, an empty line, the body."""
     response: str
-    """The status, an empty line, the body; or what went wrong with the network."""
+    """The status, an empty line, the body. Or the network's failure."""
 
 
 class Outcome(NamedTuple):
-    """Of one event in one attempt."""
+    """One event's result in one attempt."""
 
     fate: Fate
     code: str = ""
-    """Why not delivered: `FILTERED_AT_MAPPING`, `400`, `ETIMEDOUT`, … Empty for what is delivered."""
+    """The reason why it is not delivered: `FILTERED_AT_MAPPING`, `400`, `ETIMEDOUT`, … Empty where it is."""
     detail: str = ""
     retry_after_s: float | None = None
-    """How long the destination asks to be left alone."""
+    """The pause that the destination asked for."""
     exchange: Exchange | None = None
     left: bytes | None = None
-    """With RETRY: handed back with the event at its next attempt, so that what was taken is not sent again."""
+    """Set with RETRY, and passed back with the event at its next attempt: accepted parts are not sent again."""
 
 
 DELIVERED = Outcome(Fate.DELIVERED)
@@ -79,44 +81,44 @@ NO_MATCHING_MAPPING = Outcome(Fate.FILTERED, "NO_MATCHING_MAPPING", "No enabled 
 
 
 class Batching(NamedTuple):
-    """How many events a `send` takes. `linger_s` is worth waiting for more of them."""
+    """The size of a `send`. Delivery waits up to `linger_s` for more events."""
 
     max_events: int = 1
     max_bytes: int = 1 << 20
     linger_s: float = 0.0
     apart: bool = False
-    """Whether the destination finds the culprit of a refused request by itself; else delivery halves it."""
+    """The destination itself finds the event that a request was refused for; else delivery halves the request."""
 
 
 class Destination(Protocol):
-    """One that is set up, ready to send. Used from one event loop; `send` may run several times at once."""
+    """A destination that is set up. Used from one event loop; `send` may run several times at once."""
 
     batching: Batching
     ordered: bool
-    """Whether one user's events must come in their order: then no two `send`s at once hold events of one user, and
-    none of a user's is sent while an earlier one waits for its next attempt.
+    """One user's events must arrive in their order. Then no two `send`s at once hold events of one user, and
+    no event of a user is sent while an earlier one waits for its next attempt.
     """
 
     async def send(self, events: Sequence[Event]) -> Sequence[Outcome]:
-        """The n-th outcome belongs to the n-th event. It must return within the destination's own timeout.
+        """Sends events; the n-th outcome belongs to the n-th event. Returns within the destination's own timeout.
 
-        What it raises counts as RETRY with the code INTERNAL for all of them: a fault of Tifo's own, told loudly.
+        An exception counts as RETRY with the code INTERNAL for all of them: it is a fault of Tifo's own, and logged.
         """
 
     async def close(self) -> None:
-        """Let go of connections, files and processes; what was answered DELIVERED is with the destination."""
+        """Closes connections, files and processes. Events that were DELIVERED are at the destination already."""
 
 
 class SettingType(StrEnum):
     TEXT = "text"
     SECRET = "secret"  # noqa: S105 (a name)
-    """Encrypted at rest, masked wherever it is shown."""
+    """Encrypted at rest, and masked wherever it is shown."""
     INTEGER = "integer"
     NUMBER = "number"
     BOOLEAN = "boolean"
     CHOICE = "choice"
     MAP = "map"
-    """Names to texts, such as headers."""
+    """Texts by name, such as headers."""
     LIST = "list"
     """Texts."""
 
@@ -131,7 +133,7 @@ class Setting:
     default: Any = None
     choices: tuple[str, ...] = ()
     secret: bool = False
-    """Like SECRET, of another type."""
+    """Treated like SECRET, though its type is another."""
 
     @property
     def is_secret(self) -> bool:
@@ -143,7 +145,7 @@ Settings = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class ActionField:
-    """What a mapping may fill of an action."""
+    """A field of an action, which a mapping may fill."""
 
     key: str
     label: str
@@ -157,7 +159,7 @@ class ActionField:
 
 @dataclass(frozen=True)
 class Action:
-    """Something that a vendor's kind can do with an event."""
+    """A call that a vendor's kind can make for an event."""
 
     slug: str
     name: str
@@ -169,12 +171,12 @@ class Action:
 
 @dataclass(frozen=True)
 class ActionMapping:
-    """One mapping (Segment's subscription) of a vendor's kind: which events become which call."""
+    """One mapping (Segment's subscription) of a vendor's kind: the events that it matches, and the call they become."""
 
     id: str
     name: str
     action: str
-    """The kind's action, by its slug."""
+    """The slug of the kind's action."""
     trigger: str
     """FQL of mappings, such as `type = "track" and event = "Badge Rewarded"`."""
     mapping: Mapping[str, Any]
@@ -183,21 +185,21 @@ class ActionMapping:
 
 @dataclass(frozen=True)
 class Configured:
-    """What a person set up, with its secrets in the clear."""
+    """A destination as a person set it up, with its secrets decrypted."""
 
     id: str
     name: str
     settings: Settings = field(repr=False)
-    """Complete: as `Kind.check` returned them."""
+    """The complete settings, as `Kind.check` returned them."""
     mappings: Sequence[ActionMapping] = ()
 
 
 @dataclass(frozen=True)
 class Tools:
-    """What kinds are given to work with, by the role that delivers."""
+    """The parts that the role which delivers lends to every destination."""
 
     session: "aiohttp.ClientSession"
-    """Guarded: reaches allowed addresses only."""
+    """A guarded session: it reaches allowed addresses only."""
     egress: Egress
     clock: Clock
     folder: Path
@@ -213,7 +215,7 @@ class Kind(Protocol):
 
     @property
     def name(self) -> str:
-        """As Segment calls it; an event's `integrations` name destinations by it, or by their own name or id."""
+        """Segment's name. An event's `integrations` name destinations by it, or by their own name or id."""
 
     @property
     def description(self) -> str: ...
@@ -223,25 +225,31 @@ class Kind(Protocol):
 
     @property
     def actions(self) -> Sequence[Action]:
-        """Only vendors' kinds have any: their events go by mappings."""
+        """Vendors' kinds have actions: mappings decide which one an event becomes. Own kinds have none."""
 
     @property
     def presets(self) -> Sequence[ActionMapping]: ...
 
     @property
     def automatic(self) -> Sequence[ActionMapping]:
-        """The presets that a new destination begins with."""
+        """The presets that a new destination starts with."""
 
     @property
     def local(self) -> bool:
-        """Whether it runs or writes what is named on the machine that delivers: by the API only owners set it up."""
+        """The kind runs or writes a file on the machine that delivers, so by the API only owners set it up."""
 
     @property
     def handles(self) -> frozenset[str]:
-        """Types of calls; events of others are FILTERED as UNSUPPORTED_EVENT_TYPE before they come here."""
+        """The types of calls that the kind can handle."""
+
+    def handled(self, settings: Settings) -> Collection[str]:
+        """The types of calls that a destination with these settings handles; at most `handles`.
+
+        Events of other types are FILTERED as UNSUPPORTED_EVENT_TYPE before they come here.
+        """
 
     def check(self, settings: Settings) -> Settings:
-        """With defaults filled in. Raises `Rejected` whose `field` is the setting at fault."""
+        """Returns the settings with defaults filled in. Raises `Rejected` whose `field` is the setting at fault."""
 
     async def open(self, configured: Configured, tools: Tools) -> Destination:
-        """Raises `Rejected` for settings that turn out unusable, `Transient` where what it needs is not there now."""
+        """Raises `Rejected` for settings that turn out unusable, `Transient` where a thing it needs is missing."""

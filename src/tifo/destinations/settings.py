@@ -1,4 +1,4 @@
-"""A destination's settings against what its kind declares."""
+"""Checks a destination's settings against what its kind declares, and masks the secret ones."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ _TRUE, _FALSE = ("true", "yes", "1"), ("false", "no", "0")
 
 
 def checked(declared: Sequence[Setting], given: Settings) -> dict[str, Any]:
-    """Complete, with defaults; texts such as the command line gives are read as what they stand for.
+    """Returns all settings, with defaults. Texts, which the command line gives, are read as the declared type.
 
     Raises `Rejected` whose `field` is the setting at fault.
     """
@@ -66,14 +66,14 @@ def _number(given: Any) -> float:
 
 
 def _boolean(given: Any) -> bool:
-    told = str(given).lower()
-    if told not in _TRUE + _FALSE:
+    text = str(given).lower()
+    if text not in _TRUE + _FALSE:
         raise ValueError
-    return told in _TRUE
+    return text in _TRUE
 
 
 def _map(given: Any) -> dict[str, str]:
-    """`A: b` lines, as the command line gives them, or an object of texts."""
+    """Reads an object of texts, or lines of `A: b`, which the command line gives."""
     if isinstance(given, str):
         parts = [line.partition(":") for line in given.splitlines() if line.strip()]
         given = {name.strip(): value.strip() for name, _, value in parts}

@@ -1,7 +1,8 @@
-"""A process beside Tifo that does part of a destination's work: started when it is needed, replaced when it hangs,
-grows too large or dies. It is asked by lines of JSON on stdin, with an `id`, and answers by lines with the same.
+"""Runs a process beside Tifo that does part of a destination's work.
 
-What was under way in one that is gone raises `WorkerGone`; nothing of it is known to have arrived.
+It is started when it is needed, and replaced when it hangs, grows too large or dies. Requests are lines of JSON on
+stdin with an `id`, answers are lines with the same `id`. Requests under way in a process that is gone raise
+`WorkerGone`: nobody knows whether they arrived.
 """
 
 import asyncio
@@ -19,15 +20,15 @@ import structlog
 
 from tifo.kernel.errors import Transient
 
-MOST_MB = 600.0
-"""Of memory; beyond it a fresh process takes over, and this one ends when what it works on is done."""
+MAX_MB = 600.0
+"""Memory beyond which a new process takes over. The old one ends when its requests are done."""
 HANGS_AFTER_S = 10.0
-"""Beyond a request's own timeout."""
-_AGAIN_S = 1.0
-"""Between two starts."""
+"""Time beyond a request's own timeout after which the process counts as hanging."""
+_RESTART_S = 1.0
+"""Least time between two starts: a program that dies at once must not be started in a loop."""
 _LINE_BYTES = 64 << 20
-_PASSED_ON = ("PATH", "HOME", "LANG", "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR", "TZ")
-"""Of the environment: no secret of Tifo's."""
+_INHERITED = ("PATH", "HOME", "LANG", "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR", "TZ")
+"""The variables that a process inherits: none that holds a secret of Tifo's."""
 
 _log = structlog.get_logger("tifo.workers")
 
@@ -37,7 +38,7 @@ class WorkerProgram:
     command: Sequence[str]
     folder: Path
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Beside the few variables that every program gets."""
+    """Variables beside the few that every program inherits."""
 
 
 class WorkerGone(Transient):
@@ -55,7 +56,7 @@ class Worker:
         self._started_at = float("-inf")
 
     async def ask(self, request: dict[str, Any], timeout_s: float) -> dict[str, Any]:
-        """The worker's answer. Raises `WorkerGone`, also where it does not answer in time (it is killed then)."""
+        """Returns the worker's answer. Raises `WorkerGone`, also for a worker that hangs, which is then killed."""
         running = await self._ready()
         try:
             async with asyncio.timeout(timeout_s + HANGS_AFTER_S):
@@ -64,7 +65,7 @@ class Worker:
             _log.warning("worker.hangs", pid=running.pid)
             running.kill()
             raise WorkerGone(f"The worker did not answer within {timeout_s + HANGS_AFTER_S:g} s.") from None
-        if answer.get("rss_mb", 0.0) > MOST_MB and self._current is running:
+        if answer.get("rss_mb", 0.0) > MAX_MB and self._current is running:
             _log.info("worker.replaced", pid=running.pid, rss_mb=round(answer["rss_mb"]))
             self._current = None
             running.retire()
@@ -80,7 +81,7 @@ class Worker:
     async def _ready(self) -> "_Running":
         async with self._starting:
             if self._current is None or self._current.is_gone:
-                wait_s = self._started_at + _AGAIN_S - time.monotonic()
+                wait_s = self._started_at + _RESTART_S - time.monotonic()
                 if wait_s > 0:
                     await asyncio.sleep(wait_s)
                 self._started_at = time.monotonic()
@@ -89,7 +90,7 @@ class Worker:
 
     async def _start(self) -> "_Running":
         program = self._program()
-        environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         process = await asyncio.create_subprocess_exec(
             *program.command,
             cwd=program.folder,
@@ -105,7 +106,7 @@ class Worker:
 
 
 class _Running:
-    """One process."""
+    """Speaks with one process."""
 
     def __init__(self, process: Process, on_end: Callable[["_Running"], None]) -> None:
         self._process = process
@@ -170,7 +171,7 @@ class _Running:
                 waiting.set_exception(WorkerGone(f"The worker ended with code {code}."))
 
     async def _complain(self) -> None:
-        """What libraries print is for the log."""
+        """Logs what the program prints to stderr; unread, the pipe would fill up and block it."""
         assert self._process.stderr is not None  # noqa: S101 (as above)
         with contextlib.suppress(ValueError):
             while line := await self._process.stderr.readline():

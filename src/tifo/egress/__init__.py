@@ -1,4 +1,4 @@
-"""Outbound requests to addresses that someone configured: which may be reached, and the connector that sees to it.
+"""Sends requests to addresses that someone configured: the rules which addresses are allowed, and the HTTP client.
 
-Never knows what is sent.
+It never knows what is sent.
 """

@@ -1,4 +1,4 @@
-"""The connector that reaches allowed addresses only."""
+"""Makes the connector that reaches allowed addresses only."""
 
 import errno
 import socket
@@ -10,14 +10,14 @@ from tifo.egress.rules import Egress, parse_address
 
 
 def guarded_connector(egress: Egress) -> aiohttp.TCPConnector:
-    """Call it in the event loop. A refused address is an `aiohttp.ClientConnectorError` whose text names the remedy.
+    """Returns a connector; call this in the event loop.
 
-    The check stands where a socket is made for one resolved address, so it holds for literal addresses, for names
-    (whatever they resolve to this time) and for every redirect, and there is no moment between check and use. Of a name
-    with several addresses, those that may be reached are tried. Without a limit over all hosts: some dead ones would
-    use it up and delay the living ones.
+    A refused address is an `aiohttp.ClientConnectorError` whose text names the remedy. Where a name has several
+    addresses, the allowed ones are tried.
     """
 
+    # The check stands where a socket is made for one resolved address. So it holds for literal addresses, for names
+    # (whatever they resolve to this time) and for each redirect, and nothing can change between check and use.
     def socket_of(info: tuple[Any, Any, int, str, Any]) -> socket.socket:
         family, kind, protocol, _, place = info
         if egress.refuses(parse_address(place[0])):
@@ -28,4 +28,5 @@ def guarded_connector(egress: Egress) -> aiohttp.TCPConnector:
             )
         return socket.socket(family=family, type=kind, proto=protocol)
 
+    # No limit over all hosts: some dead hosts would use it up and delay the others.
     return aiohttp.TCPConnector(limit=0, socket_factory=socket_of)

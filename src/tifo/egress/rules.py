@@ -1,7 +1,7 @@
-"""Which addresses a request may go to. Pure.
+"""Decides which addresses a request may go to. Pure.
 
-What someone configures (an endpoint, a webhook, an API to look things up at) must not become a way into the network
-that Tifo stands in: only public addresses are reached, and those that the setting `egress_allow` names.
+An address that someone configures (an endpoint, a webhook, LiveLike's API) must not become a way into the network that
+Tifo stands in. So requests go to public addresses only, and to those that the setting `egress_allow` names.
 """
 
 from collections.abc import Iterator
@@ -14,17 +14,17 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 _NAT64 = ip_network("64:ff9b::/96")
-"""Addresses of IPv4 hosts behind a translator (RFC 6052): the last 32 bits are the host."""
+"""A translator's addresses for IPv4 hosts (RFC 6052): the last 32 bits are the host."""
 
 
 @dataclass(frozen=True)
 class Egress:
-    """`allowed` are the networks that are reached although they are not public."""
+    """The policy. `allowed` are the networks that may be reached although they are not public."""
 
     allowed: tuple[Network, ...] = ()
 
     def refuses(self, address: Address) -> bool:
-        """Judged are the address itself and every IPv4 address that it wraps: one that is not public suffices."""
+        """Refuses an address if it, or an IPv4 address that it wraps, is neither public nor allowed."""
         return any(not _is_public(each) and not self._names(each) for each in _meanings(address))
 
     def _names(self, address: Address) -> bool:
@@ -32,15 +32,15 @@ class Egress:
 
 
 def read_allowed(text: str) -> Egress:
-    """`10.0.0.0/8, 192.168.1.5`: networks and addresses, separated by commas or blanks.
+    """Reads `10.0.0.0/8, 192.168.1.5`: networks and addresses, separated by commas or blanks.
 
-    Raises `Rejected` for one that is neither.
+    Raises `Rejected` for text that is neither.
     """
     return Egress(tuple(map(_network, text.replace(",", " ").split())))
 
 
 def parse_address(text: str) -> Address:
-    """Without the zone that a link-local IPv6 address may carry. Raises ValueError for what is no address."""
+    """Reads an address without the zone that a link-local IPv6 address may carry. Raises ValueError for other text."""
     return ip_address(text.partition("%")[0])
 
 
@@ -59,7 +59,11 @@ def _is_public(address: Address) -> bool:
 
 
 def _meanings(address: Address) -> Iterator[Address]:
-    """An IPv6 address may lead to an IPv4 host: mapped, 6to4, Teredo, or NAT64. That host counts, not the wrapping."""
+    """Yields the hosts that the address leads to: an IPv6 address may wrap an IPv4 one, and then that host counts.
+
+    The wrappings are mapped addresses, 6to4, Teredo and NAT64. Judging the IPv6 address alone would let
+    `64:ff9b::7f00:1`, which is 127.0.0.1, through.
+    """
     if isinstance(address, IPv4Address):
         yield address
         return

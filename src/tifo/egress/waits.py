@@ -1,11 +1,11 @@
-"""How long a destination asks to be left alone."""
+"""Reads how long an endpoint asks its clients to wait."""
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 
 def retry_after_s(header: str | None, now: datetime) -> float | None:
-    """`Retry-After` in either form, seconds or an HTTP date; None where there is none that can be read."""
+    """Reads `Retry-After`, which holds seconds or an HTTP date. None where it is missing or cannot be read."""
     if header is None:
         return None
     if header.strip().isdecimal():

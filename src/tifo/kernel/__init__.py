@@ -1,1 +1,1 @@
-"""What every room shares: ids, the clock, the error root, JSON types, names. Never does I/O."""
+"""Every room shares these: ids, the clock, the error root, JSON types, names. It never does I/O."""

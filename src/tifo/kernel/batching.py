@@ -1,8 +1,8 @@
-"""Group commit: many callers wait, one writer commits what has gathered, each gets its own result.
+"""Group commit: many callers submit items, one writer commits them in batches, each caller gets its own result.
 
-While a commit runs the next batch gathers, so a slow disk makes batches larger instead of callers slower. Callers who
-were answered together tend to come again together: the writer lingers a moment for them, so that they share the next
-commit's costs instead of coming too late for it by turns.
+The next batch gathers while a commit runs, so a slow disk makes batches larger instead of callers slower. Callers who
+were answered together tend to come again together. The writer lingers a moment for them, so that they share the next
+commit; otherwise one half of them would always come too late for the other half's.
 """
 
 import asyncio
@@ -17,19 +17,19 @@ from tifo.kernel.errors import Overloaded, Transient
 T = TypeVar("T")
 R = TypeVar("R")
 Commit = Callable[[Sequence[T]], Sequence[R | Exception]]
-"""Blocks. The n-th result belongs to the n-th item; raising fails every item of the batch."""
+"""Commits a batch; blocks. The n-th result belongs to the n-th item. An exception fails every item of the batch."""
 
 LINGER_S = 0.004
 
 
 class GroupCommit(Generic[T, R]):
-    """Use from one event loop; `commit` runs in one thread of its own, one batch at a time.
+    """Used from one event loop. `commit` runs in one thread of its own, one batch at a time.
 
-    The writer lingers as long as the last commit took, at most `linger_s`, and no longer than until as many wait as it
+    The writer lingers as long as the last commit took, at most `linger_s`, and only until as many items wait as it
     just answered and saw waiting.
 
-    `weigh` tells an item's weight; a batch holds at most `max_batch` (or one item), and what waits at most
-    `max_waiting`: then `submit` raises `Overloaded` at once.
+    `weigh` returns an item's weight. A batch weighs at most `max_batch` (or has one item). All that waits weighs at
+    most `max_waiting`; beyond it `submit` raises `Overloaded` at once.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class GroupCommit(Generic[T, R]):
         self._thread.start()
 
     async def submit(self, item: T) -> R:
-        """The item's result, once its batch is committed. Raises the item's own error, or the batch's."""
+        """Returns the item's result when its batch is committed. Raises the item's own error, or the batch's."""
         weight = self._weigh(item)
         if self._closing:
             raise Transient("Tifo is stopping. Send this again in a moment.", retry_after_s=1.0)
@@ -76,8 +76,9 @@ class GroupCommit(Generic[T, R]):
         return await future
 
     def _hand_over(self) -> None:
-        """What one turn of the loop has gathered goes to the writer together: so batches are larger, and the threads
-        meet once a turn instead of once an item.
+        """Passes the items of one turn of the loop to the writer together.
+
+        So batches are larger, and the two threads take the lock once a turn instead of once an item.
         """
         with self._changed:
             self._waiting += self._gathered
@@ -85,7 +86,7 @@ class GroupCommit(Generic[T, R]):
         self._gathered.clear()
 
     async def close(self) -> None:
-        """Commit what waits, then stop. Later submits raise `Transient`."""
+        """Commits what waits, then stops. Later submits raise `Transient`."""
         self._closing = True
         self._hand_over()
         await asyncio.to_thread(self._thread.join)
@@ -105,7 +106,7 @@ class GroupCommit(Generic[T, R]):
             linger_s = min(time.monotonic() - began, self._linger_s)
 
     def _take(self, expected: int, linger_s: float) -> list[tuple[T, asyncio.Future[R]]]:
-        """The next batch; empty when closing and nothing waits."""
+        """Waits for the next batch. It is empty when closing and nothing waits."""
         deadline = time.monotonic() + linger_s
         with self._changed:
             while not self._waiting and not self._closing:
@@ -115,18 +116,18 @@ class GroupCommit(Generic[T, R]):
                     break
                 self._changed.wait(left_s)
             batch: list[tuple[T, asyncio.Future[R]]] = []
-            taken = 0
-            while self._waiting and (not batch or taken + self._waiting[0][1] <= self._max_batch):
+            batch_weight = 0
+            while self._waiting and (not batch or batch_weight + self._waiting[0][1] <= self._max_batch):
                 item, weight, future = self._waiting.popleft()
-                taken += weight
+                batch_weight += weight
                 batch.append((item, future))
-            self._weight -= taken
+            self._weight -= batch_weight
             return batch
 
 
 def _settle(futures: Sequence[asyncio.Future[R]], results: Sequence[R | Exception]) -> None:
     for future, result in zip(futures, results, strict=True):
-        if future.done():  # its caller has gone away
+        if future.done():  # its caller was cancelled
             continue
         if isinstance(result, Exception):
             future.set_exception(result)

@@ -1,4 +1,4 @@
-"""Time: aware UTC in, ISO 8601 with milliseconds and `Z` out, as Segment and LiveLike write it."""
+"""Tells the time as aware UTC, and writes it as Segment and LiveLike do: ISO 8601 with milliseconds and `Z`."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ import msgspec
 _MILLISECONDS = len("2026-11-24T10:00:00.123")
 
 Clock = Callable[[], datetime]
-"""Tells the time, aware, in UTC; tests hand in one that stands still."""
+"""Returns the time, aware, in UTC. Tests pass a clock that stands still."""
 
 
 def system_clock() -> datetime:
@@ -16,18 +16,15 @@ def system_clock() -> datetime:
 
 
 def to_iso(moment: datetime) -> str:
-    """`2026-11-24T10:00:00.123Z`."""
+    """Writes a time as `2026-11-24T10:00:00.123Z`."""
     if moment.tzinfo is not UTC:
         moment = moment.astimezone(UTC)
-    text: str = msgspec.to_builtins(moment)  # ten times as quick as isoformat: six digits of the second, or none
+    text: str = msgspec.to_builtins(moment)  # ten times as quick as isoformat; it writes six digits, or none
     return f"{text[:_MILLISECONDS]}Z" if len(text) > _MILLISECONDS else f"{text[:-1]}.000Z"
 
 
 def from_iso(text: str) -> datetime:
-    """Aware UTC; a text without an offset is taken as UTC.
-
-    Raises ValueError where the text is no ISO 8601 time.
-    """
+    """Reads a time as aware UTC. A text without an offset is UTC. Raises ValueError for other texts."""
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is UTC:
         return moment

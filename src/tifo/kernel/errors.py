@@ -1,11 +1,11 @@
-"""The error root. Its children say what the caller does; a message names the thing, the value and the remedy."""
+"""Declares Tifo's errors. A type says what the caller does; a message names the thing, the value and the remedy."""
 
 
 class TifoError(Exception):
-    """Anything that Tifo raises on purpose.
+    """The root of all errors that Tifo raises on purpose.
 
-    `code` is a short snake_case word for programs (Segment's, where Segment has one); `field` is the input that
-    is at fault, when one is.
+    `code` is a short snake_case word for programs (Segment's, where Segment has one). `field` is the input that is at
+    fault, where one is.
     """
 
     code = "error"
@@ -25,41 +25,41 @@ class Rejected(TifoError):
 
 
 class NotFound(Rejected):
-    """No such thing, or not visible with this token: answered with 404."""
+    """The thing does not exist, or this token does not show it: answered with 404."""
 
     code = "not_found"
 
 
 class Unauthorized(Rejected):
-    """No token, or not a valid one: answered with 401."""
+    """The token is missing or not valid: answered with 401."""
 
     code = "unauthorized"
 
 
 class Forbidden(Rejected):
-    """A valid token that does not reach so far: answered with 403."""
+    """The token is valid and does not allow this: answered with 403."""
 
     code = "forbidden"
 
 
 class Conflict(Rejected):
-    """Clashes with what is there already: answered with 409."""
+    """The request conflicts with the current state: answered with 409."""
 
     code = "conflict"
 
 
 class KeyReused(Conflict):
-    """An Idempotency-Key came with another request before."""
+    """The Idempotency-Key was used with another request before: answered with 409."""
 
 
 class TooLarge(Rejected):
-    """Over a limit of size or number: answered with 400 (Segment's code for it) unless a route says otherwise."""
+    """The input exceeds a limit: answered with 400, as Segment does, unless a route says otherwise."""
 
     code = "too_large"
 
 
 class Transient(TifoError):
-    """Try again after `retry_after_s` seconds; nothing is wrong with the input."""
+    """The input is fine; try again after `retry_after_s` seconds."""
 
     code = "unavailable"
 
@@ -69,8 +69,9 @@ class Transient(TifoError):
 
 
 class Interrupted(Transient):
-    """Nothing came of it, for a reason that is gone by the next try: a lost connection, or another writer in between.
-    Who asked may ask again at once.
+    """The work had no effect, for a reason that is gone by the next try: a lost connection, or another writer.
+
+    The caller may try again at once.
     """
 
 

@@ -1,7 +1,7 @@
-"""Ids: one `NewType` for each kind, so that two kinds never mix.
+"""Makes ids, and declares one `NewType` for each kind of id, so that two kinds never mix.
 
-Every id that Tifo makes is a UUID version 7 in its 36-character text form: sorted by time of making,
-which keeps index inserts local and lets a column store prune by id.
+Every id that Tifo makes is a UUID version 7 in its 36-character text form. It sorts by the time it was made, which
+keeps index inserts local and lets a column store prune by id.
 """
 
 import os
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import NewType
 
 ClientId = NewType("ClientId", str)
-"""An application, in LiveLike's term."""
+"""An application's id, in LiveLike's term."""
 ProgramId = NewType("ProgramId", str)
 ProfileId = NewType("ProfileId", str)
 RewardItemId = NewType("RewardItemId", str)
@@ -30,20 +30,20 @@ QuestRewardId = NewType("QuestRewardId", str)
 UserQuestId = NewType("UserQuestId", str)
 UserQuestTaskId = NewType("UserQuestTaskId", str)
 FactId = NewType("FactId", str)
-"""Also the `messageId` of the track message that the fact becomes."""
+"""A fact's id, and the `messageId` of the track message that the fact becomes."""
 SourceId = NewType("SourceId", str)
 WarehouseId = NewType("WarehouseId", str)
 DestinationId = NewType("DestinationId", str)
 TrackingPlanId = NewType("TrackingPlanId", str)
 MessageId = NewType("MessageId", str)
 Position = NewType("Position", int)
-"""A place in the event log: the first event has position 1; 0 stands before everything."""
+"""A place in the event log. The first event has position 1; 0 stands before everything."""
 
 NewId = Callable[[], str]
-"""Where rules get new ids from; tests hand in a counter."""
+"""Makes new ids for rules. Tests pass a counter."""
 
 _AT_ONCE = 512
-"""Random numbers that are fetched together: asking the system for each takes longer than all the rest of an id."""
+"""Random numbers that are fetched together: a system call for each would take longer than the rest of an id."""
 _CLOSE = (1 << 20) - 1
 
 _lock = threading.Lock()
@@ -52,9 +52,9 @@ _random: list[int] = []
 
 
 def uuid7() -> str:
-    """A UUIDv7 (RFC 9562), later in text order than every one this process made before.
+    """Makes a UUIDv7 (RFC 9562), later in text order than every one that this process made before.
 
-    Behind the milliseconds stand twelve bits more of the time, then 62 random ones (section 6.2, method 3).
+    Behind the milliseconds stand twelve more bits of the time, then 62 random ones (section 6.2, method 3).
     """
     global _last  # noqa: PLW0603 (the monotonic counter of RFC 9562, section 6.2)
     milliseconds, rest = divmod(time.time_ns(), 1_000_000)

@@ -1,4 +1,4 @@
-"""Python's own memory."""
+"""Sets how often Python collects garbage."""
 
 import gc
 
@@ -6,8 +6,8 @@ _COLLECT_AFTER = 50_000
 
 
 def collect_seldom() -> None:
-    """Python looks for circles of objects whenever 700 more are there, which a few actions make: a fifth of the time of
-    large batches went there.
-    """
+    """Makes Python's garbage collector run seldom."""
+    # By default it searches for circles of objects after every 700 new ones, which a few commands make. Large batches
+    # spent a fifth of their time there.
     gc.collect()
     gc.set_threshold(_COLLECT_AFTER, 20, 50)

@@ -1,4 +1,4 @@
-"""Segment's naming of tables, columns and schemas (go-snakecase; reference: Segment's warehouse schema docs)."""
+"""Names tables, columns and schemas as Segment does (go-snakecase; see Segment's warehouse schema docs)."""
 
 import re
 
@@ -7,11 +7,11 @@ _GOOD = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)*")
 
 
 def snake_case(name: str) -> str:
-    """`sampleText` → `sample_text`, `HTTPServer` → `httpserver`, `2FA Enabled` → `2fa_enabled`.
+    """Writes `sampleText` as `sample_text`, `HTTPServer` as `httpserver`, `2FA Enabled` as `2fa_enabled`.
 
-    A token is a run of capitals and digits followed by a run of small letters and digits; everything else,
-    all that is not ASCII included, separates. A name that is good already passes unchanged. The result is
-    empty where nothing is left (a name in another script): the caller has a fallback.
+    A token is a run of capitals and digits followed by a run of small letters and digits. Every other character
+    separates tokens, also one that is not ASCII. A name in snake case is returned unchanged. The result is empty where
+    no token is left (a name in another script): the caller has a fallback.
     """
     if _GOOD.fullmatch(name):
         return name

@@ -1,14 +1,14 @@
-"""Waiting in an event loop.
+"""Waits in an event loop, with a limit.
 
-Not by `asyncio.wait_for`: before Python 3.12 a task that is cancelled just as its wait is over goes on as if it had not
-been, and whoever waits for its end waits for ever.
+`asyncio.wait_for` is not used: before Python 3.12 it swallows a cancellation that comes just as its wait is over. The
+task then goes on, and whoever waits for its end waits indefinitely.
 """
 
 import asyncio
 
 
 async def wait(event: asyncio.Event, seconds: float) -> None:
-    """Until `event` is set, but no longer than so many seconds."""
+    """Returns when `event` is set, or after this many seconds."""
     try:
         async with asyncio.timeout(seconds):
             await event.wait()

@@ -37,7 +37,7 @@ from tifo.livelike.routes import (
 )
 from tifo.livelike.services import LiveLikeServices
 from tifo.livelike.tokens import Tokens
-from tifo.source.outbox import WebhookOutbox
+from tifo.source.webhooks.outbox import WebhookOutbox
 from tifo.workspace.model import Catalog
 
 MAX_BODY_BYTES = 1 << 20

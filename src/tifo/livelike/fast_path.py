@@ -4,7 +4,7 @@ The handlers and the answers are the same. Every other route and every unusual r
 last slash) goes to Litestar.
 """
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any, NamedTuple
 
 from litestar import Litestar
@@ -13,7 +13,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response import Response
 from litestar.response.base import ASGIResponse
 
-from tifo.kernel.errors import TifoError
+from tifo.kernel.errors import TifoError, TooLarge
 from tifo.livelike.app import MAX_BODY_BYTES
 from tifo.livelike.errors import on_crash, on_http_exception, on_tifo_error
 from tifo.livelike.links import ROOT
@@ -21,10 +21,7 @@ from tifo.livelike.request import LiveLikeRequest
 from tifo.livelike.routes.invoked_actions import invoke_action
 from tifo.livelike.routes.ledger import list_balances
 from tifo.livelike.routes.user_quests import progress_task
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+from tifo.web.asgi import ClientDisconnected, Receive, Scope, Send, read_body
 
 _PROFILES, _BALANCES = f"{ROOT}profiles/", "/reward-item-balances/"
 
@@ -43,18 +40,13 @@ class FastPathRequest(LiveLikeRequest):
 
 
 async def _read(receive: Any) -> bytes:
-    parts: list[bytes] = []
-    size, more = 0, True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise HTTPException("The client went away before its request was complete.", status_code=400)
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > MAX_BODY_BYTES:
-            raise HTTPException("Request Entity Too Large", status_code=413)
-        more = message.get("more_body", False)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    """Raises what Litestar raises, so that both ways give the same answer."""
+    try:
+        return await read_body(receive, MAX_BODY_BYTES)
+    except ClientDisconnected as error:
+        raise HTTPException(error.message, status_code=400) from error
+    except TooLarge as error:
+        raise HTTPException("Request Entity Too Large", status_code=413) from error
 
 
 class _Found(NamedTuple):

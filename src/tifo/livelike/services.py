@@ -9,7 +9,7 @@ from tifo.kernel.clock import Clock
 from tifo.livelike.batched_reads import BatchedReads
 from tifo.livelike.nicknames import Nicknames
 from tifo.livelike.tokens import Tokens
-from tifo.source.outbox import WebhookOutbox
+from tifo.source.webhooks.outbox import WebhookOutbox
 from tifo.workspace.model import Catalog
 
 

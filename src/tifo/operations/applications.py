@@ -12,7 +12,7 @@ from tifo.kernel.ids import ClientId, FactId
 from tifo.operations import segment_actions
 from tifo.operations.backend import Backend
 from tifo.operations.segment_actions import SegmentActionsStatus
-from tifo.source.ports import RelayReport, SetAside
+from tifo.source.ports import DeadLetter, RelayReport
 from tifo.workspace.model import Connection
 
 
@@ -90,7 +90,7 @@ def status(backend: Backend, client_id: ClientId) -> ApplicationStatus:
         state=_state(report, connected=bool(endpoints)),
         endpoints=endpoints,
         report=report,
-        refused=_refused(backend.facts.set_aside_facts(client_id)),
+        refused=_refused(backend.facts.dead_letters(client_id)),
         segment_actions=segment_actions.status(backend, client_id),
     )
 
@@ -119,8 +119,8 @@ def _state(report: RelayReport, *, connected: bool) -> FeedState:
     return FeedState.HELD if report.trouble.held else FeedState.RETRYING
 
 
-def _refused(facts: Sequence[SetAside]) -> Sequence[RefusedAnswers]:
-    alike: dict[tuple[int, str], list[SetAside]] = {}
+def _refused(facts: Sequence[DeadLetter]) -> Sequence[RefusedAnswers]:
+    alike: dict[tuple[int, str], list[DeadLetter]] = {}
     for each in facts:
         alike.setdefault((each.status, each.answer), []).append(each)
     return [

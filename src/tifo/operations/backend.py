@@ -9,10 +9,10 @@ from tifo.engagement.ports import Queries
 from tifo.eventlog.ports import EventLog
 from tifo.kernel.clock import Clock
 from tifo.kernel.ids import NewId, Position
-from tifo.source.inbox import WebhookInbox
-from tifo.source.outbox import WebhookOutbox
 from tifo.source.ports import FactFeed
-from tifo.source.segment_actions import ActionsState
+from tifo.source.segment_actions.ports import ActionsState
+from tifo.source.webhooks.inbox import WebhookInbox
+from tifo.source.webhooks.outbox import WebhookOutbox
 from tifo.tracking.plans.ports import TrackingPlans
 from tifo.warehouses.ports import Warehouse
 from tifo.workspace.alerts import Alerts

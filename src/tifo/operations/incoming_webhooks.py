@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from tifo.kernel.errors import Rejected
 from tifo.operations import sources
 from tifo.operations.backend import Backend
-from tifo.source.inbox import Held, Intake, WebhookState
-from tifo.source.webhooks_in import SignedForm
+from tifo.source.webhooks.inbox import HeldWebhook, Intake, WebhookState
+from tifo.source.webhooks.incoming import SignedForm
 from tifo.workspace.model import Source
 from tifo.workspace.rules import checked_address
 
@@ -19,7 +19,7 @@ class IncomingStatus:
     """Tells what became of one source's webhooks."""
 
     counts: Mapping[WebhookState, int]
-    held: Sequence[Held]
+    held: Sequence[HeldWebhook]
     """At most `MAX_SHOWN` webhooks that wait after a failure or are dead-lettered."""
 
 

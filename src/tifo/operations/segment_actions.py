@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tifo.kernel.ids import ClientId
 from tifo.operations.backend import Backend
-from tifo.source.segment_actions import SkippedAt
+from tifo.source.segment_actions.ports import SkippedAt
 
 
 @dataclass(frozen=True)

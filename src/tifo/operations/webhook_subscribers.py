@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import ClientId
 from tifo.operations.backend import Backend
-from tifo.source.outbox import Late, OutboxReport, Subscriber
+from tifo.source.webhooks.outbox import Late, OutboxReport, Subscriber
 
 MAX_SHOWN = 100
 

@@ -1,4 +1,4 @@
-"""The LiveLike Source: a fact becomes one of the six track messages, and the relay that sends them.
+"""The LiveLike Source: maps facts and LiveLike's webhooks to six track messages, and sends them.
 
-Never knows the rules of the game.
+It never knows the rules of the game.
 """

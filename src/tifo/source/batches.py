@@ -1,27 +1,33 @@
-"""The bodies of `/v1/batch`: facts as encoded messages, cut into batches within Segment's limits."""
+"""Encodes facts as messages, cuts them into batches within Segment's limits, and posts a batch to `/v1/batch`."""
 
-from collections.abc import Iterable, Sequence
+import base64
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
 from typing import NamedTuple
 
+import aiohttp
 import msgspec
 
+from tifo.egress.answers import HttpAnswer
+from tifo.egress.http import HttpRequest, send
 from tifo.engagement.facts import AnyFact
-from tifo.kernel.clock import to_iso
+from tifo.kernel.clock import Clock, system_clock, to_iso
 from tifo.kernel.ids import FactId
 from tifo.kernel.json import JsonObject
 from tifo.source.events import track_message
 
+TIMEOUT_S = 30.0
+_ANSWER_BYTES = 2_048
 _LIBRARY = {"name": "tifo", "version": version("tifo")}
 _ENVELOPE_ROOM = 1_000
-"""Bytes kept free for what stands around the messages: `sentAt`, the write key."""
+"""Bytes reserved for `sentAt` and the write key, which stand beside the messages."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Segment takes 32 KB an event, 500 KB and 2,500 events a batch."""
+    """Segment accepts events of up to 32 KB, and batches of up to 500 KB and 2,500 events."""
 
     event_bytes: int = 32 * 1024
     batch_bytes: int = 500_000
@@ -34,15 +40,16 @@ class EncodedFact(NamedTuple):
 
 
 def encode(fact: AnyFact, context: JsonObject | None = None) -> EncodedFact:
-    """`context` is added to what every message has. It stands in each message:
-    not every Segment-compatible endpoint merges the envelope's into them.
-    """
+    """Encodes the fact's track message. `context` is added to the context that every message has."""
+    # In each message, not once in the envelope: not every Segment-compatible endpoint merges the envelope's context.
     message = {**track_message(fact), "context": {"library": _LIBRARY, **(context or {})}}
     return EncodedFact(fact.id, msgspec.json.encode(message))
 
 
 def cut(messages: Iterable[EncodedFact], limits: Limits) -> Iterable[list[EncodedFact]]:
-    """Batches in the order of the messages. One that is larger than an event may be makes a batch of its own."""
+    """Cuts batches, in the order of the messages. A message over the limit of an event makes a batch of its own:
+    it will be refused, and must not take others with it.
+    """
     batch: list[EncodedFact] = []
     size = _ENVELOPE_ROOM
     for message in messages:
@@ -64,3 +71,36 @@ def envelope(batch: Sequence[EncodedFact], write_key: str, sent_at: datetime) ->
     messages = b",".join(message.body for message in batch)
     rest = msgspec.json.encode({"sentAt": to_iso(sent_at), "writeKey": write_key})
     return b'{"batch":[' + messages + b"]," + rest[1:]
+
+
+async def post_batch(
+    session: aiohttp.ClientSession,
+    endpoint: str,
+    write_key: str,
+    body: bytes,
+    *,
+    timeout_s: float = TIMEOUT_S,
+    clock: Clock = system_clock,
+) -> HttpAnswer:
+    """Posts one batch. Never raises for what the network or the endpoint does. The answer does not hold the write key:
+    an endpoint may repeat it in a refusal, and refusals are stored and shown.
+    """
+    request = HttpRequest(
+        url=f"{endpoint.rstrip('/')}/v1/batch",
+        body=body,
+        headers=_headers(write_key),
+        timeout_s=timeout_s,
+        answer_bytes=_ANSWER_BYTES,
+    )
+    answer = await send(session, request, clock)
+    return answer._replace(text=answer.text.replace(write_key, "[write key]"))
+
+
+def _headers(write_key: str) -> Mapping[str, str]:
+    credentials = base64.b64encode(f"{write_key}:".encode()).decode()
+    return {
+        "Authorization": f"Basic {credentials}",
+        "Content-Type": "application/json",
+        "Accept-Encoding": "identity",
+        "User-Agent": "tifo",
+    }

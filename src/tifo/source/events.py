@@ -1,4 +1,4 @@
-"""The six events of the LiveLike Source: which fact becomes which event, and which of its attributes which property.
+"""Maps the engine's facts to the six events of the LiveLike Source, and their attributes to properties.
 
 Names, spelling and casing are LiveLike's (events.yaml beside this file; a test compares the two).
 """
@@ -127,7 +127,7 @@ EVENTS: Mapping[type[AnyFact], EventSpec] = MappingProxyType(
 
 
 def track_message(fact: AnyFact) -> JsonObject:
-    """The fact's one `track` call. The same fact always gives the same message, so a resend is a duplicate."""
+    """Makes the fact's one `track` call. The same fact always makes the same message, so a resend is a duplicate."""
     event = EVENTS[type(fact)]
     properties: JsonObject = {}
     for name, attribute, kind, when in event.properties:
@@ -146,7 +146,7 @@ def track_message(fact: AnyFact) -> JsonObject:
 
 
 def _json_number(value: int | str | None) -> int | float | None:
-    """Exact decimals come as text: JSON has one kind of number, and a whole one is written without a fraction."""
+    """Writes a whole number without a fraction. Facts hold exact decimals as text; JSON has one kind of number."""
     if not isinstance(value, str):
         return value
     exact = Decimal(value)

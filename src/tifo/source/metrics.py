@@ -1,4 +1,4 @@
-"""The relay's counters."""
+"""Counts what the relay sends, for Prometheus."""
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge
 
@@ -8,12 +8,14 @@ class RelayMetrics:
         by_client = ["client_id"]
         self.attempts = Counter(
             "tifo_relay_attempts",
-            "Batches posted, by what the answer meant: sent, retry, hold, split.",
+            "Batches posted, by what the answer decided: sent, retry, hold, split.",
             ["client_id", "outcome"],
             registry=registry,
         )
-        self.sent = Counter("tifo_relay_events_sent", "Events that the endpoint took.", by_client, registry=registry)
-        self.set_aside = Counter(
+        self.sent = Counter(
+            "tifo_relay_events_sent", "Events that the endpoint accepted.", by_client, registry=registry
+        )
+        self.dead_lettered = Counter(
             "tifo_relay_events_set_aside", "Events that were refused for good.", by_client, registry=registry
         )
         self.held = Gauge(

@@ -1,4 +1,4 @@
-"""The tracking plan that the LiveLike source comes with: its six events (events.yaml), made from what sends them."""
+"""Derives the LiveLike source's built-in tracking plan from the six events that the source sends."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -36,7 +36,7 @@ LIVELIKE_PLAN = TrackingPlan(
 def plan_ids(
     sources: Iterable[Source], connections: Mapping[SourceId, TrackingPlanId | None]
 ) -> dict[SourceId, TrackingPlanId]:
-    """Which source has which plan: the one that it was connected to, or else the one that its kind comes with."""
+    """Returns each source's plan: the connected one, or else the one that is built in for its type."""
     found = {source.id: connections.get(source.id, _own(source)) for source in sources}
     return {source_id: plan_id for source_id, plan_id in found.items() if plan_id is not None}
 

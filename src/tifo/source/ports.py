@@ -1,10 +1,9 @@
-"""What the relay needs from outside.
+"""The contract that the relay reads facts by.
 
-Each application has a line of facts. Its front holds set-aside facts that someone asked to send again, its rest
-the facts after the application's cursor, in the order in which their transactions committed. A fact leaves the
-line by being sent (`advance`) or by being refused for good (`set_aside`); what left it never comes back but by
-`resend`. The relay takes from the front, so it sends in order; a crash between sending and `advance` sends again,
-under the same message ids.
+Each application has a queue of facts. Its front holds dead letters that someone asked to resend; behind them stand the
+facts after the application's cursor, in the order in which their transactions committed. A fact leaves the queue when
+it was sent (`advance`) or refused for good (`dead_letter`), and comes back only by `resend`. The relay sends from the
+front, so it sends in order. A crash between sending and `advance` sends again, under the same message ids.
 """
 
 from collections.abc import Sequence
@@ -15,13 +14,14 @@ from tifo.engagement.facts import AnyFact
 from tifo.kernel.ids import ClientId, FactId
 
 
-class SetAside(NamedTuple):
-    """A fact that was refused for good, with the refusal. `answer` is the start of the answer's body."""
+class DeadLetter(NamedTuple):
+    """A fact that was refused for good, with the refusal."""
 
     fact: AnyFact
     status: int
-    """The HTTP status of the refusal; 0 where the relay itself refused (the message is larger than Segment takes)."""
+    """The refusal's HTTP status; 0 where the relay itself refused (the message is larger than Segment accepts)."""
     answer: str
+    """The start of the answer's body."""
     at: datetime
 
     @property
@@ -30,80 +30,78 @@ class SetAside(NamedTuple):
 
 
 class Trouble(NamedTuple):
-    """What keeps the front of a line from being sent."""
+    """The failure that keeps the front of a queue from being sent."""
 
     held: bool
     """Someone has to act: the endpoint refuses the write key, the address, or everything that it is sent."""
     since: datetime
-    """When the first attempt failed after a fact had last left the line."""
+    """When the first attempt failed after a fact had last left the queue."""
     tried_at: datetime
     """When the newest attempt failed."""
     attempts: int
-    """Of the batch in hand."""
+    """Failed attempts of the batch in hand."""
     error: str
     """The endpoint's status and the start of its answer, or what went wrong with the network."""
 
 
 class RelayReport(NamedTuple):
-    """One application's line, as it stands in the store."""
+    """One application's queue, as the store knows it."""
 
     waiting: int = 0
     last_sent: FactId | None = None
     """The fact that the endpoint accepted last."""
     last_sent_at: datetime | None = None
     refused_in_a_row: int = 0
-    """So many did the endpoint refuse, and the relay set aside, since it accepted one."""
+    """Facts that the endpoint refused, and the relay dead-lettered, since one was accepted."""
     trouble: Trouble | None = None
-    """None where the line moves, and where nobody tries to move it."""
+    """None where the queue moves, and where nobody tries to move it."""
 
 
 class FactFeed(Protocol):
-    """The lines of all applications. Methods block; call them off the event loop, from any thread.
+    """The queues of all applications. Methods block; call them off the event loop, from any thread.
 
-    Every change is durable on return. An application's line and cursor belong to the application: connecting it
-    anew neither moves nor empties them, and the line of one that was never connected starts at its first fact.
-    All methods raise `Transient` where the store is out of reach, with nothing changed.
+    Every change is durable on return. A queue and its cursor belong to the application: connecting the application to
+    another endpoint neither moves nor empties them, and the queue of one that was never connected starts at its first
+    fact. All methods raise `Transient` where the store is out of reach, with nothing changed.
     """
 
     def waiting(self) -> set[ClientId]:
-        """The applications, connected or not, whose line is not empty. One cheap query: it is asked every 50 ms."""
+        """The applications, connected or not, whose queue is not empty. One cheap query: it runs every 50 ms."""
 
     def pending(self, client_id: ClientId, limit: int) -> Sequence[AnyFact]:
-        """The first `limit` facts of the line; fewer where it ends, none for an unknown application.
+        """The first `limit` facts of the queue; fewer where it ends, none for an unknown application.
 
-        Facts to send again come before all others, among themselves in the order in which they were asked for
-        (those of one `resend` in commit order). No fact is passed over because a slower transaction with a lower
-        number commits later.
+        Facts to resend come before all others, in the order in which they were asked for (those of one `resend` in
+        commit order). No fact is skipped because a slower transaction with a lower number commits later.
         """
 
     def advance(self, client_id: ClientId, sent: Sequence[FactId], at: datetime) -> None:
-        """The facts `sent` (one or more, the first that `pending` gave) were accepted: they leave the line, in one
-        transaction, which ends the line's trouble too.
+        """Takes accepted facts off the queue and ends its trouble, in one transaction.
 
-        The cursor moves to the last of those that stand after it and never back; the set-aside record of one that
-        was accepted after all is removed. Facts that are not in the line any more are ignored; facts that `resend` put
-        before them in the meantime stay.
+        `sent` are one or more facts, the first that `pending` gave. The cursor moves to the last of them that stands
+        after it, and never back. A dead letter that was accepted after all is removed. Facts that are not in the queue
+        any more are ignored; facts that `resend` put before them in the meantime stay.
         """
 
-    def set_aside(self, client_id: ClientId, fact_id: FactId, status: int, answer: str, at: datetime) -> None:
-        """The first fact that `pending` gave was refused for good: it leaves the line and is recorded, and the
-        cursor moves past it if it stands after it, in one transaction, which ends the line's trouble too. Refused
-        once more after `resend`: it stands aside again, with the newer refusal.
+    def dead_letter(self, client_id: ClientId, fact_id: FactId, status: int, answer: str, at: datetime) -> None:
+        """Takes a fact that was refused for good off the queue, stores the refusal, and ends the queue's trouble.
 
-        A `status` of 0 is not the endpoint's, and not counted among its refusals in a row.
+        One transaction. The fact is the first that `pending` gave; the cursor moves past it if it stands after it. A
+        fact that is refused again after `resend` is a dead letter again, with the newer refusal. A `status` of 0 is
+        not the endpoint's, and not counted among its refusals in a row.
         """
 
-    def set_aside_facts(self, client_id: ClientId) -> Sequence[SetAside]:
-        """Those that stand aside now (not those back in the line), in commit order."""
+    def dead_letters(self, client_id: ClientId) -> Sequence[DeadLetter]:
+        """All dead letters (not those back in the queue), in commit order."""
 
     def resend(self, client_id: ClientId, fact_ids: Sequence[FactId] | None = None) -> int:
-        """Put set-aside facts back to the front of the line: all of them, or those given. Returns how many.
+        """Puts dead letters back to the front of the queue: all of them, or those given. Returns how many.
 
-        One that is back already, or was never set aside, is not counted.
+        A fact that is in the queue already, or was never a dead letter, is not counted.
         """
 
     def note(self, client_id: ClientId, trouble: Trouble | None) -> None:
-        """What stands in the way now, for whoever asks with `report`; None for nothing."""
+        """Stores the queue's trouble for `report`; None for none."""
 
     def report(self, client_id: ClientId) -> RelayReport:
-        """An application that is not known has an empty line. Counts the line: for people, not for each batch."""
+        """Counts the queue, so it is for people and not for each batch. An unknown application has an empty one."""

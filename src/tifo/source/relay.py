@@ -1,4 +1,4 @@
-"""The relay: every connected application's facts to its endpoint."""
+"""Sends every connected application's facts to its endpoint."""
 
 import asyncio
 import random
@@ -11,11 +11,11 @@ from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import ClientId
 from tifo.kernel.waiting import wait
-from tifo.source.application_relay import HOLD_AFTER, ApplicationRelay, RelayStatus, RelayTools, Sleep
-from tifo.source.batches import Limits
-from tifo.source.endpoint import TIMEOUT_S
+from tifo.source.application_relay import HOLD_AFTER, ApplicationRelay, RelayTools, Sleep
+from tifo.source.batches import TIMEOUT_S, Limits
 from tifo.source.metrics import RelayMetrics
 from tifo.source.ports import FactFeed
+from tifo.source.progress import RelayStatus
 from tifo.workspace.model import Catalog
 
 POLL_S = 0.05
@@ -31,12 +31,11 @@ class Relay:
     application has a task of its own while it has facts to send, so one's dead endpoint never delays another's. Two
     relays over one store do no harm but send twice, and may mix the order.
 
-    An endpoint that refuses `hold_after` facts in a row is held like one that refuses the write key: tried again and
-    again, with nothing more set aside.
+    An endpoint that refuses `hold_after` facts in a row is held like one that refuses the write key: it is tried again
+    and again, and no more facts are dead-lettered.
 
-    `session` (see `open_session`) goes to `own_endpoint`, where the connections without an endpoint lead. `outside`
-    goes to the endpoints that connections name, so its connector is a guarded one (`egress.guard`); where it is not
-    given, it is `session`.
+    `session` goes to `own_endpoint`, which connections without an endpoint of their own use. `outside` goes to the
+    endpoints that connections name, so it is a guarded session; where it is not given, it is `session`.
     """
 
     def __init__(
@@ -74,15 +73,18 @@ class Relay:
             hold_after=hold_after,
             metrics=metrics or RelayMetrics(),
         )
-        self._lines: dict[ClientId, ApplicationRelay] = {}
+        self._relays: dict[ClientId, ApplicationRelay] = {}
         self._draining: dict[ClientId, asyncio.Task[None]] = {}
 
     def status(self) -> list[RelayStatus]:
-        """One for each application that was seen connected."""
-        return [line.status for line in self._lines.values()]
+        """One status for each application that was connected since the start."""
+        return [relay.status for relay in self._relays.values()]
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop`; then finish the batches in flight (those that take longer than `grace_s` are sent again)."""
+        """Runs until `stop` is set, then finishes the batches in flight.
+
+        A batch that takes longer than `grace_s` is cut off, and sent again at the next start.
+        """
         try:
             while not stop.is_set():
                 await self._look()
@@ -99,25 +101,25 @@ class Relay:
             return
         connected = {connection.client_id: connection for connection in connections}
         for client_id, connection in connected.items():
-            if client_id in self._lines:
-                self._lines[client_id].connect(connection)
+            if client_id in self._relays:
+                self._relays[client_id].connect(connection)
             else:
-                self._lines[client_id] = ApplicationRelay(connection, self._tools)
-        for client_id in self._lines.keys() - connected.keys():
-            self._lines[client_id].stop()
+                self._relays[client_id] = ApplicationRelay(connection, self._tools)
+        for client_id in self._relays.keys() - connected.keys():
+            self._relays[client_id].stop()
         for client_id in waiting & connected.keys():
             self._start(client_id)
 
     def _start(self, client_id: ClientId) -> None:
         if client_id in self._draining:
             return
-        task = asyncio.create_task(self._lines[client_id].drain(), name=f"relay {client_id}")
+        task = asyncio.create_task(self._relays[client_id].drain(), name=f"relay {client_id}")
         self._draining[client_id] = task
         task.add_done_callback(lambda _: self._draining.pop(client_id))
 
     async def _finish(self) -> None:
-        for line in self._lines.values():
-            line.stop()
+        for relay in self._relays.values():
+            relay.stop()
         tasks = list(self._draining.values())
         if not tasks:
             return

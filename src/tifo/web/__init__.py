@@ -1,1 +1,1 @@
-"""ASGI: bodies, types and the embedded server. It knows no route."""
+"""HTTP at its edge: ASGI's types, bodies, answers, and the server. It never knows what a request is about."""

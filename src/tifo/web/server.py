@@ -1,33 +1,30 @@
-"""The one HTTP server: plain ASGI for the Tracking API, Litestar for all else, on Granian."""
+"""Serves all of Tifo's HTTP on Granian: plain ASGI for the busiest paths, Litestar for all else."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any
+from collections.abc import Mapping
 
 from granian.constants import Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+from tifo.web.asgi import AsgiApp, Receive, Scope, Send
 
 _BACKLOG = 1024
 _BUFFER_BYTES = 1024 * 1024
 
 
-def dispatch(by_prefix: Mapping[str, AsgiApp], rest: Any) -> AsgiApp:
-    """The quick ones go straight to their application, without passing a router (design.md, decision 14).
+def dispatch(by_prefix: Mapping[str, AsgiApp], rest: AsgiApp) -> AsgiApp:
+    """Hands a request to the application of its path's prefix, or to `rest`.
 
-    Prefixes are tried in their order: the most used one goes first.
+    No router stands before the ingest path: routing halved its rate. Prefixes are tried in their order, so the most
+    used one comes first.
     """
-    quick = tuple(by_prefix.items())
+    prefixes = tuple(by_prefix.items())
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             path = scope["path"]
-            for prefix, application in quick:
+            for prefix, application in prefixes:
                 if path.startswith(prefix):
                     await application(scope, receive, send)
                     return
@@ -37,7 +34,7 @@ def dispatch(by_prefix: Mapping[str, AsgiApp], rest: Any) -> AsgiApp:
 
 
 async def serve(app: AsgiApp, *, host: str, port: int, stop: asyncio.Event) -> None:
-    """Serves until `stop`, then answers the requests that are under way."""
+    """Serves until `stop` is set, then answers the requests that are under way."""
     server = Server(
         app,
         address=host,

@@ -26,14 +26,10 @@ from tifo.eventlog.sqlite import SqliteEventLog
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import MessageId, Position, SourceId, uuid7
-from tifo.source.segment_actions import (
-    MADE_BY_TIFO,
-    NO_USER_ID,
-    UNKNOWN_USER,
-    UNUSABLE_ID,
-    SegmentActions,
-    read_through,
-)
+from tifo.source.segment_actions.consumer import SegmentActions, read_through
+from tifo.source.segment_actions.matching import MADE_BY_TIFO, NO_USER_ID, UNKNOWN_USER, UNUSABLE_ID
+from tifo.source.segment_actions.memory import InMemoryActionsState
+from tifo.source.segment_actions.ports import ActionsState
 from tifo.store.engagement.access import create_application
 from tifo.store.engagement.engine import SqlEngine
 from tifo.store.engagement.queries import SqlQueries
@@ -59,14 +55,16 @@ class Flaky:
 
 
 class Rig:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kind: str) -> None:
         self.database = open_sqlite(folder / "tifo.db")
         self.client_id = create_application(self.database, "Club", system_clock, uuid7).application.id
         self.engine = Flaky(SqlEngine(self.database, system_clock, uuid7))
         self.ahead = timedelta(0)
         self.log = SqliteEventLog(folder / "log", clock=lambda: system_clock() + self.ahead)
-        self.state = SqlActionsState(self.database, system_clock)
         self.queries = SqlQueries(self.database)
+        self.state: ActionsState = SqlActionsState(self.database, system_clock)
+        if kind == "memory":
+            self.state = InMemoryActionsState(lambda: [self.queries.game(self.client_id)], system_clock)
         self.consumer = self.restarted()
 
     def restarted(self) -> SegmentActions:
@@ -96,9 +94,10 @@ class Rig:
         return {each.reason: (each.total, each.message_id) for each, _ in self.state.skipped(self.client_id)}
 
 
-@pytest.fixture
-async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
-    rig = Rig(tmp_path)
+@pytest.fixture(params=["memory", "sqlite"])
+async def rig(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
+    """The state is one of both; the log and the engine are the real ones."""
+    rig = Rig(tmp_path, request.param)
     await rig.engine.handle(CreateProfile(client_id=rig.client_id, custom_id="ada"))
     yield rig
     await rig.engine.engine.close()
@@ -129,8 +128,7 @@ async def test_a_consumer_that_dies_before_it_stored_its_position_does_nothing_t
     for number in range(50):
         rig.track(f"m-{number}")
     await rig.read_all()
-    with rig.database.writing() as connection:
-        connection.exec_driver_sql("update action_cursor set position = 0")
+    rig.state.advance(Position(0), [])
     await rig.read_all(rig.restarted())
     assert rig.codes() == [f"m-{number}" for number in range(50)], "once each, and in order for the fan"
     assert rig.state.position() == 50

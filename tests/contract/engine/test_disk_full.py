@@ -155,9 +155,9 @@ async def test_a_fact_stays_in_line_where_there_is_no_space_to_note_that_it_was_
         with pytest.raises(Transient):
             feed.advance(club.client_id, ids[:1], system_clock())
         with pytest.raises(Transient):
-            feed.set_aside(club.client_id, ids[0], 400, "no", system_clock())
+            feed.dead_letter(club.client_id, ids[0], 400, "no", system_clock())
         assert [fact.id for fact in feed.pending(club.client_id, 10)] == ids
         assert feed.waiting() == {club.client_id}
-        assert feed.set_aside_facts(club.client_id) == []
+        assert feed.dead_letters(club.client_id) == []
     feed.advance(club.client_id, ids[:2], system_clock())
     assert [fact.id for fact in feed.pending(club.client_id, 10)] == ids[2:]

@@ -1,4 +1,4 @@
-"""The contract of the webhooks' outbox."""
+"""What every outbox of webhooks does, over each implementation."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import insert
 
 from tifo.engagement.commands import AddQuestTask, CreateProfile, CreateQuest, CreateRewardAction, StartQuest
-from tifo.engagement.facts import RewardItemRewarded, UserQuestCompleted
+from tifo.engagement.facts import AnyFact, RewardItemRewarded, UserQuestCompleted
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import NotFound, Rejected
 from tifo.kernel.ids import (
@@ -20,7 +20,8 @@ from tifo.kernel.ids import (
     TransactionId,
     uuid7,
 )
-from tifo.source.outbox import Late, LateState, Placed, Subscriber
+from tifo.source.webhooks.memory import InMemoryWebhookOutbox
+from tifo.source.webhooks.outbox import Late, LateState, PlacedFact, Subscriber, WebhookOutbox
 from tifo.store.engagement import rows as r
 from tifo.store.engagement.access import create_application
 from tifo.store.engagement.engine import SqlEngine
@@ -32,22 +33,26 @@ NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
 
 
 class Rig:
-    def __init__(self, database: Database) -> None:
-        self.database = database
-        self.made = create_application(database, "Club", system_clock, uuid7)
-        self.client_id = self.made.application.id
-        self.outbox = SqlWebhookOutbox(database, lambda: NOW, uuid7)
+    """An outbox with one application, and what commits facts as a transaction of the engine's does."""
+
+    def __init__(self, outbox: WebhookOutbox, client_id: ClientId, client_secret: str) -> None:
+        self.outbox, self.client_id, self.client_secret = outbox, client_id, client_secret
+
+    def other_application(self) -> ClientId:
+        raise NotImplementedError
 
     def commit(self, *ids: str, client_id: ClientId | None = None) -> None:
         """`ada-1`: a fact of the profile `ada`."""
-        with self.database.writing() as connection:
-            for each in ids:
-                connection.execute(insert(t.facts), r.fact_row(self._fact(each, client_id or self.client_id)))
+        for each in ids:
+            self.store(fact(each, client_id or self.client_id))
+
+    def store(self, fact: AnyFact) -> None:
+        raise NotImplementedError
 
     def subscribe(self, *events: str) -> Subscriber:
         return self.outbox.subscribe(self.client_id, "https://example.com/hook", events, None)
 
-    def late(self, placed: Placed, **more: object) -> Late:
+    def late(self, placed: PlacedFact, **more: object) -> Late:
         return Late(
             placed.position,
             placed.fact.id,
@@ -56,49 +61,86 @@ class Rig:
             **more,  # type: ignore[arg-type]
         )
 
-    def settle(self, subscriber: Subscriber, new: Sequence[Placed], late: Sequence[Late] = (), failed: int = 0) -> None:
+    def settle(
+        self, subscriber: Subscriber, new: Sequence[PlacedFact], late: Sequence[Late] = (), failed: int = 0
+    ) -> None:
         places = {each.position for each in late}
         delivered = [each for each in new if each.position not in places]
         through = max((each.position for each in new), default=None)
         self.outbox.settle(subscriber, through=through, delivered=delivered, late=late, failed_in_a_row=failed, at=NOW)
 
-    @staticmethod
-    def _fact(fact_id: str, client_id: ClientId) -> RewardItemRewarded:
-        return RewardItemRewarded(
-            id=FactId(fact_id),
-            client_id=client_id,
-            profile_id=ProfileId(fact_id.partition("-")[0]),
-            custom_id=None,
-            happened_at=NOW,
-            reward_item_id=RewardItemId("i"),
-            reward_item_name="Points",
-            reward_item_amount=1,
-            reward_item_balance=1,
-            reward_item_transaction_id=TransactionId("t"),
-            reward_action_key="vote",
-        )
+
+class SqlRig(Rig):
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        made = create_application(database, "Club", system_clock, uuid7)
+        outbox = SqlWebhookOutbox(database, lambda: NOW, uuid7)
+        super().__init__(outbox, made.application.id, made.client_secret)
+
+    def other_application(self) -> ClientId:
+        return create_application(self.database, "Other", system_clock, uuid7).application.id
+
+    def store(self, fact: AnyFact) -> None:
+        with self.database.writing() as connection:
+            connection.execute(insert(t.facts), r.fact_row(fact))
+
+
+class InMemoryRig(Rig):
+    def __init__(self) -> None:
+        self.twin = InMemoryWebhookOutbox(clock=lambda: NOW)
+        self.twin.add_application(ClientId("club"), "secret of club")
+        super().__init__(self.twin, ClientId("club"), "secret of club")
+
+    def other_application(self) -> ClientId:
+        self.twin.add_application(ClientId("other"), "secret of other")
+        return ClientId("other")
+
+    def store(self, fact: AnyFact) -> None:
+        self.twin.commit(fact)
+
+
+def fact(fact_id: str, client_id: ClientId) -> RewardItemRewarded:
+    return RewardItemRewarded(
+        id=FactId(fact_id),
+        client_id=client_id,
+        profile_id=ProfileId(fact_id.partition("-")[0]),
+        custom_id=None,
+        happened_at=NOW,
+        reward_item_id=RewardItemId("i"),
+        reward_item_name="Points",
+        reward_item_amount=1,
+        reward_item_balance=1,
+        reward_item_transaction_id=TransactionId("t"),
+        reward_action_key="vote",
+    )
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def rig(request: pytest.FixtureRequest) -> Rig:
+    rig: Rig = InMemoryRig() if request.param == "memory" else request.getfixturevalue("sql_rig")
+    return rig
 
 
 @pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
+def sql_rig(tmp_path: Path) -> Iterator[SqlRig]:
     database = open_sqlite(tmp_path / "tifo.db")
-    yield Rig(database)
+    yield SqlRig(database)
     database.dispose()
 
 
-def ids(placed: Sequence[Placed]) -> list[str]:
+def ids(placed: Sequence[PlacedFact]) -> list[str]:
     return [each.fact.id for each in placed]
 
 
 def test_a_subscriber_gets_what_comes_after_it_and_only_of_its_application(rig: Rig) -> None:
     rig.commit("ada-1")
     subscriber = rig.subscribe()
-    other = create_application(rig.database, "Other", system_clock, uuid7).application.id
+    other = rig.other_application()
     rig.commit("ada-2", "bob-1")
     rig.commit("eve-1", client_id=other)
     assert ids(rig.outbox.new(subscriber, 10)) == ["ada-2", "bob-1"]
     assert ids(rig.outbox.new(subscriber, 1)) == ["ada-2"]
-    assert subscriber.secret == rig.made.client_secret
+    assert subscriber.secret == rig.client_secret
     assert subscriber.secret not in repr(subscriber)
 
 
@@ -118,7 +160,7 @@ def test_of_each_profile_the_first_late_fact_is_due_once_its_time_has_come(rig: 
     failed = {"attempts": 1, "first_at": NOW, "tried_at": NOW, "next_at": NOW + timedelta(seconds=5), "status": 500}
     rig.settle(subscriber, new, [rig.late(new[0], **failed), rig.late(new[1]), rig.late(new[2])], failed=1)
     assert rig.outbox.new(subscriber, 10) == []
-    assert rig.outbox.held_up(subscriber, [ProfileId("ada"), ProfileId("eve")]) == {"ada"}
+    assert rig.outbox.waiting_profiles(subscriber, [ProfileId("ada"), ProfileId("eve")]) == {"ada"}
     assert ids(rig.outbox.due(subscriber, NOW, 10)) == ["bob-1"]
     later = rig.outbox.due(subscriber, NOW + timedelta(seconds=5), 10)
     assert sorted(ids(later)) == ["ada-1", "bob-1"], "ada's second waits for her first"
@@ -134,10 +176,12 @@ def test_what_is_set_aside_holds_nobody_up_is_shown_and_comes_back_by_retry(rig:
     subscriber = rig.subscribe()
     rig.commit("ada-1", "ada-2")
     new = rig.outbox.new(subscriber, 10)
-    aside = rig.late(new[0], state=LateState.ASIDE, attempts=9, first_at=NOW, tried_at=NOW, status=500, answer="no")
+    aside = rig.late(
+        new[0], state=LateState.DEAD_LETTERED, attempts=9, first_at=NOW, tried_at=NOW, status=500, answer="no"
+    )
     rig.settle(subscriber, new, [aside])
     assert rig.outbox.due(subscriber, NOW, 10) == []
-    assert rig.outbox.held_up(subscriber, [ProfileId("ada")]) == set()
+    assert rig.outbox.waiting_profiles(subscriber, [ProfileId("ada")]) == set()
     assert rig.outbox.late(rig.client_id, subscriber.id, 10) == [aside]
     assert rig.outbox.retry(rig.client_id, subscriber.id) == 1
     [again] = rig.outbox.due(subscriber, NOW, 10)
@@ -167,7 +211,8 @@ def test_bad_input_is_refused_by_its_field(rig: Rig) -> None:
         rig.outbox.late(ClientId("nobody"), rig.subscribe().id, 1)
 
 
-async def test_what_a_fact_lacks_is_looked_up_in_the_state(rig: Rig) -> None:
+async def test_what_a_fact_lacks_is_looked_up_in_the_state(sql_rig: SqlRig) -> None:
+    rig = sql_rig
     engine = SqlEngine(rig.database, system_clock, uuid7)
     client_id = rig.client_id
     action = await engine.handle(CreateRewardAction(client_id=client_id, name="Vote", key="vote"))
@@ -184,7 +229,7 @@ async def test_what_a_fact_lacks_is_looked_up_in_the_state(rig: Rig) -> None:
         quest_name="Matchday",
         user_quest_id=run.id,
     )
-    [about_quest, about_reward] = rig.outbox.around([completed, rig._fact("ada-1", client_id)])
+    [about_quest, about_reward] = rig.outbox.contexts([completed, fact("ada-1", client_id)])
     assert about_quest.nickname == "Zoë"
     assert about_quest.run is not None
     assert about_quest.run.quest_tasks == {run.tasks[0].id: quest.tasks[0].id}

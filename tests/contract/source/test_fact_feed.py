@@ -78,7 +78,7 @@ def line(feed: FactFeed, limit: int = 10) -> list[FactId]:
 
 
 def refuse(feed: FactFeed, number: int, answer: str = "no") -> None:
-    feed.set_aside(A, ids(number)[0], 400, answer, AT + timedelta(minutes=number))
+    feed.dead_letter(A, ids(number)[0], 400, answer, AT + timedelta(minutes=number))
 
 
 def test_each_application_has_its_own_line_in_commit_order(feed: FactFeed) -> None:
@@ -104,17 +104,17 @@ def test_only_applications_with_something_in_line_are_waiting(feed: FactFeed) ->
 def test_a_refused_fact_leaves_the_line_and_stands_aside_with_the_answer(feed: FactFeed) -> None:
     refuse(feed, 1)
     assert line(feed) == ids(2, 3, 4, 5)
-    (aside,) = feed.set_aside_facts(A)
+    (aside,) = feed.dead_letters(A)
     assert (aside.fact, aside.fact_id, aside.status, aside.answer) == (fact("a", 1), ids(1)[0], 400, "no")
     assert aside.at == AT + timedelta(minutes=1)
-    assert feed.set_aside_facts(B) == []
+    assert feed.dead_letters(B) == []
 
 
 def test_resent_facts_stand_in_front_until_they_are_through(feed: FactFeed) -> None:
     refuse(feed, 1)
     refuse(feed, 2)
     assert feed.resend(A) == 2
-    assert feed.set_aside_facts(A) == []
+    assert feed.dead_letters(A) == []
     assert line(feed) == ids(1, 2, 3, 4, 5)
     assert line(feed, limit=1) == ids(1)
     feed.advance(A, ids(1, 2), AT)
@@ -127,7 +127,7 @@ def test_only_the_facts_that_were_asked_for_are_sent_again_in_the_order_of_askin
     assert feed.resend(A, ids(3)) == 1
     assert feed.resend(A, [*ids(1, 3, 5), FactId("unknown")]) == 1
     assert line(feed) == ids(3, 1, 4, 5)
-    assert [aside.fact_id for aside in feed.set_aside_facts(A)] == ids(2)
+    assert [aside.fact_id for aside in feed.dead_letters(A)] == ids(2)
 
 
 def test_a_fact_put_in_front_while_others_are_on_their_way_stays_in_line(feed: FactFeed) -> None:
@@ -142,7 +142,7 @@ def test_a_fact_refused_once_more_stands_aside_with_the_newer_answer(feed: FactF
     refuse(feed, 1, "first")
     feed.resend(A)
     refuse(feed, 1, "second")
-    assert [aside.answer for aside in feed.set_aside_facts(A)] == ["second"]
+    assert [aside.answer for aside in feed.dead_letters(A)] == ["second"]
     assert line(feed) == ids(2, 3, 4, 5)
 
 
@@ -187,7 +187,7 @@ def test_one_applications_facts_are_not_put_back_by_another(feed: FactFeed) -> N
 def test_a_fact_that_stands_aside_and_is_accepted_after_all_stands_aside_no_more(feed: FactFeed) -> None:
     refuse(feed, 1)
     feed.advance(A, ids(1), AT)  # another relay has sent it meanwhile
-    assert feed.set_aside_facts(A) == []
+    assert feed.dead_letters(A) == []
     assert feed.resend(A) == 0
     assert line(feed) == ids(2, 3, 4, 5)
 
@@ -224,7 +224,7 @@ def test_refusals_in_a_row_are_the_endpoints_own_since_it_accepted_a_fact(feed: 
     refuse(feed, 1)
     feed.note(A, Trouble(held=False, since=AT, tried_at=AT, attempts=1, error="503"))
     refuse(feed, 2)
-    feed.set_aside(A, ids(3)[0], 0, "too large to be sent", AT)
+    feed.dead_letter(A, ids(3)[0], 0, "too large to be sent", AT)
     assert feed.report(A).refused_in_a_row == 2
     feed.advance(A, ids(4), AT)
     assert feed.report(A).refused_in_a_row == 0
@@ -263,4 +263,4 @@ def test_the_line_is_the_same_when_the_database_is_opened_again(kind: str, new_s
     again = new_state(kind)
     feed = SqlFactFeed(again)
     assert line(feed) == ids(3, 4, 5)
-    assert [aside.fact_id for aside in feed.set_aside_facts(A)] == ids(2)
+    assert [aside.fact_id for aside in feed.dead_letters(A)] == ids(2)

@@ -15,8 +15,8 @@ from tifo.api.webhooks import MAX_BODY_BYTES, Intakes, WebhookApi
 from tifo.kernel.batching import GroupCommit
 from tifo.kernel.clock import system_clock
 from tifo.kernel.ids import uuid7
-from tifo.source.inbox import Intake, ReceivedWebhook
-from tifo.source.webhooks_in import signature
+from tifo.source.webhooks.inbox import Intake, ReceivedWebhook
+from tifo.source.webhooks.incoming import signature
 from tifo.store.source.webhooks_in import SqlWebhookInbox
 from tifo.store.sql.database import open_sqlite
 from tifo.store.workspace.catalog import SqlCatalog

@@ -152,3 +152,9 @@ async def test_no_secret_of_tifos_is_in_its_environment(tmp_path: Path, monkeypa
     """
     (outcome,) = await run(tmp_path, code, events("a"))
     assert outcome.fate is Fate.DELIVERED
+
+
+def test_a_function_handles_the_calls_that_its_file_has_functions_for(tmp_path: Path) -> None:
+    file = tmp_path / "function.py"
+    file.write_text("def on_track(event, settings): pass\ndef on_deploy(): pass")
+    assert Function().handled({"file": str(file)}) == {"track"}

@@ -38,7 +38,7 @@ _PROGRAM = textwrap.dedent("""
 @pytest.fixture
 async def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Worker]:
     monkeypatch.setattr(module, "HANGS_AFTER_S", 0.5)
-    monkeypatch.setattr(module, "_AGAIN_S", 0.01)
+    monkeypatch.setattr(module, "_RESTART_S", 0.01)
     worker = Worker(lambda: WorkerProgram((sys.executable, "-c", _PROGRAM), tmp_path))
     yield worker
     await worker.close()

@@ -82,7 +82,7 @@ def test_the_feed_is_shown_with_its_source_trouble_and_dead_letters(club: Club) 
     backend.facts.advance(club.app.id, [FactId("1")], NOW)
     for number, answer in (("2", "no"), ("3", "bad\nevent"), ("4", "bad\nevent")):
         at = NOW + timedelta(seconds=int(number))
-        backend.facts.set_aside(club.app.id, FactId(number), 400, answer, at)
+        backend.facts.dead_letter(club.app.id, FactId(number), 400, answer, at)
     later = NOW + timedelta(minutes=5)
     backend.facts.note(club.app.id, Trouble(held=True, since=NOW, tried_at=later, attempts=7, error="401: who?"))
     shown = as_data(club.status())

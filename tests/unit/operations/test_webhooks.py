@@ -4,7 +4,7 @@ from tests.twins import TwinBackend
 from tifo.kernel.errors import NotFound, Rejected
 from tifo.kernel.ids import ClientId
 from tifo.operations import applications, incoming_webhooks, sources, webhook_subscribers
-from tifo.source.inbox import ReceivedWebhook, WebhookState
+from tifo.source.webhooks.inbox import ReceivedWebhook, WebhookState
 
 URL = "https://example.com/hook"
 

@@ -14,10 +14,10 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from prometheus_client import CollectorRegistry
 
+from tifo.egress.http import open_session
 from tifo.engagement.facts import AnyFact, RewardItemRewarded
 from tifo.kernel.ids import ClientId, FactId, ProfileId, RewardItemId, TransactionId
 from tifo.source.batches import Limits
-from tifo.source.endpoint import open_session
 from tifo.source.memory import InMemoryFactFeed
 from tifo.source.metrics import RelayMetrics
 from tifo.source.ports import FactFeed

@@ -12,10 +12,10 @@ from aiohttp import web
 from tifo.engagement.facts import AnyFact
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import ClientId, FactId
-from tifo.source.application_relay import RelayState
 from tifo.source.batches import Limits
 from tifo.source.memory import InMemoryFactFeed
 from tifo.source.ports import RelayReport, Trouble
+from tifo.source.progress import RelayState
 
 Until = Callable[[Callable[[], bool]], Awaitable[None]]
 MakeFact = Callable[..., AnyFact]
@@ -96,7 +96,7 @@ async def test_a_failure_that_may_pass_sends_the_same_batch_again(
     assert [request.ids for request in rig.other.requests] == [ids("a", range(3))] * 3
     assert rig.pauses == [0.1, 0.2]
     assert not rig.tifo.requests, "a redirect is not followed"
-    assert rig.feed.set_aside_facts(ClientId("a")) == []
+    assert rig.feed.dead_letters(ClientId("a")) == []
 
 
 async def test_retry_after_is_waited_for(rig: Any, make_fact: MakeFact, until: Until, status_of: StatusOf) -> None:
@@ -162,10 +162,10 @@ async def test_exactly_the_culprits_are_set_aside_and_the_rest_go_on_in_order(
         await until(lambda: relay.status()[0].sent == 21 - len(culprits))
         (status,) = relay.status()
     assert rig.other.taken == ids("a", [number for number in range(21) if number not in culprits])
-    aside = rig.feed.set_aside_facts(client_id)
+    aside = rig.feed.dead_letters(client_id)
     assert [one.fact_id for one in aside] == ids("a", culprits)
     assert {(one.status, one.answer) for one in aside} == {(400, "bad event, [write key]")}
-    assert (status.sent, status.set_aside) == (21 - len(culprits), len(culprits))
+    assert (status.sent, status.dead_lettered) == (21 - len(culprits), len(culprits))
 
 
 async def test_one_culprit_among_many_is_found_by_halving(
@@ -187,12 +187,12 @@ async def test_a_set_aside_fact_can_be_sent_again(
     rig.feed.commit(make_fact("a", 1), make_fact("a", 2))
     rig.other.answer = status_of(400, holding=["a-001"])
     async with rig.relay():
-        await until(lambda: len(rig.feed.set_aside_facts(client_id)) == 1)
+        await until(lambda: len(rig.feed.dead_letters(client_id)) == 1)
         rig.other.answer = None
         rig.feed.resend(client_id)
         await until(lambda: rig.other.taken == ["a-002", "a-001"])
         await until(lambda: not rig.feed.waiting())
-    assert rig.feed.set_aside_facts(client_id) == []
+    assert rig.feed.dead_letters(client_id) == []
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
@@ -220,7 +220,7 @@ async def test_a_refused_key_or_address_holds_the_connection_and_sets_nothing_as
         assert relay.status()[0].last_error is None
     assert rig.other.taken == ids("a", range(3))
     assert rig.other.requests[-1].write_key == "right-key"
-    assert rig.feed.set_aside_facts(client_id) == []
+    assert rig.feed.dead_letters(client_id) == []
     assert rig.registry.get_sample_value("tifo_relay_connection_held", {"client_id": "a"}) == 0
 
 
@@ -232,7 +232,7 @@ async def test_an_endpoint_that_refuses_everything_is_held_before_all_is_set_asi
     rig.other.answer = status_of(400, "no such workspace")
     async with rig.relay() as relay:
         await until(lambda: any(line.state is RelayState.HELD and line.attempts > 3 for line in relay.status()))
-        assert [one.fact_id for one in rig.feed.set_aside_facts(client_id)] == ids("a", range(100))
+        assert [one.fact_id for one in rig.feed.dead_letters(client_id)] == ids("a", range(100))
         assert rig.other.requests[-1].ids == ["a-100"], "one fact alone is tried again and again"
         assert rig.registry.get_sample_value("tifo_relay_connection_held", {"client_id": "a"}) == 1
         report = rig.feed.report(client_id)
@@ -246,7 +246,7 @@ async def test_an_endpoint_that_refuses_everything_is_held_before_all_is_set_asi
         rig.feed.resend(client_id)
         await until(lambda: len(rig.other.taken) == 250)
     assert rig.feed.report(client_id)[3:] == (0, None)
-    assert rig.feed.set_aside_facts(client_id) == []
+    assert rig.feed.dead_letters(client_id) == []
 
 
 async def test_many_bad_facts_are_set_aside_as_long_as_good_ones_are_among_them(
@@ -259,7 +259,7 @@ async def test_many_bad_facts_are_set_aside_as_long_as_good_ones_are_among_them(
     rig.other.answer = status_of(400, holding=ids("a", bad))
     async with rig.relay():
         await until(lambda: not rig.feed.waiting())
-    assert [one.fact_id for one in rig.feed.set_aside_facts(client_id)] == ids("a", bad)
+    assert [one.fact_id for one in rig.feed.dead_letters(client_id)] == ids("a", bad)
     assert not rig.pauses
 
 
@@ -271,7 +271,7 @@ async def test_facts_too_large_to_be_sent_are_not_held_against_the_endpoint(
     rig.feed.commit(*(make_fact("a", number, name="x" * 33_000) for number in range(5)), make_fact("a", 5))
     async with rig.relay():
         await until(lambda: rig.other.taken == ["a-005"])
-    assert len(rig.feed.set_aside_facts(client_id)) == 5
+    assert len(rig.feed.dead_letters(client_id)) == 5
 
 
 async def test_a_restart_sets_no_more_aside_and_another_connection_begins_anew(
@@ -284,11 +284,11 @@ async def test_a_restart_sets_no_more_aside_and_another_connection_begins_anew(
     for _ in range(3):
         async with rig.relay() as relay:
             await until(lambda: bool(relay.status()) and relay.status()[0].attempts > 2)
-        assert len(rig.feed.set_aside_facts(client_id)) == 5
+        assert len(rig.feed.dead_letters(client_id)) == 5
     async with rig.relay() as relay:
         await until(lambda: bool(relay.status()) and relay.status()[0].attempts > 2)
         rig.connect("a", "second-key")
-        await until(lambda: len(rig.feed.set_aside_facts(client_id)) == 10)
+        await until(lambda: len(rig.feed.dead_letters(client_id)) == 10)
 
 
 async def test_a_trouble_is_noted_with_its_beginning_even_over_a_restart_and_gone_when_the_line_moves(
@@ -420,7 +420,7 @@ async def test_large_facts_keep_segments_limits_and_one_that_is_too_large_is_set
     assert rig.other.taken == ids("a", [number for number in range(41) if number != 20])
     assert max(request.size for request in rig.other.requests) <= 500_000
     assert len(rig.other.requests) == 4
-    (aside,) = rig.feed.set_aside_facts(client_id)
+    (aside,) = rig.feed.dead_letters(client_id)
     assert (aside.fact_id, aside.status) == ("a-020", 0)
     assert "32,768" in aside.answer
 
@@ -524,8 +524,8 @@ async def test_no_write_key_stands_in_what_is_logged_or_shown(
     feed.commit(make_fact("a", 1), make_fact("b", 1))
     rig.other.answers = [status_of(500, "the-secret-key"), status_of(401, "the-secret-key"), status_of(400)]
     async with rig.relay(feed) as relay:
-        await until(lambda: len(feed.set_aside_facts(ClientId("b"))) == 1)
-        shown = repr(relay.status()) + repr(relay) + repr(feed.set_aside_facts(ClientId("b")))
+        await until(lambda: len(feed.dead_letters(ClientId("b"))) == 1)
+        shown = repr(relay.status()) + repr(relay) + repr(feed.dead_letters(ClientId("b")))
     printed = capsys.readouterr()
     logged = printed.out + printed.err + caplog.text
     assert "relay_set_aside" in logged

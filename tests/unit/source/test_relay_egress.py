@@ -4,9 +4,8 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from tifo.egress.guard import guarded_connector
+from tifo.egress.http import open_guarded_session, open_session
 from tifo.egress.rules import read_allowed
-from tifo.source.endpoint import open_session
 from tifo.source.metrics import RelayMetrics
 from tifo.source.relay import Relay
 
@@ -22,7 +21,7 @@ async def test_a_configured_endpoint_on_a_private_address_gets_nothing_and_the_s
     rig.catalog.connect(own, source.write_key, None)
     rig.feed.commit(make_fact("outside", 1), make_fact("own", 1))
     stop = asyncio.Event()
-    async with open_session() as session, open_session(guarded_connector(read_allowed(""))) as outside:
+    async with open_session() as session, open_guarded_session(read_allowed("")) as outside:
         relay = Relay(
             rig.feed,
             rig.catalog,

@@ -6,8 +6,8 @@ revoked one is refused at once. There are no cookies, so that no page of another
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -39,11 +39,8 @@ from tifo.kernel.errors import (
     Unauthorized,
 )
 from tifo.operations.backend import Backend
+from tifo.web.asgi import Header, HttpResponse, Receive, Scope, Send, raw_path, read_body, respond
 from tifo.workspace.tokens import Role
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 ROOT = "/management"
 MAX_BODY_BYTES = 1 << 20
@@ -60,13 +57,8 @@ _KINDS: Mapping[type[TifoError], tuple[int, str]] = {
     Overloaded: (429, "too-many-requests"),
     Transient: (503, "service-unavailable"),
 }
+_ALWAYS = ((b"cache-control", b"no-store"),)
 _log = structlog.get_logger(__name__)
-
-
-class _Answer(NamedTuple):
-    status: int
-    body: bytes
-    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 class ManagementApi:
@@ -82,15 +74,12 @@ class ManagementApi:
         except Exception as error:  # noqa: BLE001 (of whatever kind: its text is for the log, not for the client)
             _log.error("management request failed", method=scope["method"], path=_shown_path(scope), exc_info=error)
             answer = _wrong(500, "server-error", "Something failed here. It was logged.", None)
-        length = (b"content-length", str(len(answer.body)).encode())
-        headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store"), length, *answer.headers]
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        await send({"type": "http.response.body", "body": answer.body})
+        await respond(send, answer, _ALWAYS)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> _Answer:
+    async def _answer(self, scope: Scope, receive: Receive) -> HttpResponse:
         """Who has no valid token learns nothing about paths, and is not read from."""
         role = await asyncio.to_thread(self._role, dict(scope["headers"]))
-        found = self._router.find(scope["method"], _path(scope))
+        found = self._router.find(scope["method"], raw_path(scope).removeprefix(ROOT))
         if found.route is None and found.methods:
             allow = ", ".join(found.methods)
             message = f"{scope['method']} is not taken here. Send {allow}."
@@ -100,9 +89,9 @@ class ManagementApi:
         if not role.may(found.route.needs):
             raise Forbidden(f"This needs a token of role {found.route.needs}; this one's role is {role}.")
         query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True))
-        request = Request(self._backend, role, found.parts, query, await _body(receive))
+        request = Request(self._backend, role, found.parts, query, await read_body(receive, MAX_BODY_BYTES))
         data = await asyncio.to_thread(found.route.handle, request)
-        return _Answer(200, msgspec.json.encode({"data": data}))
+        return HttpResponse(200, msgspec.json.encode({"data": data}))
 
     def _role(self, headers: Mapping[bytes, bytes]) -> Role:
         scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
@@ -123,38 +112,15 @@ class ManagementApi:
             return self._backend.workspace_tokens.role_of(token)
 
 
-def _path(scope: Scope) -> str:
-    """As it was sent: a part may hold an encoded slash."""
-    raw: bytes | None = scope.get("raw_path")
-    path = raw.decode("latin-1").partition("?")[0] if raw else str(scope["path"])
-    return path.removeprefix(ROOT)
-
-
 def _shown_path(scope: Scope) -> str:
     """Without what stands behind `writekey`: a secret."""
     before, key, _ = str(scope["path"]).partition("/writekey")
     return before + key
 
 
-async def _body(receive: Receive) -> bytes:
-    parts: list[bytes] = []
-    size, more = 0, True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Rejected("The client went away before its request was complete.")
-        part = message.get("body", b"")
-        size += len(part)
-        if size > MAX_BODY_BYTES:
-            raise TooLarge(f"The body is larger than {MAX_BODY_BYTES:,} bytes.")
-        parts.append(part)
-        more = message.get("more_body", False)
-    return b"".join(parts)
-
-
-def _failure(error: TifoError) -> _Answer:
+def _failure(error: TifoError) -> HttpResponse:
     status, kind = next((_KINDS[each] for each in type(error).__mro__ if each in _KINDS), (500, "server-error"))
-    headers: tuple[tuple[bytes, bytes], ...] = ()
+    headers: tuple[Header, ...] = ()
     if isinstance(error, Transient):
         headers = ((b"retry-after", str(max(1, math.ceil(error.retry_after_s))).encode()),)
     if isinstance(error, Unauthorized):
@@ -162,10 +128,8 @@ def _failure(error: TifoError) -> _Answer:
     return _wrong(status, kind, error.message, error.field, headers)
 
 
-def _wrong(
-    status: int, kind: str, message: str, field: str | None, headers: tuple[tuple[bytes, bytes], ...] = ()
-) -> _Answer:
+def _wrong(status: int, kind: str, message: str, field: str | None, headers: tuple[Header, ...] = ()) -> HttpResponse:
     error: dict[str, Any] = {"type": kind, "message": message, "status": status}
     if field is not None:
         error["field"] = field
-    return _Answer(status, msgspec.json.encode({"errors": [error]}), headers)
+    return HttpResponse(status, msgspec.json.encode({"errors": [error]}), headers)

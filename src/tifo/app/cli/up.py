@@ -12,7 +12,7 @@ from tifo.app.cli.output import log_to_stderr, talk
 from tifo.app.settings import Settings, load_settings
 from tifo.egress.rules import read_allowed
 from tifo.kernel.errors import Rejected
-from tifo.web.ports import check_port, free_port
+from tifo.web.listening import check_port, free_port
 
 SettingFlags = Parameter(name="*")(
     dataclasses.make_dataclass(

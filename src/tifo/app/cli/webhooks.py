@@ -13,8 +13,8 @@ from tifo.kernel.clock import to_iso
 from tifo.kernel.ids import ClientId
 from tifo.operations import incoming_webhooks, webhook_subscribers
 from tifo.operations.webhook_subscribers import SubscriberStatus
-from tifo.source.inbox import Held
-from tifo.source.outbox import Late, Subscriber
+from tifo.source.webhooks.inbox import HeldWebhook
+from tifo.source.webhooks.outbox import Late, Subscriber
 
 subscribers = App(name="webhook", help="Subscribers of the application's webhooks.")
 
@@ -133,7 +133,7 @@ def _late(late: Late) -> Mapping[str, object]:
     }
 
 
-def _held(held: Held) -> Mapping[str, object]:
+def _held(held: HeldWebhook) -> Mapping[str, object]:
     return {
         "id": held.webhook_id,
         "event": held.event,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tifo.kernel.errors import Transient
-from tifo.web.ports import free_port
+from tifo.web.listening import free_port
 
 _STARTS_WITHIN_S = 30.0
 

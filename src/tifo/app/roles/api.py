@@ -26,10 +26,11 @@ from tifo.kernel.errors import Transient
 from tifo.kernel.memory import collect_seldom
 from tifo.livelike.app import livelike_app
 from tifo.livelike.fast_path import FastPath
-from tifo.source.inbox import ReceivedWebhook
+from tifo.source.webhooks.inbox import ReceivedWebhook
 from tifo.store.engagement.engine import SqlEngine
 from tifo.tracking.rates import SourceRateLimit
-from tifo.web.server import AsgiApp, dispatch, serve
+from tifo.web.asgi import AsgiApp
+from tifo.web.server import dispatch, serve
 from tifo.workspace.write_keys import WriteKeys
 
 _BATCH_EVENTS, _WAITING_EVENTS = 10_000, 100_000
@@ -48,7 +49,7 @@ def _api(settings: Settings) -> Role:
         gc.freeze()  # modules loaded by now stay: no collection needs to look at them again
         with compose.opened(settings) as backend, contextlib.closing(compose.open_log(settings)) as log:
             parts = _Parts(settings, backend, log)
-            await asyncio.to_thread(parts.plans.look)
+            await asyncio.to_thread(parts.plans.refresh)
             await asyncio.to_thread(note_ingest_once, backend)
             jobs = [asyncio.create_task(job) for job in parts.jobs()]
             await serve(parts.app(), host=settings.host, port=settings.port, stop=stop)

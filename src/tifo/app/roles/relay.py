@@ -5,13 +5,13 @@ import asyncio
 from tifo.app import compose
 from tifo.app.roles.looping import Role, run_on_loop
 from tifo.app.settings import Settings
+from tifo.egress.http import open_session
 from tifo.kernel.clock import system_clock
 from tifo.kernel.ids import uuid7
-from tifo.source.endpoint import open_session
-from tifo.source.intake import WebhookIntake
 from tifo.source.relay import Relay
-from tifo.source.segment_actions import SegmentActions
-from tifo.source.sender import Sender
+from tifo.source.segment_actions.consumer import SegmentActions
+from tifo.source.webhooks.intake import WebhookIntake
+from tifo.source.webhooks.sender import Sender
 from tifo.store.engagement.engine import SqlEngine
 
 

@@ -13,7 +13,7 @@ from tifo.eventlog.ports import EventLog
 from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import Position, SourceId
-from tifo.source.segment_actions import read_through
+from tifo.source.segment_actions.consumer import read_through
 from tifo.store.engagement.answers import KEPT, forget_answers
 from tifo.store.sql.database import Database
 from tifo.workspace.model import Source

@@ -1,4 +1,4 @@
-"""OAuth with a vendor: the access token of one destination, and how the library asks for another."""
+"""Holds one destination's OAuth access token, and requests another by the library when the vendor refuses it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -8,11 +8,11 @@ from tifo.destinations.settings import MASK
 from tifo.destinations.workers import WorkerGone
 
 Ask = Callable[[Mapping[str, str]], Awaitable[Mapping[str, Any]]]
-"""The worker's answer to `renew` with such an `auth`."""
+"""Asks the worker to `renew` with such an `auth`, and returns its answer."""
 
 
 class OAuthAccess:
-    """`settings` are those that `ActionsKind.oauth` names. A token that was asked for is kept as long as this is."""
+    """`settings` are those that `ActionsKind.oauth` names. A requested token is held in memory only."""
 
     def __init__(self, settings: Mapping[str, Any], *, renews: bool, ask: Ask) -> None:
         self._settings = settings
@@ -27,7 +27,7 @@ class OAuthAccess:
         return self.renews and not self.token
 
     def auth(self) -> dict[str, str]:
-        """As the library wants it."""
+        """Returns the token and its settings under the library's names."""
         return {
             "accessToken": self.token,
             "refreshToken": self._settings.get("refresh_token") or "",
@@ -36,23 +36,24 @@ class OAuthAccess:
         }
 
     async def renew(self, used: str) -> str | None:
-        """Get another token than `used`, which the vendor refused; only where `renews`. Returns what went wrong; None
-        where there is one now.
+        """Requests another token than `used`, which the vendor refused; call it only where `renews`.
+
+        Returns None where there is another token now, else what went wrong.
         """
         async with self._one_at_a_time:
-            if self.token != used:  # another request was quicker
+            if self.token != used:  # another request has renewed it meanwhile
                 return None
             try:
-                told = await self._ask(self.auth())
+                answer = await self._ask(self.auth())
             except WorkerGone as error:
                 return error.message
-            if "access_token" in told:
-                self._before, self.token = self.token, str(told["access_token"])
+            if "access_token" in answer:
+                self._before, self.token = self.token, str(answer["access_token"])
                 return None
-        return f"No access token from the vendor: {told['problem'].get('message', '')}"
+        return f"No access token from the vendor: {answer['problem'].get('message', '')}"
 
     def masked(self, text: str) -> str:
-        """Also without the token before, with which a request may still be under way."""
+        """Masks the token, and the one before it, with which a request may still be under way."""
         for token in filter(None, (self.token, self._before)):
             text = text.replace(token, MASK)
         return text

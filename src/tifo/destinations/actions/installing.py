@@ -1,4 +1,4 @@
-"""The library's place on this machine: a folder in the user's cache, named after the lock file, filled by npm."""
+"""Installs the library by npm, into a folder of the user's cache that is named after the lock file."""
 
 import hashlib
 import json
@@ -18,12 +18,12 @@ SOURCES = Path(__file__).parent
 FILES = ("package.json", "package-lock.json")
 OLDEST_NODE = 20
 PACKAGES = 108
-"""That the lock file names: what the progress is of."""
+"""Packages in the lock file: the whole of the progress."""
 CATALOG = "catalog.json"
 
 
 def folder() -> Path:
-    """Where it is, or would be. Another lock file is another folder."""
+    """Returns the library's folder, whether or not it exists. Another lock file has another folder."""
     return _cache() / "tifo" / f"actions-{_digest()}"
 
 
@@ -38,7 +38,7 @@ def is_installed() -> bool:
 
 
 def node() -> str:
-    """Raises `Transient` where it is missing: it may be installed later."""
+    """Finds Node.js. Raises `Transient` where it is missing: somebody may install it later."""
     found = shutil.which("node")
     if found is None:
         raise Transient(
@@ -50,7 +50,7 @@ def node() -> str:
 
 
 def install(on_progress: Callable[[], None] = lambda: None) -> Path:
-    """Returns the folder, which is whole or not there; `on_progress` is called for each package that is fetched.
+    """Returns the folder, which is whole or not there. Calls `on_progress` for each package that is fetched.
 
     Raises `Rejected` where npm refuses, `Transient` where Node.js or npm is missing.
     """
@@ -61,39 +61,41 @@ def install(on_progress: Callable[[], None] = lambda: None) -> Path:
     if npm is None:
         raise Transient("Vendors' kinds are installed by npm, which is not on PATH (Debian: apt install npm).")
     wanted.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(dir=wanted.parent, prefix="installing-"))
+    unfinished = Path(tempfile.mkdtemp(dir=wanted.parent, prefix="installing-"))
     try:
         for name in FILES:
-            shutil.copy(SOURCES / name, aside / name)
-        _run_npm(npm, aside, on_progress)
-        kinds = _described(program, aside)
-        (aside / CATALOG).write_text(json.dumps(kinds))
-        if wanted.exists():  # half of one that somebody took apart
+            shutil.copy(SOURCES / name, unfinished / name)
+        _run_npm(npm, unfinished, on_progress)
+        kinds = _described(program, unfinished)
+        (unfinished / CATALOG).write_text(json.dumps(kinds))
+        if wanted.exists():  # without a catalog, so it is a part of one only
             shutil.rmtree(wanted)
-        aside.rename(wanted)
+        unfinished.rename(wanted)
     except OSError as error:
-        if not is_installed():  # or another process was quicker
+        if not is_installed():  # else another process has installed it meanwhile
             raise Transient(f"The vendors' library could not be put into {wanted}: {error}") from error
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
     return wanted
 
 
 def _run_npm(npm: str, place: Path, on_progress: Callable[[], None]) -> None:
-    """Install scripts are not run. npm names each package as it fetches it, which is the progress."""
+    """Runs `npm ci` without install scripts. npm logs each package that it fetches, which makes the progress."""
     command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "http"]
-    told: list[str] = []
+    log: list[str] = []
     with subprocess.Popen(
         command, cwd=place, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stderr is not None  # noqa: S101 (as it was asked for)
         for line in process.stderr:
-            told = [*told[-20:], line.strip()]
+            log = [*log[-20:], line.strip()]
             if " fetch GET " in line:
                 on_progress()
     if process.returncode:
-        errors = [line for line in told if "http fetch" not in line]
-        raise Rejected(f"npm could not install the vendors' library: {' '.join(errors)[-500:] or 'it says nothing'}")
+        errors = [line for line in log if "http fetch" not in line]
+        raise Rejected(
+            f"npm could not install the vendors' library: {' '.join(errors)[-500:] or 'it printed no error'}"
+        )
 
 
 def _described(program: str, place: Path) -> list[dict[str, Any]]:

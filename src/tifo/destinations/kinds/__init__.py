@@ -1,1 +1,1 @@
-"""The kinds that are written here, one module each."""
+"""Tifo's own kinds of destinations, one module each. Adding a kind touches this folder only (see own.py)."""

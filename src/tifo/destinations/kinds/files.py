@@ -1,8 +1,8 @@
-"""Files: events by hour of receipt, as NDJSON or Parquet, in a folder or in S3-compatible storage.
+"""Files writes events by hour of receipt, as NDJSON or Parquet, into a folder or S3-compatible storage.
 
-`<place>/<date>/<hour>/<first position>-<last position>-<digest>.ndjson.gz` (UTC). A file is whole or not there. The
-same events make the same name: what is sent again after a crash is written over itself, unless its neighbours are
-others; then `message_id` tells what came twice.
+A file is `<place>/<date>/<hour>/<first position>-<last position>-<digest>.ndjson.gz` (UTC), and whole or not there. The
+same events make the same name, so events that are sent again after a crash overwrite their file. Where they come in
+another batch, they make another file, and `message_id` shows the duplicates.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tifo.destinations.http import send
+from tifo.destinations.kinds.base import OwnKind
 from tifo.destinations.kinds.signature import signed
 from tifo.destinations.ports import (
     DELIVERED,
@@ -36,6 +37,7 @@ from tifo.destinations.ports import (
     Tools,
 )
 from tifo.destinations.settings import checked
+from tifo.egress.http import HttpRequest
 from tifo.kernel.errors import Rejected
 
 LINGER_S = 10.0
@@ -54,23 +56,24 @@ _SCHEMA = pa.schema(
 )
 
 
-class Files:
-    """The kind."""
+class Files(OwnKind):
+    """The kind `files`."""
 
     id = "files"
     name = "Files"
-    description = "NDJSON or Parquet by the hour, in a folder or in S3-compatible storage."
-    handles = frozenset(("track", "identify", "page", "screen", "group", "alias"))
+    description = "Writes NDJSON or Parquet by the hour, into a folder or S3-compatible storage."
     local = True
-    actions = presets = automatic = ()
     settings = (
         Setting("place", SettingType.TEXT, "Place", "A folder, or s3://bucket/prefix.", required=True),
         Setting("format", SettingType.CHOICE, "Format", "ndjson.gz or parquet.", default="ndjson", choices=_FORMATS),
-        Setting("access_key", SettingType.SECRET, "Access key", "Of S3."),
-        Setting("secret_key", SettingType.SECRET, "Secret key", "Of S3."),
-        Setting("region", SettingType.TEXT, "Region", "Of the bucket.", default="us-east-1"),
+        Setting("access_key", SettingType.SECRET, "Access key", "The access key of S3."),
+        Setting("secret_key", SettingType.SECRET, "Secret key", "The secret key of S3."),
+        Setting("region", SettingType.TEXT, "Region", "The bucket's region.", default="us-east-1"),
         Setting(
-            "endpoint", SettingType.TEXT, "Endpoint", "Of storage that is not Amazon's: https://minio.example.com."
+            "endpoint",
+            SettingType.TEXT,
+            "Endpoint",
+            "The address of storage that is not Amazon's: https://minio.example.com.",
         ),
     )
 
@@ -82,7 +85,7 @@ class Files:
                 raise Rejected(f"place {value['place']!r:.200} has no bucket. Give s3://bucket/prefix.", field="place")
             for name in ("access_key", "secret_key"):
                 if not value[name]:
-                    raise Rejected(f"{name} is missing: S3 wants it.", field=name)
+                    raise Rejected(f"{name} is missing: S3 requires it.", field=name)
             if value["endpoint"] and urlsplit(value["endpoint"]).scheme not in {"http", "https"}:
                 raise Rejected(f"endpoint {value['endpoint']!r:.200} is no address.", field="endpoint")
         elif parts.scheme:
@@ -102,7 +105,7 @@ class _Store(Protocol):
 
 
 class _Files:
-    """One that is set up."""
+    """A files destination that is set up."""
 
     batching = _BATCHING
     ordered = False
@@ -124,7 +127,7 @@ class _Files:
         return outcomes
 
     async def close(self) -> None:
-        """Every file is whole already."""
+        """Closes nothing: every file is whole already."""
 
     async def _write(self, hour: str, events: Sequence[Event]) -> Outcome:
         content = await asyncio.to_thread(_parquet if self._format == "parquet" else _ndjson, events)
@@ -166,18 +169,18 @@ class _Folder:
 
 
 def _put(path: Path, content: bytes) -> None:
-    """Durable on return."""
+    """Writes the file whole. It is durable on return, and its name too: hence the fsync of the folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, aside = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    descriptor, part = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(aside).chmod(0o644)
-        Path(aside).replace(path)
+        Path(part).chmod(0o644)
+        Path(part).replace(path)
     except BaseException:
-        Path(aside).unlink(missing_ok=True)
+        Path(part).unlink(missing_ok=True)
         raise
     folder = os.open(path.parent, os.O_RDONLY)
     try:
@@ -209,11 +212,10 @@ class _Bucket:
             region=self._settings["region"],
             now=self._tools.clock(),
         )
-        outcome = await send(
-            self._tools.session, "PUT", url, content, headers, timeout_s=_TIMEOUT_S, clock=self._tools.clock
-        )
+        request = HttpRequest(method="PUT", url=url, body=content, headers=headers, timeout_s=_TIMEOUT_S)
+        outcome = await send(self._tools.session, request, self._tools.clock)
         exchange = outcome.exchange
         shown = None if exchange is None else exchange._replace(request=f"PUT {url}\n\n{len(content):,} bytes")
-        if outcome.fate is Fate.FAILED:  # it is the place that is wrong (a key, a bucket), never the events
+        if outcome.fate is Fate.FAILED:  # the place is at fault (a key, a bucket), never the events
             outcome = outcome._replace(fate=Fate.RETRY)
         return outcome._replace(exchange=shown)

@@ -1,19 +1,20 @@
-"""Function: a Python file of yours with `on_track(event, settings)` and the like, in a process of its own.
+"""Function calls a Python file of yours with `on_track(event, settings)` and the like, in a process of its own.
 
 Names and errors are those of Segment's destination functions: `on_identify`, `on_page`, `on_screen`, `on_group`,
-`on_alias`, and `on_batch(events, settings)`, which gets what the others would. The file may raise `EventNotSupported`,
-`InvalidEventPayload` and `ValidationError`, which are final, and `RetryError`; any other error is final too.
+`on_alias`, and `on_batch(events, settings)`, which replaces the others. The file may raise `RetryError`; its other
+errors are final, among them `EventNotSupported`, `InvalidEventPayload` and `ValidationError`.
 """
 
 import ast
 import asyncio
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from tifo.destinations.kinds.base import OwnKind
 from tifo.destinations.ports import (
     DELIVERED,
     Batching,
@@ -46,21 +47,25 @@ _MESSAGE_REJECTED = (Fate.FAILED, "MESSAGE_REJECTED")
 _read = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-class Function:
-    """The kind."""
+class Function(OwnKind):
+    """The kind `function`."""
 
     id = "function"
     name = "Function"
-    description = "A Python file of yours, run in a process of its own."
-    handles = frozenset(("track", "identify", "page", "screen", "group", "alias"))
+    description = "Calls a Python file of yours, in a process of its own."
     local = True
-    actions = presets = automatic = ()
     settings = (
-        Setting("file", SettingType.TEXT, "File", "Its path on the machine that delivers.", required=True),
-        Setting("settings", SettingType.MAP, "Settings", "What the function gets: `name: value`, a line.", secret=True),
-        Setting("timeout_s", SettingType.NUMBER, "Timeout", "Seconds that it may take for an event.", default=5.0),
-        Setting("memory_mb", SettingType.INTEGER, "Memory", "That its process may have, in MB.", default=256),
-        Setting("ordered", SettingType.BOOLEAN, "In order", "One user's events one after the other.", default=False),
+        Setting("file", SettingType.TEXT, "File", "The file's path on the machine that delivers.", required=True),
+        Setting(
+            "settings", SettingType.MAP, "Settings", "Passed to the function: one `name: value` a line.", secret=True
+        ),
+        Setting(
+            "timeout_s", SettingType.NUMBER, "Timeout", "Seconds that the function may take for an event.", default=5.0
+        ),
+        Setting("memory_mb", SettingType.INTEGER, "Memory", "Memory that the process may use, in MB.", default=256),
+        Setting(
+            "ordered", SettingType.BOOLEAN, "In order", "Sends one user's events one after the other.", default=False
+        ),
     )
 
     def check(self, settings: Settings) -> dict[str, Any]:
@@ -68,18 +73,21 @@ class Function:
         if not Path(value["file"]).is_absolute():
             value["file"] = str(Path(value["file"]).absolute())
         if not Path(value["file"]).is_file():
-            raise Rejected(f"file {value['file']!r:.200} is not there.", field="file")
-        for name, least, most in (("timeout_s", 0.1, 300), ("memory_mb", 64, 65_536)):
-            if not least <= value[name] <= most:
-                raise Rejected(f"{name} is {value[name]}. Give {least} to {most:,}.", field=name)
+            raise Rejected(f"file {value['file']!r:.200} is not there. Give the path of a file.", field="file")
+        for name, lowest, highest in (("timeout_s", 0.1, 300), ("memory_mb", 64, 65_536)):
+            if not lowest <= value[name] <= highest:
+                raise Rejected(f"{name} is {value[name]}. Give {lowest} to {highest:,}.", field=name)
         return value
+
+    def handled(self, settings: Settings) -> Collection[str]:
+        return self.handles & self.named_in(settings["file"])
 
     @classmethod
     def named_in(cls, file: str) -> frozenset[str]:
-        """The types that the file has functions for, as far as its text tells: all, where it does not."""
+        """Reads from the file's text which types it has functions for; all types, where the text does not show it."""
         try:
             nodes = list(ast.walk(ast.parse(Path(file).read_text())))
-        except (OSError, ValueError, SyntaxError):  # opening it tells what is wrong
+        except (OSError, ValueError, SyntaxError):  # opening the destination reports what is wrong
             return cls.handles
         imported = {
             alias.asname or alias.name for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names
@@ -92,7 +100,7 @@ class Function:
         return frozenset(name.removeprefix("on_") for name in named if name.startswith("on_"))
 
     async def open(self, configured: Configured, tools: Tools) -> "_Function":  # noqa: ARG002 (the kind's contract)
-        """Raises `Transient` for a file that does not load: it may be mended."""
+        """Raises `Transient` for a file that does not load: somebody may correct it."""
         settings = configured.settings
         command = (sys.executable, "-E", str(_RUNNER), settings["file"], str(settings["memory_mb"]))
         worker = Worker(lambda: WorkerProgram(command, Path(settings["file"]).parent))
@@ -106,14 +114,14 @@ class Function:
 
 
 async def _handlers(worker: Worker, settings: Settings) -> frozenset[str]:
-    told = await worker.ask({"do": "handlers"}, settings["timeout_s"])
-    if not told.get("handlers"):
-        raise Transient(told.get("message") or f"{settings['file']} has no function such as on_track.")
-    return frozenset(told["handlers"])
+    answer = await worker.ask({"do": "handlers"}, settings["timeout_s"])
+    if not answer.get("handlers"):
+        raise Transient(answer.get("message") or f"{settings['file']} has no function such as on_track.")
+    return frozenset(answer["handlers"])
 
 
 class _Function:
-    """One that is set up."""
+    """A function that is set up."""
 
     batching = Batching(max_events=MAX_EVENTS, apart=True)
 
@@ -134,7 +142,7 @@ class _Function:
         await self._worker.close()
 
     async def _one(self, event: Event, at: int) -> Outcome:
-        """The process takes one after the other: the n-th has to wait for those before it."""
+        """Calls the event's function. The process handles one event at a time, so the n-th waits for those before."""
         handler = f"on_{event.type}"
         if handler not in self._handlers:
             return Outcome(Fate.FILTERED, "UNSUPPORTED_EVENT_TYPE", f"The file has no function {handler}.")
@@ -143,11 +151,11 @@ class _Function:
     async def _called(self, handler: str, payload: Mapping[str, Any], within_s: float) -> Outcome:
         request = {"do": handler, "settings": self._given, "timeout_s": self._timeout_s, **payload}
         try:
-            told = await self._worker.ask(request, within_s)
+            answer = await self._worker.ask(request, within_s)
         except WorkerGone as error:
             return Outcome(Fate.RETRY, "INVOKE_ERROR", error.message)
-        if "error" not in told:
+        if "error" not in answer:
             return DELIVERED
-        fate, code = _CODES.get(told["error"], _MESSAGE_REJECTED)
-        detail = f"{told['error']}: {told['message']}"
+        fate, code = _CODES.get(answer["error"], _MESSAGE_REJECTED)
+        detail = f"{answer['error']}: {answer['message']}"
         return Outcome(fate, code, detail, exchange=Exchange(f"{handler}(event, settings)", detail))

@@ -1,6 +1,8 @@
-"""Runs a user's function, in a process of its own: `python function_runner.py FILE MEMORY_MB`. It imports nothing of
-Tifo's. Requests are lines of JSON on stdin, `{"id", "do", "event" | "events", "settings", "timeout_s"}`; answers are
-lines on stdout, `{"id"}` or `{"id", "error", "message"}`. What the function prints goes to stderr.
+"""Runs a user's function, in a process of its own: `python function_runner.py FILE MEMORY_MB`.
+
+It imports nothing of Tifo's, so that it starts quickly and the function finds no internals. Requests are lines of JSON
+on stdin, `{"id", "do", "event" | "events", "settings", "timeout_s"}`; answers are lines on stdout, `{"id"}` or
+`{"id", "error", "message"}`. What the function prints goes to stderr: stdout is for answers only.
 """
 
 import contextlib
@@ -12,11 +14,11 @@ from types import FrameType
 from typing import Any
 
 NAMES = ("EventNotSupported", "InvalidEventPayload", "ValidationError", "RetryError")
-"""Segment's errors, which a function can raise without importing them."""
+"""Segment's errors. A function raises them without importing them."""
 
 
 class _TooLong(BaseException):
-    """Not an Exception, so that a function's `except Exception` does not swallow it."""
+    """Is no Exception, so that a function's `except Exception` does not catch it."""
 
 
 def _too_long(_: int, __: FrameType | None) -> None:
@@ -55,17 +57,16 @@ def main() -> None:
     functions: dict[str, Any] = {}
     try:
         functions = runpy.run_path(sys.argv[1], init_globals=errors)
-    except BaseException as error:  # noqa: BLE001 (of whatever kind: it is told with each event)
+    except BaseException as error:  # noqa: BLE001 (of whatever kind: it is reported with each event)
         problem = {"error": "BAD_DEPLOY", "message": f"{sys.argv[1]} does not load: {error!r:.1000}"}
     _limit(int(sys.argv[2]))
     for line in sys.stdin:
         request = json.loads(line)
         if request["do"] == "handlers":
-            told: dict[str, Any] = {"handlers": [name for name in functions if name.startswith("on_")]}
+            answer: dict[str, Any] = {"handlers": [name for name in functions if name.startswith("on_")]}
         else:
-            told = {}
-        told = problem or (told if request["do"] == "handlers" else _called(functions, request))
-        answers.write(json.dumps({"id": request["id"], **told}) + "\n")
+            answer = {} if problem else _called(functions, request)
+        answers.write(json.dumps({"id": request["id"], **(problem or answer)}) + "\n")
         answers.flush()
 
 

@@ -1,7 +1,7 @@
-"""Kafka: each event as a record of a topic, with the user as its key, so that one user's events keep their order.
+"""Kafka writes each event as a record of a topic, with the user as its key, so that a user's events keep their order.
 
-The client (librdkafka) opens its own connections: so the addresses of the brokers, those that were set and those that
-the cluster tells, are resolved and judged before it is used, and again each minute.
+The client (librdkafka) opens its own connections, which the egress guard does not see. So the brokers' addresses, both
+the configured ones and those that the cluster reports, are resolved and judged before it is used, and every minute.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from tifo.destinations.kinds.base import OwnKind
 from tifo.destinations.ports import (
     DELIVERED,
     Batching,
@@ -46,23 +47,24 @@ _TOO_LARGE = KafkaError(KafkaError.MSG_SIZE_TOO_LARGE).name()
 _FINAL = frozenset((KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG, KafkaError.INVALID_MSG_SIZE))
 
 
-class Kafka:
-    """The kind."""
+class Kafka(OwnKind):
+    """The kind `kafka`."""
 
     id = "kafka"
     name = "Kafka"
-    description = "A topic of Apache Kafka, or of what speaks its protocol."
-    handles = frozenset(("track", "identify", "page", "screen", "group", "alias"))
-    local = False
-    actions = presets = automatic = ()
+    description = "Writes to a topic of Apache Kafka, or of a system with its protocol."
     settings = (
         Setting("brokers", SettingType.LIST, "Brokers", "host:port, separated by commas.", required=True),
-        Setting("topic", SettingType.TEXT, "Topic", "Of the records.", required=True),
-        Setting("tls", SettingType.BOOLEAN, "TLS", "Whether the brokers want it.", default=False),
-        Setting("username", SettingType.TEXT, "User", "Of SASL."),
-        Setting("password", SettingType.SECRET, "Password", "Of SASL."),
-        Setting("mechanism", SettingType.CHOICE, "Mechanism", "Of SASL.", default="PLAIN", choices=_MECHANISMS),
-        Setting("timeout_s", SettingType.NUMBER, "Timeout", "Seconds until a record is given up.", default=10.0),
+        Setting("topic", SettingType.TEXT, "Topic", "The topic that records are written to.", required=True),
+        Setting("tls", SettingType.BOOLEAN, "TLS", "Whether the brokers require TLS.", default=False),
+        Setting("username", SettingType.TEXT, "User", "The user name for SASL."),
+        Setting("password", SettingType.SECRET, "Password", "The password for SASL."),
+        Setting(
+            "mechanism", SettingType.CHOICE, "Mechanism", "The mechanism of SASL.", default="PLAIN", choices=_MECHANISMS
+        ),
+        Setting(
+            "timeout_s", SettingType.NUMBER, "Timeout", "Seconds to wait until the brokers have a record.", default=10.0
+        ),
     )
 
     def check(self, settings: Settings) -> dict[str, Any]:
@@ -105,7 +107,7 @@ def _config(settings: Settings) -> dict[str, Any]:
 
 
 class _Kafka:
-    """One that is set up."""
+    """A Kafka destination that is set up."""
 
     batching = _BATCHING
     ordered = True
@@ -129,7 +131,7 @@ class _Kafka:
         self._dismiss()
 
     def _dismiss(self) -> None:
-        """In a thread that nothing waits for: the client's end takes as long as its brokers let it."""
+        """Closes the client in a thread that nothing waits for: it takes as long as its brokers let it."""
         if self._producer is not None:
             threading.Thread(target=self._producer.close, daemon=True).start()
             self._producer = None
@@ -137,8 +139,8 @@ class _Kafka:
     def _judge(self) -> Outcome | None:
         if time.monotonic() - self._judged_at < JUDGED_EVERY_S:
             return None
-        told = [broker.rpartition(":")[0].strip("[]") for broker in self._settings["brokers"]]
-        refusal = _refusal(self._egress, told)
+        configured = [broker.rpartition(":")[0].strip("[]") for broker in self._settings["brokers"]]
+        refusal = _refusal(self._egress, configured)
         if refusal is not None:
             return refusal
         if self._producer is None:
@@ -146,13 +148,13 @@ class _Kafka:
         metadata = self._producer.list_topics(self._settings["topic"], timeout=self._settings["timeout_s"])
         refusal = _refusal(self._egress, [broker.host for broker in metadata.brokers.values()])
         if refusal is not None:
-            self._dismiss()  # it keeps connections to what it was told
+            self._dismiss()  # the client would keep its connections to these brokers
             return refusal
         self._judged_at = time.monotonic()
         return None
 
     def _produce(self, events: Sequence[Event]) -> list[Outcome]:
-        """Brokers refuse a batch of records as too large, whole: it is halved until the culprit is alone."""
+        """Halves a batch that the brokers refuse as too large, until the record that is too large is alone."""
         outcomes = self._produce_once(events)
         refused = [at for at, outcome in enumerate(outcomes) if outcome.code == _TOO_LARGE]
         if len(events) > 1 and refused:
@@ -163,17 +165,17 @@ class _Kafka:
         return outcomes
 
     def _produce_once(self, events: Sequence[Event]) -> list[Outcome]:
-        timed_out = Outcome(Fate.RETRY, "ETIMEDOUT", "The brokers did not say in time that they have it.")
-        told: dict[int, Outcome] = {}
+        timed_out = Outcome(Fate.RETRY, "ETIMEDOUT", "The brokers did not confirm the record in time.")
+        outcomes: dict[int, Outcome] = {}
         for at, event in enumerate(events):
             try:
-                self._put(event, partial(self._told, told, at))
+                self._put(event, partial(self._on_delivery, outcomes, at))
             except KafkaException as error:
-                told[at] = _outcome(error.args[0])
+                outcomes[at] = _outcome(error.args[0])
         deadline = time.monotonic() + self._settings["timeout_s"] + 1
-        while len(told) < len(events) and time.monotonic() < deadline:
+        while len(outcomes) < len(events) and time.monotonic() < deadline:
             self._used().poll(0.1)
-        return [told.get(at, timed_out) for at in range(len(events))]
+        return [outcomes.get(at, timed_out) for at in range(len(events))]
 
     def _put(self, event: Event, on_delivery: Callable[[KafkaError | None, Message], None]) -> None:
         """Waits while the client's queue is full."""
@@ -192,13 +194,13 @@ class _Kafka:
             else:
                 return
 
-    def _told(self, told: dict[int, Outcome], at: int, error: KafkaError | None, message: Message) -> None:
+    def _on_delivery(self, outcomes: dict[int, Outcome], at: int, error: KafkaError | None, message: Message) -> None:
         if error is not None:
-            told[at] = _outcome(error)
+            outcomes[at] = _outcome(error)
             return
         request = f"produce to {self._settings['topic']}, key {message.key()!r:.200}"
         place = f"partition {message.partition()}, offset {message.offset()}"
-        told[at] = DELIVERED._replace(exchange=Exchange(request, place))
+        outcomes[at] = DELIVERED._replace(exchange=Exchange(request, place))
 
     def _used(self) -> Producer:
         assert self._producer is not None  # noqa: S101 (judging makes it)

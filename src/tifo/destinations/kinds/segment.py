@@ -1,8 +1,8 @@
-"""Forwarder: events go on to another pipeline that speaks Segment's Tracking API: Segment, RudderStack, another Tifo.
+"""Forwarder sends events to another pipeline with Segment's Tracking API: Segment, RudderStack, another Tifo.
 
-Each keeps its message id (by which the other side knows one that is sent again), its fields and its corrected
-`timestamp`. What the other side makes itself is left out: `receivedAt`, and the client's `sentAt` and
-`originalTimestamp`, by which it would correct the time a second time; the batch says when we sent it.
+An event keeps its message id (by which the other side drops duplicates), its fields and its corrected `timestamp`.
+`receivedAt` is left out: the other side sets it. `sentAt` and `originalTimestamp` are left out too: by them the other
+side would correct the time a second time. The batch's own `sentAt` says when we sent it.
 """
 
 import base64
@@ -13,32 +13,37 @@ from urllib.parse import urlsplit
 import msgspec
 
 from tifo.destinations.http import send
+from tifo.destinations.kinds.base import OwnKind
 from tifo.destinations.ports import Batching, Configured, Event, Outcome, Setting, Settings, SettingType, Tools
 from tifo.destinations.settings import checked
+from tifo.egress.http import HttpRequest
 from tifo.kernel.clock import to_iso
 from tifo.kernel.errors import Rejected
 
 SEGMENT = "https://api.segment.io"
 _LEFT_OUT = ("receivedAt", "sentAt", "originalTimestamp")
 _BATCHING = Batching(max_events=100, max_bytes=400_000)
-"""Segment takes 500 KB in a request, RudderStack's events have no less."""
+"""Segment accepts 500 KB in a request, and RudderStack not less."""
 _read = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _write = msgspec.json.Encoder().encode
 
 
-class Forwarder:
-    """The kind."""
+class Forwarder(OwnKind):
+    """The kind `segment`."""
 
     id = "segment"
     name = "Segment"
-    description = "Segment, RudderStack, or another Tifo: whatever takes events at /v1/batch."
-    handles = frozenset(("track", "identify", "page", "screen", "group", "alias"))
-    local = False
-    actions = presets = automatic = ()
+    description = "Sends events to Segment, RudderStack, another Tifo: any that has /v1/batch."
     settings = (
-        Setting("write_key", SettingType.SECRET, "Write key", "Of the source over there.", required=True),
-        Setting("endpoint", SettingType.TEXT, "Endpoint", "Its address, without /v1.", default=SEGMENT),
-        Setting("timeout_s", SettingType.NUMBER, "Timeout", "Seconds until an answer is given up.", default=10.0),
+        Setting(
+            "write_key",
+            SettingType.SECRET,
+            "Write key",
+            "The write key of the source on the other side.",
+            required=True,
+        ),
+        Setting("endpoint", SettingType.TEXT, "Endpoint", "The other side's address, without /v1.", default=SEGMENT),
+        Setting("timeout_s", SettingType.NUMBER, "Timeout", "Seconds to wait for an answer.", default=10.0),
     )
 
     def check(self, settings: Settings) -> dict[str, Any]:
@@ -58,7 +63,7 @@ class Forwarder:
 
 
 class _Forwarder:
-    """One that is set up."""
+    """A forwarder that is set up."""
 
     batching = _BATCHING
     ordered = True
@@ -76,19 +81,11 @@ class _Forwarder:
 
     async def send(self, events: Sequence[Event]) -> Sequence[Outcome]:
         batch = {"batch": [_forwarded(event.body) for event in events], "sentAt": to_iso(self._tools.clock())}
-        outcome = await send(
-            self._tools.session,
-            "POST",
-            self._address,
-            _write(batch),
-            self._headers,
-            timeout_s=self._timeout_s,
-            clock=self._tools.clock,
-        )
-        return [outcome] * len(events)
+        request = HttpRequest(url=self._address, body=_write(batch), headers=self._headers, timeout_s=self._timeout_s)
+        return [await send(self._tools.session, request, self._tools.clock)] * len(events)
 
     async def close(self) -> None:
-        """The session is the role's."""
+        """Closes nothing: the session belongs to the role."""
 
 
 def _forwarded(body: bytes) -> Mapping[str, msgspec.Raw]:

@@ -1,4 +1,4 @@
-"""AWS's Signature Version 4, of one request with headers; the rule is AWS's, and so is the example in its test."""
+"""Signs a request with AWS's Signature Version 4. The rule is AWS's, and so is the example in its test."""
 
 import hashlib
 import hmac
@@ -19,7 +19,7 @@ def signed(
     service: str = "s3",
     headers: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """The headers to send, `headers` among them; for an address without a query."""
+    """Returns the headers to send, `headers` among them. The address must have no query."""
     parts = urlsplit(url)
     at = now.astimezone(UTC)
     day, moment = at.strftime("%Y%m%d"), at.strftime("%Y%m%dT%H%M%SZ")
@@ -28,13 +28,13 @@ def signed(
     lowered = sorted((name.lower(), value.strip()) for name, value in sent.items())
     names = ";".join(name for name, _ in lowered)
     path = quote(unquote(parts.path or "/"), safe="/-_.~")
-    told = "".join(f"{name}:{value}\n" for name, value in lowered)
-    request = f"{method}\n{path}\n\n{told}\n{names}\n{digest}"
+    canonical = "".join(f"{name}:{value}\n" for name, value in lowered)
+    request = f"{method}\n{path}\n\n{canonical}\n{names}\n{digest}"
     scope = f"{day}/{region}/{service}/aws4_request"
-    asked = "\n".join(("AWS4-HMAC-SHA256", moment, scope, hashlib.sha256(request.encode()).hexdigest()))
+    to_sign = "\n".join(("AWS4-HMAC-SHA256", moment, scope, hashlib.sha256(request.encode()).hexdigest()))
     key = f"AWS4{secret_key}".encode()
     for part in (day, region, service, "aws4_request"):
         key = hmac.new(key, part.encode(), "sha256").digest()
-    signature = hmac.new(key, asked.encode(), "sha256").hexdigest()
+    signature = hmac.new(key, to_sign.encode(), "sha256").hexdigest()
     credentials = f"Credential={access_key}/{scope},SignedHeaders={names},Signature={signature}"
     return {**sent, "Authorization": f"AWS4-HMAC-SHA256 {credentials}"}

@@ -1,7 +1,7 @@
-"""Webhook: each event, or a JSON array of them, to up to five addresses, signed as Segment signs.
+"""Webhook sends each event, or a JSON array of events, to up to five addresses, signed as Segment signs.
 
 `X-Signature` is the hex HMAC-SHA1 of the body. In a batch Segment signs the first event only; so do we, and
-`X-Tifo-Signature` is over the whole body. Events are sent as the log holds them: no decoding, whatever they hold.
+`X-Tifo-Signature` is over the whole body. Events are sent as the log holds them, without decoding.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tifo.destinations.http import send
+from tifo.destinations.kinds.base import OwnKind
 from tifo.destinations.ports import (
     Batching,
     Configured,
@@ -23,45 +24,52 @@ from tifo.destinations.ports import (
     Tools,
 )
 from tifo.destinations.settings import checked
+from tifo.egress.http import HttpRequest
 from tifo.kernel.errors import Rejected
 
 MAX_URLS = 5
 MAX_BATCH = 4_000
 MAX_BATCH_BYTES = 4 << 20
 _METHODS = ("POST", "PUT", "PATCH")
-_TYPES = frozenset(("track", "identify", "page", "screen", "group", "alias"))
 _OURS = frozenset(("content-type", "content-length", "host", "x-signature", "x-tifo-signature", "transfer-encoding"))
 
 
-class Webhook:
-    """The kind."""
+class Webhook(OwnKind):
+    """The kind `webhook`."""
 
     id = "webhook"
     name = "Webhooks"
-    description = "Every event, as it came in, to an address of yours."
-    handles = _TYPES
-    local = False
-    actions = presets = automatic = ()
+    description = "Sends every event, as it came in, to an address of yours."
     settings = (
         Setting(
-            "url", SettingType.LIST, "Address", "Where to; up to 5, separated by commas: one suffices.", required=True
+            "url",
+            SettingType.LIST,
+            "Address",
+            "Up to 5 addresses, separated by commas. One that accepts the event is enough.",
+            required=True,
         ),
-        Setting("shared_secret", SettingType.SECRET, "Shared secret", "What signs each request (X-Signature)."),
-        Setting("headers", SettingType.MAP, "Headers", "Sent along, such as `Authorization: …`.", secret=True),
-        Setting("method", SettingType.CHOICE, "Method", "Of the request.", default="POST", choices=_METHODS),
-        Setting("batch", SettingType.BOOLEAN, "Batch", "A JSON array of events in one request.", default=False),
-        Setting("batch_size", SettingType.INTEGER, "Batch size", f"Events in it, up to {MAX_BATCH:,}.", default=1_000),
-        Setting("timeout_s", SettingType.NUMBER, "Timeout", "Seconds until an answer is given up.", default=5.0),
-        Setting("ordered", SettingType.BOOLEAN, "In order", "One user's events one after the other.", default=False),
+        Setting("shared_secret", SettingType.SECRET, "Shared secret", "Signs each request (X-Signature)."),
+        Setting(
+            "headers", SettingType.MAP, "Headers", "Sent with each request, such as `Authorization: …`.", secret=True
+        ),
+        Setting("method", SettingType.CHOICE, "Method", "The request's method.", default="POST", choices=_METHODS),
+        Setting("batch", SettingType.BOOLEAN, "Batch", "Sends a JSON array of events in one request.", default=False),
+        Setting(
+            "batch_size", SettingType.INTEGER, "Batch size", f"Events in a batch, up to {MAX_BATCH:,}.", default=1_000
+        ),
+        Setting("timeout_s", SettingType.NUMBER, "Timeout", "Seconds to wait for an answer.", default=5.0),
+        Setting(
+            "ordered", SettingType.BOOLEAN, "In order", "Sends one user's events one after the other.", default=False
+        ),
     )
 
     def check(self, settings: Settings) -> dict[str, Any]:
         value = checked(self.settings, settings)
         _check_urls(value["url"])
         _check_headers(value["headers"] or {})
-        for name, least, most in (("batch_size", 1, MAX_BATCH), ("timeout_s", 0.1, 60)):
-            if not least <= value[name] <= most:
-                raise Rejected(f"{name} is {value[name]}. Give {least} to {most:,}.", field=name)
+        for name, lowest, highest in (("batch_size", 1, MAX_BATCH), ("timeout_s", 0.1, 60)):
+            if not lowest <= value[name] <= highest:
+                raise Rejected(f"{name} is {value[name]}. Give {lowest} to {highest:,}.", field=name)
         return value
 
     async def open(self, configured: Configured, tools: Tools) -> "_Webhook":
@@ -80,13 +88,13 @@ def _check_urls(urls: Sequence[str]) -> None:
 def _check_headers(headers: Mapping[str, str]) -> None:
     for name, value in headers.items():
         if name.lower() in _OURS:
-            raise Rejected(f"The header {name} is Tifo's to set.", field="headers")
+            raise Rejected(f"The header {name} is set by Tifo. Leave it out.", field="headers")
         if not name.isascii() or not name.replace("-", "").replace("_", "").isalnum() or not value.isprintable():
             raise Rejected(f"{name!r:.80} is no header.", field="headers")
 
 
 class _Webhook:
-    """One that is set up."""
+    """A webhook destination that is set up."""
 
     def __init__(self, settings: Settings, tools: Tools) -> None:
         self._settings = settings
@@ -103,12 +111,13 @@ class _Webhook:
             body = b"[" + b",".join(event.body for event in events) + b"]"
         headers = {**self._base, **self._signatures(events[0].body, body)}
         outcomes = await asyncio.gather(*(self._post(url, body, headers) for url in self._settings["url"]))
-        taken = [outcome for outcome in outcomes if outcome.fate is Fate.DELIVERED]
-        again = [outcome for outcome in outcomes if outcome.fate is Fate.RETRY]
-        return [(taken or again or outcomes)[0]] * len(events)
+        delivered = [outcome for outcome in outcomes if outcome.fate is Fate.DELIVERED]
+        retried = [outcome for outcome in outcomes if outcome.fate is Fate.RETRY]
+        # One address that accepted suffices: a retry would send the event to that address a second time.
+        return [(delivered or retried or outcomes)[0]] * len(events)
 
     async def close(self) -> None:
-        """The session is the role's."""
+        """Closes nothing: the session belongs to the role."""
 
     def _signatures(self, first: bytes, body: bytes) -> dict[str, str]:
         if not self._secret:
@@ -119,12 +128,11 @@ class _Webhook:
         return signatures
 
     async def _post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Outcome:
-        return await send(
-            self._tools.session,
-            self._settings["method"],
-            url,
-            body,
-            headers,
+        request = HttpRequest(
+            method=self._settings["method"],
+            url=url,
+            body=body,
+            headers=headers,
             timeout_s=self._settings["timeout_s"],
-            clock=self._tools.clock,
         )
+        return await send(self._tools.session, request, self._tools.clock)

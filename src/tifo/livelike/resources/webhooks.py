@@ -5,7 +5,7 @@ import msgspec
 from tifo.kernel.clock import to_iso
 from tifo.livelike.links import Links
 from tifo.livelike.resources.base import Id, Resource, Time, Url, time_or_none
-from tifo.source.outbox import Late, OutboxReport, Subscriber
+from tifo.source.webhooks.outbox import Late, OutboxReport, Subscriber
 
 
 class WebhookResource(Resource, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from tifo.livelike.paging import Listed, window
 from tifo.livelike.request import LiveLikeRequest
 from tifo.livelike.resources.webhooks import WebhookAttemptResource, WebhookResource, WebhookStatusResource
 from tifo.livelike.responses import JsonResponse, respond
-from tifo.source.outbox import Late, WebhookOutbox
+from tifo.source.webhooks.outbox import Late, WebhookOutbox
 
 _MAX_SHOWN = 1_000
 

@@ -1,4 +1,4 @@
-"""The relay's lines of facts, on SQL: a cursor over the facts, and the set-aside ones beside it."""
+"""Implements the relay's queues of facts on SQL: a cursor over the facts, and the dead letters beside it."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Select, delete, exists, func, insert, or_, se
 
 from tifo.engagement.facts import AnyFact
 from tifo.kernel.ids import ClientId, FactId
-from tifo.source.ports import RelayReport, SetAside, Trouble
+from tifo.source.ports import DeadLetter, RelayReport, Trouble
 from tifo.store.engagement import rows as r
 from tifo.store.sql import tables as t
 from tifo.store.sql.bulk import Row
@@ -19,8 +19,10 @@ _CURSOR = select(func.coalesce(func.max(t.relay_cursors.c.position), 0))
 
 
 class SqlFactFeed:
-    """Implements `source.ports.FactFeed`. An application's positions follow the order of commits: on SQLite there is
-    one writer, and on PostgreSQL the engine gives them to one transaction at a time, from there to its commit.
+    """Implements `source.ports.FactFeed`.
+
+    An application's positions follow the order of commits. SQLite has one writer; on PostgreSQL the engine gives
+    positions to one transaction at a time, until that one commits.
     """
 
     def __init__(self, database: Database) -> None:
@@ -67,7 +69,7 @@ class SqlFactFeed:
             )
             _mark(connection, client_id, moved)
 
-    def set_aside(self, client_id: ClientId, fact_id: FactId, status: int, answer: str, at: datetime) -> None:
+    def dead_letter(self, client_id: ClientId, fact_id: FactId, status: int, answer: str, at: datetime) -> None:
         refusal = {"status": status, "answer": answer, "at": to_micros(at), "resend_number": None}
         with self._database.writing() as connection:
             self._leave(connection, client_id, [fact_id])
@@ -80,7 +82,7 @@ class SqlFactFeed:
             refused = _refused_in_a_row(connection, client_id) + (status != 0)
             _mark(connection, client_id, {"refused_in_a_row": refused, **_NO_TROUBLE})
 
-    def set_aside_facts(self, client_id: ClientId) -> Sequence[SetAside]:
+    def dead_letters(self, client_id: ClientId) -> Sequence[DeadLetter]:
         c = t.set_aside_facts.c
         query = (
             select(t.facts.c.body, c.status, c.answer, c.at)
@@ -90,7 +92,7 @@ class SqlFactFeed:
         )
         with self._database.reading() as connection:
             found = connection.execute(query).all()
-        return [SetAside(r.decode_fact(row.body), row.status, row.answer, from_micros(row.at)) for row in found]
+        return [DeadLetter(r.decode_fact(row.body), row.status, row.answer, from_micros(row.at)) for row in found]
 
     def resend(self, client_id: ClientId, fact_ids: Sequence[FactId] | None = None) -> int:
         c = t.set_aside_facts.c
@@ -119,12 +121,23 @@ class SqlFactFeed:
             return RelayReport(waiting)
         trouble = None
         if row.since is not None:
-            since, tried_at = from_micros(row.since), from_micros(row.tried_at)
-            trouble = Trouble(row.held, since, tried_at, row.attempts, row.error)
-        return RelayReport(waiting, row.last_sent, maybe_moment(row.last_sent_at), row.refused_in_a_row, trouble)
+            trouble = Trouble(
+                held=row.held,
+                since=from_micros(row.since),
+                tried_at=from_micros(row.tried_at),
+                attempts=row.attempts,
+                error=row.error,
+            )
+        return RelayReport(
+            waiting=waiting,
+            last_sent=row.last_sent,
+            last_sent_at=maybe_moment(row.last_sent_at),
+            refused_in_a_row=row.refused_in_a_row,
+            trouble=trouble,
+        )
 
     def _leave(self, connection: Connection, client_id: ClientId, sent: Sequence[FactId]) -> None:
-        """Move the cursor to the last of these that stands after it."""
+        """Moves the cursor to the last of these facts that stands after it."""
         cursor = _cursor(connection, client_id)
         newest = select(func.max(t.facts.c.position)).where(
             t.facts.c.client_id == client_id, t.facts.c.position > cursor, t.facts.c.id.in_(list(sent))
@@ -138,7 +151,7 @@ class SqlFactFeed:
 
 
 def new_facts(client_id: ClientId, after: int) -> Select[Any]:
-    """Position and body of the application's facts after this position, in the order of commits."""
+    """Selects the position and body of the application's facts after this position, in the order of commits."""
     c = t.facts.c
     return select(c.position, c.body).where(c.client_id == client_id, c.position > after).order_by(c.position)
 

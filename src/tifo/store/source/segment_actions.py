@@ -1,13 +1,13 @@
-"""How far the event log was read for actions, and what was no action, on SQL."""
+"""Stores how far the event log was read for actions, and counts the messages that invoked none, on SQL."""
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
-from tifo.engagement.model import is_live
 from tifo.kernel.clock import Clock
 from tifo.kernel.ids import ClientId, Position
-from tifo.source.segment_actions import Skipped, SkippedAt, Triggered, View
+from tifo.source.segment_actions.matching import view_of
+from tifo.source.segment_actions.ports import ActionsView, Skipped, SkippedAt
 from tifo.store.engagement.games import Games
 from tifo.store.sql import tables as t
 from tifo.store.sql.database import Database
@@ -17,26 +17,18 @@ _C = t.action_skips.c
 
 
 class SqlActionsState:
-    """Implements `source.segment_actions.ActionsState`."""
+    """Implements `source.segment_actions.ports.ActionsState`."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
         self._games = Games()
 
-    def view(self) -> View:
+    def view(self) -> ActionsView:
         with self._database.reading() as connection:
             ids = [ClientId(each) for each in connection.execute(select(t.applications.c.id)).scalars()]
             games = self._games.load(connection, ids)
-        found = [
-            Triggered(
-                client_id, action.trigger.program_id or game.application.default_program_id, action, action.trigger
-            )
-            for client_id, game in games.items()
-            for action in game.reward_actions.values()
-            if action.trigger is not None and is_live(action)
-        ]
-        return View(found, set(ids))
+        return view_of(games.values())
 
     def position(self) -> Position:
         with self._database.reading() as connection:
@@ -48,20 +40,31 @@ class SqlActionsState:
             if connection.execute(update(t.action_cursor).values(position=through)).rowcount == 0:
                 connection.execute(insert(t.action_cursor), {"number": 1, "position": through})
             for each in skipped:
-                new = {"message_id": each.message_id, "detail": each.detail, "at": now}
-                key = {name: getattr(each, name) for name in ("client_id", "reward_action_key", "reason")}
-                known = update(t.action_skips).where(*(_C[name] == value for name, value in key.items()))
-                if connection.execute(known.values(total=_C.total + each.total, **new)).rowcount == 0:
-                    connection.execute(insert(t.action_skips), {**key, "total": each.total, **new})
+                _add(connection, each, now)
 
-    def skipped(self, client_id: ClientId) -> list[SkippedAt]:
+    def skipped(self, client_id: ClientId) -> Sequence[SkippedAt]:
         query = select(t.action_skips).where(_C.client_id == client_id).order_by(_C.reward_action_key, _C.reason)
         with self._database.reading() as connection:
             rows = connection.execute(query).all()
         return [
             SkippedAt(
-                Skipped(client_id, row.reward_action_key, row.reason, row.total, row.message_id, row.detail),
+                Skipped(
+                    client_id=client_id,
+                    reward_action_key=row.reward_action_key,
+                    reason=row.reason,
+                    total=row.total,
+                    message_id=row.message_id,
+                    detail=row.detail,
+                ),
                 from_micros(row.at),
             )
             for row in rows
         ]
+
+
+def _add(connection: Connection, skipped: Skipped, now: int) -> None:
+    newest = {"message_id": skipped.message_id, "detail": skipped.detail, "at": now}
+    key = {name: getattr(skipped, name) for name in ("client_id", "reward_action_key", "reason")}
+    known = update(t.action_skips).where(*(_C[name] == value for name, value in key.items()))
+    if connection.execute(known.values(total=_C.total + skipped.total, **newest)).rowcount == 0:
+        connection.execute(insert(t.action_skips), {**key, "total": skipped.total, **newest})

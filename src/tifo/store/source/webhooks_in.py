@@ -1,4 +1,4 @@
-"""LiveLike's webhooks from their arrival until they are events, on SQL."""
+"""Stores LiveLike's webhooks on SQL, from their arrival until they were sent on as events."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -7,8 +7,16 @@ from typing import Any
 from sqlalchemy import bindparam, delete, func, insert, select, tuple_, update
 
 from tifo.kernel.ids import SourceId
-from tifo.source.inbox import Held, Intake, ReceivedWebhook, WaitingWebhook, WebhookOutcome, WebhookState
-from tifo.source.webhooks_in import SignedForm
+from tifo.source.webhooks.inbox import (
+    DONE,
+    HeldWebhook,
+    Intake,
+    ReceivedWebhook,
+    WaitingWebhook,
+    WebhookOutcome,
+    WebhookState,
+)
+from tifo.source.webhooks.incoming import SignedForm
 from tifo.store.sql import tables as t
 from tifo.store.sql.database import Database
 from tifo.store.sql.times import from_micros, maybe_micros, maybe_moment, to_micros
@@ -25,12 +33,11 @@ _SETTLE = (
     )
 )
 _EMPTY = update(t.webhooks_in).where(_C.number == bindparam("of")).values(body=b"")
-_DONE = (WebhookState.SENT, WebhookState.IGNORED)
-_OPEN = (WebhookState.WAITING.value, WebhookState.ASIDE.value)
+_OPEN = (WebhookState.WAITING.value, WebhookState.DEAD_LETTERED.value)
 
 
 class SqlWebhookInbox:
-    """Implements `source.inbox.WebhookInbox`."""
+    """Implements `source.webhooks.inbox.WebhookInbox`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -39,7 +46,13 @@ class SqlWebhookInbox:
         with self._database.reading() as connection:
             rows = connection.execute(select(t.webhook_intakes).order_by(t.webhook_intakes.c.source_id)).all()
         return [
-            Intake(SourceId(row.source_id), row.client_secret, SignedForm(row.signed_form), row.api, row.token)
+            Intake(
+                source_id=SourceId(row.source_id),
+                client_secret=row.client_secret,
+                signed_form=SignedForm(row.signed_form),
+                api=row.api,
+                token=row.token,
+            )
             for row in rows
         ]
 
@@ -87,7 +100,14 @@ class SqlWebhookInbox:
         with self._database.reading() as connection:
             rows = connection.execute(query).all()
         return [
-            WaitingWebhook(row.number, row.webhook_id, row.event, row.body, from_micros(row.received_at), row.attempts)
+            WaitingWebhook(
+                number=row.number,
+                webhook_id=row.webhook_id,
+                event=row.event,
+                body=row.body,
+                received_at=from_micros(row.received_at),
+                attempts=row.attempts,
+            )
             for row in rows
         ]
 
@@ -98,17 +118,17 @@ class SqlWebhookInbox:
                 "new_state": outcome.state.value,
                 "new_reason": outcome.reason,
                 "new_next_at": maybe_micros(outcome.next_at),
-                "failed": 0 if outcome.state in _DONE else 1,
+                "failed": 0 if outcome.state in DONE else 1,
             }
             for outcome in outcomes
         ]
-        done = [{"of": outcome.number} for outcome in outcomes if outcome.state in _DONE]
+        done = [{"of": outcome.number} for outcome in outcomes if outcome.state in DONE]
         with self._database.writing() as connection:
             connection.execute(_SETTLE, changes)
             if done:
                 connection.execute(_EMPTY, done)
 
-    def held(self, source_id: SourceId, limit: int) -> Sequence[Held]:
+    def held(self, source_id: SourceId, limit: int) -> Sequence[HeldWebhook]:
         query = (
             select(t.webhooks_in)
             .where(_C.source_id == source_id, _C.state.in_(_OPEN), _C.attempts > 0)
@@ -118,14 +138,14 @@ class SqlWebhookInbox:
         with self._database.reading() as connection:
             rows = connection.execute(query).all()
         return [
-            Held(
-                row.webhook_id,
-                row.event,
-                WebhookState(row.state),
-                from_micros(row.received_at),
-                row.attempts,
-                row.reason,
-                maybe_moment(row.next_at),
+            HeldWebhook(
+                webhook_id=row.webhook_id,
+                event=row.event,
+                state=WebhookState(row.state),
+                received_at=from_micros(row.received_at),
+                attempts=row.attempts,
+                reason=row.reason,
+                next_at=maybe_moment(row.next_at),
             )
             for row in rows
         ]
@@ -146,7 +166,7 @@ class SqlWebhookInbox:
             return connection.execute(again).rowcount
 
     def forget(self, before: datetime) -> int:
-        done = _C.state.in_([state.value for state in _DONE])
+        done = _C.state.in_([state.value for state in DONE])
         with self._database.writing() as connection:
             old = delete(t.webhooks_in).where(done, _C.received_at < to_micros(before))
             return connection.execute(old).rowcount

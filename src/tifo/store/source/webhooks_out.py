@@ -1,4 +1,4 @@
-"""Webhooks on their way to their subscribers, on SQL: a cursor over the facts for each, and exceptions only."""
+"""Stores how far each subscriber's webhooks were sent, on SQL: a cursor over the facts, and rows for exceptions."""
 
 import json
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ from tifo.engagement.facts import (
 from tifo.kernel.clock import Clock
 from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import ClientId, FactId, NewId, ProfileId
-from tifo.source.outbox import Late, LateState, OutboxReport, Placed, Subscriber
-from tifo.source.webhooks_out import FactContext, Run, checked_events
+from tifo.source.webhooks.outbox import Late, LateState, OutboxReport, PlacedFact, Subscriber
+from tifo.source.webhooks.outgoing import FactContext, Run, checked_events
 from tifo.store.engagement import rows as r
 from tifo.store.engagement.games import Games
 from tifo.store.source.facts import new_facts
@@ -38,7 +38,7 @@ _NOT_TRIED = {"attempts": 0, "first_at": None, "tried_at": None, "next_at": None
 
 
 class SqlWebhookOutbox:
-    """Implements `source.outbox.WebhookOutbox`."""
+    """Implements `source.webhooks.outbox.WebhookOutbox`."""
 
     def __init__(self, database: Database, clock: Clock, new_id: NewId) -> None:
         self._database = database
@@ -78,15 +78,15 @@ class SqlWebhookOutbox:
             connection.execute(delete(t.late_webhooks).where(_L.subscriber_id == subscriber_id))
             connection.execute(delete(t.webhook_subscribers).where(_S.id == subscriber_id))
 
-    def new(self, subscriber: Subscriber, limit: int) -> Sequence[Placed]:
+    def new(self, subscriber: Subscriber, limit: int) -> Sequence[PlacedFact]:
         with self._database.reading() as connection:
             cursor = connection.execute(select(_S.position).where(_S.id == subscriber.id)).scalar()
             if cursor is None:
                 return []
             found = connection.execute(new_facts(subscriber.client_id, cursor).limit(limit)).all()
-        return [Placed(row.position, r.decode_fact(row.body)) for row in found]
+        return [PlacedFact(row.position, r.decode_fact(row.body)) for row in found]
 
-    def due(self, subscriber: Subscriber, now: datetime, limit: int) -> Sequence[Placed]:
+    def due(self, subscriber: Subscriber, now: datetime, limit: int) -> Sequence[PlacedFact]:
         first = (
             select(func.min(_L.position))
             .where(_L.subscriber_id == subscriber.id, _L.state == LateState.WAITING.value)
@@ -103,10 +103,10 @@ class SqlWebhookOutbox:
         with self._database.reading() as connection:
             found = connection.execute(query).all()
         return [
-            Placed(row.position, r.decode_fact(row.body), row.attempts, maybe_moment(row.first_at)) for row in found
+            PlacedFact(row.position, r.decode_fact(row.body), row.attempts, maybe_moment(row.first_at)) for row in found
         ]
 
-    def held_up(self, subscriber: Subscriber, profile_ids: Sequence[ProfileId]) -> set[ProfileId]:
+    def waiting_profiles(self, subscriber: Subscriber, profile_ids: Sequence[ProfileId]) -> set[ProfileId]:
         waiting = (
             select(_L.profile_id)
             .distinct()
@@ -116,7 +116,7 @@ class SqlWebhookOutbox:
         with self._database.reading() as connection:
             return {ProfileId(each) for each in connection.execute(waiting).scalars()}
 
-    def around(self, facts: Sequence[AnyFact]) -> Sequence[FactContext]:
+    def contexts(self, facts: Sequence[AnyFact]) -> Sequence[FactContext]:
         if not facts:
             return []
         with self._database.reading() as connection:
@@ -138,7 +138,7 @@ class SqlWebhookOutbox:
         subscriber: Subscriber,
         *,
         through: int | None = None,
-        delivered: Sequence[Placed] = (),
+        delivered: Sequence[PlacedFact] = (),
         late: Sequence[Late] = (),
         failed_in_a_row: int,
         at: datetime,
@@ -179,7 +179,7 @@ class SqlWebhookOutbox:
         return OutboxReport(
             to_send=to_send,
             waiting=late.get(LateState.WAITING.value, 0),
-            aside=late.get(LateState.ASIDE.value, 0),
+            aside=late.get(LateState.DEAD_LETTERED.value, 0),
             delivered=row.delivered,
             last_delivered=None if row.last_delivered is None else FactId(row.last_delivered),
             last_delivered_at=maybe_moment(row.last_delivered_at),
@@ -226,12 +226,12 @@ def _runs(connection: Connection, facts: Sequence[AnyFact]) -> dict[str, Run]:
 
 def _subscriber(row: Any) -> Subscriber:
     return Subscriber(
-        row.id,
-        ClientId(row.client_id),
-        row.url,
-        tuple(json.loads(row.events)),
-        row.secret or row.client_secret,
-        from_micros(row.created_at),
+        id=row.id,
+        client_id=ClientId(row.client_id),
+        url=row.url,
+        events=tuple(json.loads(row.events)),
+        secret=row.secret or row.client_secret,
+        created_at=from_micros(row.created_at),
     )
 
 
@@ -242,15 +242,15 @@ def _late_row(subscriber_id: str, late: Late) -> Row:
 
 def _late(row: Any) -> Late:
     return Late(
-        row.position,
-        FactId(row.fact_id),
-        ProfileId(row.profile_id),
-        row.event,
-        LateState(row.state),
-        row.attempts,
-        maybe_moment(row.first_at),
-        maybe_moment(row.tried_at),
-        maybe_moment(row.next_at),
-        row.status,
-        row.answer,
+        position=row.position,
+        fact_id=FactId(row.fact_id),
+        profile_id=ProfileId(row.profile_id),
+        event=row.event,
+        state=LateState(row.state),
+        attempts=row.attempts,
+        first_at=maybe_moment(row.first_at),
+        tried_at=maybe_moment(row.tried_at),
+        next_at=maybe_moment(row.next_at),
+        status=row.status,
+        answer=row.answer,
     )

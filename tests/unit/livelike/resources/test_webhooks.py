@@ -6,7 +6,7 @@ import msgspec
 
 from tifo.kernel.ids import FactId, ProfileId
 from tifo.livelike.resources.webhooks import WebhookAttemptResource
-from tifo.source.outbox import Late
+from tifo.source.webhooks.outbox import Late
 
 
 def test_an_undelivered_webhook_shows_its_newest_attempt_and_null_for_times_that_have_not_come() -> None:

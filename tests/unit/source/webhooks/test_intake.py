@@ -15,8 +15,9 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from tifo.kernel.ids import ClientId
-from tifo.source.inbox import Held, Intake, ReceivedWebhook, WebhookState
-from tifo.source.intake import NOT_THERE_ATTEMPTS, WebhookIntake
+from tifo.source.webhooks.inbox import HeldWebhook, Intake, ReceivedWebhook, WebhookState
+from tifo.source.webhooks.intake import WebhookIntake
+from tifo.source.webhooks.source_intake import NOT_THERE_ATTEMPTS
 from tifo.store.source.webhooks_in import SqlWebhookInbox
 from tifo.store.sql.database import open_sqlite
 from tifo.workspace.memory import InMemoryCatalog
@@ -72,7 +73,7 @@ class Rig:
             ]
         )
 
-    def held(self) -> list[Held]:
+    def held(self) -> list[HeldWebhook]:
         return list(self.inbox.held(self.source.id, 100))
 
     @asynccontextmanager
@@ -163,7 +164,7 @@ async def test_what_livelike_does_not_know_is_asked_for_some_times_and_then_set_
 ) -> None:
     rig.arrive(hook("user-quest-completed", quest_id="q-9"), hook("user-quest-task-completed"))
     async with rig.running():
-        while not any(each.state is WebhookState.ASIDE for each in rig.held()):
+        while not any(each.state is WebhookState.DEAD_LETTERED for each in rig.held()):
             rig.ahead += timedelta(seconds=10)
             await asyncio.sleep(0.02)
             assert len(rig.livelike.asked) < 100
@@ -183,7 +184,7 @@ async def test_a_webhook_of_another_event_is_ignored_and_one_without_its_fields_
         await until(lambda: rig.own.ids == ["wh-7"])
         await until(lambda: len(rig.held()) == 1)
     [held] = rig.held()
-    assert (held.webhook_id, held.state) == ("wh-1", WebhookState.ASIDE)
+    assert (held.webhook_id, held.state) == ("wh-1", WebhookState.DEAD_LETTERED)
     assert "earned_badge_id" in (held.reason or "")
     assert rig.inbox.counts(rig.source.id)[WebhookState.IGNORED] == 1
 
@@ -202,4 +203,4 @@ async def test_an_event_that_is_refused_alone_harms_none_beside_it(rig: Rig, hoo
     async with rig.running():
         await until(lambda: rig.own.ids == ["wh-0", "wh-9"])
         await until(lambda: bool(rig.held()))
-    assert [(each.webhook_id, each.state) for each in rig.held()] == [("wh-1", WebhookState.ASIDE)]
+    assert [(each.webhook_id, each.state) for each in rig.held()] == [("wh-1", WebhookState.DEAD_LETTERED)]

@@ -7,8 +7,8 @@ import aiohttp
 import pytest
 
 from tifo.kernel.errors import NotFound, Transient
-from tifo.source.lookup import DEFINITIONS_FRESH_S, NOBODY_FRESH_S, LiveLikeApi
-from tifo.source.webhooks_in import LookedUp, read_webhook
+from tifo.source.webhooks.incoming import LookedUp, read_webhook
+from tifo.source.webhooks.lookup import DEFINITIONS_FRESH_S, NOBODY_FRESH_S, LiveLikeApi
 
 Hook = Callable[..., dict[str, Any]]
 

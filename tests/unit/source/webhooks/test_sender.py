@@ -16,14 +16,14 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from sqlalchemy import insert
 
-from tifo.egress.guard import guarded_connector
+from tifo.egress.http import open_guarded_session
 from tifo.egress.rules import read_allowed
 from tifo.engagement.facts import RewardItemRewarded
 from tifo.kernel.clock import system_clock
 from tifo.kernel.ids import FactId, ProfileId, RewardItemId, TransactionId, uuid7
-from tifo.source.endpoint import open_session
-from tifo.source.outbox import Late, LateState, Subscriber
-from tifo.source.sender import BACKOFF, DEAD_AFTER, GIVE_UP, Sender
+from tifo.source.webhooks.health import DEAD_AFTER
+from tifo.source.webhooks.outbox import Late, LateState, Subscriber
+from tifo.source.webhooks.sender import BACKOFF, EXPIRE_AFTER, Sender
 from tifo.store.engagement import rows as r
 from tifo.store.engagement.access import create_application
 from tifo.store.source.webhooks_out import SqlWebhookOutbox
@@ -94,7 +94,7 @@ class Rig:
     @asynccontextmanager
     async def running(self, *, allow: str = "127.0.0.0/8", timeout_s: float = 0.5) -> AsyncIterator[None]:
         stop = asyncio.Event()
-        async with open_session(guarded_connector(read_allowed(allow))) as outside:
+        async with open_guarded_session(read_allowed(allow)) as outside:
             sender = Sender(
                 self.outbox, outside, clock=self.clock, chance=lambda: 0.0, timeout_s=timeout_s, poll_s=0.005
             )
@@ -191,14 +191,14 @@ async def test_a_fact_that_is_refused_for_four_hours_is_set_aside_and_goes_out_w
     rig.commit("ada-1", "ada-2", "bob-1")
     async with rig.running():
         await until(lambda: any(each.attempts for each in rig.late()))
-        rig.ahead = GIVE_UP / 2
+        rig.ahead = EXPIRE_AFTER / 2
         await until(lambda: any(each.attempts > 1 for each in rig.late()))
         assert rig.endpoint.of("ada") == []
-        rig.ahead = GIVE_UP + timedelta(minutes=1)
+        rig.ahead = EXPIRE_AFTER + timedelta(minutes=1)
         await until(lambda: rig.endpoint.of("ada") == ["ada-2"])
         await until(lambda: len(rig.late()) == 1)  # settled, a moment after it was taken
         [aside] = rig.late()
-        assert (aside.fact_id, aside.state) == ("ada-1", LateState.ASIDE)
+        assert (aside.fact_id, aside.state) == ("ada-1", LateState.DEAD_LETTERED)
         rig.endpoint.refuses = {}
         assert rig.outbox.retry(rig.made.application.id, rig.subscriber.id) == 1
         await until(lambda: rig.endpoint.of("ada") == ["ada-2", "ada-1"])
@@ -228,7 +228,7 @@ async def test_a_dead_endpoint_holds_its_own_line_only_sets_nothing_aside_and_ge
     async with rig.running():
         await until(lambda: len(rig.endpoint.taken) == 300)
         await until(lambda: rig.outbox.report(dead.client_id, dead.id).failed_in_a_row >= DEAD_AFTER)
-    rig.ahead = GIVE_UP * 3
+    rig.ahead = EXPIRE_AFTER * 3
     async with rig.running():  # after a restart it is still known to be dead
         await until(lambda: any(each.attempts > 1 for each in rig.late(dead)))
         assert {each.state for each in rig.late(dead)} == {LateState.WAITING}

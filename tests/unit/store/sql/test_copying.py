@@ -59,7 +59,7 @@ async def play(database: Database) -> Application:
     feed = SqlFactFeed(database)
     first, second, *_ = feed.pending(club.id, 10)
     feed.advance(club.id, [first.id], system_clock())
-    feed.set_aside(club.id, second.id, 400, TRICKY, system_clock())
+    feed.dead_letter(club.id, second.id, 400, TRICKY, system_clock())
     return club
 
 

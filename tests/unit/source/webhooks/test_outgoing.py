@@ -31,8 +31,8 @@ from tifo.kernel.ids import (
     UserQuestId,
     UserQuestTaskId,
 )
-from tifo.source.webhooks_in import DATA, SIGNATURE_HEADER, is_signed, read_webhook
-from tifo.source.webhooks_out import ALL_EVENTS, EVENTS, FactContext, Run, checked_events, headers_of, webhook_of
+from tifo.source.webhooks.incoming import DATA, SIGNATURE_HEADER, is_signed, read_webhook
+from tifo.source.webhooks.outgoing import ALL_EVENTS, EVENTS, FactContext, Run, checked_events, headers_of, webhook_of
 
 AT = datetime(2026, 11, 24, 12, 41, 24, 825000, tzinfo=UTC)
 WHO: dict[str, Any] = {

@@ -13,7 +13,7 @@ from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import QuestId
 from tifo.source import events
 from tifo.source.events import track_message
-from tifo.source.webhooks_in import (
+from tifo.source.webhooks.incoming import (
     DATA,
     FoundQuest,
     FoundTask,

@@ -1,6 +1,6 @@
-"""LiveLike's webhooks, written: which fact becomes which, with which fields, and how it is signed. Pure.
+"""Writes webhooks as LiveLike does: the event and the fields of each fact, and the signature. Pure.
 
-The webhook's id is the fact's, and so the `messageId` of the event that the relay sends for it.
+The webhook's id is the fact's. The event that the relay sends for the fact has the same `messageId`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ from tifo.engagement.facts import (
 )
 from tifo.kernel.clock import to_iso
 from tifo.kernel.errors import Rejected
-from tifo.source.webhooks_in import SIGNATURE_HEADER, signature
+from tifo.source.webhooks.incoming import SIGNATURE_HEADER, signature
 
 EVENTS: Mapping[type[AnyFact], str] = MappingProxyType(
     {
@@ -40,18 +40,18 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class Run(NamedTuple):
-    """What a fact about a user quest does not tell: it was settled when the quest was started."""
+    """A user quest's data that its facts do not hold."""
 
     created_at: datetime
     active_until: datetime | None
     task_progress: Mapping[str, Decimal]
-    """By user quest task, as it is now: of a completed task, as it will stay."""
+    """The current progress by user quest task. A completed task's progress does not change any more."""
     quest_tasks: Mapping[str, str]
-    """The quest's task by user quest task, in their order."""
+    """The quest task's id by user quest task, in their order."""
 
 
 class FactContext(NamedTuple):
-    """What the state tells beside the fact; None for what it does not hold (any more)."""
+    """Data of the state that a webhook has and the fact lacks; None for what the state does not hold (any more)."""
 
     nickname: str | None = None
     run: Run | None = None
@@ -59,24 +59,24 @@ class FactContext(NamedTuple):
 
 
 def checked_events(events: Sequence[str]) -> tuple[str, ...]:
-    """Without doubles; none given means all. Raises `Rejected` for one that there is not."""
+    """Returns the events without duplicates; all, where none are given. Raises `Rejected` for an unknown event."""
     for event in events:
         if event not in ALL_EVENTS:
             raise Rejected(f"There is no event {event!r:.100}. Choose of {', '.join(ALL_EVENTS)}.", field="events")
     return tuple(dict.fromkeys(events)) or ALL_EVENTS
 
 
-def webhook_of(fact: AnyFact, around: FactContext) -> bytes:
-    """Compact JSON in UTF-8, with nothing escaped that need not be: these bytes are signed, and sent."""
+def webhook_of(fact: AnyFact, context: FactContext) -> bytes:
+    """Returns compact JSON in UTF-8, with nothing escaped that need not be: these bytes are signed, and sent."""
     envelope = {
         "id": fact.id,
         "event": EVENTS[type(fact)],
         "data": {
-            **_data(fact, around),
+            **_data(fact, context),
             "client_id": fact.client_id,
             "profile_id": fact.profile_id,
             "profile_custom_id": fact.custom_id,
-            "nickname": around.nickname,
+            "nickname": context.nickname,
         },
         "created_at": to_iso(fact.happened_at),
     }
@@ -92,7 +92,7 @@ def headers_of(body: bytes, secret: str) -> Mapping[str, str]:
     }
 
 
-def _data(fact: AnyFact, around: FactContext) -> dict[str, Any]:
+def _data(fact: AnyFact, context: FactContext) -> dict[str, Any]:
     match fact:
         case BadgeRewarded():
             return _badge(fact)
@@ -101,10 +101,12 @@ def _data(fact: AnyFact, around: FactContext) -> dict[str, Any]:
                 **_task_ids(fact),
                 "custom_increment": _number(fact.custom_increment),
                 "custom_progress": _number(fact.custom_progress),
-                "progress": _number(fact.user_quest_task_progress),  # ours: LiveLike leaves it to be looked up
+                "progress": _number(
+                    fact.user_quest_task_progress
+                ),  # Tifo's own field: LiveLike's receivers have to look it up
             }
         case QuestTaskCompleted():
-            run = around.run
+            run = context.run
             return {
                 **_task_ids(fact),
                 "created_at": run and to_iso(run.created_at),
@@ -113,13 +115,13 @@ def _data(fact: AnyFact, around: FactContext) -> dict[str, Any]:
                 "progress": run and run.task_progress.get(fact.user_quest_task_id),
             }
         case UserQuestCompleted():
-            return _quest(fact, around.run)
+            return _quest(fact, context.run)
         case QuestRewardAwarded():
             return {**_payment(fact), "reward_action_id": None, "reward_action_key": None}
         case RewardItemRewarded():
             return {
                 **_payment(fact),
-                "reward_action_id": around.reward_action_id,
+                "reward_action_id": context.reward_action_id,
                 "reward_action_key": fact.reward_action_key,
                 "reward_table_id": fact.reward_table_id,
             }
@@ -148,7 +150,7 @@ def _task_ids(fact: UserQuestTaskProgressed | QuestTaskCompleted) -> dict[str, A
 
 
 def _quest(fact: UserQuestCompleted, run: Run | None) -> dict[str, Any]:
-    """As it was at that moment: completed in time, its rewards not claimed yet."""
+    """Describes the user quest at the moment of the fact: completed in time, its rewards not claimed yet."""
     tasks = run.quest_tasks if run else {}
     return {
         "user_quest_id": fact.user_quest_id,

@@ -1,7 +1,7 @@
-"""LiveLike's webhooks, read: which are signed, what they hold, and which fact each becomes. Pure.
+"""Reads LiveLike's webhooks: checks the signature, decodes the data, and makes the fact that it tells. Pure.
 
 The fact's id, and so the event's `messageId`, is the webhook's id: LiveLike delivers at least once, and a second copy
-is a duplicate. What a webhook lacks comes from LiveLike's API (see lookup.py) as a `LookedUp`.
+is then dropped as a duplicate. Data that a webhook lacks come from LiveLike's API (see lookup.py) as a `LookedUp`.
 """
 
 import base64
@@ -48,19 +48,19 @@ SIGNATURE_HEADER = "X-Webhook-Signature"
 
 
 class SignedForm(StrEnum):
-    """Over what LiveLike computes the signature of a webhook."""
+    """The text that LiveLike computes a webhook's signature over."""
 
     BYTES = "bytes"
-    """Over the bytes that it sends."""
+    """The bytes that it sends."""
     COMPACT = "compact"
-    """Over the same JSON written compactly (as LiveLike's recipes for receivers do), whatever spaces are sent."""
+    """The same JSON written compactly, whatever spaces are sent. LiveLike's recipes for receivers do so."""
 
 
 class _Data(msgspec.Struct, frozen=True, kw_only=True):
     client_id: ClientId
     profile_id: ProfileId
     profile_custom_id: str | msgspec.UnsetType | None = msgspec.UNSET
-    """Unset where the webhook does not tell; None where it tells that the profile has none."""
+    """Unset where the webhook does not say; None where it says that the profile has none."""
 
 
 class BadgeData(_Data, frozen=True, kw_only=True):
@@ -75,7 +75,7 @@ class BadgeData(_Data, frozen=True, kw_only=True):
 
 
 class TaskData(_Data, frozen=True, kw_only=True):
-    """Of a task that was completed."""
+    """Describes a completed task."""
 
     quest_id: QuestId
     quest_task_id: QuestTaskId
@@ -85,7 +85,7 @@ class TaskData(_Data, frozen=True, kw_only=True):
 
 class ProgressData(TaskData, frozen=True, kw_only=True):
     custom_progress: Decimal | None = None
-    """The progress that was set; None where it was incremented."""
+    """The progress that was set; None where it was incremented instead."""
     progress: Decimal | None = None
     """The progress after this step. LiveLike does not send it; Tifo's own webhooks do."""
 
@@ -96,7 +96,7 @@ class QuestData(_Data, frozen=True, kw_only=True):
 
 
 class PaidData(_Data, frozen=True, kw_only=True):
-    """Of a reward table's payment."""
+    """Describes a payment by a reward table."""
 
     reward_transaction_id: TransactionId
     reward_item_id: RewardItemId
@@ -122,7 +122,7 @@ DATA: Mapping[str, type[AnyData]] = MappingProxyType(
         "reward-table-rewards-awarded": PaidData,
     }
 )
-"""By event. LiveLike's page names the quest's reward in both ways: one as the heading, one in the payload."""
+"""The data's type by event. LiveLike's page names a quest's reward in two ways: in the heading and in the payload."""
 
 
 class LiveLikeWebhook(NamedTuple):
@@ -133,7 +133,7 @@ class LiveLikeWebhook(NamedTuple):
 
     @property
     def lacks_nothing(self) -> bool:
-        """Whether it becomes a fact without asking LiveLike's API."""
+        """The webhook becomes a fact without a look-up at LiveLike's API."""
         data = self.data
         named = isinstance(data, BadgeData) and (data.reward_item_id is None or bool(data.reward_item_name))
         paid = isinstance(data, PaidData) and not isinstance(data, QuestPaidData) and bool(data.reward_item_name)
@@ -141,7 +141,7 @@ class LiveLikeWebhook(NamedTuple):
 
 
 class Head(msgspec.Struct, frozen=True):
-    """What is read of a webhook before it is accepted."""
+    """The fields that a webhook must have to be accepted."""
 
     id: str
     event: str
@@ -166,7 +166,7 @@ class FoundQuest(NamedTuple):
 
 
 class LookedUp(NamedTuple):
-    """What LiveLike's API told; None for what was not asked."""
+    """The API's answers; None for what was not looked up."""
 
     custom_id: str | None = None
     quest: FoundQuest | None = None
@@ -175,12 +175,12 @@ class LookedUp(NamedTuple):
 
 
 def signature(client_secret: str, body: bytes) -> str:
-    """base64(HMAC-SHA1(client secret, body)), as LiveLike signs."""
+    """Signs as LiveLike does: base64(HMAC-SHA1(client secret, body))."""
     return base64.b64encode(hmac.new(client_secret.encode(), body, hashlib.sha1).digest()).decode()
 
 
 def is_signed(body: bytes, sent: str, client_secret: str, form: SignedForm = SignedForm.BYTES) -> bool:
-    """Compared in constant time."""
+    """Compares in constant time, so that the time of a refusal does not show how much of a signature fits."""
     if form is SignedForm.BYTES:
         return _is_equal(signature(client_secret, body), sent)
     # Python's json escapes what is not ASCII and JavaScript's does not: LiveLike publishes a recipe for each.
@@ -189,7 +189,7 @@ def is_signed(body: bytes, sent: str, client_secret: str, form: SignedForm = Sig
 
 
 def read_head(body: bytes) -> Head:
-    """Raises `Rejected` for what is no webhook at all: LiveLike is told so."""
+    """Raises `Rejected` for a body that is no webhook at all, so that its sender gets an error."""
     try:
         head = msgspec.json.decode(body, type=Head)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -200,7 +200,7 @@ def read_head(body: bytes) -> Head:
 
 
 def read_webhook(body: bytes) -> LiveLikeWebhook:
-    """Of an event that is in `DATA`. Raises `Rejected` naming the field that is missing or wrong."""
+    """Decodes a webhook whose event is in `DATA`. Raises `Rejected` naming the field that is missing or wrong."""
     try:
         envelope = msgspec.json.decode(body, type=_Envelope)
         raw = msgspec.json.decode(envelope.data)
@@ -212,7 +212,7 @@ def read_webhook(body: bytes) -> LiveLikeWebhook:
 
 
 def fact_of(webhook: LiveLikeWebhook, found: LookedUp) -> AnyFact:
-    """Raises `Rejected` where LiveLike's API does not know the quest's task."""
+    """Makes the fact. Raises `Rejected` where LiveLike's API does not know the quest's task."""
     data = webhook.data
     who: dict[str, Any] = {
         "id": FactId(webhook.id),
@@ -291,7 +291,7 @@ def _payment(data: PaidData, found: LookedUp) -> dict[str, Any]:
 
 def _known(value: Any, what: str) -> Any:
     if value is None:
-        raise Rejected(f"LiveLike's API did not tell the {what}.")
+        raise Rejected(f"LiveLike's API does not know the {what}.")
     return value
 
 

@@ -1,4 +1,4 @@
-"""What the intake of LiveLike's webhooks needs from outside, and what is kept of each webhook."""
+"""The contract that received LiveLike webhooks are stored by, until each is sent on as an event."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,12 +7,12 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from tifo.kernel.ids import SourceId
-from tifo.source.webhooks_in import SignedForm
+from tifo.source.webhooks.incoming import SignedForm
 
 
 @dataclass(frozen=True)
 class Intake:
-    """How one source takes LiveLike's webhooks."""
+    """One source's settings for receiving LiveLike's webhooks."""
 
     source_id: SourceId
     client_secret: str = field(repr=False)
@@ -20,17 +20,20 @@ class Intake:
     api: str | None = None
     """Base address of LiveLike's API, such as `https://cf-blast.livelikecdn.com/api/v1/`; None: not set yet."""
     token: str | None = field(default=None, repr=False)
-    """A producer's."""
+    """A producer's access token for that API."""
 
 
 class WebhookState(StrEnum):
     WAITING = "waiting"
-    """To be sent, or held back because something cannot be looked up yet."""
+    """To be sent, at once or after a pause."""
     SENT = "sent"
     IGNORED = "ignored"
-    """Of an event that is none of the six."""
-    ASIDE = "aside"
-    """It cannot become an event as it is. Kept whole; it may be tried again."""
+    """Its event is none of the six."""
+    DEAD_LETTERED = "aside"
+    """It cannot become an event as it is. It is stored whole, and may be tried again."""
+
+
+DONE = frozenset((WebhookState.SENT, WebhookState.IGNORED))
 
 
 class ReceivedWebhook(NamedTuple):
@@ -43,25 +46,27 @@ class ReceivedWebhook(NamedTuple):
 
 class WaitingWebhook(NamedTuple):
     number: int
-    """In the order of arrival."""
+    """Numbers follow the order of arrival."""
     webhook_id: str
     event: str
     body: bytes
     received_at: datetime
     attempts: int
-    """That did not get it sent."""
+    """Attempts that failed."""
 
 
 class WebhookOutcome(NamedTuple):
+    """One attempt's result."""
+
     number: int
     state: WebhookState
     reason: str | None = None
     next_at: datetime | None = None
-    """When a waiting one is tried again."""
+    """When a waiting webhook is tried again."""
 
 
-class Held(NamedTuple):
-    """A webhook that someone may have to look at: it waits after a failure, or stands aside."""
+class HeldWebhook(NamedTuple):
+    """A webhook that someone may have to look at: it waits after a failure, or is dead-lettered."""
 
     webhook_id: str
     event: str
@@ -75,30 +80,35 @@ class Held(NamedTuple):
 class WebhookInbox(Protocol):
     """Methods block. Every change is durable on return. All raise `Transient` where the store is out of reach."""
 
-    def intakes(self) -> Sequence[Intake]: ...
+    def intakes(self) -> Sequence[Intake]:
+        """All sources' settings, by the source's id."""
 
     def configure(self, intake: Intake) -> None:
-        """Replaces the source's earlier one; None for `api` or `token` leaves those as they were."""
+        """Replaces the source's settings. None for `api` or `token` leaves those as they were."""
 
     def add(self, batch: Sequence[ReceivedWebhook]) -> list[bool]:
-        """Keep those whose (source, id) is new, in one transaction. The n-th answer: whether the n-th was new.
+        """Stores the webhooks whose (source, id) is new, in one transaction. The n-th answer: whether the n-th was new.
 
         Ids are remembered until `forget`.
         """
 
     def due(self, source_id: SourceId, now: datetime, limit: int) -> Sequence[WaitingWebhook]:
-        """Waiting ones whose time has come, in the order of arrival."""
+        """The waiting webhooks that are not to wait any longer, in the order of arrival."""
 
     def settle(self, outcomes: Sequence[WebhookOutcome]) -> None:
-        """One transaction. What is sent or ignored keeps its id but not its body."""
+        """Stores the results of attempts, in one transaction.
 
-    def held(self, source_id: SourceId, limit: int) -> Sequence[Held]: ...
+        A sent or ignored webhook's body is deleted, its id stays. Any other outcome counts as a failed attempt.
+        """
+
+    def held(self, source_id: SourceId, limit: int) -> Sequence[HeldWebhook]:
+        """The webhooks that failed at least once and are not done, in the order of arrival."""
 
     def counts(self, source_id: SourceId) -> dict[WebhookState, int]:
-        """Of those not forgotten."""
+        """Counts the webhooks that are not forgotten. Every state has a count."""
 
     def retry(self, source_id: SourceId, at: datetime) -> int:
-        """What waits or stands aside is tried again at once. Returns how many."""
+        """Makes all waiting and dead-lettered webhooks due at `at`, as if never tried. Returns how many."""
 
     def forget(self, before: datetime) -> int:
-        """Sent and ignored ones that were received before. Returns how many."""
+        """Deletes sent and ignored webhooks that were received before `before`. Returns how many."""

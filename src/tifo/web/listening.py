@@ -1,4 +1,4 @@
-"""Ports of this machine, before a server listens on one."""
+"""Ports of this machine that a server listens on."""
 
 import socket
 
@@ -6,7 +6,7 @@ from tifo.kernel.errors import Rejected
 
 
 def free_port() -> int:
-    """Returns a port that nothing listens on right now."""
+    """Returns a port that nothing listens on right now; another program may take it before the caller does."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -14,7 +14,10 @@ def free_port() -> int:
 
 
 def check_port(host: str, port: int) -> None:
-    """Raises `Rejected` where the api could not listen there."""
+    """Raises `Rejected` where a server could not listen there.
+
+    The server itself would fail in a process of its own, whose error nobody sees.
+    """
     try:
         socket.create_server((host, port)).close()
     except OSError as error:

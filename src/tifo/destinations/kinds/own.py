@@ -1,0 +1,12 @@
+"""Lists Tifo's own kinds. It imports every client library that they use, so import it when somebody asks for a kind."""
+
+from collections.abc import Sequence
+
+from tifo.destinations.kinds.files import Files
+from tifo.destinations.kinds.function import Function
+from tifo.destinations.kinds.kafka import Kafka
+from tifo.destinations.kinds.segment import Forwarder
+from tifo.destinations.kinds.webhook import Webhook
+from tifo.destinations.ports import Kind
+
+OWN_KINDS: Sequence[Kind] = (Webhook(), Forwarder(), Files(), Kafka(), Function())

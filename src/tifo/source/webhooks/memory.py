@@ -1,0 +1,304 @@
+"""The in-memory twins of the webhooks' inbox and outbox, for tests and short-lived processes."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from tifo.engagement.facts import AnyFact
+from tifo.kernel.clock import Clock, system_clock
+from tifo.kernel.errors import NotFound
+from tifo.kernel.ids import ClientId, FactId, NewId, ProfileId, SourceId, uuid7
+from tifo.source.webhooks.inbox import (
+    DONE,
+    HeldWebhook,
+    Intake,
+    ReceivedWebhook,
+    WaitingWebhook,
+    WebhookOutcome,
+    WebhookState,
+)
+from tifo.source.webhooks.outbox import Late, LateState, OutboxReport, PlacedFact, Subscriber
+from tifo.source.webhooks.outgoing import FactContext, checked_events
+from tifo.workspace.rules import checked_address
+
+
+@dataclass
+class _StoredWebhook:
+    number: int
+    received: ReceivedWebhook
+    state: WebhookState = WebhookState.WAITING
+    attempts: int = 0
+    reason: str | None = None
+    next_at: datetime | None = None
+
+
+class InMemoryWebhookInbox:
+    """A `WebhookInbox`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._intakes: dict[SourceId, Intake] = {}
+        self._stored: dict[tuple[SourceId, str], _StoredWebhook] = {}
+        self._numbers = 0
+
+    def intakes(self) -> Sequence[Intake]:
+        with self._lock:
+            return [self._intakes[source_id] for source_id in sorted(self._intakes)]
+
+    def configure(self, intake: Intake) -> None:
+        with self._lock:
+            earlier = self._intakes.get(intake.source_id, intake)
+            kept = replace(intake, api=intake.api or earlier.api, token=intake.token or earlier.token)
+            self._intakes[intake.source_id] = kept
+
+    def add(self, batch: Sequence[ReceivedWebhook]) -> list[bool]:
+        with self._lock:
+            return [self._add(received) for received in batch]
+
+    def due(self, source_id: SourceId, now: datetime, limit: int) -> Sequence[WaitingWebhook]:
+        with self._lock:
+            due = [each for each in self._of(source_id) if each.state is WebhookState.WAITING and _is_due(each, now)]
+            return [_waiting(each) for each in due[:limit]]
+
+    def settle(self, outcomes: Sequence[WebhookOutcome]) -> None:
+        with self._lock:
+            by_number = {each.number: each for each in self._stored.values()}
+            for outcome in outcomes:
+                each = by_number[outcome.number]
+                each.state, each.reason, each.next_at = outcome.state, outcome.reason, outcome.next_at
+                if outcome.state in DONE:
+                    each.received = each.received._replace(body=b"")
+                else:
+                    each.attempts += 1
+
+    def held(self, source_id: SourceId, limit: int) -> Sequence[HeldWebhook]:
+        with self._lock:
+            held = [each for each in self._of(source_id) if each.state not in DONE and each.attempts]
+            return [_held(each) for each in held[:limit]]
+
+    def counts(self, source_id: SourceId) -> dict[WebhookState, int]:
+        with self._lock:
+            found = Counter(each.state for each in self._of(source_id))
+            return {state: found[state] for state in WebhookState}
+
+    def retry(self, source_id: SourceId, at: datetime) -> int:
+        with self._lock:
+            retried = [each for each in self._of(source_id) if each.state not in DONE]
+            for each in retried:
+                each.state, each.next_at, each.attempts = WebhookState.WAITING, at, 0
+            return len(retried)
+
+    def forget(self, before: datetime) -> int:
+        with self._lock:
+            old = [
+                key for key, each in self._stored.items() if each.state in DONE and each.received.received_at < before
+            ]
+            for key in old:
+                del self._stored[key]
+            return len(old)
+
+    def _add(self, received: ReceivedWebhook) -> bool:
+        key = (received.source_id, received.webhook_id)
+        if key in self._stored:
+            return False
+        self._numbers += 1
+        self._stored[key] = _StoredWebhook(self._numbers, received)
+        return True
+
+    def _of(self, source_id: SourceId) -> list[_StoredWebhook]:
+        return [each for (owner, _), each in self._stored.items() if owner == source_id]
+
+
+def _is_due(each: _StoredWebhook, now: datetime) -> bool:
+    return each.next_at is None or each.next_at <= now
+
+
+def _waiting(each: _StoredWebhook) -> WaitingWebhook:
+    received = each.received
+    return WaitingWebhook(
+        number=each.number,
+        webhook_id=received.webhook_id,
+        event=received.event,
+        body=received.body,
+        received_at=received.received_at,
+        attempts=each.attempts,
+    )
+
+
+def _held(each: _StoredWebhook) -> HeldWebhook:
+    received = each.received
+    return HeldWebhook(
+        webhook_id=received.webhook_id,
+        event=received.event,
+        state=each.state,
+        received_at=received.received_at,
+        attempts=each.attempts,
+        reason=each.reason,
+        next_at=each.next_at,
+    )
+
+
+@dataclass
+class _Subscription:
+    subscriber: Subscriber
+    cursor: int
+    late: dict[int, Late] = field(default_factory=dict)
+    delivered: int = 0
+    last_delivered: FactId | None = None
+    last_delivered_at: datetime | None = None
+    failed_in_a_row: int = 0
+
+
+class InMemoryWebhookOutbox:
+    """A `WebhookOutbox`. `commit` gives it facts, as the engine's transactions give the other ones theirs.
+
+    `context_of` stands for the state that the SQL implementation reads.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock = system_clock,
+        new_id: NewId = uuid7,
+        context_of: Callable[[AnyFact], FactContext] = lambda _: FactContext(),
+    ) -> None:
+        self._clock = clock
+        self._new_id = new_id
+        self._context_of = context_of
+        self._lock = threading.Lock()
+        self._secrets: dict[ClientId, str] = {}
+        self._facts: list[AnyFact] = []
+        self._subscriptions: dict[str, _Subscription] = {}
+
+    def add_application(self, client_id: ClientId, client_secret: str) -> None:
+        with self._lock:
+            self._secrets[client_id] = client_secret
+
+    def commit(self, *facts: AnyFact) -> None:
+        with self._lock:
+            self._facts += facts
+
+    def subscribe(self, client_id: ClientId, url: str, events: Sequence[str], secret: str | None) -> Subscriber:
+        address, wanted = checked_address(url, "target_url"), checked_events(events)
+        with self._lock:
+            self._check_application(client_id)
+            subscriber = Subscriber(
+                id=self._new_id(),
+                client_id=client_id,
+                url=address,
+                events=wanted,
+                secret=secret or self._secrets[client_id],
+                created_at=self._clock(),
+            )
+            self._subscriptions[subscriber.id] = _Subscription(subscriber, cursor=len(self._facts))
+            return subscriber
+
+    def subscribers(self, client_id: ClientId | None = None) -> Sequence[Subscriber]:
+        with self._lock:
+            if client_id is not None:
+                self._check_application(client_id)
+            found = [each.subscriber for each in self._subscriptions.values()]
+            return [each for each in found if client_id is None or each.client_id == client_id]
+
+    def unsubscribe(self, client_id: ClientId, subscriber_id: str) -> None:
+        with self._lock:
+            self._known(client_id, subscriber_id)
+            del self._subscriptions[subscriber_id]
+
+    def new(self, subscriber: Subscriber, limit: int) -> Sequence[PlacedFact]:
+        with self._lock:
+            found = self._subscriptions.get(subscriber.id)
+            return [] if found is None else self._beyond(found)[:limit]
+
+    def due(self, subscriber: Subscriber, now: datetime, limit: int) -> Sequence[PlacedFact]:
+        with self._lock:
+            first: dict[ProfileId, Late] = {}
+            for late in self._waiting(subscriber):
+                first.setdefault(late.profile_id, late)
+            due = [each for each in first.values() if each.next_at is None or each.next_at <= now]
+            due.sort(key=lambda each: (each.next_at is not None, each.next_at or now, each.position))
+            return [
+                PlacedFact(each.position, self._facts[each.position - 1], each.attempts, each.first_at)
+                for each in due[:limit]
+            ]
+
+    def waiting_profiles(self, subscriber: Subscriber, profile_ids: Sequence[ProfileId]) -> set[ProfileId]:
+        with self._lock:
+            return {each.profile_id for each in self._waiting(subscriber)} & set(profile_ids)
+
+    def contexts(self, facts: Sequence[AnyFact]) -> Sequence[FactContext]:
+        return [self._context_of(fact) for fact in facts]
+
+    def settle(
+        self,
+        subscriber: Subscriber,
+        *,
+        through: int | None = None,
+        delivered: Sequence[PlacedFact] = (),
+        late: Sequence[Late] = (),
+        failed_in_a_row: int,
+        at: datetime,
+    ) -> None:
+        with self._lock:
+            found = self._subscriptions.get(subscriber.id)
+            if found is None:
+                return
+            found.cursor = found.cursor if through is None else through
+            found.failed_in_a_row = failed_in_a_row
+            for placed in delivered:
+                found.late.pop(placed.position, None)
+            found.late |= {each.position: each for each in late}
+            if delivered:
+                found.delivered += len(delivered)
+                newest = max(delivered, key=lambda placed: placed.position)
+                found.last_delivered, found.last_delivered_at = newest.fact.id, at
+
+    def late(self, client_id: ClientId, subscriber_id: str, limit: int) -> Sequence[Late]:
+        with self._lock:
+            found = self._known(client_id, subscriber_id)
+            return [found.late[position] for position in sorted(found.late)][:limit]
+
+    def retry(self, client_id: ClientId, subscriber_id: str) -> int:
+        with self._lock:
+            found = self._known(client_id, subscriber_id)
+            for position, late in found.late.items():
+                found.late[position] = late._replace(
+                    state=LateState.WAITING, attempts=0, first_at=None, tried_at=None, next_at=None
+                )
+            return len(found.late)
+
+    def report(self, client_id: ClientId, subscriber_id: str) -> OutboxReport:
+        with self._lock:
+            found = self._known(client_id, subscriber_id)
+            states = Counter(each.state for each in found.late.values())
+            return OutboxReport(
+                to_send=len(self._beyond(found)),
+                waiting=states[LateState.WAITING],
+                aside=states[LateState.DEAD_LETTERED],
+                delivered=found.delivered,
+                last_delivered=found.last_delivered,
+                last_delivered_at=found.last_delivered_at,
+                failed_in_a_row=found.failed_in_a_row,
+            )
+
+    def _beyond(self, found: _Subscription) -> list[PlacedFact]:
+        placed = [PlacedFact(number, fact) for number, fact in enumerate(self._facts, start=1)]
+        own = found.subscriber.client_id
+        return [each for each in placed[found.cursor :] if each.fact.client_id == own]
+
+    def _waiting(self, subscriber: Subscriber) -> list[Late]:
+        found = self._subscriptions.get(subscriber.id)
+        late = {} if found is None else found.late
+        return [late[position] for position in sorted(late) if late[position].state is LateState.WAITING]
+
+    def _check_application(self, client_id: ClientId) -> None:
+        if client_id not in self._secrets:
+            raise NotFound(f"There is no application {client_id!r:.100}.", field="client_id")
+
+    def _known(self, client_id: ClientId, subscriber_id: str) -> _Subscription:
+        found = self._subscriptions.get(subscriber_id)
+        if found is None or found.subscriber.client_id != client_id:
+            raise NotFound(f"The application has no webhook subscriber {subscriber_id!r:.100}.", field="id")
+        return found

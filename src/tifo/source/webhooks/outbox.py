@@ -1,0 +1,127 @@
+"""The contract that webhooks are sent to their subscribers by.
+
+Each subscriber has a cursor over its application's facts. A fact at or below the cursor that is no exception was
+delivered, or its event is none that the subscriber asked for; deliveries leave no row. An exception is a fact that
+waits for its next attempt, that waits behind such a fact of the same profile, or that is dead-lettered.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+from tifo.engagement.facts import AnyFact
+from tifo.kernel.ids import ClientId, FactId, ProfileId
+from tifo.source.webhooks.outgoing import FactContext
+
+
+class Subscriber(NamedTuple):
+    id: str
+    client_id: ClientId
+    url: str
+    events: tuple[str, ...]
+    secret: str
+    """The subscriber's own secret, or else the application's client secret."""
+    created_at: datetime
+
+    def __repr__(self) -> str:
+        return f"Subscriber(id={self.id!r}, client_id={self.client_id!r}, url={self.url!r})"  # without the secret
+
+
+class LateState(StrEnum):
+    WAITING = "waiting"
+    DEAD_LETTERED = "aside"
+
+
+class PlacedFact(NamedTuple):
+    """A fact with its position among all facts."""
+
+    position: int
+    fact: AnyFact
+    attempts: int = 0
+    """Attempts that failed."""
+    first_at: datetime | None = None
+    """When the first attempt failed."""
+
+
+class Late(NamedTuple):
+    """An exception. `attempts` is 0 while it only waits behind another one of its profile."""
+
+    position: int
+    fact_id: FactId
+    profile_id: ProfileId
+    event: str
+    state: LateState = LateState.WAITING
+    attempts: int = 0
+    first_at: datetime | None = None
+    tried_at: datetime | None = None
+    next_at: datetime | None = None
+    status: int | None = None
+    """The newest answer's status; 0 where none came."""
+    answer: str | None = None
+
+
+class OutboxReport(NamedTuple):
+    to_send: int
+    """Facts beyond the cursor, whether or not the subscriber asked for their event."""
+    waiting: int
+    aside: int
+    """Dead letters."""
+    delivered: int
+    last_delivered: FactId | None
+    last_delivered_at: datetime | None
+    failed_in_a_row: int
+    """New facts whose first attempt failed since the endpoint accepted one. From `DEAD_AFTER` on, all wait."""
+
+
+class WebhookOutbox(Protocol):
+    """Methods block; every change is durable on return. All raise `Transient` where the store is out of reach."""
+
+    def subscribe(self, client_id: ClientId, url: str, events: Sequence[str], secret: str | None) -> Subscriber:
+        """Adds a subscriber, who gets the facts that are committed from now on. No `events` means all six.
+
+        Raises `NotFound` for an unknown application, `Rejected` for another URL than http(s) or an unknown event.
+        """
+
+    def subscribers(self, client_id: ClientId | None = None) -> Sequence[Subscriber]:
+        """One application's subscribers, or all; in the order in which they were made. Raises `NotFound`."""
+
+    def unsubscribe(self, client_id: ClientId, subscriber_id: str) -> None:
+        """Deletes the subscriber and all that waits for it. Raises `NotFound`."""
+
+    def new(self, subscriber: Subscriber, limit: int) -> Sequence[PlacedFact]:
+        """The first facts beyond the cursor, whatever their event, in the order of commits."""
+
+    def due(self, subscriber: Subscriber, now: datetime, limit: int) -> Sequence[PlacedFact]:
+        """The first waiting exception of each profile, if it is due. Never tried ones first, then the longest due."""
+
+    def waiting_profiles(self, subscriber: Subscriber, profile_ids: Sequence[ProfileId]) -> set[ProfileId]:
+        """The profiles among these that have a waiting exception: their new facts must wait behind it."""
+
+    def contexts(self, facts: Sequence[AnyFact]) -> Sequence[FactContext]:
+        """Reads what webhooks say beside each fact from the state. The facts are all of one application."""
+
+    def settle(
+        self,
+        subscriber: Subscriber,
+        *,
+        through: int | None = None,
+        delivered: Sequence[PlacedFact] = (),
+        late: Sequence[Late] = (),
+        failed_in_a_row: int,
+        at: datetime,
+    ) -> None:
+        """Stores the results of attempts, in one transaction.
+
+        The cursor moves to `through`; what was delivered stops being an exception, what is late becomes one. Does
+        nothing for a subscriber that was deleted meanwhile.
+        """
+
+    def late(self, client_id: ClientId, subscriber_id: str, limit: int) -> Sequence[Late]:
+        """The exceptions, oldest facts first. Raises `NotFound` for an unknown subscriber."""
+
+    def retry(self, client_id: ClientId, subscriber_id: str) -> int:
+        """Makes all exceptions due at once, as if never tried. Returns how many."""
+
+    def report(self, client_id: ClientId, subscriber_id: str) -> OutboxReport:
+        """Raises `NotFound` for an unknown subscriber."""
