@@ -120,6 +120,16 @@ class MemoryDeliveryState:
             found = self._of(destination_id).undelivered.values()
             return sum(late.replay == replay and late.state is UndeliveredState.WAITING for late in found)
 
+    def of_message(self, message_id: str) -> list[tuple[DestinationId, Undelivered]]:
+        with self._lock:
+            found = [
+                (destination_id, late)
+                for destination_id, kept in self._kept.items()
+                for late in kept.undelivered.values()
+                if late.event.message_id == message_id
+            ]
+        return sorted(found, key=lambda each: (each[0], each[1].replay))
+
     def redrive(self, destination_id: DestinationId, selection: ReplaySelection, now: float) -> int:
         with self._lock:
             kept = self._of(destination_id)

@@ -198,6 +198,9 @@ class DeliveryState(Protocol):
     def queued(self, destination_id: DestinationId, replay: str) -> int:
         """How many of a replay's events still wait."""
 
+    def of_message(self, message_id: str) -> Sequence[tuple[DestinationId, Undelivered]]:
+        """Returns where a message waits or has failed, replays included, by destination and then replay."""
+
 
 class Numbers(NamedTuple):
     """Of one connection, all that was ever counted."""

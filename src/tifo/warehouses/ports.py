@@ -149,3 +149,9 @@ class Warehouse(Protocol):
 
     def tables(self, schema: str, *, wait_s: float = 10.0) -> dict[str, int]:
         """The number of rows in each table of the schema; empty before the first load."""
+
+    def loaded_at(self, schema: str, message_id: str) -> dict[str, datetime]:
+        """When the message was loaded (UTC), by table. `users`, `accounts` and `_discards` are not asked.
+
+        Empty before the first load. Raises `Transient` where a load did not end within 10 seconds.
+        """

@@ -1,10 +1,10 @@
 """SQL that DuckDB and PostgreSQL understand alike."""
 
 from collections.abc import Callable, Collection, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from tifo.kernel.errors import NotFound
-from tifo.warehouses.ports import LOADED_AT
+from tifo.warehouses.ports import LOADED_AT, Warehouse
 
 SINCE = "_since"
 """A column of the batch alone: `Latest.since`."""
@@ -61,3 +61,15 @@ def deletions(schema: str, tables: Collection[str], received_after: datetime | N
 
 def never_loaded(connection: str) -> NotFound:
     return NotFound(f"Nothing of {connection!r} was loaded into this warehouse yet.", field="source")
+
+
+def loaded_at(warehouse: Warehouse, schema: str, message_id: str) -> dict[str, datetime]:
+    """Finds the message's rows by queries that both warehouses understand: see `Warehouse.loaded_at`."""
+    found: dict[str, datetime] = {}
+    value = message_id.replace("'", "''")
+    for table in sorted(warehouse.table_names(schema) - LATEST_TABLES - {"_discards"}):
+        # As text: DuckDB hands out a timestamp with a zone only where Python has pytz.
+        query = f"SELECT CAST({LOADED_AT} AS VARCHAR) AS at FROM {quoted(schema, table)} WHERE id = '{value}'"
+        for row in warehouse.query(query):
+            found[table] = datetime.fromisoformat(str(row["at"])).astimezone(UTC)
+    return found

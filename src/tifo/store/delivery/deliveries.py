@@ -248,7 +248,6 @@ class SqlDeliveryState:
             return int(connection.execute(select(func.count()).where(of_it)).scalar_one())
 
     def of_message(self, message_id: str) -> list[tuple[DestinationId, Undelivered]]:
-        """Where a message waits or has failed, replays included."""
         query = select(t.undelivered).where(_U.message_id == plain(message_id)).order_by(_U.destination_id, _U.replay)
         with self._database.reading() as connection:
             return [(DestinationId(row.destination_id), read_late(row)) for row in connection.execute(query)]

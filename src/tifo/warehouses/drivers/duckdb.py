@@ -29,6 +29,7 @@ from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import Conflict, NotFound, Rejected, Transient
 from tifo.kernel.ids import Position
 from tifo.kernel.json import JsonObject
+from tifo.warehouses import sql
 from tifo.warehouses.answers import objects
 from tifo.warehouses.columns import EXACT
 from tifo.warehouses.ports import ColumnType, Cursor, Discard, Latest, Load, Loaded, Table
@@ -137,6 +138,9 @@ class DuckdbWarehouse:
         with self._opened_to_read(wait_s) as connection, _errors_translated():
             names = [name for (name,) in connection.execute(_TABLES_OF, [schema]).fetchall()]
             return {name: _count(connection, f"SELECT count(*) FROM {quoted(schema, name)}") for name in names}
+
+    def loaded_at(self, schema: str, message_id: str) -> dict[str, datetime]:
+        return sql.loaded_at(self, schema, message_id)
 
     def _load(self, connection: duckdb.DuckDBPyConnection, load: Load, known: Mapping[str, Cursor]) -> Loaded:
         stored = known[load.connection].position if load.connection in known else Position(0)

@@ -27,6 +27,7 @@ from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import Conflict, Rejected, TifoError, Transient
 from tifo.kernel.ids import Position
 from tifo.kernel.json import JsonObject
+from tifo.warehouses import sql
 from tifo.warehouses.answers import objects
 from tifo.warehouses.drivers.postgres_copy import COLUMNS_OF, Manner, PostgresSchema, cut_to_fit
 from tifo.warehouses.ports import Cursor, Load, Loaded
@@ -131,6 +132,9 @@ class PostgresWarehouse:
             cursor.execute(_TABLES_OF, (schema,))
             names = [name for (name,) in cursor.fetchall()]
             return {name: _count(cursor, f"SELECT count(*) FROM {quoted(schema, name)}") for name in names}
+
+    def loaded_at(self, schema: str, message_id: str) -> dict[str, datetime]:
+        return sql.loaded_at(self, schema, message_id)
 
     def _load_all(self, loads: Sequence[Load], manner: Manner) -> list[Loaded]:
         with self._opened() as cursor:
