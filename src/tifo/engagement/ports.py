@@ -219,6 +219,13 @@ class Queries(Standings, Protocol):
         """Revoked ones are neither listed nor found."""
 
 
+class LedgerTrace(Protocol):
+    """Finds ledger rows of any application, for a person who follows an achievement. Methods block."""
+
+    def about(self, wanted: str, *, limit: int) -> Sequence[Transaction]:
+        """Returns the transaction with this id, or the newest of the profile with this id; oldest first."""
+
+
 class NewApplication(msgspec.Struct, frozen=True, kw_only=True):
     """Shown once: the producer token is stored as a digest only."""
 

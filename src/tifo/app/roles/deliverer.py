@@ -9,9 +9,6 @@ from datetime import timedelta
 import structlog
 
 from tifo.app import compose
-from tifo.app.alerting import Watcher
-from tifo.app.delivery import filter_of
-from tifo.app.destinations import configured_of
 from tifo.app.roles.looping import Role, run_on_loop
 from tifo.app.settings import Settings
 from tifo.delivery.ports import Checkpoint
@@ -19,18 +16,17 @@ from tifo.delivery.sending.connection import DestinationConnection, Terms
 from tifo.delivery.sending.deliverer import Deliverer, OpenDestination
 from tifo.delivery.sending.reading import SharedReader
 from tifo.destinations.catalog import kind_of
-from tifo.destinations.ports import Tools
-from tifo.egress.rules import read_allowed
 from tifo.kernel.batching import GroupCommit
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Transient
+from tifo.operations.alert_watch import AlertWatch
+from tifo.operations.destinations import configured_of, filter_of
 from tifo.store.delivery.deliveries import SqlDeliveryState
 from tifo.workspace.destinations import ConnectedDestination
 
-KEPT = timedelta(days=30)
-"""Dead letters."""
-_FORGET_EVERY_S = 60.0
-_FORGET_AT_ONCE = 1_000
+DEAD_LETTER_RETENTION = timedelta(days=30)
+_EXPIRE_EVERY_S = 60.0
+_EXPIRE_AT_ONCE = 1_000
 _CHANGES = 1_000
 
 _log = structlog.get_logger("tifo.delivery")
@@ -42,15 +38,14 @@ def run(settings: Settings, supervised: bool) -> int:
 
 def _deliverer(settings: Settings) -> Role:
     async def deliverer(stop: asyncio.Event) -> None:
-        database = compose.open_state(settings)
-        state, destinations = compose.deliveries_of(database), compose.destinations_of(database, settings)
-        with contextlib.closing(compose.open_log_reader(settings)) as log, _alone(settings):
+        with compose.opened(settings) as backend, backend.read_log() as log, _alone(settings):
+            state = backend.deliveries
             reader = SharedReader(log)
-            keeping = GroupCommit[Checkpoint, bool](
+            commits = GroupCommit[Checkpoint, bool](
                 state.settle, max_batch=_CHANGES, max_waiting=_CHANGES, name="deliveries"
             )
             async with compose.outside_session(settings) as session:
-                tools = Tools(session, read_allowed(settings.egress_allow), system_clock, settings.data)
+                tools = compose.tools_of(settings, session)
 
                 async def open_one(connected: ConnectedDestination) -> OpenDestination:
                     kind = kind_of(connected.kind)
@@ -59,23 +54,22 @@ def _deliverer(settings: Settings) -> Role:
 
                 def connect(terms: Terms, opened: OpenDestination) -> DestinationConnection:
                     return DestinationConnection(
-                        terms, opened.destination, opened.event_filter, reader=reader, state=state, keep=keeping.submit
+                        terms, opened.destination, opened.event_filter, reader=reader, state=state, keep=commits.submit
                     )
 
-                watcher = Watcher(settings, database, session)
-                jobs = [asyncio.create_task(job) for job in (_forget(state), watcher.run())]
-                await Deliverer(destinations.all, open_one, connect, reader).run(stop)
+                watch = AlertWatch(backend, compose.notifier_of(settings, session))
+                jobs = [asyncio.create_task(job) for job in (_expire(state), watch.run(settings.alert_look_s))]
+                await Deliverer(backend.destinations.all, open_one, connect, reader).run(stop)
                 for job in jobs:
                     job.cancel()
-            await keeping.close()
-        database.dispose()
+            await commits.close()
 
     return deliverer
 
 
 @contextlib.contextmanager
 def _alone(settings: Settings) -> Iterator[None]:
-    """No event is attempted by two deliverers at once: there is one for a log. Raises `Transient` for a second one."""
+    """Keeps a second deliverer out: two of them would attempt the same event. Raises `Transient` where there is one."""
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (settings.data / "deliverer.lock").open("w") as file:
         try:
@@ -85,18 +79,18 @@ def _alone(settings: Settings) -> Iterator[None]:
         yield
 
 
-def _forget_dead_letters(state: SqlDeliveryState) -> None:
-    """In steps that let other writers in between."""
-    while state.forget(system_clock() - KEPT, limit=_FORGET_AT_ONCE):
+def _expire_dead_letters(state: SqlDeliveryState) -> None:
+    """Deletes a limited number at a time, so that other writers get their turn in between."""
+    while state.forget(system_clock() - DEAD_LETTER_RETENTION, limit=_EXPIRE_AT_ONCE):
         pass
 
 
-async def _forget(state: SqlDeliveryState) -> None:
-    """Dead letters and numbers that are beyond their time; for ever."""
+async def _expire(state: SqlDeliveryState) -> None:
+    """Deletes dead letters and numbers that are past their retention, until it is cancelled."""
     while True:
-        await asyncio.sleep(_FORGET_EVERY_S)
+        await asyncio.sleep(_EXPIRE_EVERY_S)
         try:
-            await asyncio.to_thread(_forget_dead_letters, state)
+            await asyncio.to_thread(_expire_dead_letters, state)
             await asyncio.to_thread(state.forget_numbers, system_clock())
         except Transient as error:
             _log.info("deliveries not forgotten this time", reason=error.message)
