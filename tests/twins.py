@@ -82,7 +82,7 @@ class TwinBackend:
         self.log = MemoryEventLog()
         self.opened: dict[str, Warehouse] = {}
         self._check_warehouse = check_warehouse
-        self._folder = folder
+        self.folder = folder
         self.recorder = RecordingNotifier()
         self.can_mail = False
 
@@ -108,7 +108,7 @@ class TwinBackend:
     async def destination_tools(self) -> AsyncIterator[Tools]:
         """Reaches this machine."""
         async with aiohttp.ClientSession() as session:
-            yield Tools(session, read_allowed("127.0.0.0/8"), self.clock, self._folder)
+            yield Tools(session, read_allowed("127.0.0.0/8"), self.clock, self.folder)
 
     @asynccontextmanager
     async def notifier(self) -> AsyncIterator[Notifier]:

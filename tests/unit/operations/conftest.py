@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ import pytest
 
 from tests.conftest import NewState
 from tests.twins import TwinBackend
+from tifo.delivery.ports import Attempt, Checkpoint, Counted, Result, Undelivered, UndeliveredState
 from tifo.destinations import catalog
 from tifo.destinations.ports import (
     Action,
@@ -15,16 +16,19 @@ from tifo.destinations.ports import (
     ActionMapping,
     Configured,
     Destination,
+    Event,
     Setting,
     Settings,
     Tools,
 )
 from tifo.eventlog.ports import Append
 from tifo.kernel.errors import Transient
-from tifo.kernel.ids import MessageId, SourceId, uuid7
+from tifo.kernel.ids import MessageId, Position, SourceId, uuid7
 from tifo.store.workspace.catalog import SqlCatalog
 from tifo.tracking.envelope import Message, Refused
+from tifo.workspace.destinations import ConnectedDestination
 
+Counts = Mapping[Counted, int]
 NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
 
 
@@ -102,3 +106,33 @@ def vendor(monkeypatch: pytest.MonkeyPatch) -> VendorKind:
     own = catalog.kinds()
     monkeypatch.setattr(catalog, "kinds", lambda: (*own, kind))
     return kind
+
+
+def settle(backend: TwinBackend, destination: ConnectedDestination, position: int, **found: Any) -> None:
+    """Moves the destination's cursor over so many events, as the deliverer does; `found` are a checkpoint's fields."""
+    (stored,) = backend.deliveries.settle(
+        [Checkpoint(destination.id, position=Position(position), received=position, **found)]
+    )
+    assert stored
+
+
+def counted(result: Result, number: int, *, code: str = "", name: str = "Seen", at: datetime = NOW) -> Counts:
+    return {Counted(minute=int(at.timestamp() // 60), type="track", name=name, result=result, code=code): number}
+
+
+def undelivered(
+    position: int, message_id: str, *, code: str = "500", dead: bool = False, replay: str = ""
+) -> Undelivered:
+    """An event whose first attempt failed: it waits for the next one, or is a dead letter."""
+    at = NOW.timestamp()
+    return Undelivered(
+        event=Event(Position(position), message_id, "track", "Seen", "ada", at, b"{}"),
+        state=UndeliveredState.FAILED if dead else UndeliveredState.WAITING,
+        first_at=at,
+        next_at=None if dead else at + 60,
+        attempts=1,
+        history=(Attempt(at, code, "as told", 0.25),),
+        code=code,
+        detail="as told",
+        replay=replay,
+    )
