@@ -8,13 +8,13 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tifo.app.cli.output import show, talk
 from tifo.app.cli.parameters import Data, Json, backend
-from tifo.app.compose import OpenedBackend
 from tifo.delivery.ports import ReplaySelection
 from tifo.delivery.sending.replay import Looked
 from tifo.kernel.clock import to_iso
 from tifo.operations import delivery as operations
 from tifo.operations import delivery_series, replay
 from tifo.operations import trace as traces
+from tifo.operations.backend import Backend
 from tifo.operations.delivery import ConnectionTotals, DeliveryError
 from tifo.operations.delivery_series import Breakdown
 from tifo.operations.trace import TraceStep
@@ -96,9 +96,7 @@ def delivery_replay(
     show(shown, as_json=json)
 
 
-def _replay(
-    opened: OpenedBackend, destination: str, chosen: ReplaySelection, rate: float | None
-) -> Mapping[str, object]:
+def _replay(opened: Backend, destination: str, chosen: ReplaySelection, rate: float | None) -> Mapping[str, object]:
     columns = (TextColumn("replay"), BarColumn(), TextColumn("{task.fields[text]}"), TimeRemainingColumn())
     with Progress(*columns, console=talk) as progress:
         task = progress.add_task("replay", total=None, text="")
