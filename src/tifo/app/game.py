@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 from tifo.app import compose
 from tifo.app.cli import text_plan as plans
 from tifo.app.settings import Settings
+from tifo.documents.changes import Change, Verb
+from tifo.documents.tree import MAX_BYTES
+from tifo.documents.write import write
 from tifo.engagement import definitions
 from tifo.engagement.commands import ApplyDefinitions
 from tifo.engagement.definitions import digest
@@ -17,10 +20,8 @@ from tifo.engagement.text.build import build
 from tifo.engagement.text.describe import describe
 from tifo.engagement.text.document import Document
 from tifo.engagement.text.keys import Keys
-from tifo.engagement.text.plan import Change, Verb, changes
+from tifo.engagement.text.plan import changes
 from tifo.engagement.text.read import load
-from tifo.engagement.text.tree import MAX_BYTES
-from tifo.engagement.text.write import write
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import ClientId, uuid7
@@ -45,7 +46,7 @@ class Planned(NamedTuple):
         return {"client_id": self.before.application.id, "changes": plans.as_data(self.changes)}
 
     def as_lines(self) -> list[str]:
-        return plans.as_lines(self.changes, Verb)
+        return plans.as_lines(self.changes, removal=Verb.ARCHIVE)
 
 
 def plan(settings: Settings, file: Path, app: str | None, *, prune: bool) -> Planned:

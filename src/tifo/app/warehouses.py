@@ -31,7 +31,9 @@ def add(settings: Settings, kind: str, url: str, *, name: str | None, sources: S
     """Raises `Transient` where the warehouse cannot be reached: nothing is connected then."""
     state = compose.open_state(settings)
     source_ids = [_source(state, slug).id for slug in sources] or None
-    made = ConnectedWarehouse("", WarehouseKind(kind), checked_url(url), None, system_clock())
+    made = ConnectedWarehouse(
+        name="", kind=WarehouseKind(kind), url=checked_url(url), source_ids=None, created_at=system_clock()
+    )
     compose.open_connected(made).positions()
     return _shown(compose.warehouses_of(state).add(made.kind, url, name, source_ids), state)
 

@@ -15,24 +15,18 @@ from tifo.destinations.catalog import kind_of
 from tifo.destinations.mappings import checked_mapping
 from tifo.destinations.ports import ActionMapping
 from tifo.destinations.settings import secret_names
-from tifo.engagement.text.read import load_as
-from tifo.engagement.text.write import write
+from tifo.documents.changes import Change, Verb
+from tifo.documents.read import load_as
+from tifo.documents.write import write
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Rejected, TifoError
 from tifo.tracking.filters import FilterAction, checked_choice, read_choice
 from tifo.workspace.destinations import ConnectedDestination
 from tifo.workspace.filters import made
-from tifo.workspace.text import (
-    Change,
-    DestinationText,
-    MappingText,
-    Verb,
-    WarehouseText,
-    Workspace,
-    WorkspaceText,
-    changes,
-    describe,
-)
+from tifo.workspace.ports import Workspace
+from tifo.workspace.text.describe import describe
+from tifo.workspace.text.document import DestinationText, MappingText, WarehouseText, WorkspaceText
+from tifo.workspace.text.plan import changes
 
 
 class Planned(NamedTuple):
@@ -48,7 +42,7 @@ class Planned(NamedTuple):
         return {"changes": plans.as_data(self.changes)}
 
     def as_lines(self) -> list[str]:
-        return plans.as_lines(self.changes, Verb)
+        return plans.as_lines(self.changes, removal=Verb.DELETE)
 
 
 def plan(settings: Settings, file: Path, *, prune: bool) -> Planned:

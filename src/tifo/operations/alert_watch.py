@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 import structlog
 from msgspec.structs import replace
 
-from tifo.delivery.ports import RECEIVED, Grain, Result, SeriesQuery
+from tifo.delivery.ports import Grain, Result, SeriesQuery
+from tifo.eventlog.ports import RECEIVED
 from tifo.kernel.errors import NotFound, Rejected, Transient
 from tifo.kernel.ids import DestinationId, Position, SourceId
 from tifo.operations.backend import Backend
@@ -67,7 +68,7 @@ class AlertWatch:
     def _delivery_rate(self, alert: Alert, _: AlertState) -> Reading:
         destination_id, now = DestinationId(alert.target), self._backend.clock()
         delivered, failed = (self._counted(alert, result, now) for result in (Result.DELIVERED, Result.FAILED))
-        waiting = self._backend.deliveries.standing(destination_id).waiting + self._behind(destination_id)
+        waiting = self._backend.deliveries.status(destination_id).waiting + self._behind(destination_id)
         if not delivered + failed + waiting:
             return None, "no events"
         share = 100.0 * delivered / (delivered + failed + waiting)
@@ -90,7 +91,7 @@ class AlertWatch:
         found = [each for each in self._backend.destinations.all() if each.id == destination_id]
         if not found:
             raise NotFound(f"The destination {destination_id} is gone.")
-        status = self._backend.deliveries.standing(destination_id)
+        status = self._backend.deliveries.status(destination_id)
         if status.dead_since is None:
             return 0
         with self._backend.read_log() as log:

@@ -10,12 +10,13 @@ from datetime import datetime
 from typing import NamedTuple
 
 from tifo.delivery.latency import latency_ms
-from tifo.delivery.ports import FILTERED_AT_SOURCE, RECEIVED, DeliveryProblem, Result
+from tifo.delivery.ports import DeliveryProblem, Result
 from tifo.destinations.ports import Exchange
-from tifo.eventlog.ports import EventLog
+from tifo.eventlog.ports import RECEIVED, EventLog
 from tifo.kernel.ids import Position, SourceId
 from tifo.operations import destinations
 from tifo.operations.backend import Backend
+from tifo.tracking.plans.codes import FILTERED_AT_SOURCE
 from tifo.workspace.destinations import ConnectedDestination
 from tifo.workspace.model import Source
 from tifo.workspace.warehouses import BUILT_IN, Loads
@@ -148,7 +149,7 @@ def _destination_totals(
     backend: Backend, destination: ConnectedDestination, reader: _LogReader, slugs: Mapping[SourceId, str]
 ) -> ConnectionTotals:
     numbers = backend.delivery_numbers.numbers(destination.id)
-    status = numbers.standing
+    status = numbers.status
     # The connection counts what its cursor passed; events behind it in the log were received, and wait, all the same.
     behind = reader.behind(status.position, destination.source_id)
     return ConnectionTotals(
@@ -161,7 +162,7 @@ def _destination_totals(
         filtered_at_source=reader.filtered_at_source(destination.source_id),
         filtered_at_destination=numbers.filtered,
         waiting=status.waiting + behind,
-        failed=status.failed + status.forgotten,
+        failed=status.failed + status.expired,
         delivered=numbers.delivered,
         replayed=numbers.replayed,
         latency_ms=numbers.latency_ms,

@@ -6,8 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from tifo.delivery.ports import (
-    FILTERED_AT_SOURCE,
-    RECEIVED,
     Grain,
     Group,
     IngestSeriesQuery,
@@ -15,10 +13,12 @@ from tifo.delivery.ports import (
     Series,
     SeriesQuery,
 )
+from tifo.eventlog.ports import RECEIVED
 from tifo.kernel.durations import read_moment
 from tifo.kernel.errors import Rejected
 from tifo.operations import destinations, sources
 from tifo.operations.backend import Backend
+from tifo.tracking.plans.codes import FILTERED_AT_SOURCE
 from tifo.workspace.destinations import ConnectedDestination
 
 _WINDOWS: Mapping[Grain, tuple[timedelta, timedelta]] = {
@@ -139,7 +139,7 @@ def _ingested(backend: Backend, source: str, window: DeliveryWindow, codes: Coll
         grain=window.grain,
         by=window.by,
         codes=codes,
-        but=FILTERED_AT_SOURCE,
+        excluded_codes=FILTERED_AT_SOURCE,
     )
     return backend.ingest_numbers.ingest_series(asked)
 

@@ -141,11 +141,10 @@ def _destination(
 def _attempts(undelivered: Undelivered, where: str) -> Iterator[TraceStep]:
     mark = " (replay)" if undelivered.replay else ""
     for attempt in undelivered.history:
-        yield TraceStep(_time(attempt.at), f"attempt{mark}", where, attempt.code, attempt.detail)
+        yield TraceStep(attempt.at, f"attempt{mark}", where, attempt.code, attempt.detail)
     if undelivered.state is UndeliveredState.WAITING:
-        next_at = None if undelivered.next_at is None else _time(undelivered.next_at)
         detail = f"after {undelivered.attempts} attempts: {undelivered.code}"
-        yield TraceStep(next_at, f"next attempt{mark}", where, "waiting", detail)
+        yield TraceStep(undelivered.next_at, f"next attempt{mark}", where, "waiting", detail)
     else:
         detail = f"{undelivered.code} {undelivered.detail}".strip()
         yield TraceStep(None, f"delivery{mark}", where, "failed", detail)
@@ -155,7 +154,7 @@ def _settled(backend: Backend, logged: _LoggedBy, destination: ConnectedDestinat
     """An event behind the cursor and absent from the undelivered was delivered or filtered; deliveries leave no row, so
     the filter decides again which of the two it was.
     """
-    status = backend.deliveries.standing(destination.id)
+    status = backend.deliveries.status(destination.id)
     if logged.position <= status.start:
         detail = "It was received before the destination was added."
         return TraceStep(None, "delivery", where, "not meant for it", detail)

@@ -39,7 +39,7 @@ def crm(both: Both) -> ConnectedDestination:
         counted(Result.FILTERED, "FILTERED_BY_RULES"): 1,
         counted(Result.FAILED, "400"): 2,
     }
-    both.backend.deliveries.settle([Checkpoint(made.id, position=Position(6), received=6, counts=counts, forgotten=2)])
+    both.backend.deliveries.settle([Checkpoint(made.id, position=Position(6), received=6, counts=counts, expired=2)])
     return made
 
 

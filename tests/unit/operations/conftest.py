@@ -1,5 +1,5 @@
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -124,14 +124,13 @@ def undelivered(
     position: int, message_id: str, *, code: str = "500", dead: bool = False, replay: str = ""
 ) -> Undelivered:
     """An event whose first attempt failed: it waits for the next one, or is a dead letter."""
-    at = NOW.timestamp()
     return Undelivered(
-        event=Event(Position(position), message_id, "track", "Seen", "ada", at, b"{}"),
+        event=Event(Position(position), message_id, "track", "Seen", "ada", NOW.timestamp(), b"{}"),
         state=UndeliveredState.FAILED if dead else UndeliveredState.WAITING,
-        first_at=at,
-        next_at=None if dead else at + 60,
+        first_at=NOW,
+        next_at=None if dead else NOW + timedelta(minutes=1),
         attempts=1,
-        history=(Attempt(at, code, "as told", 0.25),),
+        history=(Attempt(NOW, code, "as told", 0.25),),
         code=code,
         detail="as told",
         replay=replay,

@@ -88,9 +88,9 @@ async def test_events_that_wait_count_against_a_destination(backend: Watched, cr
     assert state(backend).value == 50.0
 
 
-@pytest.mark.parametrize(("dead_since", "value"), [(None, 100.0), (NOW.timestamp(), 25.0)])
+@pytest.mark.parametrize(("dead_since", "value"), [(None, 100.0), (NOW, 25.0)])
 async def test_events_behind_the_cursor_count_where_the_destination_is_dead(
-    backend: Watched, crm: ConnectedDestination, dead_since: float | None, value: float
+    backend: Watched, crm: ConnectedDestination, dead_since: datetime | None, value: float
 ) -> None:
     """Those of one that is alive are under way."""
     watcher = watch(backend, "delivery-rate", "crm", 90)

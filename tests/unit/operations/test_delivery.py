@@ -55,7 +55,7 @@ def test_failed_counts_dead_letters_and_those_that_expired(
     settle(club, crm, 6, undelivered=events, counts=counts)
     (before,) = delivery.overview(club)
     assert parts(before) == {"failed": 2, "waiting": 1, "delivered": 1, "filtered_at_destination": 2}
-    assert club.deliveries.forget(NOW + timedelta(days=31), limit=1) == 1
+    assert club.deliveries.expire_dead_letters(NOW + timedelta(days=31), limit=1) == 1
     (after,) = delivery.overview(club)
     assert parts(after) == parts(before)
 
@@ -81,7 +81,7 @@ def test_refusals_before_the_log_stand_beside_what_was_received(
 
 
 def test_a_dead_destination_says_why(club: TwinBackend, crm: ConnectedDestination) -> None:
-    dead = Checkpoint(crm.id, dead_since=NOW.timestamp(), dead_reason="ECONNREFUSED")
+    dead = Checkpoint(crm.id, dead_since=NOW, dead_reason="ECONNREFUSED")
     club.deliveries.settle([dead])
     assert delivery.overview(club)[0].dead == "ECONNREFUSED"
 
@@ -92,7 +92,7 @@ def problem(result: Result, code: str, message_id: str) -> Sample:
         result=result,
         code=code,
         message_id=message_id,
-        at=NOW.timestamp(),
+        at=NOW,
         received=b'{"n":1}',
         detail="no",
         exchange=exchange,
@@ -145,13 +145,13 @@ def test_a_fact_that_an_endpoint_refused_is_an_error_of_the_relay(
     assert (error.detail, error.sample) == ("no", "fact-1")
 
 
-def loaded(source_id: str, **fields: Any) -> Sync:
-    return Sync("duckdb", SourceId(source_id), SyncStatus.SUCCESS, NOW, NOW, position=Position(4), **fields)
+def load(source_id: SourceId | None, status: SyncStatus = SyncStatus.SUCCESS, **fields: Any) -> Sync:
+    return Sync(warehouse="duckdb", source_id=source_id, status=status, started_at=NOW, finished_at=NOW, **fields)
 
 
 def test_loads_are_told_as_deliveries_are(club: TwinBackend, shop: SourceId) -> None:
     receive(club, shop, "m1", "m2", "m3", "m4", "m5", refused=["unplanned"])
-    club.warehouses.record([loaded(shop, events=4, withheld=1, failed=1, latencies={3: 2})])
+    club.warehouses.record([load(shop, position=Position(4), events=4, withheld=1, failed=1, latencies={3: 2})])
     (totals,) = delivery.warehouse_overview(club)
     assert (totals.id, totals.name, totals.kind, totals.source) == ("duckdb/shop", "duckdb", "duckdb", "shop")
     assert parts(totals) == {"delivered": 2, "failed": 1, "filtered_at_destination": 1, "waiting": 1}
@@ -172,6 +172,5 @@ def test_a_warehouse_shows_the_sources_that_it_takes(club: TwinBackend, shop: So
 
 
 def test_a_warehouse_whose_newest_load_failed_says_why(club: TwinBackend, shop: SourceId) -> None:  # noqa: ARG001 (made before)
-    failure = Sync("duckdb", None, SyncStatus.FAILURE, NOW, NOW, error="The disk is full.")
-    club.warehouses.record([failure])
+    club.warehouses.record([load(None, SyncStatus.FAILURE, error="The disk is full.")])
     assert [each.dead for each in delivery.warehouse_overview(club)] == ["The disk is full."]

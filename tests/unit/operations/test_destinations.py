@@ -37,7 +37,7 @@ def crm(backend: TwinBackend) -> ConnectedDestination:
 def test_a_new_destination_gets_what_comes_from_now_on(backend: TwinBackend) -> None:
     receive(backend, sources.find(backend, "shop").id, "before", "and-before")
     made = destinations.add(backend, "webhook", "shop", SETTINGS)
-    assert backend.deliveries.standing(made.id).start == 2
+    assert backend.deliveries.status(made.id).start == 2
 
 
 def test_a_destination_without_a_name_is_named_after_its_kind(backend: TwinBackend) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from tests.twins import TwinBackend
 from tests.unit.operations.conftest import NOW, receive, settle, undelivered
-from tifo.delivery.sending.replay import Looked
+from tifo.delivery.sending.replay import ReplayProgress
 from tifo.kernel.errors import NotFound, Rejected
 from tifo.operations import destinations, filters, replay, sources
 from tifo.operations.filters import NewFilter
@@ -26,7 +26,7 @@ def crm(club: TwinBackend) -> ConnectedDestination:
 
 def test_dead_letters_wait_again(club: TwinBackend, crm: ConnectedDestination) -> None:
     assert replay.redrive(club, "crm", replay.selection(club, message_ids=["m1"])) == 1
-    assert club.deliveries.standing(crm.id)[3:5] == (1, 1)
+    assert club.deliveries.status(crm.id)[3:5] == (1, 1)
     assert replay.redrive(club, crm.id, replay.selection(club)) == 1
     assert replay.redrive(club, "crm", replay.selection(club)) == 0
     with pytest.raises(NotFound):
@@ -37,14 +37,14 @@ def test_events_of_the_log_are_queued_under_the_replays_own_id(club: TwinBackend
     done = replay.replay(club, "crm", replay.selection(club, names=["Seen"], since="1h"))
     assert (done.queued, done.filtered) == (2, 0)
     assert club.deliveries.queued(crm.id, done.replay) == 2
-    assert club.deliveries.standing(crm.id).waiting == 0, "they are none of its own deliveries"
+    assert club.deliveries.status(crm.id).waiting == 0, "they are none of its own deliveries"
 
 
 def test_a_destinations_filters_hold_for_replays_too(club: TwinBackend, crm: ConnectedDestination) -> None:
     drop = NewFilter(condition="event = 'Secret'", actions=[FilterAction(ActionType.DROP)], title="No secrets")
     filters.add(club, "crm", drop)
-    looks: list[Looked] = []
-    done = replay.replay(club, crm.id, replay.selection(club, users=["ada"]), on_look=looks.append)
+    looks: list[ReplayProgress] = []
+    done = replay.replay(club, crm.id, replay.selection(club, users=["ada"]), on_progress=looks.append)
     assert (done.queued, done.filtered) == (3, 1)
     assert looks[-1].queued == 3
 

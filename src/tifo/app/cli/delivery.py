@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from tifo.app.cli.output import show, talk
 from tifo.app.cli.parameters import Data, Json, backend
 from tifo.delivery.ports import ReplaySelection
-from tifo.delivery.sending.replay import Looked
+from tifo.delivery.sending.replay import ReplayProgress
 from tifo.kernel.clock import to_iso
 from tifo.operations import delivery as operations
 from tifo.operations import delivery_series, replay
@@ -101,11 +101,11 @@ def _replay(opened: Backend, destination: str, chosen: ReplaySelection, rate: fl
     with Progress(*columns, console=talk) as progress:
         task = progress.add_task("replay", total=None, text="")
 
-        def on_look(looked: Looked) -> None:
-            text = f"{looked.queued:,} queued, {looked.waiting:,} wait"
-            progress.update(task, completed=looked.position, total=looked.end, text=text)
+        def on_progress(progressed: ReplayProgress) -> None:
+            text = f"{progressed.queued:,} queued, {progressed.waiting:,} wait"
+            progress.update(task, completed=progressed.position, total=progressed.end, text=text)
 
-        done = replay.replay(opened, destination, chosen, rate=rate, on_look=on_look)
+        done = replay.replay(opened, destination, chosen, rate=rate, on_progress=on_progress)
     return {"replayed": done.queued, "filtered": done.filtered, "replay": done.replay}
 
 

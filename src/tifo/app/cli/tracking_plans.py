@@ -100,7 +100,7 @@ def events_check(source: str | None = None, /, *, data: _Data = None, json: _Jso
     """Whether what landed in the warehouse has all that the plan expects. Exits with 1 where a required property is
     missing.
     """
-    from tifo.app.events import check  # noqa: PLC0415 (DuckDB and Arrow: no other command here needs them)
+    from tifo.app.events import check
 
     verdict = check(load_settings({"data": data}), source)
     if json:

@@ -54,7 +54,12 @@ def _deliverer(settings: Settings) -> Role:
 
                 def connect(terms: Terms, opened: OpenDestination) -> DestinationConnection:
                     return DestinationConnection(
-                        terms, opened.destination, opened.event_filter, reader=reader, state=state, keep=commits.submit
+                        terms,
+                        opened.destination,
+                        opened.event_filter,
+                        reader=reader,
+                        state=state,
+                        commit=commits.submit,
                     )
 
                 watch = AlertWatch(backend, compose.notifier_of(settings, session))
@@ -81,7 +86,7 @@ def _alone(settings: Settings) -> Iterator[None]:
 
 def _expire_dead_letters(state: SqlDeliveryState) -> None:
     """Deletes a limited number at a time, so that other writers get their turn in between."""
-    while state.forget(system_clock() - DEAD_LETTER_RETENTION, limit=_EXPIRE_AT_ONCE):
+    while state.expire_dead_letters(system_clock() - DEAD_LETTER_RETENTION, limit=_EXPIRE_AT_ONCE):
         pass
 
 
@@ -91,6 +96,6 @@ async def _expire(state: SqlDeliveryState) -> None:
         await asyncio.sleep(_EXPIRE_EVERY_S)
         try:
             await asyncio.to_thread(_expire_dead_letters, state)
-            await asyncio.to_thread(state.forget_numbers, system_clock())
+            await asyncio.to_thread(state.expire_numbers, system_clock())
         except Transient as error:
-            _log.info("deliveries not forgotten this time", reason=error.message)
+            _log.info("deliveries not expired this time", reason=error.message)

@@ -7,8 +7,8 @@ from sqlalchemy import or_, select
 from tifo.engagement.model import Transaction
 from tifo.store.engagement import rows as r
 from tifo.store.sql import tables as t
+from tifo.store.sql.bulk import without_nul
 from tifo.store.sql.database import Database
-from tifo.store.sql.upserts import plain
 
 
 class SqlLedgerTrace:
@@ -19,7 +19,7 @@ class SqlLedgerTrace:
 
     def about(self, wanted: str, *, limit: int) -> Sequence[Transaction]:
         c = t.transactions.c
-        named = plain(wanted)
+        named = without_nul(wanted)
         query = select(c.body).where(or_(c.id == named, c.profile_id == named))
         with self._database.reading() as connection:
             rows = connection.execute(query.order_by(c.position.desc()).limit(limit)).all()

@@ -5,14 +5,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, insert, select
 
-from tifo.app.roles.api import keep_answers_few
+from tifo.app.roles.upkeep import forget_old_answers
 from tifo.engagement import commands as c
 from tifo.engagement.ports import Idempotency
 from tifo.kernel.ids import uuid7
+from tifo.store.engagement.access import create_application
 from tifo.store.engagement.answers import forget_answers
-from tifo.store.engagement.engine import SqlEngine, create_application
+from tifo.store.engagement.engine import SqlEngine
 from tifo.store.sql import tables as t
-from tifo.store.sql.database import Database, open_sqlite, to_micros
+from tifo.store.sql.database import Database, open_sqlite
+from tifo.store.sql.times import to_micros
 
 NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
 
@@ -77,7 +79,7 @@ async def test_a_key_gives_its_answer_for_a_day_and_is_free_again_when_forgotten
             raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
-        await keep_answers_few(database, clock=lambda: now[0], sleep=sleep)
+        await forget_old_answers(database, clock=lambda: now[0], sleep=sleep)
     assert kept(database) == 0
     assert (await engine.handle(command, key)).id != first.id
     await engine.close()
@@ -101,6 +103,6 @@ async def test_a_state_that_is_out_of_reach_is_tried_again_the_next_round(tmp_pa
             raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
-        await keep_answers_few(database, clock=lambda: NOW, sleep=sleep)
+        await forget_old_answers(database, clock=lambda: NOW, sleep=sleep)
     assert kept(database) == 0
     database.dispose()

@@ -5,10 +5,11 @@ from decimal import Decimal
 
 import pytest
 
+from tifo.documents.read import MAX_TOLD
+from tifo.documents.tree import MAX_BYTES, MAX_DEPTH
 from tifo.engagement.definitions import MAX_PARTS
 from tifo.engagement.text.document import ActionText, QuestText, RewardText, TaskText
-from tifo.engagement.text.read import MAX_TOLD, load
-from tifo.engagement.text.tree import MAX_BYTES, MAX_DEPTH
+from tifo.engagement.text.read import load
 from tifo.kernel.errors import Rejected
 
 KNOWN = {"programs": {"default"}, "reward_items": {"coins"}, "reward_actions": {"check-in"}}
@@ -71,7 +72,7 @@ def test_every_type_of_value_is_read() -> None:
         ("badges: {b: {}}", "line 1: badges.b.name: name is missing. Write it."),
         ("badges: {b: {name: ~}}", "line 1: badges.b.name: name is missing. Write it."),
         ('badges: {b: {name: " "}}', "line 1: badges.b.name: name is empty. Send a text."),
-        (f"badges: {{b: {{name: {'x' * 256}}}}}", "badges.b.name: name has 256 characters; at most 255 are taken."),
+        (f"badges: {{b: {{name: {'x' * 256}}}}}", "badges.b.name: name has 256 characters; at most 255 are accepted."),
         ("badges: {b: {name: 7}}", "badges.b.name: '7' is not a text. Put it in quotes: \"7\"."),
         ("badges: {b: {name: true}}", "badges.b.name: 'true' is not a text. Put it in quotes: \"true\"."),
         ('badges: {b: {name: "\\0"}}', "badges.b.name: '\\x00' is not a text that can be stored."),

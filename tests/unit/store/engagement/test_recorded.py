@@ -9,7 +9,8 @@ from tifo.engagement.model import Application
 from tifo.engagement.replay import RulesReplay
 from tifo.kernel.clock import system_clock
 from tifo.kernel.ids import ProfileId, RewardItemId, uuid7
-from tifo.store.engagement.engine import SqlEngine, create_application
+from tifo.store.engagement.access import create_application
+from tifo.store.engagement.engine import SqlEngine
 from tifo.store.engagement.queries import SqlQueries
 from tifo.store.engagement.recorded import GROUP, SqlRecorded, client_ids
 from tifo.store.sql.database import open_sqlite
