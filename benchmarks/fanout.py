@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,11 +19,11 @@ import aiohttp
 import psutil
 
 from benchmarks.deliveries import serving
-from tifo.app import compose, delivery
-from tifo.app import destinations as work
+from tifo.app import compose
 from tifo.app.demo.local import LocalTifo
 from tifo.app.settings import Settings
-from tifo.operations import sources
+from tifo.operations import delivery, destinations, sources
+from tifo.operations.delivery import ConnectionTotals
 
 _SLOW_S = 20.0
 _BATCH = 20
@@ -32,7 +33,7 @@ _DRAIN_S = 60.0
 class Seen(NamedTuple):
     seconds: float
     """Until everything that was sent is delivered to those that are well."""
-    rows: list[dict[str, Any]]
+    rows: Sequence[ConnectionTotals]
     peak_mb: float
 
 
@@ -66,7 +67,7 @@ def main() -> None:
 
 
 def _told(what: str, seen: Seen) -> None:
-    delivered = sum(row["delivered"] for row in _well(seen))
+    delivered = sum(row.delivered for row in _well(seen))
     p50, p95, p99 = (_latency(seen, name) for name in ("p50", "p95", "p99"))
     print(
         f"{what:<40}{delivered / seen.seconds:>9,.0f} deliveries/s   p50 {p50:,.0f}  p95 {p95:,.0f}  p99 {p99:,.0f} ms"
@@ -74,13 +75,13 @@ def _told(what: str, seen: Seen) -> None:
     )
 
 
-def _well(seen: Seen) -> list[dict[str, Any]]:
-    return [row for row in seen.rows if row["name"].startswith("well")]
+def _well(seen: Seen) -> list[ConnectionTotals]:
+    return [row for row in seen.rows if row.name.startswith("well")]
 
 
 def _latency(seen: Seen, name: str) -> float:
     """Of the worst of those that are well."""
-    return float(max(row["latency_ms"][name] for row in _well(seen)))
+    return max(row.latency_ms[name] or 0.0 for row in _well(seen))
 
 
 async def _run(wanted: Wanted) -> Seen:
@@ -90,14 +91,14 @@ async def _run(wanted: Wanted) -> Seen:
             settings = Settings(data=tifo.data)
             with compose.opened(settings) as backend:
                 key = sources.create(backend, "bench", "http").write_key
-            for kind, count, url in (
-                ("well", wanted.well, quick),
-                ("dead", wanted.dead, "http://127.0.0.1:9/"),
-                ("slow", wanted.slow, slow),
-            ):
-                for number in range(count):
-                    asked = [f"url={url}", f"batch={wanted.batch}", "timeout_s=30"]
-                    work.add(settings, "webhook", "bench", f"{kind}-{number}", asked)
+                for kind, count, url in (
+                    ("well", wanted.well, quick),
+                    ("dead", wanted.dead, "http://127.0.0.1:9/"),
+                    ("slow", wanted.slow, slow),
+                ):
+                    for number in range(count):
+                        asked = {"url": url, "batch": wanted.batch, "timeout_s": 30}
+                        destinations.add(backend, "webhook", "bench", asked, name=f"{kind}-{number}")
             with tifo.up("--flush-s", "5") as process:
                 return await _measured(wanted, tifo, settings, key, process.pid)
 
@@ -118,13 +119,14 @@ async def _measured(wanted: Wanted, tifo: LocalTifo, settings: Settings, key: st
             late = first / wanted.events_a_second - (time.perf_counter() - started)
             await asyncio.sleep(max(0.0, late))
     deadline = time.perf_counter() + _DRAIN_S
-    while True:
-        rows = await asyncio.to_thread(delivery.overview, settings)
-        peak = max(peak, role.memory_info().rss / 2**20)
-        if all(row["delivered"] == events for row in rows if row["name"].startswith("well")):
-            return Seen(time.perf_counter() - started, rows, peak)
-        assert time.perf_counter() < deadline, rows
-        await asyncio.sleep(0.05)
+    with compose.opened(settings) as backend:
+        while True:
+            rows = await asyncio.to_thread(delivery.overview, backend)
+            peak = max(peak, role.memory_info().rss / 2**20)
+            if all(row.delivered == events for row in rows if row.name.startswith("well")):
+                return Seen(time.perf_counter() - started, rows, peak)
+            assert time.perf_counter() < deadline, rows
+            await asyncio.sleep(0.05)
 
 
 def _event(number: int) -> dict[str, Any]:

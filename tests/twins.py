@@ -1,17 +1,23 @@
 """A backend for unit tests of operations and of those who show them: in-memory twins behind every contract."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+import aiohttp
+
+from tifo.destinations.ports import Tools
+from tifo.egress.rules import read_allowed
 from tifo.eventlog.memory import MemoryEventLog
 from tifo.eventlog.ports import EventLog
 from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import NewId, Position, uuid7
+from tifo.operations.notifying import AlertNotice, Notifier
 from tifo.store.delivery.deliveries import SqlDeliveryState
 from tifo.store.delivery.ingest import SqlIngestNumbers
 from tifo.store.engagement.access import SqlAccess
+from tifo.store.engagement.ledger_trace import SqlLedgerTrace
 from tifo.store.engagement.queries import SqlQueries
 from tifo.store.source.facts import SqlFactFeed
 from tifo.store.source.segment_actions import SqlActionsState
@@ -25,12 +31,25 @@ from tifo.store.workspace.tokens import SqlWorkspaceTokens
 from tifo.store.workspace.vault import Vault
 from tifo.store.workspace.warehouses import SqlWarehouses
 from tifo.warehouses.ports import Warehouse
+from tifo.workspace.alerts import Alert
 from tifo.workspace.memory import InMemoryCatalog
 from tifo.workspace.model import Catalog
 
 
 def reachable(_kind: str, _url: str) -> None:
     """A warehouse that answers, whatever its address."""
+
+
+class RecordingNotifier:
+    """Implements `operations.notifying.Notifier`: keeps each notice, and says that it did not arrive where told so."""
+
+    def __init__(self) -> None:
+        self.notices: list[tuple[Alert, AlertNotice]] = []
+        self.problem = ""
+
+    async def notify(self, alert: Alert, notice: AlertNotice) -> str:
+        self.notices.append((alert, notice))
+        return self.problem
 
 
 class TwinBackend:
@@ -56,6 +75,7 @@ class TwinBackend:
         self.deliveries = self.delivery_numbers = SqlDeliveryState(database)
         self.ingest_numbers = SqlIngestNumbers(database)
         self.queries = SqlQueries(database)
+        self.ledger_trace = SqlLedgerTrace(database)
         self.access = SqlAccess(database, clock, new_id)
         self.facts = SqlFactFeed(database)
         self.inbox = SqlWebhookInbox(database)
@@ -64,6 +84,9 @@ class TwinBackend:
         self.log = MemoryEventLog()
         self.opened: dict[str, Warehouse] = {}
         self._check_warehouse = check_warehouse
+        self.folder = folder
+        self.recorder = RecordingNotifier()
+        self.can_mail = False
 
     def public_address(self) -> str:
         return "https://tifo.example"
@@ -82,3 +105,13 @@ class TwinBackend:
 
     def check_warehouse(self, kind: str, url: str) -> None:
         self._check_warehouse(kind, url)
+
+    @asynccontextmanager
+    async def destination_tools(self) -> AsyncIterator[Tools]:
+        """Reaches this machine."""
+        async with aiohttp.ClientSession() as session:
+            yield Tools(session, read_allowed("127.0.0.0/8"), self.clock, self.folder)
+
+    @asynccontextmanager
+    async def notifier(self) -> AsyncIterator[Notifier]:
+        yield self.recorder

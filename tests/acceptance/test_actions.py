@@ -27,7 +27,6 @@ import pytest
 
 from tests.commands import command
 from tests.six_events import SIX_EVENTS
-from tifo.app import delivery
 from tifo.app.demo.local import LocalTifo
 from tifo.app.settings import Settings
 from tifo.destinations.actions import installing
@@ -440,7 +439,7 @@ def test_a_worker_that_is_killed_costs_no_event(
             _kill_worker(process.pid)
 
         def parts() -> dict[str, int]:
-            (row,) = delivery.overview(settings)
+            row, _warehouse = command(settings, "delivery", "overview")["connections"]
             told = {name: row[name] for name in ("filtered_at_destination", "waiting", "failed", "delivered")}
             assert sum(told.values()) == row["received"], row
             return {name: number for name, number in told.items() if number}

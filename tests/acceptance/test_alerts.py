@@ -12,8 +12,6 @@ from typing import Any
 import pytest
 
 from tests.commands import command
-from tifo.app import alerts
-from tifo.app import destinations as work
 from tifo.app.demo.local import LocalTifo
 from tifo.app.settings import Settings
 from tifo.kernel.errors import Rejected
@@ -105,7 +103,8 @@ def test_a_dead_destination_is_told_once_and_called_off(tmp_path: Path, call: Ca
     tifo = LocalTifo(tmp_path / "data", variables)
     settings = Settings(data=tifo.data, smtp_url=variables["TIFO_SMTP_URL"])
     key = command(settings, "source", "create", "shop", "--type", "http")["write_key"]
-    work.add(settings, "webhook", "shop", "crm", [f"url={listener.url}/crm"])
+    crm_at = ["--set", f"url={listener.url}/crm"]
+    command(settings, "destination", "add", "webhook", "--source", "shop", "--name", "crm", *crm_at)
     asked = ["--kind", "delivery-rate", "--of", "crm", "--threshold", "95", "--window", "1h"]
     tifo.command("alert", "add", "CRM", *asked, "--url", f"{listener.url}/alert", "--email", "ops@example.com")
     late = ["--kind", "warehouse", "--of", "duckdb", "--threshold", "3600"]
@@ -137,11 +136,15 @@ def test_a_dead_destination_is_told_once_and_called_off(tmp_path: Path, call: Ca
 def test_what_cannot_be_watched_is_refused(tmp_path: Path) -> None:
     settings = Settings(data=tmp_path / "data")
     command(settings, "source", "create", "shop", "--type", "http")
-    asked: dict[str, Any] = {"threshold": 50.0, "window": "1h", "quiet": "1h", "email": None, "url": "https://a"}
+
+    def add(name: str, kind: str, of: str, *more: str) -> Any:
+        asked = ["--threshold", "50", "--window", "1h", "--quiet", "1h", "--url", "https://a", *more]
+        return command(settings, "alert", "add", name, "--kind", kind, "--of", of, *asked)
+
     with pytest.raises(Rejected, match="Known are delivery-rate, volume, warehouse"):
-        alerts.add(settings, "A", "mood", of="shop", **asked)
+        add("A", "mood", "shop")
     with pytest.raises(Rejected, match="smtp_url"):
-        alerts.add(settings, "A", "volume", of="shop", **{**asked, "email": "a@b"})
-    assert alerts.add(settings, "A", "volume", of="shop", **asked)["kind"] == "volume"
+        add("A", "volume", "shop", "--email", "a@b")
+    assert add("A", "volume", "shop")["kind"] == "volume"
     with pytest.raises(Rejected, match="Known are duckdb"):
-        alerts.add(settings, "B", "warehouse", of="snowflake", **asked)
+        add("B", "warehouse", "snowflake")

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,12 +18,12 @@ from typing import Any
 import pytest
 
 from tests.commands import command
-from tifo.app import commands
-from tifo.app import delivery as delivered
-from tifo.app import destinations as work
+from tifo.app import commands, compose
 from tifo.app.demo.local import LocalTifo
 from tifo.app.settings import Settings
 from tifo.kernel.errors import Rejected
+from tifo.operations import delivery, destinations
+from tifo.operations.delivery import ConnectionTotals
 
 WITHIN_S = 60.0
 Call = Callable[..., Any]
@@ -100,11 +100,21 @@ def loaded(settings: Settings) -> int:
         return 0
 
 
+def overview(settings: Settings) -> Sequence[ConnectionTotals]:
+    with compose.opened(settings) as backend:
+        return delivery.overview(backend)
+
+
+def add(settings: Settings, kind: str, name: str, **made: str) -> None:
+    with compose.opened(settings) as backend:
+        destinations.add(backend, kind, "shop", made, name=name)
+
+
 def parts(settings: Settings) -> dict[str, int]:
     """As `tifo delivery overview` has them; they always add up."""
-    (row,) = delivered.overview(settings)
-    told = {name: row[name] for name in ("filtered_at_destination", "waiting", "failed", "delivered")}
-    assert sum(told.values()) == row["received"], row
+    (row,) = overview(settings)
+    told = {name: getattr(row, name) for name in ("filtered_at_destination", "waiting", "failed", "delivered")}
+    assert sum(told.values()) == row.received, row
     return {name: number for name, number in told.items() if number}
 
 
@@ -127,7 +137,7 @@ def test_every_events_fate_is_known_whatever_the_server_does(tifo: LocalTifo, ca
         )
         told = tifo.command("delivery", "overview")["connections"]
         assert told[0]["latency_ms"]["p50"] > 0
-        codes = {each["code"]: each["count"] for each in delivered.errors(settings)}
+        codes = {each["code"]: each["count"] for each in command(settings, "delivery", "errors")}
         assert codes["400"] == 10
         (refused,) = [row for row in tifo.command("delivery", "errors") if row["code"] == "400"]
         assert json.loads(refused["received"])["event"] == "Seen"
@@ -161,10 +171,10 @@ def test_a_server_that_is_away_gets_everything_once_it_is_back(tifo: LocalTifo, 
     is_back = threading.Event()
     hook.judge = lambda *_: 200 if is_back.is_set() else 503
     with tifo.up():
-        work.add(settings, "webhook", "shop", "hook", [f"url={hook.url}"])
+        add(settings, "webhook", "hook", url=hook.url)
         ids = [f"m{number}" for number in range(2_000)]
         send(tifo, call, key, ids)
-        until(lambda: delivered.overview(settings)[0]["dead"] is not None, True)
+        until(lambda: overview(settings)[0].dead is not None, True)
         assert parts(settings) == {"waiting": 2_000}
         assert sum(hook.attempts.values()) < 100, "a dead server is not hammered"
         until(lambda: loaded(settings), 2_000)  # and it holds up no warehouse
@@ -180,7 +190,7 @@ def test_events_are_forwarded_as_they_are_to_another_pipeline(tifo: LocalTifo, c
         command(settings, "source", "create", name, "--type", "http")["write_key"] for name in ("shop", "other")
     )
     with tifo.up("--flush-s", "0.3"):
-        work.add(settings, "segment", "shop", "on", [f"endpoint={tifo.address}", f"write_key={other}"])
+        add(settings, "segment", "on", endpoint=tifo.address, write_key=other)
         at = {"timestamp": "2026-11-20T10:00:00.000Z", "sentAt": "2026-11-20T10:00:05.000Z"}
         calls: list[dict[str, Any]] = [
             {"type": "track", "event": "Seen", "properties": {"deep": {"n": 1.5}, "list": [1, 2]}},
@@ -223,7 +233,7 @@ def test_a_deliverer_that_is_killed_again_and_again_loses_nothing(
     kills = 100 if request.config.getoption("--long") else 20
     ids: list[str] = []
     with tifo.up("--roles", "api,loader"):
-        work.add(settings, "webhook", "shop", "hook", [f"url={hook.url}"])
+        add(settings, "webhook", "hook", url=hook.url)
         for round_ in range(kills):
             more = [f"m{round_}-{number}" for number in range(300)]
             send(tifo, call, key, more)
@@ -312,7 +322,7 @@ def test_filters_choice_replay_and_trace_are_one_story(tifo: LocalTifo, call: Ca
         assert tifo.command(*replay, "--message", "bad", "--failed")["replayed"] == 2
         until(lambda: hook.taken["bad"], 2)
         until(lambda: parts(settings), {"filtered_at_destination": 2, "delivered": 3})
-        assert delivered.overview(settings)[0]["replayed"] == 4
+        assert overview(settings)[0].replayed == 4
         assert hook.taken["before"] == 1
         assert not hook.taken["hidden"] + hook.taken["boring"]
 
@@ -337,8 +347,8 @@ def test_files_and_functions_get_every_event(tifo: LocalTifo, call: Call, tmp_pa
         send(tifo, call, key, ["who"], type="identify")
 
         def fates() -> dict[str, tuple[int, int, int]]:
-            rows = delivered.overview(settings)
-            return {row["name"]: (row["delivered"], row["failed"], row["filtered_at_destination"]) for row in rows}
+            rows = overview(settings)
+            return {row.name: (row.delivered, row.failed, row.filtered_at_destination) for row in rows}
 
         until(fates, {"lake": (51, 0, 0), "mine": (49, 1, 1)})
         steps = tifo.command("delivery", "trace", "who")["steps"]

@@ -16,8 +16,6 @@ from confluent_kafka import Consumer, TopicPartition
 
 from tests.commands import command
 from tests.kafka_broker import MOST_BYTES, PASSWORD, USER, KafkaBroker, kafka_broker
-from tifo.app import delivery
-from tifo.app import destinations as work
 from tifo.app.demo.local import LocalTifo
 from tifo.app.settings import Settings
 from tifo.destinations.kinds.kafka import Kafka
@@ -60,7 +58,7 @@ def test_a_broker_that_is_killed_under_load_gets_every_event_and_each_users_in_o
     tifo = LocalTifo(tmp_path / "data", {"TIFO_EGRESS_ALLOW": "127.0.0.0/8"})
     settings = Settings(data=tifo.data)
     key = command(settings, "source", "create", "shop", "--type", "http")["write_key"]
-    made = [f"brokers={broker.address}", "topic=events", "timeout_s=3"]
+    made = ["--set", f"brokers={broker.address}", "--set", "topic=events", "--set", "timeout_s=3"]
 
     def send() -> None:
         for round_ in range(ROUNDS):
@@ -77,7 +75,7 @@ def test_a_broker_that_is_killed_under_load_gets_every_event_and_each_users_in_o
             time.sleep(0.2)
 
     with tifo.up():
-        work.add(settings, "kafka", "shop", "records", made)
+        command(settings, "destination", "add", "kafka", "--source", "shop", "--name", "records", *made)
         sending = threading.Thread(target=send)
         sending.start()
         for _ in range(2):
@@ -87,7 +85,7 @@ def test_a_broker_that_is_killed_under_load_gets_every_event_and_each_users_in_o
             broker.start()
         sending.join()
         deadline = time.monotonic() + WITHIN_S
-        while (row := delivery.overview(settings)[0])["delivered"] < ROUNDS * AT_ONCE:
+        while (row := command(settings, "delivery", "overview")["connections"][0])["delivered"] < ROUNDS * AT_ONCE:
             assert time.monotonic() < deadline, row
             time.sleep(0.2)
     assert row["received"] == row["delivered"] == ROUNDS * AT_ONCE

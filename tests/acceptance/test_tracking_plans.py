@@ -92,7 +92,7 @@ class Shop:
         return rows_of(self._tifo, f"select * from {self.slug}.{table} where {where}")
 
     def counted(self) -> dict[str, int]:
-        errors = commands.errors(self._settings)
+        errors = [each for each in command(self._settings, "delivery", "errors") if each["where"] == "ingest"]
         return {each["code"]: each["count"] for each in errors if each["source"] == self.slug}
 
     def adds_up(self) -> bool:

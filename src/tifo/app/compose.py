@@ -5,7 +5,7 @@ all of them.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -19,11 +19,14 @@ from tifo.workspace.warehouses import built_in_warehouse, every_warehouse, named
 if TYPE_CHECKING:
     import aiohttp
 
+    from tifo.app.notify import OutsideNotifier
+    from tifo.destinations.ports import Tools
     from tifo.eventlog.sqlite import SqliteEventLog
     from tifo.store.delivery.deliveries import SqlDeliveryState
     from tifo.store.delivery.ingest import SqlIngestNumbers
     from tifo.store.engagement.access import SqlAccess
     from tifo.store.engagement.images import SqlImages
+    from tifo.store.engagement.ledger_trace import SqlLedgerTrace
     from tifo.store.engagement.queries import SqlQueries
     from tifo.store.source.facts import SqlFactFeed
     from tifo.store.source.segment_actions import SqlActionsState
@@ -193,6 +196,19 @@ def outside_session(settings: Settings) -> "aiohttp.ClientSession":
     return open_guarded_session(read_allowed(settings.egress_allow))
 
 
+def tools_of(settings: Settings, session: "aiohttp.ClientSession") -> "Tools":
+    from tifo.destinations.ports import Tools
+    from tifo.egress.rules import read_allowed
+
+    return Tools(session, read_allowed(settings.egress_allow), system_clock, settings.data)
+
+
+def notifier_of(settings: Settings, session: "aiohttp.ClientSession") -> "OutsideNotifier":
+    from tifo.app.notify import OutsideNotifier
+
+    return OutsideNotifier(session, system_clock, smtp_url=settings.smtp_url, smtp_from=settings.smtp_from)
+
+
 class OpenedBackend:
     """Implements `operations.backend.Backend` on this installation's state, log and warehouses."""
 
@@ -248,6 +264,12 @@ class OpenedBackend:
         return SqlQueries(self.database)
 
     @cached_property
+    def ledger_trace(self) -> "SqlLedgerTrace":
+        from tifo.store.engagement.ledger_trace import SqlLedgerTrace
+
+        return SqlLedgerTrace(self.database)
+
+    @cached_property
     def access(self) -> "SqlAccess":
         return access_of(self.database)
 
@@ -290,6 +312,20 @@ class OpenedBackend:
         from tifo.warehouses import catalog
 
         catalog.check_warehouse(kind, url)
+
+    @contextlib.asynccontextmanager
+    async def destination_tools(self) -> "AsyncIterator[Tools]":
+        async with outside_session(self.settings) as session:
+            yield tools_of(self.settings, session)
+
+    @contextlib.asynccontextmanager
+    async def notifier(self) -> "AsyncIterator[OutsideNotifier]":
+        async with outside_session(self.settings) as session:
+            yield notifier_of(self.settings, session)
+
+    @property
+    def can_mail(self) -> bool:
+        return bool(self.settings.smtp_url)
 
     def close(self) -> None:
         if "database" in self.__dict__:

@@ -226,6 +226,13 @@ class Queries(Standings, Protocol):
         """Revoked ones are neither listed nor found."""
 
 
+class LedgerTrace(Protocol):
+    """Finds ledger rows of any application, for a person who follows an achievement. Methods block."""
+
+    def about(self, wanted: str, *, limit: int) -> Sequence[Transaction]:
+        """Returns the transaction with this id, or the newest of the profile with this id; oldest first."""
+
+
 class LedgerAudit(Protocol):
     """Proves what the state can prove alone: balances, ledger and facts agree with one another. Methods block."""
 

@@ -1,14 +1,16 @@
 """The opened contracts that every operation works on."""
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Protocol
 
 from tifo.delivery.ports import DeliveryNumbers, DeliveryState, IngestNumbers
+from tifo.destinations.ports import Tools
 from tifo.engagement.access import Access
-from tifo.engagement.ports import Queries
+from tifo.engagement.ports import LedgerTrace, Queries
 from tifo.eventlog.ports import EventLog
 from tifo.kernel.clock import Clock
 from tifo.kernel.ids import NewId, Position
+from tifo.operations.notifying import Notifier
 from tifo.source.ports import FactFeed
 from tifo.source.segment_actions.ports import ActionsState
 from tifo.source.webhooks.inbox import WebhookInbox
@@ -60,6 +62,8 @@ class Backend(Protocol):
     @property
     def queries(self) -> Queries: ...
     @property
+    def ledger_trace(self) -> LedgerTrace: ...
+    @property
     def access(self) -> Access: ...
     @property
     def facts(self) -> FactFeed: ...
@@ -94,3 +98,13 @@ class Backend(Protocol):
 
         Raises `Rejected` for what is no address, `Transient` where the warehouse cannot be reached.
         """
+
+    def destination_tools(self) -> AbstractAsyncContextManager[Tools]:
+        """Gives what destinations send with, on the event loop that enters the block; leaving it closes the session."""
+
+    def notifier(self) -> AbstractAsyncContextManager[Notifier]:
+        """Gives whoever sends notices of alerts, on the event loop that enters the block."""
+
+    @property
+    def can_mail(self) -> bool:
+        """Whether notices may go by mail: there is a mail server."""

@@ -41,9 +41,9 @@ class Both:
         except TifoError as error:
             return Refusal(type(error).__name__, error.message)
 
-    def api(self, method: str, path: str, body: object = None, *, query: str = "") -> Any:
+    def api(self, method: str, path: str, body: object = None, *, query: str = "", token: str = _TOKEN) -> Any:
         """Returns what stands under `data`, or a `Refusal`."""
-        status, answer = asyncio.run(self._ask(method, path, body, query))
+        status, answer = asyncio.run(self._ask(method, path, body, query=query, token=token))
         if status == 200:
             return answer["data"]
         return Refusal(_KINDS[status], answer["errors"][0]["message"])
@@ -54,7 +54,7 @@ class Both:
         assert printed == (answered if isinstance(answered, Refusal) else shown(answered))
         return printed
 
-    async def _ask(self, method: str, path: str, body: object, query: str) -> tuple[int, Any]:
+    async def _ask(self, method: str, path: str, body: object, *, query: str, token: str) -> tuple[int, Any]:
         sent = b"" if body is None else json.dumps(body).encode()
         got: list[Any] = []
 
@@ -65,7 +65,7 @@ class Both:
             got.append(message)
 
         scope = {"type": "http", "method": method, "path": f"/management{path}", "query_string": query.encode()}
-        headers = [(b"authorization", f"Bearer {_TOKEN}".encode())]
+        headers = [(b"authorization", f"Bearer {token}".encode())]
         await ManagementApi(self.backend)({**scope, "headers": headers}, receive, send)
         return got[0]["status"], json.loads(got[1]["body"])
 

@@ -4,7 +4,7 @@ import pytest
 
 from tifo.destinations.catalog import kind_of, kinds
 from tifo.destinations.ports import Setting, SettingType
-from tifo.destinations.settings import MASK, checked, masked, secret_names
+from tifo.destinations.settings import MASK, checked, masked, secret_names, without_masks
 from tifo.kernel.errors import NotFound, Rejected
 
 DECLARED = (
@@ -67,3 +67,9 @@ def test_a_kind_is_found_by_its_id() -> None:
     assert kind_of("webhook") in kinds()
     with pytest.raises(NotFound, match="Known are webhook, segment"):
         kind_of("wehbook")
+
+
+def test_the_mask_of_a_secret_is_no_value_and_elsewhere_is_a_text() -> None:
+    given = {"key": MASK, "headers": MASK, "note": MASK, "size": 20}
+    assert without_masks(DECLARED, given) == {"note": MASK, "size": 20}
+    assert without_masks(DECLARED, {"key": "new", "headers": {"A": "b"}}) == {"key": "new", "headers": {"A": "b"}}

@@ -1,11 +1,137 @@
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from tests.conftest import NewState
 from tests.twins import TwinBackend
+from tifo.delivery.ports import Attempt, Checkpoint, Counted, Result, Undelivered, UndeliveredState
+from tifo.destinations import catalog
+from tifo.destinations.ports import (
+    Action,
+    ActionField,
+    ActionMapping,
+    Configured,
+    Destination,
+    Event,
+    Setting,
+    Settings,
+    Tools,
+)
+from tifo.eventlog.ports import Append
+from tifo.kernel.errors import Transient
+from tifo.kernel.ids import MessageId, Position, SourceId, uuid7
+from tifo.store.workspace.catalog import SqlCatalog
+from tifo.tracking.envelope import Message, Refused
+from tifo.workspace.destinations import ConnectedDestination
+
+Counts = Mapping[Counted, int]
+NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
 
 
 @pytest.fixture
 def backend(new_state: NewState, tmp_path: Path) -> TwinBackend:
     return TwinBackend(new_state("sqlite"), tmp_path)
+
+
+@pytest.fixture
+def club(new_state: NewState, tmp_path: Path) -> TwinBackend:
+    """A backend whose sources can have destinations; its clock stands at `NOW`."""
+    database = new_state("sqlite")
+    return TwinBackend(database, tmp_path, catalog=SqlCatalog(database, lambda: NOW, uuid7), clock=lambda: NOW)
+
+
+def receive(
+    backend: TwinBackend,
+    source_id: str,
+    *message_ids: str,
+    at: datetime = NOW,
+    refused: Sequence[str] = (),
+    **more: Any,
+) -> None:
+    """Appends a track call for each message id to the log, and counts a refusal for each code."""
+    accepted = [Message(MessageId(each), _track(each, **more)) for each in message_ids]
+    codes = [Refused(code, "as told", b"{}") for code in refused]
+    backend.log.append([Append(SourceId(source_id), at, accepted, codes)])
+
+
+def _track(message_id: str, **more: Any) -> bytes:
+    body = {"type": "track", "event": "Seen", "userId": "ada", "messageId": message_id, "properties": {}, **more}
+    return msgspec.json.encode(body)
+
+
+class VendorKind:
+    """A kind with actions, as vendors' kinds are, without their library."""
+
+    id = "vendor"
+    name = "Vendor"
+    description = "A vendor's API."
+    handles = frozenset(("track", "page"))
+    local = False
+    settings: Sequence[Setting] = ()
+    actions: Sequence[Action] = (
+        Action(
+            slug="trackEvent",
+            name="Track Event",
+            description="Sends an event.",
+            trigger='type = "track"',
+            fields=[
+                ActionField("event", "Event", "string", "Its name.", True, False, {"@path": "$.event"}, None),
+                ActionField("note", "Note", "string", "Anything.", False, False, None, None),
+            ],
+            batch=False,
+        ),
+    )
+    presets: Sequence[ActionMapping] = (
+        ActionMapping("calls", "Track Calls", "trackEvent", 'type = "track"', {"event": "any"}),
+        ActionMapping("pages", "Page Calls", "trackEvent", 'type = "page"', {"event": "page"}),
+    )
+
+    automatic = presets[:1]
+
+    def check(self, settings: Settings) -> Settings:
+        return settings
+
+    async def open(self, configured: Configured, tools: Tools) -> Destination:
+        raise Transient(f"{configured.name} is only looked at, in {tools.folder}.")
+
+
+@pytest.fixture
+def vendor(monkeypatch: pytest.MonkeyPatch) -> VendorKind:
+    """Puts a kind with actions into the catalog."""
+    kind = VendorKind()
+    own = catalog.kinds()
+    monkeypatch.setattr(catalog, "kinds", lambda: (*own, kind))
+    return kind
+
+
+def settle(backend: TwinBackend, destination: ConnectedDestination, position: int, **found: Any) -> None:
+    """Moves the destination's cursor over so many events, as the deliverer does; `found` are a checkpoint's fields."""
+    (stored,) = backend.deliveries.settle(
+        [Checkpoint(destination.id, position=Position(position), received=position, **found)]
+    )
+    assert stored
+
+
+def counted(result: Result, number: int, *, code: str = "", name: str = "Seen", at: datetime = NOW) -> Counts:
+    return {Counted(minute=int(at.timestamp() // 60), type="track", name=name, result=result, code=code): number}
+
+
+def undelivered(
+    position: int, message_id: str, *, code: str = "500", dead: bool = False, replay: str = ""
+) -> Undelivered:
+    """An event whose first attempt failed: it waits for the next one, or is a dead letter."""
+    return Undelivered(
+        event=Event(Position(position), message_id, "track", "Seen", "ada", NOW.timestamp(), b"{}"),
+        state=UndeliveredState.FAILED if dead else UndeliveredState.WAITING,
+        first_at=NOW,
+        next_at=None if dead else NOW + timedelta(minutes=1),
+        attempts=1,
+        history=(Attempt(NOW, code, "as told", 0.25),),
+        code=code,
+        detail="as told",
+        replay=replay,
+    )

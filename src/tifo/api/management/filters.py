@@ -1,15 +1,14 @@
-"""`/destination/{id}/filters`: what a destination does not get, or gets less of; and what a filter would do."""
+"""`/destination/{id}/filters`: filters keep events or fields from a destination; a preview shows what one would do."""
 
 from typing import Any
 
 from tifo.api.management.destinations import named_destination
 from tifo.api.management.paging import page
 from tifo.api.management.request import Input, ManagementRoute, Request, statused
-from tifo.kernel.clock import system_clock
-from tifo.kernel.ids import uuid7
 from tifo.kernel.json import JsonObject
-from tifo.tracking.filters import Filter, FilterAction, Filters
-from tifo.workspace import filters as work
+from tifo.operations import filters
+from tifo.operations.filters import FilterChange, NewFilter
+from tifo.tracking.filters import Filter, FilterAction
 from tifo.workspace.destinations import ConnectedDestination
 from tifo.workspace.tokens import Role
 
@@ -57,55 +56,56 @@ def filter_shown(each: Filter, destination: ConnectedDestination) -> JsonObject:
 
 
 def _action_shown(action: FilterAction) -> JsonObject:
-    told: dict[str, Any] = {"percent": action.percent, "path": action.path, "fields": action.fields}
-    return {"type": action.type.value, **{name: value for name, value in told.items() if value is not None}}
+    fields: dict[str, Any] = {"percent": action.percent, "path": action.path, "fields": action.fields}
+    return {"type": action.type.value, **{name: value for name, value in fields.items() if value is not None}}
 
 
 def _list(request: Request) -> JsonObject:
     destination = named_destination(request)
-    those = work.filters_of(destination)
-    return page(request, "filters", those, lambda each: each.id, lambda each: filter_shown(each, destination))
+    listed = filters.listed(request.backend, destination.id)
+    return page(request, "filters", listed, lambda each: each.id, lambda each: filter_shown(each, destination))
 
 
 def _get(request: Request) -> JsonObject:
     destination = named_destination(request)
-    return {"filter": filter_shown(work.named_filter(destination, request.parts["filter_id"]), destination)}
+    found = filters.find(request.backend, destination.id, request.parts["filter_id"])
+    return {"filter": filter_shown(found, destination)}
 
 
 def _create(request: Request) -> JsonObject:
-    destination, new = named_destination(request), request.read(_New)
-    made = work.made(
-        new.if_,
-        new.actions,
-        new.title,
-        description=new.description,
-        enabled=new.enabled,
-        new_id=uuid7,
-        now=system_clock(),
+    destination, asked = named_destination(request), request.read(_New)
+    new = NewFilter(
+        condition=asked.if_,
+        actions=asked.actions,
+        title=asked.title,
+        description=asked.description,
+        enabled=asked.enabled,
     )
-    request.backend.destinations.change(destination.id, work.with_filter(destination, made))
-    return {"filter": filter_shown(made, destination)}
+    return {"filter": filter_shown(filters.add(request.backend, destination.id, new), destination)}
 
 
 def _update(request: Request) -> JsonObject:
     destination, asked = named_destination(request), request.read(_Change)
-    told = {name: getattr(asked, name) for name in asked.__struct_fields__}
-    changed = {name: value for name, value in told.items() if value is not None}
-    change, made = work.with_changed(destination, request.parts["filter_id"], changed, system_clock())
-    request.backend.destinations.change(destination.id, change)
+    change = FilterChange(
+        if_=asked.if_,
+        actions=asked.actions,
+        title=asked.title,
+        description=asked.description,
+        enabled=asked.enabled,
+    )
+    made = filters.change(request.backend, destination.id, request.parts["filter_id"], change)
     return {"filter": filter_shown(made, destination)}
 
 
 def _remove(request: Request) -> JsonObject:
-    destination = named_destination(request)
-    request.backend.destinations.change(destination.id, work.without_filter(destination, request.parts["filter_id"]))
+    filters.remove(request.backend, request.parts["destination_id"], request.parts["filter_id"])
     return statused("SUCCESS")
 
 
 def _preview(request: Request) -> JsonObject:
     asked = request.read(_Preview)
-    made = work.made(asked.filter.if_, asked.filter.actions, "preview", new_id=str, now=system_clock())
-    return {"inputPayload": asked.payload, "result": Filters([made])(asked.payload).message}
+    result = filters.preview(asked.filter.if_, asked.filter.actions, asked.payload)
+    return {"inputPayload": asked.payload, "result": result}
 
 
 ROUTES = [

@@ -2,12 +2,15 @@
 
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import msgspec
 from cyclopts import Parameter
 
 from tifo.app import compose
 from tifo.app.settings import load_settings
+from tifo.kernel.errors import Rejected
+from tifo.kernel.json import JsonObject
 
 Data = Annotated[Path | None, Parameter(help="Folder that holds all state (default: tifo-data).")]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document.")]
@@ -17,3 +20,13 @@ WarehouseName = Annotated[str, Parameter(help="The warehouse's name; duckdb is t
 def backend(data: Path | None) -> AbstractContextManager[compose.OpenedBackend]:
     """Opens the installation in this folder; leaving the block closes it. Works whether or not `tifo up` runs."""
     return compose.opened(load_settings({"data": data}))
+
+
+def read_object(file: Path, field: str) -> JsonObject:
+    """Reads a file that holds one JSON object. Raises `Rejected`, naming the field, for anything else."""
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
+    except OSError as error:
+        raise Rejected(f"{file} cannot be read: {error}", field=field) from error
+    except msgspec.DecodeError as error:
+        raise Rejected(f"{file} is no JSON object: {error}", field=field) from error

@@ -9,9 +9,6 @@ from datetime import timedelta
 import structlog
 
 from tifo.app import compose
-from tifo.app.alerting import Watcher
-from tifo.app.delivery import filter_of
-from tifo.app.destinations import configured_of
 from tifo.app.roles.looping import Role, run_on_loop
 from tifo.app.settings import Settings
 from tifo.delivery.ports import Checkpoint
@@ -19,16 +16,15 @@ from tifo.delivery.sending.connection import DestinationConnection, Terms
 from tifo.delivery.sending.deliverer import Deliverer, OpenDestination
 from tifo.delivery.sending.reading import SharedReader
 from tifo.destinations.catalog import kind_of
-from tifo.destinations.ports import Tools
-from tifo.egress.rules import read_allowed
 from tifo.kernel.batching import GroupCommit
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Transient
+from tifo.operations.alert_watch import AlertWatch
+from tifo.operations.destinations import configured_of, filter_of
 from tifo.store.delivery.deliveries import SqlDeliveryState
 from tifo.workspace.destinations import ConnectedDestination
 
-RETENTION = timedelta(days=30)
-"""How long dead letters are stored."""
+DEAD_LETTER_RETENTION = timedelta(days=30)
 _EXPIRE_EVERY_S = 60.0
 _EXPIRE_AT_ONCE = 1_000
 _CHANGES = 1_000
@@ -42,15 +38,14 @@ def run(settings: Settings, supervised: bool) -> int:
 
 def _deliverer(settings: Settings) -> Role:
     async def deliverer(stop: asyncio.Event) -> None:
-        database = compose.open_state(settings)
-        state, destinations = compose.deliveries_of(database), compose.destinations_of(database, settings)
-        with contextlib.closing(compose.open_log_reader(settings)) as log, _alone(settings):
+        with compose.opened(settings) as backend, backend.read_log() as log, _alone(settings):
+            state = backend.deliveries
             reader = SharedReader(log)
             commits = GroupCommit[Checkpoint, bool](
                 state.settle, max_batch=_CHANGES, max_waiting=_CHANGES, name="deliveries"
             )
             async with compose.outside_session(settings) as session:
-                tools = Tools(session, read_allowed(settings.egress_allow), system_clock, settings.data)
+                tools = compose.tools_of(settings, session)
 
                 async def open_one(connected: ConnectedDestination) -> OpenDestination:
                     kind = kind_of(connected.kind)
@@ -67,20 +62,19 @@ def _deliverer(settings: Settings) -> Role:
                         commit=commits.submit,
                     )
 
-                watcher = Watcher(settings, database, session)
-                jobs = [asyncio.create_task(job) for job in (_expire(state), watcher.run())]
-                await Deliverer(destinations.all, open_one, connect, reader).run(stop)
+                watch = AlertWatch(backend, compose.notifier_of(settings, session))
+                jobs = [asyncio.create_task(job) for job in (_expire(state), watch.run(settings.alert_look_s))]
+                await Deliverer(backend.destinations.all, open_one, connect, reader).run(stop)
                 for job in jobs:
                     job.cancel()
             await commits.close()
-        database.dispose()
 
     return deliverer
 
 
 @contextlib.contextmanager
 def _alone(settings: Settings) -> Iterator[None]:
-    """No event is attempted by two deliverers at once: there is one for a log. Raises `Transient` for a second one."""
+    """Keeps a second deliverer out: two of them would attempt the same event. Raises `Transient` where there is one."""
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (settings.data / "deliverer.lock").open("w") as file:
         try:
@@ -91,13 +85,13 @@ def _alone(settings: Settings) -> Iterator[None]:
 
 
 def _expire_dead_letters(state: SqlDeliveryState) -> None:
-    """Expires dead letters in steps, which let other writers in between."""
-    while state.expire_dead_letters(system_clock() - RETENTION, limit=_EXPIRE_AT_ONCE):
+    """Deletes a limited number at a time, so that other writers get their turn in between."""
+    while state.expire_dead_letters(system_clock() - DEAD_LETTER_RETENTION, limit=_EXPIRE_AT_ONCE):
         pass
 
 
 async def _expire(state: SqlDeliveryState) -> None:
-    """Expires dead letters and numbers that are past their retention, indefinitely."""
+    """Deletes dead letters and numbers that are past their retention, until it is cancelled."""
     while True:
         await asyncio.sleep(_EXPIRE_EVERY_S)
         try:

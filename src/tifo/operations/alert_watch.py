@@ -1,0 +1,138 @@
+"""Watches alerts: reads the value that each looks at, decides whether it fires, and has people notified."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+import structlog
+from msgspec.structs import replace
+
+from tifo.delivery.ports import Grain, Result, SeriesQuery
+from tifo.eventlog.ports import RECEIVED
+from tifo.kernel.errors import NotFound, Rejected, Transient
+from tifo.kernel.ids import DestinationId, Position
+from tifo.operations.backend import Backend
+from tifo.operations.notifying import Notifier, notice_of
+from tifo.workspace.alert_rules import change_percent, looked, sampled, told
+from tifo.workspace.alerts import Alert, AlertKind, AlertState
+from tifo.workspace.warehouses import every_warehouse, named_warehouse
+
+_SMALL_WINDOW_S = 4 * 3600
+"""A window up to here is counted by the minute, a longer one by the hour."""
+_log = structlog.get_logger("tifo.alerts")
+
+Reading = tuple[float | None, str]
+"""The value that an alert looks at (None where there is none now), and in words what it is."""
+
+
+class AlertWatch:
+    """Looks at every alert again and again. A notice that does not arrive is sent again at the next look."""
+
+    def __init__(self, backend: Backend, notifier: Notifier) -> None:
+        self._backend = backend
+        self._notifier = notifier
+        self._readings: Mapping[AlertKind, Callable[[Alert, AlertState], Reading]] = {
+            AlertKind.DELIVERY_RATE: self._delivery_rate,
+            AlertKind.VOLUME: self._volume,
+            AlertKind.WAREHOUSE: self._waiting_s,
+        }
+
+    async def run(self, every_s: float) -> None:
+        """Looks every so many seconds until it is cancelled."""
+        while True:
+            await asyncio.sleep(every_s)
+            try:
+                await self.look()
+            except Transient as error:
+                _log.warning("alerts.not_looked_at", error=error.message)
+
+    async def look(self) -> None:
+        """Looks at each alert once. The contracts block, so threads ask them."""
+        for alert, before in await asyncio.to_thread(self._backend.alerts.all):
+            after = await asyncio.to_thread(self._looked, alert, before)
+            if after.pending:
+                after = await self._notify(alert, after)
+            if after != before:
+                await asyncio.to_thread(self._backend.alerts.note, alert.id, after)
+
+    def _looked(self, alert: Alert, before: AlertState) -> AlertState:
+        now = self._backend.clock().timestamp()
+        if alert.kind is AlertKind.VOLUME:
+            before = sampled(alert, before, self._total(alert), now)
+        try:
+            value, reason = self._readings[alert.kind](alert, before)
+        except (NotFound, Transient, Rejected) as error:  # a target that is gone or away neither fires nor resolves
+            value, reason = None, error.message
+        return looked(alert, before, value, reason, now)
+
+    def _delivery_rate(self, alert: Alert, _: AlertState) -> Reading:
+        destination_id, now = DestinationId(alert.target), self._backend.clock()
+        delivered, failed = (self._counted(alert, result, now) for result in (Result.DELIVERED, Result.FAILED))
+        waiting = self._backend.deliveries.status(destination_id).waiting + self._behind(destination_id)
+        if not delivered + failed + waiting:
+            return None, "no events"
+        share = 100.0 * delivered / (delivered + failed + waiting)
+        return share, f"{delivered:,} delivered, {failed:,} failed, {waiting:,} wait: {share:.1f} %"
+
+    def _counted(self, alert: Alert, result: Result, now: datetime) -> int:
+        asked = SeriesQuery(
+            destination_id=DestinationId(alert.target),
+            results=[result],
+            since=now - timedelta(seconds=alert.window_s),
+            until=now + timedelta(minutes=1),  # the minute that runs counts too
+            grain=Grain.MINUTE if alert.window_s <= _SMALL_WINDOW_S else Grain.HOUR,
+        )
+        return sum(series.total for series in self._backend.delivery_numbers.series(asked))
+
+    def _behind(self, destination_id: DestinationId) -> int:
+        """Counts the events that a dead destination should have had by now. Those behind the cursor of one that is
+        alive came in the last seconds, and are under way.
+        """
+        found = [each for each in self._backend.destinations.all() if each.id == destination_id]
+        if not found:
+            raise NotFound(f"The destination {destination_id} is gone.")
+        status = self._backend.deliveries.status(destination_id)
+        if status.dead_since is None:
+            return 0
+        with self._backend.read_log() as log:
+            return log.count(status.position, found[0].source_id)
+
+    def _volume(self, alert: Alert, before: AlertState) -> Reading:
+        change = change_percent(alert, before, self._total(alert), self._backend.clock().timestamp())
+        return change, "not known yet" if change is None else f"{change:+.0f} % against the window before"
+
+    def _total(self, alert: Alert) -> int:
+        with self._backend.read_log() as log:
+            counts = log.ingest_counts()
+        return sum(each.total for each in counts if each.source_id == alert.target and each.code == RECEIVED)
+
+    def _waiting_s(self, alert: Alert, _: AlertState) -> Reading:
+        oldest = self._oldest_not_loaded(alert.target)
+        if oldest is None:
+            return 0.0, "all is loaded"
+        seconds = (self._backend.clock() - oldest).total_seconds()
+        return seconds, f"the oldest event has waited for {seconds:,.0f} s"
+
+    def _oldest_not_loaded(self, name: str) -> datetime | None:
+        takes = named_warehouse(every_warehouse(self._backend.warehouses.connected()), name).takes
+        positions = self._backend.open_warehouse(name).positions()
+        sources = [each.id for each in self._backend.catalog.sources() if takes(each.id)]
+        with self._backend.read_log() as log:
+            waiting = [
+                block.received_at
+                for source_id in sources
+                for block in log.read(
+                    positions[source_id].position if source_id in positions else Position(0),
+                    max_events=1,
+                    source_id=source_id,
+                )
+            ]
+        return min(waiting, default=None)
+
+    async def _notify(self, alert: Alert, state: AlertState) -> AlertState:
+        problem = await self._notifier.notify(alert, notice_of(alert, state, self._backend.clock()))
+        if problem:
+            _log.warning("alerts.not_told", alert=alert.name, problem=problem)
+            return replace(state, problem=problem)
+        _log.info("alerts.told", alert=alert.name, state=state.pending, reason=state.reason)
+        return told(state, self._backend.clock().timestamp())
