@@ -1,29 +1,18 @@
-"""`/catalog`: which kinds of sources, warehouses and destinations there are."""
+"""`/catalog`: the kinds of sources, warehouses and destinations that there are."""
 
 from tifo.api.management.paging import page
 from tifo.api.management.request import ManagementRoute, Request
 from tifo.destinations.catalog import kind_of as destination_kind_of
 from tifo.destinations.catalog import kinds as destination_kinds
 from tifo.destinations.ports import Action, Kind, SettingType
-from tifo.kernel.errors import NotFound
 from tifo.kernel.json import JsonObject
+from tifo.operations.warehouse_settings import WarehouseDescription
+from tifo.operations.warehouse_settings import kind_of as warehouse_kind_of
+from tifo.operations.warehouse_settings import kinds as warehouse_kinds
 from tifo.workspace.kinds import KINDS, SourceKind, kind_of
 from tifo.workspace.tokens import Role
-from tifo.workspace.warehouses import BUILT_IN, WarehouseKind
 
 _NO_LOGOS: JsonObject = {"default": ""}
-_ADDRESS = (
-    ("hostname", "string", "Host", "Where the database is.", ""),
-    ("port", "string", "Port", "5432 where it is not given.", "5432"),
-    ("database", "string", "Database", "Its name.", ""),
-    ("username", "string", "User", "Who loads.", ""),
-    ("password", "password", "Password", "Never shown again.", ""),
-    ("url", "string", "Address", "In place of all of these: postgresql://user:password@host:5432/database.", ""),
-)
-_WAREHOUSES = {
-    WarehouseKind.POSTGRES.value: ("Postgres", "A PostgreSQL database.", _ADDRESS),
-    BUILT_IN: ("DuckDB", "The file that comes with Tifo: always there, and takes every source.", ()),
-}
 
 
 def source_metadata(kind: SourceKind) -> JsonObject:
@@ -39,27 +28,23 @@ def source_metadata(kind: SourceKind) -> JsonObject:
     }
 
 
-def warehouse_metadata(kind: str) -> JsonObject:
-    if kind not in _WAREHOUSES:
-        known = ", ".join(_WAREHOUSES)
-        raise NotFound(f"There is no kind of warehouse {kind!r:.100}. Known are {known}.", field="metadataId")
-    name, description, options = _WAREHOUSES[kind]
+def warehouse_metadata(kind: WarehouseDescription) -> JsonObject:
     return {
-        "id": kind,
-        "slug": kind,
-        "name": name,
-        "description": description,
+        "id": kind.id,
+        "slug": kind.id,
+        "name": kind.name,
+        "description": kind.description,
         "logos": _NO_LOGOS,
         "options": [
             {
-                "name": option,
-                "type": sort,
+                "name": each.name,
+                "type": each.type,
                 "required": False,
-                "description": what,
-                "defaultValue": value,
-                "label": label,
+                "description": each.description,
+                "defaultValue": each.default,
+                "label": each.label,
             }
-            for option, sort, label, what, value in options
+            for each in kind.settings
         ],
     }
 
@@ -153,11 +138,11 @@ def _source(request: Request) -> JsonObject:
 
 
 def _warehouses(request: Request) -> JsonObject:
-    return page(request, "warehousesCatalog", list(_WAREHOUSES), str, warehouse_metadata)
+    return page(request, "warehousesCatalog", warehouse_kinds(), lambda kind: kind.id, warehouse_metadata)
 
 
 def _warehouse(request: Request) -> JsonObject:
-    return {"warehouseMetadata": warehouse_metadata(request.parts["metadata_id"])}
+    return {"warehouseMetadata": warehouse_metadata(warehouse_kind_of(request.parts["metadata_id"]))}
 
 
 def _destinations(request: Request) -> JsonObject:
