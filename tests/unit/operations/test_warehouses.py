@@ -33,10 +33,9 @@ def shop(backend: TwinBackend) -> Source:
 
 
 @pytest.fixture
-def warehouse(backend: TwinBackend, tmp_path: Path) -> DuckdbWarehouse:
-    made = DuckdbWarehouse(tmp_path / "warehouse.duckdb")
-    backend.opened["duckdb"] = made
-    return made
+def built_in(backend: TwinBackend, warehouse: DuckdbWarehouse) -> DuckdbWarehouse:
+    backend.opened["duckdb"] = warehouse
+    return warehouse
 
 
 def test_the_built_in_warehouse_is_listed_first_and_loads_every_source(backend: TwinBackend, shop: Source) -> None:
@@ -130,11 +129,11 @@ def test_syncs_are_those_of_a_warehouse_and_of_a_source(backend: TwinBackend, sh
 
 
 def test_a_backlog_counts_what_the_log_holds_and_the_warehouse_does_not(
-    backend: TwinBackend, shop: Source, warehouse: DuckdbWarehouse
+    backend: TwinBackend, shop: Source, built_in: DuckdbWarehouse
 ) -> None:
     append(backend.log, shop.id, track("a"), track("b"))
     assert warehouses.backlog(backend, "duckdb") == Backlog(2)
-    load(backend.log, warehouse, shop)
+    load(backend.log, built_in, shop)
     append(backend.log, shop.id, track("c"))
     assert warehouses.backlog(backend, "duckdb") == Backlog(1)
 
@@ -145,12 +144,12 @@ def test_a_backlog_of_a_warehouse_that_is_away_says_why_it_is_not_known(backend:
 
 
 def test_progress_ends_when_the_warehouse_has_all_that_the_log_held(
-    backend: TwinBackend, shop: Source, warehouse: DuckdbWarehouse
+    backend: TwinBackend, shop: Source, built_in: DuckdbWarehouse
 ) -> None:
     append(backend.log, shop.id, track("a"), track("b"))
 
     def meanwhile(_: float) -> None:
-        load(backend.log, warehouse, shop)
+        load(backend.log, built_in, shop)
         append(backend.log, shop.id, track("later"))
 
     seen = list(warehouses.progress(backend, "duckdb", sleep=meanwhile))
@@ -158,44 +157,44 @@ def test_progress_ends_when_the_warehouse_has_all_that_the_log_held(
 
 
 def test_a_resync_deletes_the_rows_of_one_source_and_its_counts(
-    backend: TwinBackend, shop: Source, warehouse: DuckdbWarehouse
+    backend: TwinBackend, shop: Source, built_in: DuckdbWarehouse
 ) -> None:
     append(backend.log, shop.id, track("a"))
-    load(backend.log, warehouse, shop)
+    load(backend.log, built_in, shop)
     assert warehouses.resync(backend, "duckdb", "shop") == [RewoundSource(shop, None)]
-    assert warehouse.tables(shop.schema)["goal"] == 0
+    assert built_in.tables(shop.schema)["goal"] == 0
     assert warehouses.backlog(backend, "duckdb") == Backlog(1)
 
 
 def test_a_resync_of_all_leaves_out_sources_that_were_never_loaded(
-    backend: TwinBackend, shop: Source, warehouse: DuckdbWarehouse
+    backend: TwinBackend, shop: Source, built_in: DuckdbWarehouse
 ) -> None:
     never = sources.create(backend, "Never", "http")
     append(backend.log, shop.id, track("a"))
-    load(backend.log, warehouse, shop)
+    load(backend.log, built_in, shop)
     assert [each.source for each in warehouses.resync(backend, "duckdb")] == [shop]
     with pytest.raises(NotFound):
         warehouses.resync(backend, "duckdb", never.slug)
 
 
 def test_a_resync_of_a_trimmed_log_keeps_older_rows(
-    backend: TwinBackend, shop: Source, warehouse: DuckdbWarehouse
+    backend: TwinBackend, shop: Source, built_in: DuckdbWarehouse
 ) -> None:
     append(backend.log, shop.id, track("old"))
     append(backend.log, shop.id, track("new"), at=AT + timedelta(days=1))
-    load(backend.log, warehouse, shop)
+    load(backend.log, built_in, shop)
     backend.log.trim(before=AT + timedelta(hours=1), keep_after=backend.log.end())
     assert warehouses.resync(backend, "duckdb", "shop") == [
         RewoundSource(shop, AT + timedelta(days=1, seconds=60)),
     ]
-    assert warehouse.tables(shop.schema)["goal"] == 2
+    assert built_in.tables(shop.schema)["goal"] == 2
 
 
 def test_a_query_reads_the_built_in_warehouse_and_refuses_wrong_sql(
-    backend: TwinBackend, shop: Source, warehouse: DuckdbWarehouse
+    backend: TwinBackend, shop: Source, built_in: DuckdbWarehouse
 ) -> None:
     append(backend.log, shop.id, track("a"))
-    load(backend.log, warehouse, shop)
+    load(backend.log, built_in, shop)
     assert warehouses.query(backend, f"SELECT id FROM {shop.schema}.goal") == [{"id": "a"}]
     with pytest.raises(Rejected):
         warehouses.query(backend, "SELEKT 1")
