@@ -15,9 +15,10 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.http_load import Result, drive, peak_mb, report, request
-from tifo.app.demo.local import LocalTifo, free_port
+from tifo.app.demo.local import LocalTifo
 from tifo.eventlog.sqlite import SqliteEventLog
 from tifo.kernel.ids import Position
+from tifo.web.ports import free_port
 
 BATCH = 100
 _TURNS = 4

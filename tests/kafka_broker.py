@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from tifo.app.demo.local import free_port
 from tifo.destinations.actions import installing
+from tifo.web.ports import free_port
 
 USER, PASSWORD = "tifo", "hush"
 MOST_BYTES = 20_000

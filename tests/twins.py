@@ -14,6 +14,7 @@ from tifo.store.delivery.ingest import SqlIngestNumbers
 from tifo.store.engagement.access import SqlAccess
 from tifo.store.engagement.queries import SqlQueries
 from tifo.store.source.facts import SqlFactFeed
+from tifo.store.source.segment_actions import SqlActionsState
 from tifo.store.source.webhooks_in import SqlWebhookInbox
 from tifo.store.source.webhooks_out import SqlWebhookOutbox
 from tifo.store.sql.database import Database
@@ -59,6 +60,7 @@ class TwinBackend:
         self.facts = SqlFactFeed(database)
         self.inbox = SqlWebhookInbox(database)
         self.outbox = SqlWebhookOutbox(database, clock, new_id)
+        self.segment_actions = SqlActionsState(database, clock)
         self.log = MemoryEventLog()
         self.opened: dict[str, Warehouse] = {}
         self._check_warehouse = check_warehouse

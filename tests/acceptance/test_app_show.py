@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from tests.commands import command
-from tifo.app import commands
 from tifo.app.demo.local import LocalTifo
 from tifo.app.settings import Settings
 
@@ -19,13 +18,13 @@ Call = Callable[..., Any]
 def test_an_applications_line_is_shown_whether_or_not_tifo_runs(tmp_path: Path, call: Call) -> None:
     tifo = LocalTifo(tmp_path / "data")
     settings = Settings(data=tifo.data)
-    app = commands.create_application(settings, "Club")
+    app = command(settings, "app", "create", "Club")
     source = command(settings, "source", "create", "LiveLike_Demo", "--type", "livelike")
     client_id = app["client_id"]
 
     def shown_when(state: str) -> Any:
         deadline = time.monotonic() + 20
-        while (shown := commands.show_application(settings, client_id))["state"] != state:
+        while (shown := command(settings, "app", "show", client_id))["state"] != state:
             assert time.monotonic() < deadline, shown
             time.sleep(0.05)
         return shown
@@ -34,7 +33,7 @@ def test_an_applications_line_is_shown_whether_or_not_tifo_runs(tmp_path: Path, 
         command = [sys.executable, "-m", "tifo", "app", "show", *words, "--data", str(tifo.data)]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
-    commands.connect(settings, client_id, "their-key", "http://127.0.0.1:1")
+    command(settings, "app", "connect", client_id, "--write-key", "their-key", "--endpoint", "http://127.0.0.1:1")
     with tifo.up("--flush-s", "0.3"):
         base, token = f"{tifo.address}/api/v1", app["producer_token"]
         badge = call("POST", f"{base}/badges/", {"client_id": client_id, "name": "Welcome"}, token=token).body
@@ -48,7 +47,7 @@ def test_an_applications_line_is_shown_whether_or_not_tifo_runs(tmp_path: Path, 
     assert (down["state"], down["waiting"]) == ("retrying", 1)
     assert down["trouble"]["since"] == shown["trouble"]["since"] <= down["trouble"]["tried_at"]
     assert "their-key" not in str(down)
-    commands.connect(settings, client_id, source["write_key"], None)
+    command(settings, "app", "connect", client_id, "--write-key", source["write_key"])
     with tifo.up("--flush-s", "0.3"):
         shown = shown_when("idle")
         assert shown["sources"] == [{"source": "livelike_demo", "endpoint": "Tifo"}]

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from tests.commands import command
-from tifo.app import commands
 from tifo.app.demo.local import LocalTifo
 from tifo.app.settings import Settings
 
@@ -29,10 +28,10 @@ def processes(root: int) -> list[int]:
 def test_a_full_disk_costs_nothing_that_was_answered_and_heals_without_a_restart(tmp_path: Path, call: Call) -> None:
     tifo = LocalTifo(tmp_path / "data")
     settings = Settings(data=tifo.data)
-    app = commands.create_application(settings, "Club")
+    app = command(settings, "app", "create", "Club")
     source = command(settings, "source", "create", "LiveLike_Demo", "--type", "livelike")
     client_id = app["client_id"]
-    commands.connect(settings, client_id, source["write_key"], None)
+    command(settings, "app", "connect", client_id, "--write-key", source["write_key"])
     with (tmp_path / "log").open("wb") as log, _stderr_to(log.fileno()), tifo.up("--flush-s", "0.3") as up:
 
         def create(path: str, **body: object) -> Any:

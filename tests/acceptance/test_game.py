@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tifo.app import commands, game
+from tests.commands import command
+from tifo.app import game
 from tifo.app.demo.local import LocalTifo
 from tifo.app.settings import Settings
 from tifo.kernel.errors import Conflict, Rejected
@@ -27,7 +28,7 @@ class Club:
     def __init__(self, data: Path) -> None:
         self.tifo = LocalTifo(data)
         self.settings = Settings(data=data)
-        self.app = commands.create_application(self.settings, "Club")
+        self.app = command(self.settings, "app", "create", "Club")
 
     def run(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "tifo", "game", *map(str, words), "--data", str(self.tifo.data)]
@@ -142,7 +143,7 @@ def test_what_is_not_there_is_named(club: Club, words: tuple[str, ...]) -> None:
 
 
 def test_with_several_applications_one_has_to_be_named(club: Club) -> None:
-    other = commands.create_application(club.settings, "Other")
+    other = command(club.settings, "app", "create", "Other")
     refused = club.run("export")
     assert (refused.returncode, "--app" in refused.stderr) == (2, True)
     assert club.run("export", "--app", other["client_id"]).stdout.startswith("application:\n  name: Other\n")

@@ -15,8 +15,9 @@ import httpx
 import psutil
 import pytest
 
-from tifo.app.demo.local import LocalTifo, free_port
+from tifo.app.demo.local import LocalTifo
 from tifo.app.roles import RUN
+from tifo.web.ports import free_port
 
 
 def test_an_empty_folder_needs_no_configuration(tmp_path: Path) -> None:

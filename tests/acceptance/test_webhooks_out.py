@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tifo.app import commands, webhooks
+from tests.commands import command
+from tifo.app import commands
 from tifo.app.demo.local import LocalTifo
 from tifo.app.settings import Settings
 from tifo.source import events
@@ -103,7 +104,7 @@ def test_webhooks_out_and_in_again_give_the_relays_events_field_by_field(
         deadline = time.monotonic() + 30
         while shown.get("delivered") != sum(EXPECTED.values()):
             assert time.monotonic() < deadline, shown
-            shown = webhooks.deliveries(settings, client_id, outward["id"])
+            shown = command(settings, "app", "webhook", "show", client_id, outward["id"])
             time.sleep(0.1)
         assert (shown["to_send"], shown["waiting"], shown["aside"], shown["late"]) == (0, 0, 0, [])
         assert tifo.command("app", "webhook", "show", client_id, outward["id"]) == shown

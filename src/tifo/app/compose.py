@@ -47,6 +47,11 @@ def open_state(settings: Settings) -> Database:
     return open_sqlite(settings.database)
 
 
+def make_state(settings: Settings) -> None:
+    """Makes the state's tables, or brings them to this version, and closes the state again."""
+    open_state(settings).dispose()
+
+
 def catalog_of(database: Database) -> "SqlCatalog":
     from tifo.store.workspace.catalog import SqlCatalog
 
@@ -258,6 +263,10 @@ class OpenedBackend:
         return access_of(self.database)
 
     @cached_property
+    def images(self) -> "SqlImages":
+        return images_of(self.database)
+
+    @cached_property
     def facts(self) -> "SqlFactFeed":
         return facts_of(self.database)
 
@@ -268,6 +277,10 @@ class OpenedBackend:
     @cached_property
     def outbox(self) -> "SqlWebhookOutbox":
         return outbox_of(self.database)
+
+    @cached_property
+    def segment_actions(self) -> "SqlActionsState":
+        return actions_of(self.database)
 
     def public_address(self) -> str:
         return (self.settings.public_url or own_address(self.settings)).rstrip("/")

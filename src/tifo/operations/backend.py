@@ -12,6 +12,7 @@ from tifo.kernel.ids import NewId, Position
 from tifo.source.inbox import WebhookInbox
 from tifo.source.outbox import WebhookOutbox
 from tifo.source.ports import FactFeed
+from tifo.source.segment_actions import ActionsState
 from tifo.tracking.plans.ports import TrackingPlans
 from tifo.warehouses.ports import Warehouse
 from tifo.workspace.alerts import Alerts
@@ -66,6 +67,9 @@ class Backend(Protocol):
     def inbox(self) -> WebhookInbox: ...
     @property
     def outbox(self) -> WebhookOutbox: ...
+
+    @property
+    def segment_actions(self) -> ActionsState: ...
 
     def public_address(self) -> str:
         """Returns the base address that clients reach this Tifo at, without a slash at its end.

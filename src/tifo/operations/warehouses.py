@@ -57,7 +57,7 @@ class WarehouseChange:
     settings: WarehouseSettings | None = field(default=None, repr=False)
 
 
-class Backlog(NamedTuple):
+class WarehouseBacklog(NamedTuple):
     """The events of the log that a warehouse has not loaded; None where it cannot be asked, for the reason `error`."""
 
     waiting: int | None
@@ -196,7 +196,7 @@ def syncs(
     return [sync for sync in newest if sync.source_id == source_id]
 
 
-def backlog(backend: Backend, name: str) -> Backlog:
+def backlog(backend: Backend, name: str) -> WarehouseBacklog:
     """Raises `NotFound`. A warehouse that is away is no error: the reason is in what is returned."""
     taken = loaded_sources(backend, name)
     with backend.read_log() as log:
@@ -204,8 +204,8 @@ def backlog(backend: Backend, name: str) -> Backlog:
         try:
             positions = backend.open_warehouse(name).positions()
         except Transient as error:
-            return Backlog(None, error.message)
-        return Backlog(end - max(_loaded_through(log, positions, taken, end), log.start()))
+            return WarehouseBacklog(None, error.message)
+        return WarehouseBacklog(end - max(_loaded_through(log, positions, taken, end), log.start()))
 
 
 def progress(

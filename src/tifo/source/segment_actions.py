@@ -12,6 +12,7 @@ import time
 import traceback
 from collections import Counter as Tally
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -75,6 +76,12 @@ class Skipped(NamedTuple):
     detail: str
 
 
+class SkippedAt(NamedTuple):
+    skipped: Skipped
+    at: datetime
+    """When the newest one was skipped."""
+
+
 class ActionsState(Protocol):
     """Methods block; all raise `Transient` where the store is out of reach."""
 
@@ -85,6 +92,9 @@ class ActionsState(Protocol):
 
     def advance(self, through: Position, skipped: Sequence[Skipped]) -> None:
         """The position and the counts in one transaction."""
+
+    def skipped(self, client_id: ClientId) -> Sequence[SkippedAt]:
+        """The application's counts of skipped messages, by action and reason."""
 
 
 class _Message(msgspec.Struct, rename="camel"):

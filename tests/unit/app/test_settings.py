@@ -1,10 +1,9 @@
 from dataclasses import fields
-from inspect import signature
 from pathlib import Path
 
 import pytest
 
-from tifo.app.cli.main import up
+from tifo.app.cli.main import app
 from tifo.app.demo.script import expected_rows, write_script
 from tifo.app.roles.supervisor import pause_s
 from tifo.app.settings import Settings, load_settings
@@ -38,8 +37,12 @@ def test_settings_come_back_from_their_flags() -> None:
     assert dict(zip(words[::2], words[1::2], strict=True)) == {"--data": "elsewhere", "--port": "1"}
 
 
-def test_every_setting_is_a_flag_of_tifo_up() -> None:
-    assert {known.name for known in fields(Settings)} <= signature(up).parameters.keys()
+def test_every_setting_is_a_flag_of_tifo_up_with_its_meaning(capsys: pytest.CaptureFixture[str]) -> None:
+    app(["up", "--help"], result_action="return_value")
+    printed = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    for known in fields(Settings):
+        assert f"--{known.name.replace('_', '-')} " in printed
+        assert known.metadata["meaning"].split()[0] in printed
 
 
 def test_the_documents_table_has_every_setting_with_its_meaning_and_default() -> None:

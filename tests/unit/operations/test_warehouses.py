@@ -9,7 +9,7 @@ from tests.tracks import AT, append, load, track
 from tests.twins import TwinBackend
 from tifo.kernel.errors import Conflict, NotFound, Rejected, Transient
 from tifo.operations import sources, warehouses
-from tifo.operations.warehouses import Backlog, LoadProgress, RewoundSource, WarehouseChange
+from tifo.operations.warehouses import WarehouseBacklog, LoadProgress, RewoundSource, WarehouseChange
 from tifo.warehouses.drivers.duckdb import DuckdbWarehouse
 from tifo.warehouses.ports import Cursor
 from tifo.workspace.model import Source
@@ -132,15 +132,15 @@ def test_a_backlog_counts_what_the_log_holds_and_the_warehouse_does_not(
     backend: TwinBackend, shop: Source, built_in: DuckdbWarehouse
 ) -> None:
     append(backend.log, shop.id, track("a"), track("b"))
-    assert warehouses.backlog(backend, "duckdb") == Backlog(2)
+    assert warehouses.backlog(backend, "duckdb") == WarehouseBacklog(2)
     load(backend.log, built_in, shop)
     append(backend.log, shop.id, track("c"))
-    assert warehouses.backlog(backend, "duckdb") == Backlog(1)
+    assert warehouses.backlog(backend, "duckdb") == WarehouseBacklog(1)
 
 
 def test_a_backlog_of_a_warehouse_that_is_away_says_why_it_is_not_known(backend: TwinBackend, tmp_path: Path) -> None:
     backend.opened["duckdb"] = AwayWarehouse(tmp_path / "away.duckdb")
-    assert warehouses.backlog(backend, "duckdb") == Backlog(None, "The warehouse is away.")
+    assert warehouses.backlog(backend, "duckdb") == WarehouseBacklog(None, "The warehouse is away.")
 
 
 def test_progress_ends_when_the_warehouse_has_all_that_the_log_held(
@@ -163,7 +163,7 @@ def test_a_resync_deletes_the_rows_of_one_source_and_its_counts(
     load(backend.log, built_in, shop)
     assert warehouses.resync(backend, "duckdb", "shop") == [RewoundSource(shop, None)]
     assert built_in.tables(shop.schema)["goal"] == 0
-    assert warehouses.backlog(backend, "duckdb") == Backlog(1)
+    assert warehouses.backlog(backend, "duckdb") == WarehouseBacklog(1)
 
 
 def test_a_resync_of_all_leaves_out_sources_that_were_never_loaded(

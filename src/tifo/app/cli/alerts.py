@@ -30,7 +30,7 @@ def alert_add(
     json: _Json = False,
 ) -> None:
     """Tell somebody when it fires and when it is over."""
-    from tifo.app import alerts as work  # noqa: PLC0415 (HTTP: most commands need none)
+    from tifo.app import alerts as work
 
     settings = load_settings({"data": data})
     made = work.add(settings, name, kind, of=of, threshold=threshold, window=window, quiet=quiet, url=url, email=email)
@@ -40,7 +40,7 @@ def alert_add(
 @alerts.command(name="list")
 def alert_list(*, data: _Data = None, json: _Json = False) -> None:
     """The alerts, and how it stands with each."""
-    from tifo.app import alerts as work  # noqa: PLC0415 (as above)
+    from tifo.app import alerts as work
 
     show(work.listed(load_settings({"data": data})), as_json=json)
 
@@ -48,7 +48,7 @@ def alert_list(*, data: _Data = None, json: _Json = False) -> None:
 @alerts.command(name="test")
 def alert_test(name: str, /, *, data: _Data = None, json: _Json = False) -> None:
     """Tell as if it fired."""
-    from tifo.app import alerts as work  # noqa: PLC0415 (as above)
+    from tifo.app import alerts as work
 
     show(work.try_out(load_settings({"data": data}), name), as_json=json)
 
@@ -56,6 +56,6 @@ def alert_test(name: str, /, *, data: _Data = None, json: _Json = False) -> None
 @alerts.command(name="remove")
 def alert_remove(name: str, /, *, data: _Data = None, json: _Json = False) -> None:
     """Tell nobody any more."""
-    from tifo.app import alerts as work  # noqa: PLC0415 (as above)
+    from tifo.app import alerts as work
 
     show(work.remove(load_settings({"data": data}), name), as_json=json)

@@ -25,7 +25,7 @@ delivery = App(name="delivery", help="What arrived, what did not, and why.")
 @delivery.command(name="errors")
 def delivery_errors(*, data: _Data = None, json: _Json = False) -> None:
     """What was not taken or not delivered: refused on ingest, or by the endpoint, with reasons and samples."""
-    from tifo.app.delivery import errors  # noqa: PLC0415 (HTTP: most commands need none)
+    from tifo.app.delivery import errors
 
     settings = load_settings({"data": data})
     rows = [*commands.errors(settings), *errors(settings)]
@@ -45,7 +45,7 @@ def delivery_overview(
     json: _Json = False,
 ) -> None:
     """What each destination and warehouse received, and what became of it: the parts add up."""
-    from tifo.app import delivery as work  # noqa: PLC0415 (as above)
+    from tifo.app import delivery as work
 
     settings = load_settings({"data": data})
     if by is None:
@@ -69,7 +69,7 @@ def _brief(value: object) -> object:
 @delivery.command(name="trace")
 def delivery_trace(id: str, /, *, data: _Data = None, json: _Json = False) -> None:  # noqa: A002 (as it is called)
     """Follow a message, a user or a ledger transaction, by its id, to each destination and warehouse."""
-    from tifo.app.tracing import trace  # noqa: PLC0415 (as above)
+    from tifo.app.tracing import trace
 
     steps = trace(load_settings({"data": data}), id)
     show({"steps": steps} if json else steps, as_json=json)
@@ -93,7 +93,7 @@ def delivery_replay(
 
     With --failed, or where nothing is named, what has failed for good; else whatever became of it the first time.
     """
-    from tifo.app import delivery as work  # noqa: PLC0415 (as above)
+    from tifo.app import delivery as work
 
     settings = load_settings({"data": data})
     chosen = work.selection(since=since, until=until, names=event, users=user, messages=message)

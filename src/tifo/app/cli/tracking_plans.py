@@ -144,7 +144,7 @@ def events_check(source: str | None = None, /, *, data: Data = None, json: Json 
     """Check that the events in the warehouse have all that their plan expects. Exits with 1 where a required property
     is missing.
     """
-    from tifo.operations.landed_events import check  # noqa: PLC0415 (Arrow: no other command here needs it)
+    from tifo.operations.landed_events import check
 
     with backend(data) as opened:
         landed = check(opened, source)

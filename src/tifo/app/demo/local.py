@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,7 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tifo.kernel.errors import Rejected, Transient
+from tifo.kernel.errors import Transient
+from tifo.web.ports import free_port
 
 _STARTS_WITHIN_S = 30.0
 
@@ -91,22 +91,3 @@ class LocalTifo:
 
 
 _TIFO = (sys.executable, "-m", "tifo")
-
-
-def free_port() -> int:
-    """A port that nothing listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def check_port(host: str, port: int) -> None:
-    """Raises `Rejected` where the api could not listen there."""
-    try:
-        socket.create_server((host, port)).close()
-    except OSError as error:
-        raise Rejected(
-            f"Tifo cannot listen on {host}:{port}: {error.strerror or error}. Choose another --host or --port.",
-            field="port",
-        ) from error

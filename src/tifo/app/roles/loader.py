@@ -7,14 +7,13 @@ import time
 from collections.abc import Callable
 
 from tifo.app import compose
+from tifo.app.compose import OpenedBackend
 from tifo.app.roles.signals import when_parent_ends
 from tifo.app.settings import Settings
 from tifo.delivery.loading.loader import Loader
 from tifo.delivery.loading.supervisor import LoaderSupervisor
 from tifo.kernel.ids import SourceId
 from tifo.kernel.memory import collect_seldom
-from tifo.store.sql.database import Database
-from tifo.warehouses.ports import Warehouse
 from tifo.workspace.sync import Selection
 from tifo.workspace.warehouses import BUILT_IN, ConnectedWarehouse, Warehouses
 
@@ -27,37 +26,33 @@ def run(settings: Settings, supervised: bool) -> int:
         signal.signal(signal_number, lambda *_: stop.set())
     if supervised:
         when_parent_ends(sys.stdin.fileno(), stop.set)
-    database = compose.open_state(settings)
-    connected = compose.warehouses_of(database).connected
+    with compose.opened(settings) as backend:
 
-    def wanted() -> list[str]:
-        return [BUILT_IN, *(warehouse.name for warehouse in connected() if warehouse.enabled)]
+        def wanted() -> list[str]:
+            return [BUILT_IN, *(each.name for each in backend.warehouses.connected() if each.enabled)]
 
-    collect_seldom()
-    LoaderSupervisor(wanted, lambda name: _loader(settings, database, name)).run(stop)
+        collect_seldom()
+        LoaderSupervisor(wanted, lambda name: _loader(settings, backend, name)).run(stop)
     return 0
 
 
-def _loader(settings: Settings, database: Database, name: str) -> Loader:
-    warehouses, catalog = compose.warehouses_of(database), compose.catalog_of(database)
-    warehouse: Warehouse = compose.open_warehouse(settings)
-    takes: Callable[[SourceId], bool] = lambda _: True  # noqa: E731 (the built-in one takes all)
-    if name != BUILT_IN:
-        connected = next(each for each in warehouses.connected() if each.name == name)
-        warehouse, takes = compose.open_connected(connected), _Taken(warehouses, name).takes
-    catalog = compose.catalog_of(database)
+def _loader(settings: Settings, backend: OpenedBackend, name: str) -> Loader:
+    warehouses, catalog = backend.warehouses, backend.catalog
+    takes: Callable[[SourceId], bool] = (
+        (lambda _: True) if name == BUILT_IN else _ConnectedSources(warehouses, name).takes
+    )
 
-    def taken(source_id: SourceId) -> Selection | None:
+    def selected(source_id: SourceId) -> Selection | None:
         selection = catalog.selection_of(source_id, name)
         return None if selection.is_everything else selection
 
     return Loader(
         compose.open_log_reader(settings),
-        warehouse,
+        backend.open_warehouse(name),
         lambda: [*catalog.sources(), *catalog.deleted_sources()],
         name=name,
         takes=takes,
-        taken=taken,
+        taken=selected,
         on_syncs=warehouses.record,
         noted=lambda: {each.source_id: each.position for each in warehouses.loads(name)},
         flush_s=settings.flush_s,
@@ -66,8 +61,8 @@ def _loader(settings: Settings, database: Database, name: str) -> Loader:
     )
 
 
-class _Taken:
-    """Which sources a warehouse is loaded with, at most a second old."""
+class _ConnectedSources:
+    """Tells which sources a warehouse is loaded with; the answer is at most a second old."""
 
     def __init__(self, warehouses: Warehouses, name: str) -> None:
         self._warehouses = warehouses

@@ -21,18 +21,14 @@ def run(settings: Settings, supervised: bool) -> int:
 
 def _relay(settings: Settings) -> Role:
     async def relay(stop: asyncio.Event) -> None:
-        database = compose.open_state(settings)
-        feed, catalog = compose.facts_of(database), compose.catalog_of(database)
-        async with open_session() as session, compose.outside_session(settings) as outside:
-            own = compose.own_address(settings)
-            relaying = Relay(feed, catalog, session, own, outside=outside)
-            intake = WebhookIntake(compose.inbox_of(database), catalog, session, own, outside=outside)
-            sender = Sender(compose.outbox_of(database), outside)
-            log, engine = compose.open_log_reader(settings), SqlEngine(database, system_clock, uuid7)
-            actions = SegmentActions(log, engine, compose.actions_of(database))
-            await asyncio.gather(relaying.run(stop), intake.run(stop), sender.run(stop), actions.run(stop))
-            await engine.close()
-            log.close()
-        database.dispose()
+        with compose.opened(settings) as backend, backend.read_log() as log:
+            async with open_session() as session, compose.outside_session(settings) as outside:
+                own, engine = compose.own_address(settings), SqlEngine(backend.database, system_clock, uuid7)
+                relaying = Relay(backend.facts, backend.catalog, session, own, outside=outside)
+                intake = WebhookIntake(backend.inbox, backend.catalog, session, own, outside=outside)
+                sender = Sender(backend.outbox, outside)
+                actions = SegmentActions(log, engine, backend.segment_actions)
+                await asyncio.gather(relaying.run(stop), intake.run(stop), sender.run(stop), actions.run(stop))
+                await engine.close()
 
     return relay

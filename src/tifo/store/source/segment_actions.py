@@ -1,15 +1,13 @@
 """How far the event log was read for actions, and what was no action, on SQL."""
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import NamedTuple
 
 from sqlalchemy import func, insert, select, update
 
 from tifo.engagement.model import is_live
 from tifo.kernel.clock import Clock
 from tifo.kernel.ids import ClientId, Position
-from tifo.source.segment_actions import Skipped, Triggered, View
+from tifo.source.segment_actions import Skipped, SkippedAt, Triggered, View
 from tifo.store.engagement.engine import Games
 from tifo.store.sql import tables as t
 from tifo.store.sql.database import Database, from_micros, to_micros
@@ -17,14 +15,8 @@ from tifo.store.sql.database import Database, from_micros, to_micros
 _C = t.action_skips.c
 
 
-class SkippedSoFar(NamedTuple):
-    skipped: Skipped
-    at: datetime
-    """The newest one."""
-
-
 class SqlActionsState:
-    """Implements `delivery.actions.ActionsState`."""
+    """Implements `source.segment_actions.ActionsState`."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -61,12 +53,12 @@ class SqlActionsState:
                 if connection.execute(known.values(total=_C.total + each.total, **new)).rowcount == 0:
                     connection.execute(insert(t.action_skips), {**key, "total": each.total, **new})
 
-    def skipped(self, client_id: ClientId) -> list[SkippedSoFar]:
+    def skipped(self, client_id: ClientId) -> list[SkippedAt]:
         query = select(t.action_skips).where(_C.client_id == client_id).order_by(_C.reward_action_key, _C.reason)
         with self._database.reading() as connection:
             rows = connection.execute(query).all()
         return [
-            SkippedSoFar(
+            SkippedAt(
                 Skipped(client_id, row.reward_action_key, row.reason, row.total, row.message_id, row.detail),
                 from_micros(row.at),
             )

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, insert, select
 
-from tifo.app.roles.api import keep_answers_few
+from tifo.app.roles.upkeep import forget_old_answers
 from tifo.engagement import commands as c
 from tifo.engagement.ports import Idempotency
 from tifo.kernel.ids import uuid7
@@ -77,7 +77,7 @@ async def test_a_key_gives_its_answer_for_a_day_and_is_free_again_when_forgotten
             raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
-        await keep_answers_few(database, clock=lambda: now[0], sleep=sleep)
+        await forget_old_answers(database, clock=lambda: now[0], sleep=sleep)
     assert kept(database) == 0
     assert (await engine.handle(command, key)).id != first.id
     await engine.close()
@@ -101,6 +101,6 @@ async def test_a_state_that_is_out_of_reach_is_tried_again_the_next_round(tmp_pa
             raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
-        await keep_answers_few(database, clock=lambda: NOW, sleep=sleep)
+        await forget_old_answers(database, clock=lambda: NOW, sleep=sleep)
     assert kept(database) == 0
     database.dispose()

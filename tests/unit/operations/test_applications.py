@@ -1,22 +1,20 @@
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import insert
 
-from tifo.app.lines import in_words, show_line
+from tests.conftest import NewState
+from tests.twins import TwinBackend
+from tifo.app.cli.applications import as_data, in_words
 from tifo.engagement.facts import RewardItemRewarded
 from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import ClientId, FactId, ProfileId, RewardItemId, TransactionId, uuid7
+from tifo.operations import applications
+from tifo.operations.applications import ApplicationStatus, ConnectedEndpoint, FeedState
 from tifo.source.ports import Trouble
 from tifo.store.engagement import rows
-from tifo.store.engagement.engine import create_application
-from tifo.store.engagement.queries import SqlQueries
-from tifo.store.source.facts import SqlFactFeed
 from tifo.store.sql import tables
-from tifo.store.sql.database import open_sqlite
 from tifo.store.workspace.catalog import SqlCatalog
 from tifo.workspace.model import SourceType
 
@@ -24,13 +22,13 @@ NOW = datetime(2026, 11, 24, 10, 0, 0, tzinfo=UTC)
 
 
 class Club:
-    """An application with as many facts in line as it is told."""
+    """An application with as many queued facts as `commit` was given."""
 
-    def __init__(self, path: Path) -> None:
-        self.database = open_sqlite(path)
-        self.catalog = SqlCatalog(self.database, lambda: NOW, uuid7)
-        self.feed = SqlFactFeed(self.database)
-        self.app = create_application(self.database, "Club", lambda: NOW, uuid7).application
+    def __init__(self, new_state: NewState, folder: Path) -> None:
+        self.database = new_state("sqlite")
+        catalog = SqlCatalog(self.database, lambda: NOW, uuid7)
+        self.backend = TwinBackend(self.database, folder, catalog=catalog, clock=lambda: NOW)
+        self.app = applications.create(self.backend, "Club").application
 
     def commit(self, *ids: str) -> None:
         facts = [
@@ -51,20 +49,18 @@ class Club:
         with self.database.writing() as connection:
             connection.execute(insert(tables.facts), [rows.fact_row(fact) for fact in facts])
 
-    def shown(self) -> dict[str, Any]:
-        return show_line(SqlQueries(self.database), self.catalog, self.feed, self.app.id)
+    def status(self) -> ApplicationStatus:
+        return applications.status(self.backend, self.app.id)
 
 
 @pytest.fixture
-def club(tmp_path: Path) -> Iterator[Club]:
-    made = Club(tmp_path / "tifo.db")
-    yield made
-    made.database.dispose()
+def club(new_state: NewState, tmp_path: Path) -> Club:
+    return Club(new_state, tmp_path)
 
 
 def test_an_application_that_is_not_connected_shows_what_waits(club: Club) -> None:
     club.commit("1", "2")
-    assert club.shown() == {
+    assert as_data(club.status()) == {
         "client_id": club.app.id,
         "name": "Club",
         "program_id": club.app.default_program_id,
@@ -77,18 +73,19 @@ def test_an_application_that_is_not_connected_shows_what_waits(club: Club) -> No
     }
 
 
-def test_the_line_is_shown_with_its_source_trouble_and_what_stands_aside(club: Club) -> None:
-    source = club.catalog.create_source("LiveLike_Demo", SourceType.LIVELIKE)
-    club.catalog.connect(club.app.id, source.write_key, None)
+def test_the_feed_is_shown_with_its_source_trouble_and_dead_letters(club: Club) -> None:
+    backend = club.backend
+    source = backend.catalog.create_source("LiveLike_Demo", SourceType.LIVELIKE)
+    applications.connect(backend, club.app.id, source.write_key, None)
     club.commit(*"123456")
-    assert club.shown()["state"] == "sending"
-    club.feed.advance(club.app.id, [FactId("1")], NOW)
+    assert club.status().state is FeedState.SENDING
+    backend.facts.advance(club.app.id, [FactId("1")], NOW)
     for number, answer in (("2", "no"), ("3", "bad\nevent"), ("4", "bad\nevent")):
         at = NOW + timedelta(seconds=int(number))
-        club.feed.set_aside(club.app.id, FactId(number), 400, answer, at)
+        backend.facts.set_aside(club.app.id, FactId(number), 400, answer, at)
     later = NOW + timedelta(minutes=5)
-    club.feed.note(club.app.id, Trouble(held=True, since=NOW, tried_at=later, attempts=7, error="401: who?"))
-    shown = club.shown()
+    backend.facts.note(club.app.id, Trouble(held=True, since=NOW, tried_at=later, attempts=7, error="401: who?"))
+    shown = as_data(club.status())
     assert (shown["state"], shown["waiting"]) == ("held", 2)
     assert shown["sources"] == [{"source": "livelike_demo", "endpoint": "Tifo"}]
     assert shown["last_sent"] == {"id": "1", "at": "2026-11-24T10:00:00.000Z"}
@@ -110,18 +107,19 @@ def test_the_line_is_shown_with_its_source_trouble_and_what_stands_aside(club: C
     assert words["trouble"] == (
         "held since 2026-11-24T10:00:00.000Z, tried 7 times, newest at 2026-11-24T10:05:00.000Z: 401: who?"
     )
-    club.feed.note(club.app.id, Trouble(held=False, since=NOW, tried_at=later, attempts=1, error="503"))
-    assert club.shown()["state"] == "retrying"
-    club.feed.advance(club.app.id, [FactId("5"), FactId("6")], later)
-    assert (club.shown()["state"], club.shown()["trouble"]) == ("idle", None)
+    assert applications.resend(backend, club.app.id) == 3
+    backend.facts.note(club.app.id, Trouble(held=False, since=NOW, tried_at=later, attempts=1, error="503"))
+    assert club.status().state is FeedState.RETRYING
+    backend.facts.advance(club.app.id, [FactId(each) for each in "23456"], later)
+    assert (club.status().state, as_data(club.status())["trouble"]) == (FeedState.IDLE, None)
 
 
 def test_an_endpoint_of_someone_elses_is_shown_without_its_key(club: Club) -> None:
-    club.catalog.connect(club.app.id, "their-key", "https://api.segment.io")
-    assert club.shown()["sources"] == [{"source": None, "endpoint": "https://api.segment.io"}]
-    assert "their-key" not in str(club.shown()) + str(in_words(club.shown()))
+    applications.connect(club.backend, club.app.id, "their-key", "https://api.segment.io")
+    assert club.status().endpoints == [ConnectedEndpoint(None, "https://api.segment.io")]
+    assert "their-key" not in str(club.status()) + str(in_words(as_data(club.status())))
 
 
 def test_an_unknown_application_is_not_found(club: Club) -> None:
     with pytest.raises(NotFound):
-        show_line(SqlQueries(club.database), club.catalog, club.feed, ClientId("nothing"))
+        applications.status(club.backend, ClientId("nothing"))

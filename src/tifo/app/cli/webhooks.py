@@ -1,0 +1,145 @@
+"""The commands of `tifo app webhook`, and those of `tifo source` that accept LiveLike's webhooks."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from cyclopts import App, Parameter
+
+from tifo.api.webhooks import ROOT
+from tifo.app.cli.output import show
+from tifo.app.cli.parameters import Data, Json, backend
+from tifo.app.cli.sources import sources
+from tifo.kernel.clock import to_iso
+from tifo.kernel.ids import ClientId
+from tifo.operations import incoming_webhooks, webhook_subscribers
+from tifo.operations.webhook_subscribers import SubscriberStatus
+from tifo.source.inbox import Held
+from tifo.source.outbox import Late, Subscriber
+
+subscribers = App(name="webhook", help="Subscribers of the application's webhooks.")
+
+
+@subscribers.command(name="add")
+def webhook_add(
+    client_id: str,
+    url: str,
+    /,
+    *,
+    event: Annotated[tuple[str, ...], Parameter(help="A webhook to send; all six where none is given.")] = (),
+    secret: Annotated[str | None, Parameter(help="Signs the webhooks (default: the client secret).")] = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Post LiveLike's webhooks to this address, for what happens from now on."""
+    with backend(data) as opened:
+        made = webhook_subscribers.add(opened, ClientId(client_id), url, event, secret)
+    show(_subscriber(made), as_json=json)
+
+
+@subscribers.command(name="list")
+def webhook_list(client_id: str, /, *, data: Data = None, json: Json = False) -> None:
+    """List the application's subscribers."""
+    with backend(data) as opened:
+        found = webhook_subscribers.listed(opened, ClientId(client_id))
+    show([_subscriber(each) for each in found], as_json=json)
+
+
+@subscribers.command(name="remove")
+def webhook_remove(client_id: str, webhook_id: str, /, *, data: Data = None, json: Json = False) -> None:
+    """Post nothing more to this subscriber, and drop what waits for it."""
+    with backend(data) as opened:
+        webhook_subscribers.remove(opened, ClientId(client_id), webhook_id)
+    show({"removed": webhook_id}, as_json=json)
+
+
+@subscribers.command(name="show")
+def webhook_show(client_id: str, webhook_id: str, /, *, data: Data = None, json: Json = False) -> None:
+    """Show what was delivered, what waits, and each webhook that was not accepted, with its attempts and answer."""
+    with backend(data) as opened:
+        status = webhook_subscribers.status(opened, ClientId(client_id), webhook_id)
+    show(_status(status), as_json=json)
+
+
+@subscribers.command(name="retry")
+def webhook_retry(client_id: str, webhook_id: str, /, *, data: Data = None, json: Json = False) -> None:
+    """Try every waiting and dead-lettered webhook again now."""
+    with backend(data) as opened:
+        show({"tried_again": webhook_subscribers.retry(opened, ClientId(client_id), webhook_id)}, as_json=json)
+
+
+@sources.command(name="webhooks-in")
+def source_webhooks_in(
+    source: str,
+    /,
+    *,
+    secret: Annotated[str, Parameter(help="The client secret that LiveLike signs with.")],
+    api: Annotated[str | None, Parameter(help="LiveLike's API, where fields that webhooks lack are looked up.")] = None,
+    token: Annotated[str | None, Parameter(help="A producer token for that API.")] = None,
+    signed: Annotated[Literal["bytes", "compact"], Parameter(help="The form of the body that is signed.")] = "bytes",
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Let the source (its slug or id) accept LiveLike's webhooks. Prints the path to give to LiveLike."""
+    with backend(data) as opened:
+        made = incoming_webhooks.configure(opened, source, secret=secret, api=api, token=token, signed=signed)
+    show({"source": made.source.slug, "path": f"{ROOT}{made.source.slug}", "api": made.intake.api}, as_json=json)
+
+
+@sources.command(name="webhooks")
+def source_webhooks(source: str, /, *, data: Data = None, json: Json = False) -> None:
+    """Show what became of the source's webhooks: counts, and each waiting or dead-lettered one, with the reason."""
+    with backend(data) as opened:
+        status = incoming_webhooks.status(opened, source)
+    counts = {state.value: count for state, count in status.counts.items()}
+    show({**counts, "held": [_held(each) for each in status.held]}, as_json=json)
+
+
+@sources.command(name="webhooks-retry")
+def source_webhooks_retry(source: str, /, *, data: Data = None, json: Json = False) -> None:
+    """Try the waiting and dead-lettered webhooks again."""
+    with backend(data) as opened:
+        show({"tried_again": incoming_webhooks.retry(opened, source)}, as_json=json)
+
+
+def _subscriber(subscriber: Subscriber) -> Mapping[str, object]:
+    return {
+        "id": subscriber.id,
+        "url": subscriber.url,
+        "events": list(subscriber.events),
+        "created_at": to_iso(subscriber.created_at),
+    }
+
+
+def _status(status: SubscriberStatus) -> Mapping[str, object]:
+    last = status.report.last_delivered_at
+    return {
+        **status.report._asdict(),
+        "last_delivered_at": None if last is None else to_iso(last),
+        "late": [_late(each) for each in status.late],
+    }
+
+
+def _late(late: Late) -> Mapping[str, object]:
+    moments = {name: getattr(late, name) for name in ("first_at", "tried_at", "next_at")}
+    return {
+        "id": late.fact_id,
+        "profile_id": late.profile_id,
+        "event": late.event,
+        "state": late.state.value,
+        "attempts": late.attempts,
+        **{name: None if moment is None else to_iso(moment) for name, moment in moments.items()},
+        "status": late.status,
+        "answer": late.answer,
+    }
+
+
+def _held(held: Held) -> Mapping[str, object]:
+    return {
+        "id": held.webhook_id,
+        "event": held.event,
+        "state": held.state.value,
+        "received_at": to_iso(held.received_at),
+        "attempts": held.attempts,
+        "reason": held.reason,
+        "next_at": None if held.next_at is None else to_iso(held.next_at),
+    }

@@ -1,0 +1,43 @@
+"""Reward actions that tracked events trigger."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tifo.kernel.ids import ClientId
+from tifo.operations.backend import Backend
+from tifo.source.segment_actions import SkippedAt
+
+
+@dataclass(frozen=True)
+class TriggeredAction:
+    """Names a reward action and what triggers it."""
+
+    key: str
+    source: str
+    """The source's slug; its id where the source is deleted."""
+    event: str
+
+
+@dataclass(frozen=True)
+class SegmentActionsStatus:
+    """Tells how one application's triggered actions fare."""
+
+    behind_events: int
+    """Events of all sources that are not looked at yet."""
+    actions: Sequence[TriggeredAction]
+    skipped: Sequence[SkippedAt]
+
+
+def status(backend: Backend, client_id: ClientId) -> SegmentActionsStatus | None:
+    """Returns None where no tracked event triggers an action of the application."""
+    state = backend.segment_actions
+    triggered = [each for each in state.view().triggered if each.client_id == client_id]
+    if not triggered:
+        return None
+    slugs = {source.id: source.slug for source in backend.catalog.sources()}
+    actions = [
+        TriggeredAction(each.action.key, slugs.get(each.trigger.source_id, each.trigger.source_id), each.trigger.event)
+        for each in triggered
+    ]
+    behind = max(0, backend.log_end() - state.position())
+    return SegmentActionsStatus(behind, actions, state.skipped(client_id))
