@@ -4,23 +4,10 @@ What only some commands need is imported by them: a command starts three times a
 """
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tifo.app import compose
 from tifo.app.settings import Settings
-
-if TYPE_CHECKING:
-    pass
-
-
-def query(settings: Settings, sql: str) -> list[dict[str, Any]]:
-    return compose.open_warehouse(settings).query(sql)
-
-
-def audit(settings: Settings) -> dict[str, Any]:
-    from tifo.app.audit import run_audit
-
-    return run_audit(settings)
 
 
 def errors(settings: Settings) -> list[dict[str, Any]]:

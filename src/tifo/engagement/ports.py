@@ -1,6 +1,6 @@
 """What the engagement half needs from outside, and what it offers to those who route requests to it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
@@ -27,6 +27,7 @@ from tifo.kernel.ids import (
     BadgeId,
     ClientId,
     EarnedBadgeId,
+    FactId,
     LeaderboardId,
     ProfileId,
     ProgramId,
@@ -217,6 +218,19 @@ class Queries(Standings, Protocol):
     ) -> Page[EarnedBadge]: ...
     def earned_badge(self, client_id: ClientId, earned_badge_id: EarnedBadgeId) -> EarnedBadge:
         """Revoked ones are neither listed nor found."""
+
+
+class LedgerAudit(Protocol):
+    """Proves what the state can prove alone: balances, ledger and facts agree with one another. Methods block."""
+
+    def problems(self) -> Sequence[str]:
+        """One sentence for each kind of problem, with their number and the first few ids. Empty if all is well."""
+
+    def facts_by_application(self) -> Mapping[ClientId, int]:
+        """The number of facts of each application that has any."""
+
+    def fact_ids(self, client_id: ClientId) -> Iterator[Sequence[FactId]]:
+        """Facts' ids in the order of their commits, some thousands at a time."""
 
 
 class NewApplication(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,9 +4,9 @@ Fans are independent here. A transfer is in each side's own ledger, and is playe
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from msgspec.structs import replace
 
@@ -15,7 +15,7 @@ from tifo.engagement.commands import Credit, Debit, InvokeAction, PlayCommand, S
 from tifo.engagement.model import Fan, Game, InvokedAction, Profile, Transaction, TransactionKind, UserQuest
 from tifo.engagement.turn import quest_status
 from tifo.kernel.errors import Conflict, Rejected
-from tifo.kernel.ids import BadgeId, NewId, QuestId, RewardItemId, uuid7
+from tifo.kernel.ids import BadgeId, ClientId, NewId, QuestId, RewardItemId, uuid7
 
 EARNED = frozenset({TransactionKind.REWARD_TABLE, TransactionKind.QUEST})
 """What the rules paid; the other kinds are someone's own doing."""
@@ -44,6 +44,18 @@ class Tally:
         self.completed: Counter[QuestId] = Counter()
         self.left_out: Counter[str] = Counter()
         """What could not be played again, by reason."""
+
+
+class RecordedActions(Protocol):
+    """The recorded play of applications. Methods block."""
+
+    def count_actions(self, client_id: ClientId) -> int: ...
+
+    def groups(self, client_id: ClientId) -> Iterator[Sequence[Recorded]]:
+        """Yields every fan of the application once, some hundred at a time, ordered by profile id."""
+
+    def earned(self, client_id: ClientId) -> Tally:
+        """Counts what the application's fans have earned until now."""
 
 
 class RulesReplay:

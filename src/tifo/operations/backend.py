@@ -1,11 +1,12 @@
 """The opened contracts that every operation works on."""
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Protocol
 
 from tifo.delivery.ports import DeliveryNumbers, DeliveryState, IngestNumbers
 from tifo.engagement.access import Access
-from tifo.engagement.ports import Queries
+from tifo.engagement.ports import Engine, LedgerAudit, Queries
+from tifo.engagement.replay import RecordedActions
 from tifo.eventlog.ports import EventLog
 from tifo.kernel.clock import Clock
 from tifo.kernel.ids import NewId, Position
@@ -18,6 +19,7 @@ from tifo.warehouses.ports import Warehouse
 from tifo.workspace.alerts import Alerts
 from tifo.workspace.destinations import Destinations
 from tifo.workspace.model import Catalog
+from tifo.workspace.ports import WorkspaceState
 from tifo.workspace.tokens import WorkspaceTokens
 from tifo.workspace.warehouses import Warehouses
 
@@ -46,6 +48,8 @@ class Backend(Protocol):
     @property
     def alerts(self) -> Alerts: ...
     @property
+    def workspace(self) -> WorkspaceState: ...
+    @property
     def workspace_tokens(self) -> WorkspaceTokens: ...
 
     # Delivery.
@@ -59,6 +63,10 @@ class Backend(Protocol):
     # Engagement, and the source that streams its facts.
     @property
     def queries(self) -> Queries: ...
+    @property
+    def ledger_audit(self) -> LedgerAudit: ...
+    @property
+    def recorded(self) -> RecordedActions: ...
     @property
     def access(self) -> Access: ...
     @property
@@ -76,6 +84,9 @@ class Backend(Protocol):
 
         Raises `Transient` while the api's port is not chosen yet.
         """
+
+    def open_engine(self) -> AbstractAsyncContextManager[Engine]:
+        """Opens the engine on the running event loop; leaving the block closes it, when its last commit is durable."""
 
     def read_log(self) -> AbstractContextManager[EventLog]:
         """Opens the event log for reading; leaving the block closes it."""

@@ -208,9 +208,7 @@ def backlog(backend: Backend, name: str) -> WarehouseBacklog:
         return WarehouseBacklog(end - max(_loaded_through(log, positions, taken, end), log.start()))
 
 
-def progress(
-    backend: Backend, name: str, *, poll_s: float = _POLL_S, sleep: Callable[[float], None] = time.sleep
-) -> Iterator[LoadProgress]:
+def progress(backend: Backend, name: str, *, sleep: Callable[[float], None] = time.sleep) -> Iterator[LoadProgress]:
     """Yields the progress until the warehouse has all that the log holds now. Blocks between two values.
 
     A loader must run, or this never ends. Nothing is yielded while the warehouse is away or locked by a load.
@@ -224,7 +222,7 @@ def progress(
                 yield LoadProgress(max(0, through - start), end - start)
                 if through >= end:
                     return
-            sleep(poll_s)
+            sleep(_POLL_S)
 
 
 def resync(backend: Backend, name: str, source: str | None = None) -> Sequence[RewoundSource]:

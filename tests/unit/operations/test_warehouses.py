@@ -9,7 +9,7 @@ from tests.tracks import AT, append, load, track
 from tests.twins import TwinBackend
 from tifo.kernel.errors import Conflict, NotFound, Rejected, Transient
 from tifo.operations import sources, warehouses
-from tifo.operations.warehouses import WarehouseBacklog, LoadProgress, RewoundSource, WarehouseChange
+from tifo.operations.warehouses import LoadProgress, RewoundSource, WarehouseBacklog, WarehouseChange
 from tifo.warehouses.drivers.duckdb import DuckdbWarehouse
 from tifo.warehouses.ports import Cursor
 from tifo.workspace.model import Source

@@ -1,4 +1,4 @@
-"""The commands of `tifo warehouse`."""
+"""The commands of `tifo warehouse`, and `tifo sql`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
@@ -89,6 +89,13 @@ def warehouse_resync(
         {"source": each.source.slug, "since": "the beginning" if each.since is None else to_iso(each.since)}
         for each in rewound
     ]
+    _show(rows, as_json=json)
+
+
+def sql(query: str, /, *, data: Data = None, json: Json = False) -> None:
+    """Ask the warehouse (DuckDB's SQL, read-only)."""
+    with backend(data) as opened:
+        rows = operations.query(opened, query)
     _show(rows, as_json=json)
 
 

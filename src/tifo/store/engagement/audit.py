@@ -1,6 +1,6 @@
 """What the state itself can prove: balances, ledger and facts agree with one another."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from sqlalchemy import text
 
@@ -89,3 +89,19 @@ def fact_ids(database: Database, client_id: ClientId) -> Iterator[list[FactId]]:
             return
         yield [FactId(row.id) for row in rows]
         after = rows[-1].position
+
+
+class SqlLedgerAudit:
+    """Implements `engagement.ports.LedgerAudit`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def problems(self) -> Sequence[str]:
+        return state_problems(self._database)
+
+    def facts_by_application(self) -> Mapping[ClientId, int]:
+        return facts_by_application(self._database)
+
+    def fact_ids(self, client_id: ClientId) -> Iterator[Sequence[FactId]]:
+        return fact_ids(self._database, client_id)

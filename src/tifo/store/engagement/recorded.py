@@ -17,6 +17,22 @@ GROUP = 200
 _EARNED = sorted(kind.value for kind in EARNED)
 
 
+class SqlRecordedActions:
+    """Implements `engagement.replay.RecordedActions`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def count_actions(self, client_id: ClientId) -> int:
+        return SqlRecorded(self._database, client_id).count_actions()
+
+    def groups(self, client_id: ClientId) -> Iterator[Sequence[Recorded]]:
+        return SqlRecorded(self._database, client_id).groups()
+
+    def earned(self, client_id: ClientId) -> Tally:
+        return SqlRecorded(self._database, client_id).earned()
+
+
 class SqlRecorded:
     """The recorded play of one application. Each group is read in a transaction of its own: others go on writing."""
 
