@@ -28,6 +28,12 @@ def masked(declared: Sequence[Setting], settings: Settings) -> dict[str, Any]:
     return {name: MASK if name in secret and value else value for name, value in settings.items()}
 
 
+def without_masks(declared: Sequence[Setting], given: Settings) -> dict[str, Any]:
+    """Leaves out secrets that come back as they were shown: the mask is no value, so the stored secret stays."""
+    secret = secret_names(declared)
+    return {name: value for name, value in given.items() if not (name in secret and value == MASK)}
+
+
 def secret_names(declared: Sequence[Setting]) -> list[str]:
     return [setting.name for setting in declared if setting.is_secret]
 
