@@ -24,7 +24,7 @@ from benchmarks.load import filled
 from tifo.delivery.ports import Checkpoint
 from tifo.delivery.sending.connection import DestinationConnection, Terms
 from tifo.delivery.sending.filters import ConfiguredFilter
-from tifo.delivery.sending.pace import MOST_AT_ONCE
+from tifo.delivery.sending.pace import MAX_AT_ONCE
 from tifo.delivery.sending.reading import SharedReader
 from tifo.destinations.kinds.webhook import Webhook
 from tifo.destinations.ports import Configured, Tools
@@ -78,7 +78,7 @@ async def _delivered(events: int, settings: dict[str, object]) -> float:
         made = destinations.add(kind.id, "bench", source_id, {}, start=Position(0))
         state = SqlDeliveryState(database)
         egress = read_allowed("127.0.0.1")
-        keeping = GroupCommit[Checkpoint, bool](state.settle, max_batch=100, max_waiting=1_000)
+        commits = GroupCommit[Checkpoint, bool](state.settle, max_batch=100, max_waiting=1_000)
         async with aiohttp.ClientSession(connector=guarded_connector(egress)) as session:
             configured = Configured(made.id, "bench", kind.check(settings))
             destination = await kind.open(configured, Tools(session, egress, system_clock, folder))
@@ -88,10 +88,10 @@ async def _delivered(events: int, settings: dict[str, object]) -> float:
                 ConfiguredFilter(kind.handles, []),
                 reader=SharedReader(log),
                 state=state,
-                keep=keeping.submit,
+                commit=commits.submit,
             )
             seconds = await _until_done(connection, state, events, made.id)
-        await keeping.close()
+        await commits.close()
         database.dispose()
         log.close()
     return seconds
@@ -106,7 +106,7 @@ async def _until_done(
     while (numbers := await asyncio.to_thread(state.numbers, made_id)).delivered < events:  # noqa: ASYNC110 (as a user does)
         await asyncio.sleep(0.02)
     seconds = time.perf_counter() - started
-    assert numbers.standing.received == events
+    assert numbers.status.received == events
     stop.set()
     await running
     return seconds
@@ -122,7 +122,7 @@ async def _bare(url: str, requests: int, body: bytes) -> float:
                 async with session.post(url, data=body) as answer:
                     await answer.read()
 
-        await asyncio.gather(*(post() for _ in range(MOST_AT_ONCE)))
+        await asyncio.gather(*(post() for _ in range(MAX_AT_ONCE)))
     return time.perf_counter() - started
 
 

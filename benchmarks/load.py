@@ -27,7 +27,8 @@ import pyarrow as pa
 
 from tests.postgres import PostgresServer, postgres_server
 from tifo.delivery.loading.loader import Loader
-from tifo.delivery.loading.pieces import Piece, SourceProgress, prepared
+from tifo.delivery.loading.pieces import Piece, prepared
+from tifo.delivery.loading.progress import SourceProgress
 from tifo.eventlog.ports import Append
 from tifo.eventlog.sqlite import SqliteEventLog
 from tifo.kernel.clock import to_iso
@@ -92,7 +93,16 @@ def _postgres(log: SqliteEventLog, server: PostgresServer, events: int, flush: i
 
 def _loaded(log: SqliteEventLog, warehouse: Warehouse, events: int, flush: int) -> float:
     """The seconds that the loader takes for all that the log holds."""
-    source = Source(_SOURCE, "Bench", "bench", _SCHEMA, SourceType.LIVELIKE, enabled=True, created_at=_START, keys=())
+    source = Source(
+        id=_SOURCE,
+        name="Bench",
+        slug="bench",
+        schema=_SCHEMA,
+        type=SourceType.LIVELIKE,
+        enabled=True,
+        created_at=_START,
+        keys=(),
+    )
     loader = Loader(log, warehouse, lambda: [source], flush_events=flush)
     started = time.perf_counter()
     while loader.flush():
@@ -110,7 +120,8 @@ def _apart(folder: Path, log: SqliteEventLog, events: int, flush: int) -> tuple[
         blocks = log.read(after, max_events=min(flush, events - after), source_id=_SOURCE)
         last = Position(blocks[-1].first + blocks[-1].size - 1)
         started = time.perf_counter()
-        load = prepared(Piece(SourceProgress(_SOURCE, _SCHEMA, after, last), blocks, last)).load
+        progress = SourceProgress(source_id=_SOURCE, schema=_SCHEMA, committed=after, read=last)
+        load = prepared(Piece(progress, blocks, last)).load
         converted = time.perf_counter()
         ready = {name: fit(table, table.types) for name, table in load.tables.items()}
         fitted = time.perf_counter()

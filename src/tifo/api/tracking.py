@@ -22,7 +22,7 @@ from tifo.kernel.errors import Overloaded, Rejected, TooLarge, Transient, Unauth
 from tifo.kernel.ids import NewId, SourceId
 from tifo.tracking.envelope import Refused
 from tifo.tracking.limits import MAX_BODY_BYTES, SAMPLE_BYTES
-from tifo.tracking.plans.checking import FILTERED_AT_SOURCE
+from tifo.tracking.plans.codes import FILTERED_AT_SOURCE
 from tifo.tracking.rates import SourceRateLimit
 from tifo.tracking.requests import BATCH, Read, read_messages, read_request
 from tifo.workspace.model import Source

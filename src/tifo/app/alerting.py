@@ -86,11 +86,13 @@ class Watcher:
         grain = Grain.MINUTE if alert.window_s <= 4 * 3600 else Grain.HOUR
 
         def total(result: Result) -> int:
-            asked = SeriesQuery(destination_id, [result], since, now + timedelta(minutes=1), grain)
+            asked = SeriesQuery(
+                destination_id, results=[result], since=since, until=now + timedelta(minutes=1), grain=grain
+            )
             return sum(series.total for series in deliveries.series(asked))
 
         delivered, failed = total(Result.DELIVERED), total(Result.FAILED)
-        waiting = deliveries.standing(destination_id).waiting + self._behind(destination_id)
+        waiting = deliveries.status(destination_id).waiting + self._behind(destination_id)
         if not delivered + failed + waiting:
             return None, "no events"
         share = 100.0 * delivered / (delivered + failed + waiting)
@@ -103,9 +105,9 @@ class Watcher:
         ]
         if not found:
             raise NotFound(f"The destination {destination_id} is gone.")
-        standing = compose.deliveries_of(self._database).standing(destination_id)
+        status = compose.deliveries_of(self._database).status(destination_id)
         with contextlib.closing(compose.open_log_reader(self._settings)) as log:
-            return 0 if standing.dead_since is None else log.count(standing.position, found[0].source_id)
+            return 0 if status.dead_since is None else log.count(status.position, found[0].source_id)
 
     def _volume(self, alert: Alert, before: AlertState) -> Reading:
         total = self._total(alert)

@@ -40,16 +40,16 @@ def add(
         raise Rejected("email needs the setting smtp_url, such as smtp://user:password@host:587.", field="smtp_url")
     window_s, quiet_s = seconds_of(window, "window"), seconds_of(quiet, "quiet")
     made = Alert(
-        uuid7(),
-        name,
-        known,
-        _target(settings, state, known, of),
-        threshold,
-        window_s,
-        quiet_s,
-        url or "",
-        email or "",
-        system_clock(),
+        id=uuid7(),
+        name=name,
+        kind=known,
+        target=_target(settings, state, known, of),
+        threshold=threshold,
+        window_s=window_s,
+        quiet_s=quiet_s,
+        url=url or "",
+        email=email or "",
+        created_at=system_clock(),
     )
     compose.alerts_of(state).add(checked_alert(made))
     return {"id": made.id, "name": made.name, "kind": made.kind.value}

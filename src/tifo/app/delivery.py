@@ -10,10 +10,10 @@ from tifo.app import compose
 from tifo.app.destinations import named
 from tifo.app.settings import Settings
 from tifo.delivery.latency import latency_ms
-from tifo.delivery.ports import FILTERED_AT_SOURCE, Grain, Group, ReplaySelection, Result, SeriesQuery
+from tifo.delivery.ports import Grain, Group, ReplaySelection, Result, SeriesQuery
 from tifo.delivery.sending.filters import ConfiguredFilter, DestinationFilter
 from tifo.delivery.sending.mappings import mappings_of
-from tifo.delivery.sending.replay import LogReplay, Looked
+from tifo.delivery.sending.replay import LogReplay, ReplayProgress
 from tifo.destinations.catalog import handled, kind_of
 from tifo.eventlog.ports import IngestCount
 from tifo.kernel.clock import system_clock, to_iso
@@ -21,6 +21,7 @@ from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import Position, SourceId, uuid7
 from tifo.tracking.filters import Filters, read_choice, read_filters
 from tifo.tracking.fql import compiled
+from tifo.tracking.plans.codes import FILTERED_AT_SOURCE
 from tifo.workspace.destinations import ConnectedDestination
 from tifo.workspace.warehouses import BUILT_IN, Loads
 
@@ -40,7 +41,7 @@ def overview(settings: Settings) -> list[dict[str, Any]]:
         rows = []
         for each in compose.destinations_of(state, settings).all():
             numbers = deliveries.numbers(each.id)
-            behind = log.count(numbers.standing.position, each.source_id)
+            behind = log.count(numbers.status.position, each.source_id)
             on_ingest, at_source = _refused(counts, each.source_id)
             rows.append(
                 {
@@ -48,16 +49,16 @@ def overview(settings: Settings) -> list[dict[str, Any]]:
                     "name": each.name,
                     "kind": each.kind,
                     "source": slugs.get(each.source_id, each.source_id),
-                    "received": numbers.standing.received + behind,
+                    "received": numbers.status.received + behind,
                     "failed_on_ingest": on_ingest,
                     "filtered_at_source": at_source,
                     "filtered_at_destination": numbers.filtered,
-                    "waiting": numbers.standing.waiting + behind,
-                    "failed": numbers.standing.failed + numbers.standing.forgotten,
+                    "waiting": numbers.status.waiting + behind,
+                    "failed": numbers.status.failed + numbers.status.expired,
                     "delivered": numbers.delivered,
                     "replayed": numbers.replayed,
                     "latency_ms": numbers.latency_ms,
-                    "dead": numbers.standing.dead_reason or None,
+                    "dead": numbers.status.dead_reason or None,
                 }
             )
     return rows
@@ -118,7 +119,7 @@ def breakdown(settings: Settings, by: str, since: str) -> list[dict[str, Any]]:
     except ValueError as error:
         raise Rejected(f"by is {by!r:.60}. Known are {', '.join(Group)}.", field="by") from error
     now = system_clock()
-    start = datetime.fromtimestamp(_moment(since, "since"), UTC)
+    start = _moment(since, "since")
     grain = Grain.MINUTE if now - start <= timedelta(hours=48) else Grain.HOUR
     state = compose.open_state(settings)
     deliveries = compose.deliveries_of(state)
@@ -126,7 +127,14 @@ def breakdown(settings: Settings, by: str, since: str) -> list[dict[str, Any]]:
     for each in compose.destinations_of(state, settings).all():
         told: dict[str, dict[str, int]] = {}
         for result in Result:
-            asked = SeriesQuery(each.id, [result], start, now + timedelta(minutes=1), grain, [group])
+            asked = SeriesQuery(
+                each.id,
+                results=[result],
+                since=start,
+                until=now + timedelta(minutes=1),
+                grain=grain,
+                by=[group],
+            )
             for series in deliveries.series(asked):
                 told.setdefault(series.group[group], {})[result.value] = series.total
         rows += [
@@ -163,11 +171,11 @@ def selection(
     *, since: str | None, until: str | None, names: Sequence[str], users: Sequence[str], messages: Sequence[str]
 ) -> ReplaySelection:
     return ReplaySelection(
-        0.0 if since is None else _moment(since, "since"),
-        float("inf") if until is None else _moment(until, "until"),
-        tuple(names),
-        tuple(users),
-        tuple(messages),
+        since=None if since is None else _moment(since, "since"),
+        until=None if until is None else _moment(until, "until"),
+        names=tuple(names),
+        users=tuple(users),
+        message_ids=tuple(messages),
     )
 
 
@@ -175,11 +183,16 @@ def redrive(settings: Settings, name: str, chosen: ReplaySelection) -> dict[str,
     """Dead letters wait for another attempt."""
     state = compose.open_state(settings)
     found = named(state, settings, name)
-    return {"replayed": compose.deliveries_of(state).redrive(found.id, chosen, system_clock().timestamp())}
+    return {"replayed": compose.deliveries_of(state).redrive(found.id, chosen, system_clock())}
 
 
 def replay(
-    settings: Settings, name: str, chosen: ReplaySelection, *, rate: float | None, on_look: Callable[[Looked], None]
+    settings: Settings,
+    name: str,
+    chosen: ReplaySelection,
+    *,
+    rate: float | None,
+    on_progress: Callable[[ReplayProgress], None],
 ) -> dict[str, Any]:
     """Events of the log are sent again, whatever became of them the first time. See `LogReplay.run`."""
     if rate is not None and rate <= 0:
@@ -188,7 +201,7 @@ def replay(
     found = named(state, settings, name)
     made = uuid7()
     with contextlib.closing(compose.open_log_reader(settings)) as log:
-        work = LogReplay(log, compose.deliveries_of(state), made, rate=rate, on_look=on_look)
+        work = LogReplay(log, compose.deliveries_of(state), made, rate=rate, on_progress=on_progress)
         done = work.run(found.id, found.source_id, filter_of(found), chosen)
     return {"replayed": done.queued, "filtered": done.filtered, "replay": made}
 
@@ -214,14 +227,14 @@ def seconds_of(text: str, field: str) -> float:
     return float(int(told[1]) * _SECONDS[told[2]])
 
 
-def _moment(text: str, field: str) -> float:
+def _moment(text: str, field: str) -> datetime:
     """ISO 8601, or so long ago."""
     if _AGO.fullmatch(text):
-        return (system_clock() - timedelta(seconds=seconds_of(text, field))).timestamp()
+        return system_clock() - timedelta(seconds=seconds_of(text, field))
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise Rejected(
             f"{field} is {text!r:.60}. Give a time such as 2026-11-25T10:00:00Z, or 2h for two hours ago.", field=field
         ) from error
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -121,16 +121,16 @@ def _destinations(settings: Settings, state: Database, found: _Found) -> Iterato
         for each in late.get(connected.id, ()):
             yield from _attempts(each, where)
         if not own:
-            standing = deliveries.standing(connected.id)
-            yield _settled(found, connected, where, start=standing.start, position=standing.position)
+            status = deliveries.status(connected.id)
+            yield _settled(found, connected, where, start=status.start, position=status.position)
 
 
 def _attempts(late: Undelivered, where: str) -> Iterator[Step]:
     mark = " (replay)" if late.replay else ""
     for attempt in late.history:
-        yield _step(_iso(attempt.at), f"attempt{mark}", where, attempt.code, attempt.detail)
+        yield _step(to_iso(attempt.at), f"attempt{mark}", where, attempt.code, attempt.detail)
     if late.state is UndeliveredState.WAITING:
-        next_at = None if late.next_at is None else _iso(late.next_at)
+        next_at = None if late.next_at is None else to_iso(late.next_at)
         yield _step(next_at, f"next attempt{mark}", where, "waiting", f"after {late.attempts} attempts: {late.code}")
     else:
         yield _step(None, f"delivery{mark}", where, "failed", f"{late.code} {late.detail}".strip())

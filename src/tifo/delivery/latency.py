@@ -1,4 +1,4 @@
-"""Latencies in buckets: small enough to keep for each minute, fine enough for percentiles within a tenth.
+"""Latencies in buckets: few enough to store for each minute, fine enough for percentiles within a tenth.
 
 A bucket's bound is 1.2 times the one before, from a millisecond to three days.
 """
@@ -18,24 +18,24 @@ def bucket_of(seconds: float) -> int:
 
 
 def bound_s(bucket: int) -> float:
-    """No latency in the bucket is longer, but in the last one."""
+    """Returns the longest latency that the bucket holds; the last bucket also holds all longer ones."""
     return _LEAST_S * _RATIO**bucket
 
 
 def percentile_s(buckets: Mapping[int, int], share: float) -> float | None:
-    """The bound of the bucket that the share (0 to 1) falls into; None of nothing."""
+    """Returns the bound of the bucket that the share (0 to 1) falls into; None where there are no latencies."""
     total = sum(buckets.values())
     if not total:
         return None
-    left = ceil(total * share)
+    remaining = ceil(total * share)
     for bucket in sorted(buckets):
-        left -= buckets[bucket]
-        if left <= 0:
+        remaining -= buckets[bucket]
+        if remaining <= 0:
             return bound_s(bucket)
     return bound_s(max(buckets))
 
 
 def latency_ms(buckets: Mapping[int, int]) -> dict[str, float | None]:
-    """p50, p95 and p99, rounded; None where nothing was delivered."""
-    found = {f"p{share}": percentile_s(buckets, share / 100) for share in (50, 95, 99)}
-    return {name: None if seconds is None else round(1000 * seconds, 1) for name, seconds in found.items()}
+    """Returns p50, p95 and p99, rounded; None where nothing was delivered."""
+    seconds_by_name = {f"p{share}": percentile_s(buckets, share / 100) for share in (50, 95, 99)}
+    return {name: None if seconds is None else round(1000 * seconds, 1) for name, seconds in seconds_by_name.items()}

@@ -1,175 +1,306 @@
-"""What delivery keeps, in memory: the SQL state's twin, for tests."""
+"""The in-memory twin of the SQL state of delivery, for tests."""
 
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
+from msgspec.structs import replace
+
+from tifo.delivery.latency import latency_ms
 from tifo.delivery.ports import (
     Checkpoint,
     ConnectionStatus,
     Counted,
+    DeliveryCursor,
+    DeliveryProblem,
     Due,
-    LatencyBucket,
+    Group,
+    IngestSeriesQuery,
+    Numbers,
     ReplaySelection,
     Result,
     Sample,
+    Series,
+    SeriesQuery,
     Undelivered,
+    UndeliveredKey,
     UndeliveredState,
 )
-from tifo.delivery.sending.stats import Place
+from tifo.delivery.series import minute_of, oldest_hour, oldest_minute, series_of, stored_minutes, window
+from tifo.eventlog.ports import DUPLICATE, RECEIVED, IngestCount
 from tifo.kernel.errors import NotFound
-from tifo.kernel.ids import DestinationId, Position
+from tifo.kernel.ids import DestinationId, Position, SourceId
+
+_SOURCE = SourceId("source")
+_WIDTHS = (1, 60)
+"""Minutes and hours, as the SQL tables store them."""
 
 
-class _Kept:
-    def __init__(self, start: Position) -> None:
-        self.start = self.position = start
-        self.received = 0
-        self.forgotten = 0
-        self.undelivered: dict[Place, Undelivered] = {}
-        self.counts: Counter[Counted] = Counter()
-        self.latencies: Counter[LatencyBucket] = Counter()
-        self.samples: dict[tuple[Result, str], Sample] = {}
-        self.dead_since: float | None = None
-        self.dead_reason = ""
+@dataclass
+class _Connection:
+    source_id: SourceId
+    start: Position
+    position: Position
+    received: int = 0
+    expired: int = 0
+    undelivered: dict[UndeliveredKey, Undelivered] = field(default_factory=dict)
+    counts: dict[int, Counter[Counted]] = field(default_factory=lambda: {width: Counter() for width in _WIDTHS})
+    """By width in minutes; `Counted.minute` counts in that width."""
+    totals: Counter[tuple[Result, str]] = field(default_factory=Counter)
+    latencies: Counter[int] = field(default_factory=Counter)
+    samples: dict[tuple[Result, str], Sample] = field(default_factory=dict)
+    dead_since: datetime | None = None
+    dead_reason: str = ""
+
+    def waiting(self) -> list[Undelivered]:
+        return [each for each in self.undelivered.values() if each.state is UndeliveredState.WAITING]
+
+    def failed(self) -> list[Undelivered]:
+        return [each for each in self.undelivered.values() if each.state is UndeliveredState.FAILED]
 
 
 class MemoryDeliveryState:
-    """Implements `delivery.ports.DeliveryState`."""
+    """Implements `delivery.ports.DeliveryState` and `DeliveryNumbers`."""
 
     def __init__(self) -> None:
-        self._kept: dict[DestinationId, _Kept] = {}
+        self._connections: dict[DestinationId, _Connection] = {}
         self._lock = threading.Lock()
 
-    def begin(self, destination_id: DestinationId, start: Position) -> None:
-        self._kept[destination_id] = _Kept(start)
+    def begin(self, destination_id: DestinationId, start: Position, source_id: SourceId = _SOURCE) -> None:
+        """Adds a destination, which the SQL state does with the destination's own row."""
+        self._connections[destination_id] = _Connection(source_id, start, start)
 
-    def standing(self, destination_id: DestinationId) -> ConnectionStatus:
+    def end(self, destination_id: DestinationId) -> None:
+        """Drops the connection with its numbers, as removing a destination does."""
         with self._lock:
-            kept = self._of(destination_id)
-            states = Counter(late.state for (_, replay), late in kept.undelivered.items() if not replay)
-            return ConnectionStatus(
-                kept.start,
-                kept.position,
-                kept.received,
-                states[UndeliveredState.WAITING],
-                states[UndeliveredState.FAILED],
-                kept.forgotten,
-                kept.dead_since,
-                kept.dead_reason,
-            )
+            self._connections.pop(destination_id, None)
+
+    def status(self, destination_id: DestinationId) -> ConnectionStatus:
+        with self._lock:
+            return _status(self._of(destination_id))
+
+    def cursors(self) -> list[DeliveryCursor]:
+        with self._lock:
+            return [DeliveryCursor(name, each.source_id, each.position) for name, each in self._connections.items()]
 
     def settle(self, changes: Sequence[Checkpoint]) -> Sequence[bool]:
         with self._lock:
             return [self._settle(change) for change in changes]
 
     def _settle(self, change: Checkpoint) -> bool:
-        kept = self._kept.get(change.destination_id)
-        if kept is None or change.since not in {None, kept.position}:
+        connection = self._connections.get(change.destination_id)
+        if connection is None or change.previous not in {None, connection.position}:
             return False
-        _apply(kept, change)
+        _apply(connection, change)
         return True
 
-    def due(self, destination_id: DestinationId, now: float, *, limit: int, in_order: bool) -> Due:
+    def due(self, destination_id: DestinationId, now: datetime, *, limit: int, in_order: bool) -> Due:
         with self._lock:
-            waiting = [
-                late for late in self._of(destination_id).undelivered.values() if late.state is UndeliveredState.WAITING
+            waiting = self._of(destination_id).waiting()
+        candidates = _first_of_each_user(waiting) if in_order else waiting
+        due = [(each.next_at, each.event.position, each) for each in candidates if each.next_at and each.next_at <= now]
+        return Due([each for _, _, each in sorted(due, key=lambda entry: entry[:2])[:limit]], len(waiting))
+
+    def waiting_by_user(self, destination_id: DestinationId) -> Mapping[str, int]:
+        with self._lock:
+            return Counter(each.event.user for each in self._of(destination_id).waiting())
+
+    def of_message(self, message_id: str) -> list[tuple[DestinationId, Undelivered]]:
+        with self._lock:
+            matching = [
+                (name, each)
+                for name, connection in self._connections.items()
+                for each in connection.undelivered.values()
+                if each.event.message_id == message_id
             ]
-        total = len(waiting)
-        if in_order:
-            first: dict[str, Undelivered] = {}
-            for late in sorted(waiting, key=lambda late: late.event.position):
-                first.setdefault(late.event.user or str(late.event.position), late)
-            waiting = list(first.values())
-        due = [late for late in waiting if late.next_at is not None and late.next_at <= now]
-        return Due(sorted(due, key=lambda late: (late.next_at or 0.0, late.event.position))[:limit], total)
+        return sorted(matching, key=lambda entry: (entry[0], entry[1].replay))
 
-    def held_up(self, destination_id: DestinationId) -> Mapping[str, int]:
+    def redrive(self, destination_id: DestinationId, selection: ReplaySelection, now: datetime) -> int:
         with self._lock:
-            found = self._of(destination_id).undelivered.values()
-            return Counter(late.event.user for late in found if late.state is UndeliveredState.WAITING)
+            connection = self._of(destination_id)
+            chosen = [each for each in connection.failed() if selection.matches(each.event)]
+            connection.undelivered.update({each.key: _waiting_again(each, now) for each in chosen})
+            return len(chosen)
 
-    def forget(self, before: datetime, *, limit: int) -> int:
-        gone = 0
+    def queue(self, destination_id: DestinationId, events: Sequence[Undelivered]) -> int:
         with self._lock:
-            for kept in self._kept.values():
-                old = [
-                    place
-                    for place, late in kept.undelivered.items()
-                    if late.state is UndeliveredState.FAILED and late.history[-1].at < before.timestamp()
-                ][: limit - gone]
-                for place in old:
-                    del kept.undelivered[place]
-                    kept.forgotten += not place[1]
-                gone += len(old)
-        return gone
-
-    def queue(self, destination_id: DestinationId, late: Sequence[Undelivered]) -> int:
-        with self._lock:
-            kept = self._of(destination_id)
-            waiting = {
-                position for (position, _), one in kept.undelivered.items() if one.state is UndeliveredState.WAITING
-            }
-            fresh = [each for each in late if each.event.position not in waiting]
-            kept.undelivered.update({(each.event.position, each.replay): each for each in fresh})
+            connection = self._of(destination_id)
+            waiting = {each.event.position for each in connection.waiting()}
+            fresh = [each for each in events if each.event.position not in waiting]
+            connection.undelivered.update({each.key: each for each in fresh})
             return len(fresh)
 
     def queued(self, destination_id: DestinationId, replay: str) -> int:
         with self._lock:
-            found = self._of(destination_id).undelivered.values()
-            return sum(late.replay == replay and late.state is UndeliveredState.WAITING for late in found)
+            connection = self._connections.get(destination_id)
+            return 0 if connection is None else sum(each.replay == replay for each in connection.waiting())
 
-    def redrive(self, destination_id: DestinationId, selection: ReplaySelection, now: float) -> int:
+    def expire_dead_letters(self, before: datetime, *, limit: int) -> int:
+        deleted = 0
         with self._lock:
-            kept = self._of(destination_id)
-            chosen = [
-                (place, late)
-                for place, late in kept.undelivered.items()
-                if late.state is UndeliveredState.FAILED and selection.takes(late.event)
+            for connection in self._connections.values():
+                old = [each for each in connection.failed() if _tried_at(each) < before][: limit - deleted]
+                for each in old:
+                    del connection.undelivered[each.key]
+                    connection.expired += not each.replay
+                deleted += len(old)
+        return deleted
+
+    def expire_numbers(self, now: datetime) -> None:
+        with self._lock:
+            for connection in self._connections.values():
+                for width, oldest in zip(_WIDTHS, (oldest_minute(now), oldest_hour(now)), strict=True):
+                    counts = connection.counts[width]
+                    for counted in [each for each in counts if each.minute < oldest]:
+                        del counts[counted]
+
+    def numbers(self, destination_id: DestinationId) -> Numbers:
+        with self._lock:
+            connection = self._of(destination_id)
+            totals: Counter[Result] = Counter()
+            for (result, _), number in connection.totals.items():
+                totals[result] += number
+            return Numbers(
+                status=_status(connection),
+                delivered=totals[Result.DELIVERED],
+                filtered=totals[Result.FILTERED],
+                replayed=totals[Result.REPLAYED],
+                latency_ms=latency_ms(connection.latencies),
+            )
+
+    def problems(self, destination_id: DestinationId) -> list[DeliveryProblem]:
+        with self._lock:
+            connection = self._connections.get(destination_id)
+            totals = {} if connection is None else connection.totals
+            samples = {} if connection is None else connection.samples
+            problems = [_problem(samples[key], total) for key, total in totals.items() if key[1] and key in samples]
+        return sorted(problems, key=lambda each: (-each.total, each.result, each.code))
+
+    def series(self, asked: SeriesQuery) -> list[Series]:
+        width = stored_minutes(asked.grain)
+        inside = window(asked.since, asked.until, width)
+        with self._lock:
+            rows = [
+                (counted.minute, [_group_value(counted, group) for group in asked.by], number)
+                for counted, number in self._of(asked.destination_id).counts[width].items()
+                if counted.minute in inside
+                and counted.result in asked.results
+                and all(_group_value(counted, group) in values for group, values in asked.only.items())
             ]
-            for place, late in chosen:
-                kept.undelivered[place] = waiting_again(late, now)
-            return len(chosen)
+        return series_of(rows, asked.by, asked.grain, width)
 
     def counts(self, destination_id: DestinationId) -> Counter[Counted]:
-        return self._of(destination_id).counts
+        """Returns the counts by minute, for tests."""
+        return self._of(destination_id).counts[1]
 
     def undelivered(self, destination_id: DestinationId) -> list[Undelivered]:
+        """Returns all waiting events and dead letters, for tests."""
         return list(self._of(destination_id).undelivered.values())
 
-    def _of(self, destination_id: DestinationId) -> _Kept:
-        if destination_id not in self._kept:
+    def _of(self, destination_id: DestinationId) -> _Connection:
+        if destination_id not in self._connections:
             raise NotFound(f"There is no destination {destination_id!r:.100}.", field="destination")
-        return self._kept[destination_id]
+        return self._connections[destination_id]
 
 
-def waiting_again(late: Undelivered, now: float) -> Undelivered:
-    """The history stays; the time that it is tried for begins anew."""
-    return Undelivered(
-        late.event,
-        UndeliveredState.WAITING,
-        now,
-        now,
-        0,
-        late.history,
-        late.code,
-        late.detail,
-        late.exchange,
-        late.replay,
+class MemoryIngestNumbers:
+    """Implements `delivery.ports.IngestNumbers`."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[SourceId, str], int] | None = None
+        self._counts: dict[int, Counter[tuple[SourceId, str, int]]] = {width: Counter() for width in _WIDTHS}
+
+    def note(self, counts: Sequence[IngestCount], now: datetime) -> None:
+        for count in counts if self._seen is not None else ():
+            before = (self._seen or {}).get((count.source_id, count.code), 0)
+            grown = count.total - (before if before <= count.total else 0)
+            for width, noted in self._counts.items():
+                if grown:
+                    noted[count.source_id, count.code, minute_of(now) // width] += grown
+        self._seen = (self._seen or {}) | {(count.source_id, count.code): count.total for count in counts}
+        for width, oldest in zip(_WIDTHS, (oldest_minute(now), oldest_hour(now)), strict=True):
+            for key in [key for key in self._counts[width] if key[2] < oldest]:
+                del self._counts[width][key]
+
+    def ingest_series(self, asked: IngestSeriesQuery) -> list[Series]:
+        width = stored_minutes(asked.grain)
+        inside = window(asked.since, asked.until, width)
+        rows = [
+            (at, [code] if asked.by else [], number)
+            for (source_id, code, at), number in self._counts[width].items()
+            if source_id == asked.source_id and at in inside and _is_asked(code, asked)
+        ]
+        return series_of(rows, asked.by, asked.grain, width)
+
+
+def _status(connection: _Connection) -> ConnectionStatus:
+    states = Counter(each.state for each in connection.undelivered.values() if not each.replay)
+    return ConnectionStatus(
+        start=connection.start,
+        position=connection.position,
+        received=connection.received,
+        waiting=states[UndeliveredState.WAITING],
+        failed=states[UndeliveredState.FAILED],
+        expired=connection.expired,
+        dead_since=connection.dead_since,
+        dead_reason=connection.dead_reason,
     )
 
 
-def _apply(kept: _Kept, change: Checkpoint) -> None:
+def _apply(connection: _Connection, change: Checkpoint) -> None:
     if change.position is not None:
-        kept.position = change.position
-    kept.received += change.received
-    kept.forgotten += change.forgotten
-    for place in change.settled:
-        kept.undelivered.pop(place, None)
-    for late in change.undelivered:
-        kept.undelivered[late.event.position, late.replay] = late
-    kept.counts.update(change.counts)
-    kept.latencies.update(change.latencies)
-    kept.samples.update({(sample.result, sample.code): sample for sample in change.samples})
-    kept.dead_since, kept.dead_reason = change.dead_since, change.dead_reason
+        connection.position = change.position
+    connection.received += change.received
+    connection.expired += change.expired
+    for key in change.settled:
+        connection.undelivered.pop(key, None)
+    connection.undelivered.update({each.key: each for each in change.undelivered})
+    for counted, number in change.counts.items():
+        connection.totals[counted.result, counted.code] += number
+        for width, counts in connection.counts.items():
+            counts[counted._replace(minute=counted.minute // width)] += number
+    for latency, number in change.latencies.items():
+        connection.latencies[latency.bucket] += number
+    connection.samples.update({(sample.result, sample.code): sample for sample in change.samples})
+    connection.dead_since, connection.dead_reason = change.dead_since, change.dead_reason
+
+
+def _first_of_each_user(waiting: Sequence[Undelivered]) -> list[Undelivered]:
+    first: dict[str, Undelivered] = {}
+    for each in sorted(waiting, key=lambda each: each.event.position):
+        # events without a user have no order among them
+        first.setdefault(each.event.user or f"\0{each.event.position}", each)
+    return list(first.values())
+
+
+def _waiting_again(dead: Undelivered, now: datetime) -> Undelivered:
+    return replace(dead, state=UndeliveredState.WAITING, first_at=now, next_at=now, attempts=0)
+
+
+def _tried_at(dead: Undelivered) -> datetime:
+    return dead.history[-1].at if dead.history else dead.first_at
+
+
+def _problem(sample: Sample, total: int) -> DeliveryProblem:
+    return DeliveryProblem(
+        result=sample.result.value,
+        code=sample.code,
+        total=total,
+        message_id=sample.message_id,
+        at=sample.at,
+        detail=sample.detail,
+        received=sample.received,
+        exchange=sample.exchange,
+    )
+
+
+def _group_value(counted: Counted, group: Group) -> str:
+    return {Group.EVENT_NAME: counted.name, Group.EVENT_TYPE: counted.type, Group.DISCARD_REASON: counted.code}[group]
+
+
+def _is_asked(code: str, asked: IngestSeriesQuery) -> bool:
+    if asked.codes:
+        return code in asked.codes
+    return code not in {*asked.excluded_codes, RECEIVED, DUPLICATE}

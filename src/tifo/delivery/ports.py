@@ -1,11 +1,12 @@
-"""What delivery keeps: where each connection is, what is not delivered, and numbers.
+"""The contracts of delivery: how far each connection has come, which events are not delivered, and the numbers.
 
-A connection is a cursor over the log. An event of its source at or before the cursor is delivered or filtered, unless
-it stands among the `Undelivered`: those wait for their next attempt, or have failed for good and keep their payload.
+A connection is a cursor over the log. An event of its source at or before the cursor was delivered or filtered, unless
+it stands among the `Undelivered`: those wait for their next attempt, or are dead letters and keep their payload.
+Delivered events leave no row.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -13,22 +14,28 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from tifo.destinations.ports import Event, Exchange
+from tifo.eventlog.ports import IngestCount
 from tifo.kernel.ids import DestinationId, Position, SourceId
 
-KEPT_ATTEMPTS = 40
-"""Of one event; beyond them the oldest but the first are left out. In 4 hours there are about 30."""
+MAX_HISTORY = 40
+"""Attempts that an event keeps: the first and the newest 39. Four hours hold about 30."""
+
+UndeliveredKey = tuple[Position, str]
+"""(position, replay): names one `Undelivered` of a destination."""
 
 
 class Result(StrEnum):
-    """What events are counted under."""
+    """Names the outcomes that events are counted under. Delivered, filtered and failed add up to received, with those
+    that wait; retried and replayed stand beside them.
+    """
 
     DELIVERED = "delivered"
     FILTERED = "filtered"
     FAILED = "failed"
     RETRIED = "retried"
-    """An attempt that failed and will be made again: not one of the parts that add up to received."""
+    """An attempt failed and will be made again."""
     REPLAYED = "replayed"
-    """Delivered again because somebody asked for it: no part either."""
+    """The event was delivered once more, for a replay."""
 
 
 class UndeliveredState(StrEnum):
@@ -36,23 +43,22 @@ class UndeliveredState(StrEnum):
     FAILED = "failed"
 
 
-class Attempt(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    at: float
-    """Seconds since 1970."""
+class Attempt(msgspec.Struct, frozen=True, gc=False):
+    at: datetime
     code: str
     detail: str
     took_s: float
 
 
-class Undelivered(msgspec.Struct, frozen=True, gc=False):
-    """An event on the way to one destination that was not taken (yet)."""
+class Undelivered(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """An event that one destination has not accepted: it waits for its next attempt, or is a dead letter."""
 
     event: Event
     state: UndeliveredState
-    first_at: float
-    """The first attempt, in seconds since 1970."""
-    next_at: float | None
-    """None for what has failed for good."""
+    first_at: datetime
+    """When the first attempt was made; the time that it is retried for runs from here."""
+    next_at: datetime | None
+    """When the next attempt is due; None for a dead letter."""
     attempts: int
     history: Sequence[Attempt]
     code: str
@@ -61,12 +67,16 @@ class Undelivered(msgspec.Struct, frozen=True, gc=False):
     replay: str = ""
     """The replay that asked for it; empty for the event's own delivery."""
 
+    @property
+    def key(self) -> UndeliveredKey:
+        return self.event.position, self.replay
+
 
 class Counted(NamedTuple):
-    """What one number is of."""
+    """Says what one number counts."""
 
     minute: int
-    """Since 1970, when the outcome was known."""
+    """Minutes since 1970, when the outcome was known."""
     type: str
     name: str
     result: Result
@@ -74,19 +84,19 @@ class Counted(NamedTuple):
 
 
 class LatencyBucket(NamedTuple):
-    """How long a delivery took: `bucket` is `latency.bucket_of` of the seconds from receipt."""
+    """Names a bucket of delivery times: `bucket` is `latency.bucket_of` of the seconds from receipt."""
 
     minute: int
     bucket: int
 
 
-class Sample(NamedTuple):
-    """The newest of its result and code."""
+class Sample(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """The newest event with this result and code."""
 
     result: Result
     code: str
     message_id: str
-    at: float
+    at: datetime
     received: bytes
     detail: str
     exchange: Exchange | None
@@ -94,41 +104,42 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What one connection has found out since the last one: kept whole or not at all."""
+    """What one connection has done since its last checkpoint: stored as a whole or not at all."""
 
     destination_id: DestinationId
+    _: KW_ONLY
     position: Position | None = None
     """The cursor, where it moved."""
     received: int = 0
     """Events of the source that the cursor moved over."""
     undelivered: Sequence[Undelivered] = ()
-    """New, or anew with another attempt."""
-    settled: Sequence[tuple[Position, str]] = ()
-    """(position, replay) of what waited and now is delivered or filtered."""
+    """New ones, and known ones after another attempt."""
+    settled: Sequence[UndeliveredKey] = ()
+    """Those that waited and are now delivered or filtered."""
     counts: Mapping[Counted, int] = field(default_factory=dict)
     latencies: Mapping[LatencyBucket, int] = field(default_factory=dict)
     samples: Sequence[Sample] = ()
-    dead_since: float | None = None
-    """Since when the destination takes nothing; None while it is alive."""
+    dead_since: datetime | None = None
+    """Since when the destination accepts nothing; None while it is alive."""
     dead_reason: str = ""
-    since: Position | None = None
-    """The cursor before: where another has moved it meanwhile, nothing of this is kept."""
-    forgotten: int = 0
-    """Of the received, how many failed and are not among the undelivered."""
+    previous: Position | None = None
+    """The cursor that this was found from. Where another process has moved it meanwhile, the checkpoint is refused."""
+    expired: int = 0
+    """Of the received, those that failed and are not among the undelivered."""
 
 
 class ConnectionStatus(NamedTuple):
-    """Where a connection is."""
+    """How far a connection has come."""
 
     start: Position
-    """Where it began: what came before is not for it."""
+    """Where it began: earlier events are not meant for it."""
     position: Position
     received: int
     waiting: int
     failed: int
-    forgotten: int
-    """Of the failed, how many are kept no more: their retention was over, or the log's."""
-    dead_since: float | None
+    expired: int
+    """Failed events that are stored no more, as their retention or the log's was over."""
+    dead_since: datetime | None
     dead_reason: str
 
 
@@ -139,26 +150,27 @@ class DeliveryCursor(NamedTuple):
 
 
 class Due(NamedTuple):
-    late: Sequence[Undelivered]
+    undelivered: Sequence[Undelivered]
     waiting: int
-    """All that wait, those whose time has not come included."""
+    """All that wait, also those that are not due yet."""
 
 
 class ReplaySelection(NamedTuple):
-    """Which events somebody asks to be sent again: those for which all that is given holds."""
+    """Selects events to send again: those that meet every condition given."""
 
-    since: float = 0.0
-    """Received at or after it, in seconds since 1970."""
-    until: float = float("inf")
+    since: datetime | None = None
+    """Received at or after it."""
+    until: datetime | None = None
     """Received before it."""
     names: Collection[str] = ()
-    """Of tracks, pages and screens."""
+    """Names of tracks, pages and screens."""
     users: Collection[str] = ()
     message_ids: Collection[str] = ()
 
-    def takes(self, event: Event) -> bool:
+    def matches(self, event: Event) -> bool:
         return (
-            self.since <= event.received_at < self.until
+            (self.since is None or self.since.timestamp() <= event.received_at)
+            and (self.until is None or event.received_at < self.until.timestamp())
             and (not self.names or event.name in self.names)
             and (not self.users or event.user in self.users)
             and (not self.message_ids or event.message_id in self.message_ids)
@@ -166,53 +178,72 @@ class ReplaySelection(NamedTuple):
 
 
 class DeliveryState(Protocol):
-    """Methods block. One process at a time delivers from a log."""
+    """Stores cursors and undelivered events. Methods block. One process at a time delivers from a log; others may read,
+    redrive, queue and expire meanwhile.
 
-    def standing(self, destination_id: DestinationId) -> ConnectionStatus:
-        """Raises `NotFound` for a destination that is gone."""
+    Methods that take a destination's id raise `NotFound` for one that is gone.
+    """
+
+    def status(self, destination_id: DestinationId) -> ConnectionStatus:
+        """Returns how far the connection has come; `waiting` and `failed` leave replays out."""
+
+    def cursors(self) -> Sequence[DeliveryCursor]:
+        """Returns the cursor of every destination, in no order. The log keeps what lies beyond the least of them."""
 
     def settle(self, changes: Sequence[Checkpoint]) -> Sequence[bool]:
-        """All of them in one commit; durable on return. Tells of each whether it was kept, in order: those of a
-        destination that is gone are dropped with it, and see `Checkpoint.since`.
+        """Stores the checkpoints in one commit; they are durable on return.
+
+        The n-th answer says whether the n-th checkpoint was stored. It was not where its destination is gone, or its
+        cursor is no longer at `Checkpoint.previous`; the others are stored all the same.
         """
 
-    def due(self, destination_id: DestinationId, now: float, *, limit: int, in_order: bool) -> Due:
-        """What waits and whose time has come, the longest overdue first. `in_order`: of each user only the first that
-        waits.
+    def due(self, destination_id: DestinationId, now: datetime, *, limit: int, in_order: bool) -> Due:
+        """Returns waiting events whose time has come, the longest overdue first. `in_order` returns of each user only
+        the earliest waiting event, as soon as it is due itself.
         """
 
-    def held_up(self, destination_id: DestinationId) -> Mapping[str, int]:
-        """The users of whom something waits, and how much."""
+    def waiting_by_user(self, destination_id: DestinationId) -> Mapping[str, int]:
+        """Counts waiting events by user; users of whom none waits are left out."""
 
-    def forget(self, before: datetime, *, limit: int) -> int:
-        """Take away dead letters that failed before, and numbers beyond their time. Returns how many rows went."""
+    def of_message(self, message_id: str) -> Sequence[tuple[DestinationId, Undelivered]]:
+        """Returns where a message waits or has failed, replays included, by destination and then replay."""
 
-    def redrive(self, destination_id: DestinationId, selection: ReplaySelection, now: float) -> int:
-        """Let dead letters wait for another attempt. Returns how many."""
+    def redrive(self, destination_id: DestinationId, selection: ReplaySelection, now: datetime) -> int:
+        """Makes dead letters wait for another attempt, due at once. Their history stays; the time that they are
+        retried for begins anew. Returns how many.
+        """
 
-    def queue(self, destination_id: DestinationId, late: Sequence[Undelivered]) -> int:
-        """Let events wait for an attempt that a replay asks for. Left out are those that wait already, on
-        their own or for a replay. Returns how many it took.
+    def queue(self, destination_id: DestinationId, events: Sequence[Undelivered]) -> int:
+        """Stores events that wait for a replay's attempt. Leaves out events that wait already, for their own delivery
+        or for a replay. Returns how many were stored.
         """
 
     def queued(self, destination_id: DestinationId, replay: str) -> int:
-        """How many of a replay's events still wait."""
+        """Returns how many of a replay's events still wait; 0 for a destination that is gone."""
+
+    def expire_dead_letters(self, before: datetime, *, limit: int) -> int:
+        """Deletes dead letters whose last attempt was made before; at most `limit` of them, those of all destinations
+        together. They are counted as `expired`, but for a replay's. Returns how many rows were deleted.
+        """
+
+    def expire_numbers(self, now: datetime) -> None:
+        """Deletes the numbers of minutes and hours that are past their retention (see `Grain`). Totals stay."""
 
 
 class Numbers(NamedTuple):
-    """Of one connection, all that was ever counted."""
+    """Everything that was ever counted for one connection."""
 
-    standing: ConnectionStatus
+    status: ConnectionStatus
     delivered: int
     filtered: int
     replayed: int
-    """Sent again because somebody asked for it: none of the parts that add up to received."""
+    """Sent again for a replay: none of the parts that add up to received."""
     latency_ms: Mapping[str, float | None]
     """From receipt to delivery: p50, p95, p99."""
 
 
 class DeliveryProblem(NamedTuple):
-    """What was not delivered under one code, with the newest sample."""
+    """Counts the events with one result and code, and shows the newest."""
 
     result: str
     code: str
@@ -221,13 +252,13 @@ class DeliveryProblem(NamedTuple):
     at: datetime
     detail: str
     received: bytes
-    """The sample, as the destination was to get it."""
+    """The sample, in the form that the destination was to get."""
     exchange: Exchange | None
-    """What was sent and answered."""
+    """The request and its answer."""
 
 
 class Grain(StrEnum):
-    """Segment's; minutes are kept for two days, hours (of which days are made) for thirty days."""
+    """Segment's granularities. Minutes are stored for two days; hours, of which days are made, for thirty days."""
 
     MINUTE = "MINUTE"
     HOUR = "HOUR"
@@ -239,7 +270,7 @@ class Grain(StrEnum):
 
 
 class Group(StrEnum):
-    """What numbers are told apart by: Segment's names."""
+    """Segment's names for what numbers are grouped by."""
 
     EVENT_NAME = "eventName"
     EVENT_TYPE = "eventType"
@@ -248,9 +279,10 @@ class Group(StrEnum):
 
 @dataclass(frozen=True)
 class SeriesQuery:
-    """Outcomes of one destination in `[since, until)`, and in what else there is of the grains at both ends."""
+    """Asks for outcomes of one destination in `[since, until)`. The grains at both ends count whole."""
 
     destination_id: DestinationId
+    _: KW_ONLY
     results: Collection[Result]
     since: datetime
     until: datetime
@@ -259,52 +291,54 @@ class SeriesQuery:
     only: Mapping[Group, Collection[str]] = field(default_factory=dict)
 
 
-RECEIVED = "received"
-"""The log's code for what was stored."""
-FILTERED_AT_SOURCE = frozenset(
-    ("unplanned", "schema_violation", "unplanned_and_schema_violation", "common_schema_violation", "event_setting")
-)
-"""Segment's codes for what a tracking plan keeps out; every other code failed on ingest."""
+class Series(NamedTuple):
+    group: Mapping[Group, str]
+    total: int
+    points: Sequence[tuple[datetime, int]]
+    """(when the grain began, number), in order; grains without any are left out."""
+
+
+class DeliveryNumbers(Protocol):
+    """Reads what connections have counted. Methods block."""
+
+    def numbers(self, destination_id: DestinationId) -> Numbers:
+        """Returns the totals, which never expire. Raises `NotFound` for a destination that is gone."""
+
+    def problems(self, destination_id: DestinationId) -> Sequence[DeliveryProblem]:
+        """Returns what was not delivered, by result and code, the most frequent first."""
+
+    def series(self, asked: SeriesQuery) -> Sequence[Series]:
+        """Returns one series for each group that counted anything, the largest first. Raises `NotFound` for a
+        destination that is gone.
+        """
 
 
 @dataclass(frozen=True)
 class IngestSeriesQuery:
-    """Asks what a source sent in a window, as `SeriesQuery` has it. Counts these codes; where none is named, every code
-    of a refusal except `but`.
+    """Asks for what a source sent in a window, as `SeriesQuery` has it. Counts `codes`; where there are none, every
+    code of a refusal except `excluded_codes`.
     """
 
     source_id: SourceId
+    _: KW_ONLY
     since: datetime
     until: datetime
     grain: Grain
     by: Sequence[Group] = ()
     """Nothing, or DISCARD_REASON alone."""
     codes: Collection[str] = ()
-    but: Collection[str] = ()
+    excluded_codes: Collection[str] = ()
 
 
 class IngestNumbers(Protocol):
-    """Blocks."""
+    """Tells over time what sources sent: the log itself has totals only. Methods block."""
 
-    def ingest_series(self, asked: IngestSeriesQuery) -> Sequence["Series"]:
-        """The largest first."""
+    def note(self, counts: Sequence[IngestCount], now: datetime) -> None:
+        """Adds what the log's totals grew by since the last note, under the minute of `now`.
 
+        The first note of all adds nothing: nobody knows when those events came. A total that shrank belongs to another
+        log and counts from zero. Deletes numbers that are past their retention.
+        """
 
-class Series(NamedTuple):
-    group: Mapping[Group, str]
-    total: int
-    points: Sequence[tuple[datetime, int]]
-    """When the grain began, in order; those without any are left out."""
-
-
-class DeliveryNumbers(Protocol):
-    """Methods block."""
-
-    def numbers(self, destination_id: DestinationId) -> Numbers:
-        """Raises `NotFound`."""
-
-    def problems(self, destination_id: DestinationId) -> Sequence[DeliveryProblem]:
-        """The most frequent first."""
-
-    def series(self, asked: SeriesQuery) -> Sequence[Series]:
-        """The largest first."""
+    def ingest_series(self, asked: IngestSeriesQuery) -> Sequence[Series]:
+        """Returns one series for each group that counted anything, the largest first."""

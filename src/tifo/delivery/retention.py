@@ -1,12 +1,11 @@
-"""How much of the log nobody needs any more."""
+"""Retention: how much of the log is still needed, and what expires with it."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 
-from tifo.delivery.ports import DeliveryCursor, DeliveryState, Result
-from tifo.delivery.sending.filters import LoggedEvent, event_of
+from tifo.delivery.ports import Checkpoint, DeliveryCursor, DeliveryState, Result
+from tifo.delivery.sending.filters import LoggedEvent, event_of, unreadable_event
 from tifo.delivery.sending.reading import DecodedBlock, decoded
-from tifo.delivery.sending.stats import DeliveryStats, Names
+from tifo.delivery.sending.stats import CountedNames, DeliveryStats, Moment
 from tifo.destinations.ports import Event, Fate, Outcome
 from tifo.eventlog.ports import EventLog
 from tifo.kernel.clock import system_clock
@@ -20,10 +19,10 @@ _EXPIRED = Outcome(Fate.FAILED, "EXPIRED", "The event log forgot it before the d
 
 
 def loaded_through(log: EventLog, cursors: Mapping[str, Cursor], sources: Sequence[Source]) -> Position:
-    """The position up to which every source's events are in the warehouse.
+    """Returns the position up to which every source's events are in the warehouse.
 
-    A source that is quiet has an old cursor and nothing after it: it holds nothing back. A source that is gone from the
-    catalog holds back what its cursor does not cover.
+    A quiet source has an old cursor and no events after it: it holds nothing back. A source that is gone from the
+    catalog holds back the events beyond its cursor.
     """
     end = log.end()
     known = {source.id for source in sources} | cursors.keys()
@@ -31,45 +30,51 @@ def loaded_through(log: EventLog, cursors: Mapping[str, Cursor], sources: Sequen
 
 
 def delivered_through(log: EventLog, cursors: Iterable[DeliveryCursor]) -> Position:
-    """The position up to which every destination's events are settled."""
+    """Returns the position up to which every destination's events are settled."""
     end = log.end()
     waiting = (log.read(each.position, max_events=1, source_id=each.source_id) for each in cursors)
     return min((Position(blocks[0].first - 1) for blocks in waiting if blocks), default=end)
 
 
 def expire(log: EventLog, state: DeliveryState, cursors: Iterable[DeliveryCursor], through: Position) -> Position:
-    """Count what the log forgets before destinations have it: as failed, `EXPIRED`. Their cursors move along, in steps
-    of which each is complete.
+    """Counts events that leave the log before destinations have them, as failed with `EXPIRED`, and moves the
+    destinations' cursors over them. Each step is one commit.
 
-    Returns the position up to which all is counted: `through`, or less where a destination came to move meanwhile.
+    Returns the position up to which all is counted: `through`, or less where a destination moved its cursor meanwhile.
     """
-    return min((_given_up(log, state, cursor, through) for cursor in cursors), default=through)
+    return min((_expire_one(log, state, cursor, through) for cursor in cursors), default=through)
 
 
-def _given_up(log: EventLog, state: DeliveryState, cursor: DeliveryCursor, through: Position) -> Position:
-    names, after = Names(), cursor.position
+def _expire_one(log: EventLog, state: DeliveryState, cursor: DeliveryCursor, through: Position) -> Position:
+    names, after = CountedNames(), cursor.position
     while after < through:
-        found = log.read(after, max_events=min(_AT_ONCE, through - after), source_id=cursor.source_id)
-        blocks = [block for block in found if block.first <= through]
-        events = [event for block in blocks for event in _events(decoded(block)) if event.position <= through]
+        blocks = log.read(after, max_events=min(_AT_ONCE, through - after), source_id=cursor.source_id)
+        events = [event for block in blocks if block.first <= through for event in _events(decoded(block))]
+        events = [event for event in events if event.position <= through]
         if not events:
             break
-        now, findings = system_clock().timestamp(), DeliveryStats()
-        for event in events:
-            findings.count(event, names.of(event.name, int(now // 60)), Result.FAILED, _EXPIRED, now)
-        standing = state.standing(cursor.destination_id)
-        change = findings.as_change(
-            cursor.destination_id,
-            position=events[-1].position,
-            received=len(events),
-            dead_since=standing.dead_since,
-            dead_reason=standing.dead_reason,
-            since=after,
-        )
-        if state.settle([replace(change, forgotten=len(events))]) != [True]:
+        if state.settle([_expiry(state, cursor, names, events, after)]) != [True]:
             return after
         after = events[-1].position
     return through
+
+
+def _expiry(
+    state: DeliveryState, cursor: DeliveryCursor, names: CountedNames, events: Sequence[Event], after: Position
+) -> Checkpoint:
+    now, stats = Moment(system_clock()), DeliveryStats()
+    for event in events:
+        stats.count(event, names.name_for(event.name, now.minute), Result.FAILED, _EXPIRED, now)
+    status = state.status(cursor.destination_id)
+    return stats.as_checkpoint(
+        cursor.destination_id,
+        position=events[-1].position,
+        previous=after,
+        received=len(events),
+        dead_since=status.dead_since,
+        dead_reason=status.dead_reason,
+        expired=len(events),
+    )
 
 
 def expire_loads(
@@ -79,36 +84,42 @@ def expire_loads(
     sources: Sequence[Source],
     through: Position,
 ) -> None:
-    """The same for a warehouse, by what its loader noted last: it may be away. It stands in the history of syncs."""
-    noted = {each.source_id: each.position for each in warehouses.loads(connected.name)}
-    missed, now = [], system_clock()
+    """Counts events that leave the log before a warehouse has them, as a failed sync in its history.
+
+    The warehouse itself may be away, so its loader's last recorded positions count.
+    """
+    recorded = {each.source_id: each.position for each in warehouses.loads(connected.name)}
+    expired = []
     for source in sources:
-        after = noted.get(source.id, Position(0))
+        after = recorded.get(source.id, Position(0))
         if connected.takes(source.id) and (events := log.count(after, source.id, through=through)):
-            missed.append(
-                Sync(
-                    connected.name,
-                    source.id,
-                    SyncStatus.FAILURE,
-                    now,
-                    now,
-                    events,
-                    error=f"EXPIRED: the event log forgot {events:,} events before they were loaded (log_waits_days).",
-                    position=through,
-                    failed=events,
-                )
-            )
-    if missed:
-        warehouses.record(missed)
+            expired.append(_expired_sync(connected.name, source.id, events, through))
+    if expired:
+        warehouses.record(expired)
+
+
+def _expired_sync(warehouse: str, source_id: SourceId, events: int, through: Position) -> Sync:
+    now = system_clock()
+    return Sync(
+        warehouse=warehouse,
+        source_id=source_id,
+        status=SyncStatus.FAILURE,
+        started_at=now,
+        finished_at=now,
+        events=events,
+        error=f"EXPIRED: the event log forgot {events:,} events before they were loaded (log_waits_days).",
+        position=through,
+        failed=events,
+    )
 
 
 def _events(block: DecodedBlock) -> Iterator[Event]:
     for number, (line, message) in enumerate(zip(block.lines, block.messages, strict=True)):
         position = Position(block.first + number)
-        if message is None:
-            yield Event(position, "", "", "", "", block.received_at, line)
-        else:
+        if message is not None:
             yield event_of(LoggedEvent(position, block.received_at, message, line))
+        else:
+            yield unreadable_event(position, block.received_at, line)
 
 
 def _through(log: EventLog, source_id: str, cursor: Cursor | None, end: Position) -> Position:

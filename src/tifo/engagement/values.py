@@ -1,13 +1,14 @@
-"""What a single value may be, and how an exact decimal is written."""
+"""Limits of the game's single values; those of texts are the kernel's."""
 
 from decimal import Decimal
 
 from tifo.kernel.errors import Rejected
+from tifo.kernel.values import MAX_EXACT_INTEGER, MAX_TEXT, check_text, decimal_text
 
-MAX_AMOUNT = 2**53 - 1
-"""The largest integer that every JSON client reads exactly; amounts and balances stay within it. Ours."""
-MAX_TEXT = 255
-"""Characters of a name, a key or a custom id (LiveLike's limit for custom ids)."""
+__all__ = ["MAX_AMOUNT", "MAX_TEXT", "check_amount", "check_decimal", "check_text", "decimal_text"]
+
+MAX_AMOUNT = MAX_EXACT_INTEGER
+"""Amounts and balances stay within it. Ours."""
 MAX_QUANTITY = 10**15
 """Targets and steps of quest tasks. With `MAX_DECIMALS`, the sum of two fits the decimal context's 28 digits, so that
 adding is exact. Ours."""
@@ -21,14 +22,6 @@ def check_amount(value: int, field: str) -> int:
     return value
 
 
-def check_text(value: str, field: str) -> str:
-    if not value.strip():
-        raise Rejected(f"{field} is empty. Send a text.", field=field)
-    if len(value) > MAX_TEXT:
-        raise Rejected(f"{field} has {len(value):,} characters; at most {MAX_TEXT} are taken.", field=field)
-    return value
-
-
 def check_decimal(value: Decimal, field: str) -> Decimal:
     """The same number, without needless zeros; finite, and of a size that is stored and added exactly."""
     if not value.is_finite():
@@ -38,9 +31,3 @@ def check_decimal(value: Decimal, field: str) -> Decimal:
             f"{field} is beyond 10^15, or has more than {MAX_DECIMALS} decimals. Send a rounder number.", field=field
         )
     return value.normalize() + 0  # the sum turns 1E+1 into 10 and -0 into 0
-
-
-def decimal_text(value: Decimal) -> str:
-    """`0.5`, `1`, `10`: never an exponent, and no zero too many."""
-    text = f"{value:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -5,11 +5,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from tifo.eventlog.ports import Append, Appended, Block
+from tifo.eventlog.ports import DUPLICATE, RECEIVED, Append, Appended, Block
 from tifo.kernel.ids import Position, SourceId
 from tifo.tracking.envelope import Refused
 
-RECEIVED, DUPLICATE = "received", "duplicate"
 FINGERPRINT_BYTES = 16
 
 

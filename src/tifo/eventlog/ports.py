@@ -39,6 +39,10 @@ class Block(NamedTuple):
     """`size` canonical messages, each followed by a newline."""
 
 
+RECEIVED, DUPLICATE = "received", "duplicate"
+"""The log's own codes: events that it stored, and those that it had already."""
+
+
 class IngestCount(NamedTuple):
     source_id: SourceId
     code: str

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from tifo.documents.changes import Change
+from tifo.documents.write import write
 from tifo.engagement import definitions
 from tifo.engagement.commands import ApplyDefinitions
 from tifo.engagement.definitions import digest
@@ -13,9 +15,8 @@ from tifo.engagement.replay import RulesReplay, Tally
 from tifo.engagement.text.build import build
 from tifo.engagement.text.describe import describe
 from tifo.engagement.text.keys import Keys
-from tifo.engagement.text.plan import Change, changes
+from tifo.engagement.text.plan import changes
 from tifo.engagement.text.read import load
-from tifo.engagement.text.write import write
 from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import ClientId
 from tifo.operations.backend import Backend

@@ -9,23 +9,18 @@ from tifo.destinations.catalog import kind_of
 from tifo.destinations.mappings import checked_mapping
 from tifo.destinations.ports import ActionMapping, Kind
 from tifo.destinations.settings import secret_names, without_masks
-from tifo.engagement.text.read import load_as
-from tifo.engagement.text.write import write
+from tifo.documents.changes import Change
+from tifo.documents.read import load_as
+from tifo.documents.write import write
 from tifo.kernel.errors import Rejected, TifoError
 from tifo.operations.backend import Backend
 from tifo.tracking.filters import FilterAction, checked_choice, read_choice
 from tifo.workspace.destinations import ConnectedDestination
 from tifo.workspace.filters import made
-from tifo.workspace.text import (
-    Change,
-    DestinationText,
-    MappingText,
-    WarehouseText,
-    Workspace,
-    WorkspaceText,
-    changes,
-    describe,
-)
+from tifo.workspace.ports import Workspace
+from tifo.workspace.text.describe import describe
+from tifo.workspace.text.document import DestinationText, MappingText, WarehouseText, WorkspaceText
+from tifo.workspace.text.plan import changes
 
 Variables = Mapping[str, str]
 """Environment variables, by name: a file may name one in place of a secret."""

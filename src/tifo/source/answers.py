@@ -2,14 +2,14 @@
 
 from typing import NamedTuple
 
+from tifo.kernel.backoff import Backoff
+
 _ABOUT_THE_CONNECTION = frozenset((401, 402, 403, 404, 405, 407, 410, 421, 451))
 """The write key or the address is wrong or blocked: no batch would fare better, and none is at fault."""
 _TRY_AGAIN = frozenset((408, 425, 429))
 
-_BACKOFF_BASE_S = 0.2
-BACKOFF_CAP_S = 60.0
-RETRY_AFTER_CAP_S = 3600.0
-"""So that one absurd header does not silence an application for days."""
+BACKOFF = Backoff(base_s=0.2, cap_s=60.0, jitter=1.0)
+"""Anything from 0 to the bound: a relay has a line for each application, and they all fail at the same moment."""
 
 
 class Answer(NamedTuple):
@@ -54,14 +54,9 @@ def decide(answer: Answer, *, attempt: int, chance: float, refuses_all: bool = F
     """
     if 200 <= answer.status < 300:  # noqa: PLR2004 (HTTP's classes of status)
         return Sent()
-    after_s = max(backoff_s(attempt, chance), min(answer.retry_after_s or 0.0, RETRY_AFTER_CAP_S))
+    after_s = BACKOFF.pause_s(attempt, chance, answer.retry_after_s)
     if answer.status in _ABOUT_THE_CONNECTION:
         return Hold(after_s)
     if 400 <= answer.status < 500 and answer.status not in _TRY_AGAIN:  # noqa: PLR2004 (as above)
         return Hold(after_s) if refuses_all else Split()
     return Retry(after_s)
-
-
-def backoff_s(attempt: int, chance: float) -> float:
-    """Exponential, capped, with full jitter: anything from 0 to the bound, so that senders do not march in step."""
-    return chance * min(BACKOFF_CAP_S, _BACKOFF_BASE_S * 2.0 ** min(attempt - 1, 32))

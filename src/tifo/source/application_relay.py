@@ -15,7 +15,7 @@ import structlog
 from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import ClientId
-from tifo.source.answers import Answer, Decision, Hold, Retry, Sent, Split, backoff_s, decide
+from tifo.source.answers import BACKOFF, Answer, Decision, Hold, Retry, Sent, Split, decide
 from tifo.source.batches import EncodedFact, Limits, cut, encode, envelope
 from tifo.source.endpoint import TIMEOUT_S, post_batch
 from tifo.source.metrics import RelayMetrics
@@ -256,7 +256,7 @@ class ApplicationRelay:
         # As text: a renderer of tracebacks that shows local variables would show the write key.
         self._log.error("relay_failed", failures=failures, traceback="".join(traceback.format_exception(error)))
         await self._note()
-        await self._pause(backoff_s(failures, self._tools.chance()))
+        await self._pause(BACKOFF.pause_s(failures, self._tools.chance()))
 
     async def _pause(self, seconds: float) -> None:
         """Ends early when the line is stopped or its connection changes."""

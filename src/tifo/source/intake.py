@@ -16,7 +16,7 @@ from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import NotFound, Rejected, Transient
 from tifo.kernel.ids import FactId, SourceId
 from tifo.kernel.waiting import wait
-from tifo.source.answers import Sent, Split, backoff_s, decide
+from tifo.source.answers import BACKOFF, Sent, Split, decide
 from tifo.source.batches import EncodedFact, Limits, cut, encode, envelope
 from tifo.source.endpoint import TIMEOUT_S, post_batch
 from tifo.source.inbox import Intake, WaitingWebhook, WebhookInbox, WebhookOutcome, WebhookState
@@ -121,7 +121,7 @@ class WebhookIntake:
             _log.warning("webhooks_put_off", source=source.slug, error=str(error))
         except Exception as error:  # noqa: BLE001 (of whatever kind: it must not end the others)
             _log.error("webhooks_failed", source=source.slug, traceback="".join(traceback.format_exception(error)))
-            await asyncio.sleep(backoff_s(6, self._chance()))
+            await asyncio.sleep(BACKOFF.pause_s(6, self._chance()))
 
     async def _handle(self, intake: Intake, source: Source, due: Sequence[WaitingWebhook]) -> None:
         complete: list[_Ready] = []
@@ -203,7 +203,7 @@ class WebhookIntake:
             _log.warning("webhooks_held", source=source.slug, count=len(troubled), reason=troubled[0].reason)
 
     def _put_off(self, waiting: WaitingWebhook, reason: str, after_s: float = 0.0) -> WebhookOutcome:
-        pause_s = max(after_s, backoff_s(waiting.attempts + 1, self._chance()))
+        pause_s = BACKOFF.pause_s(waiting.attempts + 1, self._chance(), after_s)
         return WebhookOutcome(waiting.number, WebhookState.WAITING, reason, self._clock() + timedelta(seconds=pause_s))
 
     def _api(self, intake: Intake) -> LiveLikeApi | None:

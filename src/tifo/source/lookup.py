@@ -15,7 +15,7 @@ from yarl import URL
 from tifo.kernel.clock import to_iso
 from tifo.kernel.errors import NotFound, Transient
 from tifo.kernel.ids import QuestId
-from tifo.source.answers import backoff_s
+from tifo.source.answers import BACKOFF
 from tifo.source.webhooks_in import (
     BadgeData,
     FoundQuest,
@@ -196,7 +196,7 @@ class LiveLikeApi:
         """Of requests that fail together, the first lengthens the pause."""
         if self._monotonic() >= self._down_until:
             self._failures += 1
-            self._down_until = self._monotonic() + max(0.2, backoff_s(self._failures, 1.0))
+            self._down_until = self._monotonic() + BACKOFF.pause_s(self._failures, 1.0)
         self._trouble = f"LiveLike's API at {self._base} fails: {what}".replace(self._token, "[token]")
         return Transient(self._trouble, retry_after_s=max(0.0, self._down_until - self._monotonic()))
 

@@ -23,13 +23,13 @@ def _rule(event: EventSpec) -> Rule:
 
 
 LIVELIKE_PLAN = TrackingPlan(
-    BUILT_IN_PLAN,
-    LIVELIKE,
-    "The six events of the LiveLike source. Built in.",
-    PlanType.LIVE,
-    tuple(_rule(event) for event in EVENTS.values()),
-    _SINCE,
-    _SINCE,
+    id=BUILT_IN_PLAN,
+    name=LIVELIKE,
+    description="The six events of the LiveLike source. Built in.",
+    type=PlanType.LIVE,
+    rules=tuple(_rule(event) for event in EVENTS.values()),
+    created_at=_SINCE,
+    updated_at=_SINCE,
 )
 
 

@@ -8,6 +8,7 @@ of LiveLike's webhooks that an application of this Tifo sent). Events of LiveLik
 """
 
 import asyncio
+import random
 import time
 import traceback
 from collections import Counter as Tally
@@ -24,6 +25,7 @@ from tifo.engagement.model import InvokedAction, RewardAction, SegmentTrigger
 from tifo.engagement.ports import Engine
 from tifo.engagement.triggers import matches
 from tifo.eventlog.ports import Block, EventLog
+from tifo.kernel.backoff import Backoff
 from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import Conflict, NotFound, Rejected, Transient
 from tifo.kernel.ids import ClientId, Position, ProgramId
@@ -37,7 +39,7 @@ _AT_ONCE = 1_000
 _POLL_S = 0.1
 _STORE_EVERY_S = 5.0
 """So often the cursor is stored though nothing was done: what stands before it may be forgotten."""
-_BACKOFF_CAP_S = 10.0
+_BACKOFF = Backoff(base_s=0.2, cap_s=10.0)
 
 _invoked = Counter("tifo_actions_invoked", "Messages that were an action, by outcome", ["outcome"])
 _LAG_EVENTS = Gauge("tifo_actions_lag_events", "Events not looked at yet", multiprocess_mode="livemostrecent")
@@ -129,6 +131,7 @@ class SegmentActions:
         *,
         clock: Clock = system_clock,
         monotonic: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
         poll_s: float = _POLL_S,
     ) -> None:
         self._log = log
@@ -136,6 +139,7 @@ class SegmentActions:
         self._state = state
         self._clock = clock
         self._monotonic = monotonic
+        self._chance = chance
         self._poll_s = poll_s
         self._position: Position | None = None
         self._stored_at = float("-inf")
@@ -149,7 +153,7 @@ class SegmentActions:
                 failures = 0
             except Exception as error:  # noqa: BLE001 (of whatever kind: the same events are tried again)
                 failures += 1
-                pause_s = min(_BACKOFF_CAP_S, 0.1 * 2.0 ** min(failures, 10))
+                pause_s = _BACKOFF.pause_s(failures, self._chance())
                 told = error.message if isinstance(error, Transient) else "".join(traceback.format_exception(error))
                 _log.warning("actions_failed", failures=failures, pause_s=pause_s, error=told)
             if pause_s:

@@ -17,11 +17,12 @@ import structlog
 from prometheus_client import Counter
 
 from tifo.engagement.facts import AnyFact
+from tifo.kernel.backoff import Backoff
 from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import ProfileId
 from tifo.kernel.waiting import wait
-from tifo.source.answers import RETRY_AFTER_CAP_S, Answer
+from tifo.source.answers import Answer
 from tifo.source.endpoint import post
 from tifo.source.outbox import Late, LateState, Placed, Subscriber, WebhookOutbox
 from tifo.source.webhooks_out import EVENTS, FactContext, headers_of, webhook_of
@@ -29,14 +30,14 @@ from tifo.source.webhooks_out import EVENTS, FactContext, headers_of, webhook_of
 GIVE_UP = timedelta(hours=4)
 """After so long a fact is set aside, if the endpoint takes others."""
 DEAD_AFTER = 5
-PAUSE_CAP_S = 600.0
+BACKOFF = Backoff(base_s=1.0, cap_s=600.0)
+"""After the n-th failed attempt: 1 s, 2 s, 4 s … 10 min, of which chance takes off up to a half."""
 TIMEOUT_S = 10.0
 
 _PROBE_CAP_S = 60.0
 """A dead endpoint is tried with a new fact at least so often: all that failed may have been at fault itself."""
 _ABOUT_THE_WEBHOOK = frozenset((400, 406, 409, 411, 413, 414, 415, 422, 431))
 """An endpoint that answers so is alive: it refuses this one."""
-_BASE_S = 1.0
 _POLL_S = 0.2
 _READ = 200
 _AT_ONCE = 16
@@ -45,11 +46,6 @@ _ANSWER_LENGTH = 1_000
 
 _attempts = Counter("tifo_webhooks_out", "Attempts to post webhooks, by outcome", ["subscriber_id", "outcome"])
 _log = structlog.get_logger(__name__)
-
-
-def pause_s(attempt: int, chance: float) -> float:
-    """After the n-th failed attempt: 1 s, 2 s, 4 s … 10 min, of which a random half is left out."""
-    return min(PAUSE_CAP_S, _BASE_S * 2.0 ** min(attempt - 1, 16)) * (0.5 + chance / 2)
 
 
 class _Tried(NamedTuple):
@@ -211,7 +207,7 @@ class Sender:
             failed[subscriber_id] = 0
         elif is_new:
             failed[subscriber_id] += 1
-            after_s = min(_PROBE_CAP_S, pause_s(failed[subscriber_id], self._chance()))
+            after_s = min(_PROBE_CAP_S, BACKOFF.pause_s(failed[subscriber_id], self._chance()))
             self._probe_at[subscriber_id] = self._clock() + timedelta(seconds=after_s)
 
     def _late(self, subscriber: Subscriber, tried: _Tried) -> Late:
@@ -222,7 +218,7 @@ class Sender:
             return late
         first_at, attempts = placed.first_at or now, placed.attempts + 1
         gives_up = now - first_at >= GIVE_UP and self._failed_in_a_row[subscriber.id] < DEAD_AFTER
-        after_s = max(pause_s(attempts, self._chance()), min(answer.retry_after_s or 0.0, RETRY_AFTER_CAP_S))
+        after_s = BACKOFF.pause_s(attempts, self._chance(), answer.retry_after_s)
         return late._replace(
             state=LateState.ASIDE if gives_up else LateState.WAITING,
             attempts=attempts,

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import msgspec
 
-from tifo.kernel.errors import Rejected
+from tifo.kernel.errors import Conflict, NotFound, Rejected
 
 MIN_WINDOW_S, MAX_WINDOW_S = 60.0, 14 * 86_400.0
 MAX_NAME = 200
@@ -23,7 +23,7 @@ class AlertKind(StrEnum):
     """The oldest event that a warehouse has not loaded has waited for more seconds than this."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Alert:
     id: str
     name: str
@@ -94,3 +94,11 @@ def checked_alert(alert: Alert) -> Alert:
     if alert.email and (alert.email.count("@") != 1 or not alert.email.isprintable() or " " in alert.email):
         raise Rejected(f"email {alert.email!r:.200} is no address.", field="email")
     return alert
+
+
+def name_in_use(name: str) -> Conflict:
+    return Conflict(f"There is an alert {name!r:.250} already. Give another name.", field="name")
+
+
+def no_alert(alert_id: str) -> NotFound:
+    return NotFound(f"There is no alert {alert_id!r:.100}. See `tifo alert list`.", field="alert")

@@ -1,18 +1,23 @@
 """Destinations that a person set up: where a source's events go beside the warehouses."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from tifo.kernel.errors import Conflict, NotFound, Rejected
 from tifo.kernel.ids import DestinationId, Position, SourceId
 from tifo.kernel.json import JsonObject
 
 RETRY_FOR_S = 4 * 3600.0
 """Segment's: so long an event is tried, from its first attempt."""
+MAX_DESTINATION_NAME = 200
+
+SecretNames = Callable[[str], Collection[str]]
+"""Returns the settings of a kind of destination that are secrets."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ConnectedDestination:
     id: DestinationId
     name: str
@@ -33,7 +38,7 @@ class ConnectedDestination:
     """Rises with each change: by it the deliverer knows that it must open the destination anew."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DestinationChange:
     """What is None stays."""
 
@@ -83,3 +88,26 @@ class Destinations(Protocol):
 
     def remove(self, destination_id: DestinationId) -> None:
         """With its dead letters, what waits for it, and its numbers. Raises `NotFound`."""
+
+
+def checked_destination_name(name: str) -> str:
+    """Returns the name without surrounding blanks."""
+    if not name.strip() or len(name) > MAX_DESTINATION_NAME or not name.isprintable():
+        raise Rejected(f"name {name!r:.250} must be 1 to {MAX_DESTINATION_NAME} printable characters.", field="name")
+    return name.strip()
+
+
+def check_version(change: DestinationChange, version: int) -> None:
+    """Raises `Conflict` where the change rests on another version than the present one."""
+    if change.version not in {None, version}:
+        raise Conflict("Somebody else has just changed the destination. Look at it again, then change it.")
+
+
+def destination_name_in_use(name: str) -> Conflict:
+    return Conflict(f"The source has a destination named {name!r:.250} already. Give another name.", field="name")
+
+
+def no_destination(destination_id: str) -> NotFound:
+    return NotFound(
+        f"There is no destination {destination_id!r:.100}. See `tifo destination list`.", field="destination"
+    )

@@ -28,7 +28,7 @@ class WriteKey:
     created_at: datetime
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Source:
     """Where events come from. `schema` is the warehouse schema: unique, also among deleted sources, and stable when
     the source is renamed.
@@ -54,7 +54,7 @@ class Source:
         return self.keys[0].key if self.keys else ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SourceChange:
     """What is None stays. The schema changes only where it is named: rows that are there stay in the old one."""
 

@@ -1,9 +1,39 @@
 """The contracts for the workspace as one whole: it is read, planned against and changed in one piece."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from tifo.workspace.text import Workspace, WorkspaceText
+from tifo.kernel.ids import DestinationId, Position, SourceId, TrackingPlanId
+from tifo.tracking.plans.model import Controls, PlanType, Rule, TrackingPlan
+from tifo.workspace.destinations import ConnectedDestination, DestinationChange
+from tifo.workspace.model import Source, SourceChange, WriteKey
+from tifo.workspace.rules import UsedNames
+from tifo.workspace.sync import Selection
+from tifo.workspace.text.document import WorkspaceText
+from tifo.workspace.warehouses import ConnectedWarehouse, WarehouseKind
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workspace:
+    """All of a workspace as of one moment, secrets in the clear."""
+
+    sources: tuple[Source, ...]
+    warehouses: tuple[ConnectedWarehouse, ...]
+    selections: Mapping[tuple[SourceId, str], Selection]
+    plans: tuple[TrackingPlan, ...] = ()
+    plan_connections: Mapping[SourceId, TrackingPlanId | None] = field(default_factory=dict)
+    controls: Mapping[SourceId, Controls] = field(default_factory=dict)
+    destinations: tuple[ConnectedDestination, ...] = ()
+
+    def slugs(self) -> dict[SourceId, str]:
+        return {source.id: source.slug for source in self.sources}
+
+    def destination_keys(self) -> dict[str, ConnectedDestination]:
+        """Returns destinations by `<source's slug>/<name>`; those of deleted sources have no key."""
+        slugs = self.slugs()
+        known = [each for each in self.destinations if each.source_id in slugs]
+        return {f"{slugs[each.source_id]}/{each.name}": each for each in known}
 
 
 class WorkspaceState(Protocol):
@@ -21,3 +51,41 @@ class WorkspaceState(Protocol):
         Raises `Conflict` where the workspace is no longer the one that was `planned` for, and what the rules of
         sources, warehouses, plans and destinations raise.
         """
+
+
+class WorkspaceWriter(Protocol):
+    """The writes of one transaction, which a `WorkspaceState` gives to `text.apply.apply_text`.
+
+    Each raises what the like-named method of `Catalog`, `Warehouses`, `TrackingPlans` or `Destinations` raises; the
+    transaction is rolled back then.
+    """
+
+    def used_names(self) -> UsedNames: ...
+    def insert_source(self, source: Source) -> Source: ...
+    def change_source(self, source_id: SourceId, change: SourceChange) -> Source: ...
+    def add_keys(self, source_id: SourceId, keys: Sequence[WriteKey]) -> None: ...
+    def delete_source(self, source_id: SourceId) -> None: ...
+    def put_selection(self, source_id: SourceId, warehouse: str, selection: Selection) -> None: ...
+
+    def warehouse_names(self) -> Collection[str]:
+        """Returns the names of the connected warehouses, without the built-in one."""
+
+    def insert_warehouse(self, name: str, kind: WarehouseKind, url: str) -> None: ...
+    def change_warehouse(self, name: str, *, enabled: bool, source_ids: Collection[SourceId] | None) -> None: ...
+    def delete_warehouse(self, name: str) -> None: ...
+
+    def insert_plan(
+        self, name: str, plan_type: PlanType, description: str, plan_rules: Sequence[Rule]
+    ) -> TrackingPlanId: ...
+    def change_plan(self, plan_id: TrackingPlanId, description: str, plan_rules: Sequence[Rule]) -> None: ...
+    def delete_plan(self, plan_id: TrackingPlanId) -> None:
+        """Leaves the sources that are connected to it without a plan."""
+
+    def connect_plan(self, source_id: SourceId, plan_id: TrackingPlanId | None) -> None: ...
+    def put_controls(self, source_id: SourceId, controls: Controls) -> None: ...
+
+    def insert_destination(self, made: ConnectedDestination, *, start: Position, secret: Collection[str]) -> None: ...
+    def change_destination(
+        self, destination_id: DestinationId, change: DestinationChange, *, secret: Collection[str]
+    ) -> None: ...
+    def delete_destination(self, destination_id: DestinationId) -> None: ...

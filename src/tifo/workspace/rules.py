@@ -155,6 +155,11 @@ def no_source(name: str) -> NotFound:
     return NotFound(f"There is no source {name!r:.100}. See `tifo source list`.", field="source")
 
 
+def write_key_in_use() -> Conflict:
+    """The message does not repeat the key."""
+    return Conflict("A source has one of these write keys already. Give another.", field="write_keys")
+
+
 def checked_name(name: str) -> str:
     name = name.strip()
     if not name:

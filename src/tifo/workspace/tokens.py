@@ -6,6 +6,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from tifo.kernel.errors import NotFound
+from tifo.kernel.values import check_text
+
 
 class Role(StrEnum):
     VIEWER = "viewer"
@@ -43,3 +46,12 @@ class WorkspaceTokens(Protocol):
 
     def role_of(self, token: str) -> Role | None:
         """None for a token that is not valid (any more); by its time it does not tell how near that was."""
+
+
+def new_token(name: str, role: Role, *, token_id: str, at: datetime) -> WorkspaceToken:
+    """Raises `Rejected` for an empty name."""
+    return WorkspaceToken(token_id, check_text(name, "name"), role, at)
+
+
+def no_token(token_id: str) -> NotFound:
+    return NotFound(f"There is no token {token_id!r:.100}. See `tifo workspace token list`.", field="token_id")

@@ -1,23 +1,28 @@
 """Warehouses beside the built-in DuckDB file, and the history of what was synced into each."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from itertools import count
 from typing import NamedTuple, Protocol
 
-from tifo.kernel.errors import NotFound
+from tifo.kernel.errors import NotFound, Rejected
 from tifo.kernel.ids import Position, SourceId
 
 BUILT_IN = "duckdb"
 """The name of the DuckDB file, which is always there and takes every source."""
+KEPT_SYNCS = 5_000
+"""The history holds so many syncs of each warehouse."""
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}")
 
 
 class WarehouseKind(StrEnum):
     POSTGRES = "postgres"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ConnectedWarehouse:
     name: str
     kind: WarehouseKind
@@ -46,7 +51,7 @@ class SyncStatus(StrEnum):
     FAILURE = "failure"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sync:
     """One load of one source into one warehouse; or a failure, which has no source: nothing was changed then."""
 
@@ -111,7 +116,7 @@ class Warehouses(Protocol):
         """What was loaded stays in the warehouse. Raises `NotFound`."""
 
     def record(self, syncs: Sequence[Sync]) -> None:
-        """Keeps the newest of each warehouse (see the implementation for how many)."""
+        """Stores syncs: the newest `KEPT_SYNCS` of each warehouse stay."""
 
     def syncs(self, warehouse: str | None, *, limit: int) -> list[Sync]:
         """The newest first."""
@@ -121,3 +126,20 @@ class Warehouses(Protocol):
 
     def begin_anew(self, warehouse: str, source_id: SourceId) -> None:
         """Its numbers: the source is loaded anew."""
+
+
+def free_warehouse_name(name: str | None, kind: WarehouseKind, used: Collection[str]) -> str:
+    """Returns the name, or the first of `postgres`, `postgres_2`, … that is free where none is given.
+
+    Raises `Rejected` for a name that is none or in use.
+    """
+    if name is not None and not _NAME.fullmatch(name):
+        raise Rejected(f"name {name!r:.60} must be small letters, digits, _ and -, at most 48.", field="name")
+    if name is not None and (name == BUILT_IN or name in used):
+        raise Rejected(f"There is a warehouse named {name!r} already. Give another --name.", field="name")
+    candidates = (kind.value if number == 1 else f"{kind.value}_{number}" for number in count(1))
+    return name or next(free for free in candidates if free not in used)
+
+
+def no_warehouse(name: str) -> NotFound:
+    return NotFound(f"There is no connected warehouse {name!r:.100}. See `tifo warehouse list`.", field="name")

@@ -1,205 +1,216 @@
-"""What delivery keeps: in memory, on SQLite and on PostgreSQL alike."""
+"""The contract of delivery's state: cursors and undelivered events."""
 
-from collections.abc import Callable
-from dataclasses import replace
-from datetime import UTC, datetime
-from typing import Any
+import dataclasses
 
 import pytest
+from msgspec.structs import replace
 
-from tests.conftest import NewState
-from tifo.delivery.memory import MemoryDeliveryState
+from tests.contract.delivery.conftest import NOW, SECOND, Rig, event, sample, undelivered
 from tifo.delivery.ports import (
     Attempt,
     Checkpoint,
     Counted,
-    DeliveryState,
+    DeliveryCursor,
     LatencyBucket,
     ReplaySelection,
     Result,
-    Sample,
-    Undelivered,
-    UndeliveredState,
 )
 from tifo.destinations.ports import Event, Exchange
 from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import DestinationId, Position, SourceId
-from tifo.store.delivery.deliveries import SqlDeliveryState
-from tifo.store.workspace.catalog import SqlCatalog
-from tifo.store.workspace.destinations import SqlDestinations
-from tifo.store.workspace.vault import Vault
-from tifo.workspace.model import SourceType
-
-NOW = 1_795_000_000.5
-AT = datetime.fromtimestamp(NOW, UTC)
-Begin = Callable[[str, int], DestinationId]
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
-def kept(request: pytest.FixtureRequest, new_state: NewState, tmp_path: Any) -> tuple[DeliveryState, Begin]:
-    """The state, and how a destination comes to be that begins at a position."""
-    if request.param == "memory":
-        memory = MemoryDeliveryState()
-
-        def remember(name: str, start: int) -> DestinationId:
-            memory.begin(DestinationId(name), Position(start))
-            return DestinationId(name)
-
-        return memory, remember
-    database = new_state(request.param)
-    ids = (f"id{number}" for number in range(100))
-    source = SqlCatalog(database, lambda: AT, lambda: next(ids)).create_source("Club", SourceType.HTTP)
-    destinations = SqlDestinations(database, lambda: AT, lambda: next(ids), Vault("", tmp_path / "key"))
-
-    def add(name: str, start: int) -> DestinationId:
-        return destinations.add("webhook", name, SourceId(source.id), {}, start=Position(start)).id
-
-    return SqlDeliveryState(database), add
-
-
-def event(position: int, user: str = "fan", **more: Any) -> Event:
-    body = f'{{"messageId":"m{position}"}}'.encode()
-    return Event(Position(position), f"m{position}", "track", "Vote", user, NOW, body, **more)
-
-
-def late(position: int, user: str = "fan", *, next_at: float | None = NOW, **more: Any) -> Undelivered:
-    state = UndeliveredState.FAILED if next_at is None else UndeliveredState.WAITING
-    history = (Attempt(NOW, "500", "as told", 0.25),)
-    return Undelivered(event(position, user), state, NOW, next_at, 1, history, "500", "as told", **more)
-
-
-def test_a_cursor_moves_with_what_was_received_counted_and_not_taken(kept: tuple[DeliveryState, Begin]) -> None:
-    state, begin = kept
+def test_a_cursor_moves_with_what_was_received_counted_and_not_taken(rig: Rig) -> None:
+    state, begin = rig
     hook = begin("hook", 5)
-    assert state.standing(hook)[:6] == (5, 5, 0, 0, 0, 0)
-    waiting = late(7, exchange=Exchange("POST x", "500"))
-    minute = int(NOW // 60)
+    assert state.status(hook)[:6] == (5, 5, 0, 0, 0, 0)
+    waiting = undelivered(7, exchange=Exchange("POST x", "500"))
+    minute = int(NOW.timestamp() // 60)
     change = Checkpoint(
         hook,
-        Position(9),
-        4,
-        [waiting, late(8, next_at=None)],
+        position=Position(9),
+        received=4,
+        undelivered=[waiting, undelivered(8, next_at=None)],
         counts={Counted(minute, "track", "Vote", Result.DELIVERED, ""): 2},
         latencies={LatencyBucket(minute, 3): 2},
-        samples=[Sample(Result.DELIVERED, "", "m9", NOW, b"{}", "", None)],
+        samples=[sample("m9")],
         dead_since=NOW,
         dead_reason="500",
     )
-    state.settle([change, replace(change, position=Position(12), received=3, undelivered=())])
-    standing = state.standing(hook)
-    assert standing[:6] == (5, 12, 7, 1, 1, 0)
-    assert (standing.dead_since, standing.dead_reason) == (NOW, "500")
+    state.settle([change, dataclasses.replace(change, position=Position(12), received=3, undelivered=())])
+    status = state.status(hook)
+    assert status[:6] == (5, 12, 7, 1, 1, 0)
+    assert (status.dead_since, status.dead_reason) == (NOW, "500")
     assert state.due(hook, NOW, limit=10, in_order=False) == ([waiting], 1)
-    state.settle([Checkpoint(hook, None, 0, [], [(Position(7), "")])])
-    assert state.standing(hook)[1:5] == (12, 7, 0, 1)
+    state.settle([Checkpoint(hook, settled=[(Position(7), "")])])
+    assert state.status(hook)[1:5] == (12, 7, 0, 1)
 
 
-def test_what_waits_is_due_when_its_time_has_come_the_longest_overdue_first(kept: tuple[DeliveryState, Begin]) -> None:
-    state, begin = kept
+def test_what_waits_is_due_when_its_time_has_come_the_longest_overdue_first(rig: Rig) -> None:
+    state, begin = rig
     hook, other = begin("hook", 0), begin("other", 0)
-    rows = [late(1, next_at=NOW + 9), late(2, next_at=NOW - 1), late(3, next_at=NOW - 5), late(4, next_at=None)]
-    state.settle([Checkpoint(hook, undelivered=rows), Checkpoint(other, undelivered=[late(5)])])
+    rows = [
+        undelivered(1, next_at=NOW + 9 * SECOND),
+        undelivered(2, next_at=NOW - SECOND),
+        undelivered(3, next_at=NOW - 5 * SECOND),
+        undelivered(4, next_at=None),
+    ]
+    state.settle([Checkpoint(hook, undelivered=rows), Checkpoint(other, undelivered=[undelivered(5)])])
     due = state.due(hook, NOW, limit=10, in_order=False)
-    assert [each.event.position for each in due.late] == [3, 2]
+    assert [each.event.position for each in due.undelivered] == [3, 2]
     assert due.waiting == 3
-    assert [each.event.position for each in state.due(hook, NOW, limit=1, in_order=False).late] == [3]
+    assert [each.event.position for each in state.due(hook, NOW, limit=1, in_order=False).undelivered] == [3]
 
 
-def test_in_order_a_users_first_is_due_and_nothing_behind_it(kept: tuple[DeliveryState, Begin]) -> None:
-    state, begin = kept
+def test_in_order_a_users_first_is_due_and_nothing_behind_it(rig: Rig) -> None:
+    state, begin = rig
     hook = begin("hook", 0)
-    rows = [late(1, "a", next_at=NOW + 9), late(2, "a"), late(3, "b"), late(4, "b"), late(5, ""), late(6, "")]
+    rows = [
+        undelivered(1, "a", next_at=NOW + 9 * SECOND),
+        undelivered(2, "a"),
+        undelivered(3, "b"),
+        undelivered(4, "b"),
+        undelivered(5, ""),
+        undelivered(6, ""),
+    ]
     state.settle([Checkpoint(hook, undelivered=rows)])
-    assert [each.event.position for each in state.due(hook, NOW, limit=10, in_order=True).late] == [3, 5, 6]
-    assert dict(state.held_up(hook)) == {"a": 2, "b": 2, "": 2}
+    assert [each.event.position for each in state.due(hook, NOW, limit=10, in_order=True).undelivered] == [3, 5, 6]
+    assert dict(state.waiting_by_user(hook)) == {"a": 2, "b": 2, "": 2}
 
 
-def test_an_event_keeps_all_that_is_known_of_it(kept: tuple[DeliveryState, Begin]) -> None:
-    state, begin = kept
+def test_an_event_keeps_all_that_is_known_of_it(rig: Rig) -> None:
+    state, begin = rig
     hook = begin("hook", 0)
-    whole = replace_event(late(1, replay="r1", exchange=Exchange("POST x", "500 ü")), left=b"\0left")
+    whole = replace(undelivered(1, replay="r1", exchange=Exchange("POST x", "500 ü")), event=event(1, left=b"\0left"))
     state.settle([Checkpoint(hook, undelivered=[whole])])
-    assert state.due(hook, NOW, limit=1, in_order=False).late == [whole]
+    assert state.due(hook, NOW, limit=1, in_order=False).undelivered == [whole]
 
 
-def test_names_that_a_database_cannot_hold_stop_nothing(kept: tuple[DeliveryState, Begin]) -> None:
-    state, begin = kept
+def test_names_that_a_database_cannot_hold_stop_nothing(rig: Rig) -> None:
+    state, begin = rig
     hook = begin("hook", 0)
-    odd = Event(Position(1), "m\0", "track", "Vo\0te", "\0", NOW, b'{"event":"\\u0000"}')
-    row = Undelivered(odd, UndeliveredState.WAITING, NOW, NOW, 1, (Attempt(NOW, "500", "\0", 0.1),), "500", "\0")
+    odd = Event(Position(1), "m\0", "track", "Vo\0te", "\0", NOW.timestamp(), b'{"event":"\\u0000"}')
+    row = replace(undelivered(1), event=odd, history=(Attempt(NOW, "500", "\0", 0.1),), detail="\0")
     state.settle([Checkpoint(hook, undelivered=[row], counts={Counted(1, "track", "\0", Result.DELIVERED, ""): 1})])
-    (due,) = state.due(hook, NOW, limit=1, in_order=False).late
+    (due,) = state.due(hook, NOW, limit=1, in_order=False).undelivered
     assert due.event.body == odd.body
 
 
-def test_dead_letters_are_redriven_or_forgotten_and_the_forgotten_counted(kept: tuple[DeliveryState, Begin]) -> None:
-    state, begin = kept
+def test_dead_letters_are_redriven_or_forgotten_and_the_forgotten_counted(rig: Rig) -> None:
+    state, begin = rig
     hook = begin("hook", 0)
-    state.settle([Checkpoint(hook, Position(4), 4, [late(each, next_at=None) for each in (1, 2, 3)])])
-    assert state.redrive(hook, ReplaySelection(message_ids=["m2", "m9"]), NOW + 5) == 1
-    (again,) = state.due(hook, NOW + 5, limit=9, in_order=False).late
-    assert (again.event.position, again.attempts, len(again.history), again.first_at) == (2, 0, 1, NOW + 5)
-    assert state.forget(datetime.fromtimestamp(NOW + 1, UTC), limit=1) == 1
-    assert state.forget(datetime.fromtimestamp(NOW + 1, UTC), limit=9) == 1
-    assert state.standing(hook)[3:6] == (1, 0, 2)
+    state.settle(
+        [
+            Checkpoint(
+                hook,
+                position=Position(4),
+                received=4,
+                undelivered=[undelivered(each, next_at=None) for each in (1, 2, 3)],
+            )
+        ]
+    )
+    assert state.redrive(hook, ReplaySelection(message_ids=["m2", "m9"]), NOW + 5 * SECOND) == 1
+    (again,) = state.due(hook, NOW + 5 * SECOND, limit=9, in_order=False).undelivered
+    assert (again.event.position, again.attempts, len(again.history), again.first_at) == (
+        2,
+        0,
+        1,
+        NOW + 5 * SECOND,
+    )
+    assert state.expire_dead_letters(NOW + SECOND, limit=1) == 1
+    assert state.expire_dead_letters(NOW + SECOND, limit=9) == 1
+    assert state.status(hook)[3:6] == (1, 0, 2)
     with pytest.raises(NotFound):
         state.redrive(DestinationId("nobody"), ReplaySelection(), NOW)
 
 
-def test_what_was_found_from_another_place_than_the_cursor_is_not_kept(kept: tuple[DeliveryState, Begin]) -> None:
-    state, begin = kept
+def test_what_was_found_from_another_place_than_the_cursor_is_not_kept(rig: Rig) -> None:
+    state, begin = rig
     hook, other = begin("hook", 5), begin("other", 5)
-    ahead = Checkpoint(hook, Position(9), 4, since=Position(5), forgotten=3)
-    behind = Checkpoint(hook, Position(7), 2, [late(6)], since=Position(5))
+    ahead = Checkpoint(hook, position=Position(9), received=4, previous=Position(5), expired=3)
+    behind = Checkpoint(hook, position=Position(7), received=2, undelivered=[undelivered(6)], previous=Position(5))
     assert list(state.settle([ahead])) == [True]
-    beside = Checkpoint(other, Position(7), 2, since=Position(5))
+    beside = Checkpoint(other, position=Position(7), received=2, previous=Position(5))
     assert list(state.settle([behind, beside])) == [False, True]
-    assert state.standing(hook)[:6] == (5, 9, 4, 0, 0, 3)
-    assert state.standing(other)[:3] == (5, 7, 2)
+    assert state.status(hook)[:6] == (5, 9, 4, 0, 0, 3)
+    assert state.status(other)[:3] == (5, 7, 2)
 
 
 def test_of_a_destination_that_is_gone_nothing_is_kept_and_its_neighbours_are(
-    kept: tuple[DeliveryState, Begin],
+    rig: Rig,
 ) -> None:
-    state, begin = kept
+    state, begin = rig
     hook = begin("hook", 0)
     gone = DestinationId("gone")
-    assert list(state.settle([Checkpoint(gone, Position(3), 3, [late(1)]), Checkpoint(hook, Position(3), 3)])) == [
-        False,
-        True,
-    ]
-    assert state.standing(hook).received == 3
+    lost = Checkpoint(gone, position=Position(3), received=3, undelivered=[undelivered(1)])
+    assert list(state.settle([lost, Checkpoint(hook, position=Position(3), received=3)])) == [False, True]
+    assert state.status(hook).received == 3
     with pytest.raises(NotFound):
-        state.standing(gone)
+        state.status(gone)
 
 
-def replace_event(row: Undelivered, **changes: Any) -> Undelivered:
-    return Undelivered(
-        event(int(row.event.position), row.event.user, **changes),
-        *(getattr(row, name) for name in row.__struct_fields__[1:]),
-    )
-
-
-def test_a_replay_queues_what_does_not_wait_already(kept: tuple[DeliveryState, Begin]) -> None:
-    state, begin = kept
+def test_a_replay_queues_what_does_not_wait_already(rig: Rig) -> None:
+    state, begin = rig
     hook = begin("hook", 0)
-    state.settle([Checkpoint(hook, Position(9), 9, [late(2), late(3, next_at=None)])])
-    assert state.queue(hook, [late(each, replay="r") for each in (1, 2, 3)]) == 2
-    assert state.queue(hook, [late(each, replay="r") for each in (1, 3, 4)]) == 1
+    state.settle(
+        [Checkpoint(hook, position=Position(9), received=9, undelivered=[undelivered(2), undelivered(3, next_at=None)])]
+    )
+    assert state.queue(hook, [undelivered(each, replay="r") for each in (1, 2, 3)]) == 2
+    assert state.queue(hook, [undelivered(each, replay="r") for each in (1, 3, 4)]) == 1
     assert state.queued(hook, "r") == 3
-    assert state.standing(hook)[2:5] == (9, 1, 1)
+    assert state.status(hook)[2:5] == (9, 1, 1)
     assert state.due(hook, NOW, limit=10, in_order=False).waiting == 4
     with pytest.raises(NotFound):
-        state.queue(DestinationId("nobody"), [late(1)])
+        state.queue(DestinationId("nobody"), [undelivered(1)])
 
 
-def test_dead_letters_are_chosen_by_what_they_are(kept: tuple[DeliveryState, Begin]) -> None:
-    state, begin = kept
+def test_dead_letters_are_chosen_by_what_they_are(rig: Rig) -> None:
+    state, begin = rig
     hook = begin("hook", 0)
-    rows = [late(number, "ab"[number % 2], next_at=None) for number in range(1, 7)]
+    rows = [undelivered(number, "ab"[number % 2], next_at=None) for number in range(1, 7)]
     state.settle([Checkpoint(hook, undelivered=rows)])
-    assert state.redrive(hook, ReplaySelection(since=NOW + 1), NOW) == 0
+    assert state.redrive(hook, ReplaySelection(since=NOW + SECOND), NOW) == 0
     assert state.redrive(hook, ReplaySelection(until=NOW), NOW) == 0
     assert state.redrive(hook, ReplaySelection(names=["Other"]), NOW) == 0
-    assert state.redrive(hook, ReplaySelection(users=["a"], names=["Vote"], since=NOW, until=NOW + 1), NOW) == 3
+    assert state.redrive(hook, ReplaySelection(users=["a"], names=["Vote"], since=NOW, until=NOW + SECOND), NOW) == 3
     assert state.redrive(hook, ReplaySelection(), NOW) == 3
+
+
+def test_the_cursor_of_every_destination_is_shown_with_its_source(rig: Rig) -> None:
+    state, begin = rig
+    assert list(state.cursors()) == []
+    hook, other = begin("hook", 5), begin("other", 7)
+    state.settle([Checkpoint(hook, position=Position(9), received=4)])
+    source = SourceId("source")
+    expected = [DeliveryCursor(hook, source, Position(9)), DeliveryCursor(other, source, Position(7))]
+    assert sorted(state.cursors()) == sorted(expected)
+
+
+def test_a_message_is_found_wherever_it_waits_or_has_failed(rig: Rig) -> None:
+    state, begin = rig
+    hook, other = begin("hook", 0), begin("other", 0)
+    waiting, dead, replayed = undelivered(1), undelivered(1, next_at=None), undelivered(1, replay="r")
+    state.settle([Checkpoint(hook, undelivered=[replayed, dead, undelivered(2)])])
+    state.settle([Checkpoint(other, undelivered=[waiting])])
+    expected = sorted([(hook, dead), (hook, replayed), (other, waiting)], key=lambda each: (each[0], each[1].replay))
+    assert list(state.of_message("m1")) == expected
+    assert list(state.of_message("m9")) == []
+    state.settle([Checkpoint(other, settled=[(Position(1), "")])])
+    assert other not in dict(state.of_message("m1"))
+
+
+def test_a_replays_events_that_wait_are_counted_and_a_gone_destination_has_none(rig: Rig) -> None:
+    state, begin = rig
+    hook = begin("hook", 0)
+    state.queue(hook, [undelivered(1, replay="r"), undelivered(2, replay="other")])
+    assert state.queued(hook, "r") == 1
+    assert state.queued(DestinationId("nobody"), "r") == 0
+
+
+def test_an_expired_replay_is_not_counted_as_an_expired_event(rig: Rig) -> None:
+    state, begin = rig
+    hook = begin("hook", 0)
+    state.settle([Checkpoint(hook, undelivered=[undelivered(1, next_at=None, replay="r")])])
+    assert state.expire_dead_letters(NOW, limit=9) == 0, "it failed at that moment, not before it"
+    assert state.expire_dead_letters(NOW + SECOND, limit=9) == 1
+    assert state.status(hook).expired == 0

@@ -189,7 +189,16 @@ def test_trimming_frees_a_full_disk(tmp_path: Path, full_disk: FullDisk) -> None
 async def test_a_client_is_told_503_and_when_to_come_again_until_there_is_space(
     log: SqliteEventLog, full: Full
 ) -> None:
-    source = Source(A, "A", "a", "a", SourceType.HTTP, enabled=True, created_at=NOW, keys=(WriteKey("key", NOW),))
+    source = Source(
+        id=A,
+        name="A",
+        slug="a",
+        schema="a",
+        type=SourceType.HTTP,
+        enabled=True,
+        created_at=NOW,
+        keys=(WriteKey("key", NOW),),
+    )
     commits = GroupCommit[Append, Appended](log.append, max_batch=1_000, max_waiting=1_000)
     api = TrackingApi(commits, {"key": source}.get, lambda: NOW, uuid7)
 

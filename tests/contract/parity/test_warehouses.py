@@ -40,8 +40,10 @@ def test_warehouses_are_the_same_whoever_added_them(both: Both, postgres: Postgr
 
 def test_loads_are_the_same(both: Both) -> None:
     shop = both.cli("source", "create", "Shop", "--type", "http")
-    loaded = Sync("duckdb", shop["id"], SyncStatus.SUCCESS, AT, AT + timedelta(seconds=2), events=1, rows={"goal": 1})
-    both.backend.warehouses.record([loaded, Sync("duckdb", None, SyncStatus.FAILURE, AT, AT, error="away")])
+    times = {"started_at": AT, "finished_at": AT + timedelta(seconds=2)}
+    loaded = Sync("duckdb", source_id=shop["id"], status=SyncStatus.SUCCESS, **times, events=1, rows={"goal": 1})
+    failed = Sync("duckdb", source_id=None, status=SyncStatus.FAILURE, **times, error="away")
+    both.backend.warehouses.record([loaded, failed])
     printed = both.cli("warehouse", "syncs", "duckdb")
     answered = both.api("GET", "/warehouses/duckdb/syncs")["reports"]
     assert [(each["start"], sum(each["rows"].values())) for each in printed] == [

@@ -1,4 +1,4 @@
-"""Tracking plans as they are kept, on SQLite and PostgreSQL alike."""
+"""What every implementation of the tracking plans does."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -9,25 +9,36 @@ from tests.conftest import NewState
 from tifo.kernel.errors import Conflict, NotFound, Rejected
 from tifo.kernel.ids import MessageId, SourceId, TrackingPlanId
 from tifo.store.workspace.catalog import SqlCatalog
-from tifo.store.workspace.plans import SqlTrackingPlans, bucket_of
+from tifo.store.workspace.plans import SqlTrackingPlans
+from tifo.tracking.plans.memory import InMemoryTrackingPlans
 from tifo.tracking.plans.model import LENIENT, PlanType, Rule, RuleType, changed
-from tifo.tracking.plans.violations import Noted, ViolationKey
-from tifo.workspace.model import SourceType
+from tifo.tracking.plans.ports import TrackingPlans
+from tifo.tracking.plans.violations import Noted, ViolationKey, bucket_of
+from tifo.workspace.memory import InMemoryCatalog
+from tifo.workspace.model import Catalog, SourceType
 
 NOW = datetime(2026, 11, 25, 10, 5, tzinfo=UTC)
 RULE = Rule(type=RuleType.TRACK, key="Order\0 Completed", json_schema={"required": ["properties"]})
 
 
 class Kept:
+    """Tracking plans beside a catalog with one source."""
+
     def __init__(self, new_state: NewState, kind: str) -> None:
-        database = new_state(kind)
         numbers = count()
-        self.catalog = SqlCatalog(database, lambda: NOW, lambda: f"id{next(numbers)}")
-        self.plans = SqlTrackingPlans(database, lambda: NOW, lambda: f"id{next(numbers)}")
+        new_id = lambda: f"id{next(numbers)}"  # noqa: E731 (one line says it)
+        if kind == "memory":
+            memory = InMemoryCatalog((), clock=lambda: NOW, new_id=new_id)
+            self.catalog: Catalog = memory
+            self.plans: TrackingPlans = InMemoryTrackingPlans(memory.slugs, clock=lambda: NOW, new_id=new_id)
+        else:
+            database = new_state(kind)
+            self.catalog = SqlCatalog(database, lambda: NOW, new_id)
+            self.plans = SqlTrackingPlans(database, lambda: NOW, new_id)
         self.source = self.catalog.create_source("Shop", SourceType.HTTP).id
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def kept(request: pytest.FixtureRequest, new_state: NewState) -> Kept:
     return Kept(new_state, request.param)
 
@@ -78,10 +89,20 @@ def test_controls_are_kept_and_forward_to_sources_that_exist(kept: Kept) -> None
 
 
 def test_violations_add_up_in_time_and_are_forgotten(kept: Kept) -> None:
-    kind = ViolationKey(kept.source, TrackingPlanId("p"), bucket_of(NOW), "track", "A\0", "Required", "properties.a")
+    kind = ViolationKey(
+        source_id=kept.source,
+        plan_id=TrackingPlanId("p"),
+        bucket=bucket_of(NOW),
+        type="track",
+        name="A\0",
+        violation="Required",
+        field="properties.a",
+    )
     rare = kind._replace(field="properties.b")
     old = kind._replace(bucket=bucket_of(NOW - timedelta(days=3)))
-    noted = Noted(2, 1, 0, "missing\0", MessageId("m1"), b"\0sample", NOW)
+    noted = Noted(
+        total=2, blocked=1, omitted=0, description="missing\0", message_id=MessageId("m1"), sample=b"\0sample", at=NOW
+    )
     kept.plans.record({kind: noted, old: noted, rare: noted._replace(total=1)})
     kept.plans.record({kind: noted._replace(message_id=MessageId("m2"))})
     hour = kept.plans.violations(kept.source, NOW - timedelta(hours=1), limit=10)
@@ -94,3 +115,22 @@ def test_violations_add_up_in_time_and_are_forgotten(kept: Kept) -> None:
     assert [each.noted.total for each in week] == [6]
     kept.plans.forget(NOW - timedelta(days=1))
     assert [each.noted.total for each in kept.plans.violations(kept.source, NOW - timedelta(days=7), limit=1)] == [4]
+
+
+def test_a_plan_that_only_a_deleted_source_had_is_deleted(kept: Kept) -> None:
+    plan = kept.plans.create("Shop", PlanType.LIVE)
+    kept.plans.connect(kept.source, plan.id)
+    kept.catalog.delete_source(kept.source)
+    kept.plans.delete(plan.id)
+    assert (kept.plans.plans(), kept.plans.connections()) == ([], {})
+
+
+def test_names_of_plans_are_unique_and_some_are_reserved(kept: Kept) -> None:
+    first, _ = (kept.plans.create(name, PlanType.LIVE) for name in (" A ", "B"))
+    assert first.name == "A"
+    for name in ("A", " B ", "LiveLike", "none"):
+        with pytest.raises(Conflict):
+            kept.plans.create(name, PlanType.LIVE)
+    with pytest.raises(Conflict):
+        kept.plans.change(first.id, name="B")
+    assert kept.plans.change(first.id, name="A", description="ours").description == "ours"

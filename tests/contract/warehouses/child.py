@@ -29,7 +29,14 @@ def main(kind: str, place: str, events: int) -> None:
     messages = [Message(MessageId(f"m{n:06}"), _body(n)) for n in range(events)]
     log.append([Append(SourceId("one"), NOW, messages)])
     source = Source(
-        SourceId("one"), "one", "one", "one", SourceType.HTTP, enabled=True, created_at=NOW, keys=(WriteKey("k", NOW),)
+        id=SourceId("one"),
+        name="one",
+        slug="one",
+        schema="one",
+        type=SourceType.HTTP,
+        enabled=True,
+        created_at=NOW,
+        keys=(WriteKey("k", NOW),),
     )
     loader = Loader(log, OPEN[kind](place), lambda: [source], flush_events=1_000)
     while True:

@@ -11,7 +11,8 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tifo.delivery.loading.pieces import Piece, SourceProgress, prepared
+from tifo.delivery.loading.pieces import Piece, prepared
+from tifo.delivery.loading.progress import SourceProgress
 from tifo.eventlog.ports import Block
 from tifo.kernel.ids import Position, SourceId
 from tifo.tracking.requests import read_messages, read_request
@@ -85,7 +86,10 @@ _MESSAGES = st.fixed_dictionaries(
 def test_every_call_is_recoverable_leaf_by_leaf(
     fresh_warehouse: Callable[[], Warehouse], batches: list[list[dict[str, Any]]]
 ) -> None:
-    warehouse, cursor = fresh_warehouse(), SourceProgress(SourceId("one"), "one", Position(0), Position(0))
+    warehouse, cursor = (
+        fresh_warehouse(),
+        SourceProgress(source_id=SourceId("one"), schema="one", committed=Position(0), read=Position(0)),
+    )
     sent: dict[str, dict[str, Any]] = {}
     for batch in batches:
         request = read_request("batch", json.dumps({"batch": batch}).encode())

@@ -25,7 +25,16 @@ from tifo.workspace.model import Source, SourceType
 from tifo.workspace.warehouses import Sync, SyncStatus
 
 NOW = datetime(2026, 11, 25, 10, tzinfo=UTC)
-SOURCE = Source(SourceId("one"), "One", "one", "one", SourceType.HTTP, enabled=True, created_at=NOW, keys=())
+SOURCE = Source(
+    id=SourceId("one"),
+    name="One",
+    slug="one",
+    schema="one",
+    type=SourceType.HTTP,
+    enabled=True,
+    created_at=NOW,
+    keys=(),
+)
 EVENTS = 20_000
 WITHIN_S = 60.0
 

@@ -11,7 +11,14 @@ from tifo.workspace.model import Source, SourceType, WriteKey
 AT = datetime(2026, 11, 24, tzinfo=UTC)
 SOURCES = {
     key: Source(
-        SourceId(key), key, key, key, SourceType.HTTP, enabled=enabled, created_at=AT, keys=(WriteKey(key, AT),)
+        id=SourceId(key),
+        name=key,
+        slug=key,
+        schema=key,
+        type=SourceType.HTTP,
+        enabled=enabled,
+        created_at=AT,
+        keys=(WriteKey(key, AT),),
     )
     for key, enabled in (("open", True), ("closed", False))
 }

@@ -26,7 +26,14 @@ from tifo.workspace.model import Source, SourceType, WriteKey
 NOW = datetime(2026, 11, 24, 10, 0, 0, tzinfo=UTC)
 KEY, DISABLED_KEY = "the-key", "the-disabled-key"
 SHOP = Source(
-    SourceId("shop"), "Shop", "shop", "shop", SourceType.HTTP, enabled=True, created_at=NOW, keys=(WriteKey(KEY, NOW),)
+    id=SourceId("shop"),
+    name="Shop",
+    slug="shop",
+    schema="shop",
+    type=SourceType.HTTP,
+    enabled=True,
+    created_at=NOW,
+    keys=(WriteKey(KEY, NOW),),
 )
 SOURCES = {KEY: SHOP, DISABLED_KEY: replace(SHOP, id=SourceId("closed"), enabled=False)}
 TRACK: dict[str, Any] = {"userId": "ada", "event": "Order Completed", "properties": {"total": 12.5}}

@@ -15,7 +15,14 @@ NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
 def source(name: str) -> Source:
     return Source(
-        SourceId(name), name, name, name, SourceType.HTTP, enabled=True, created_at=NOW, keys=(WriteKey(name, NOW),)
+        id=SourceId(name),
+        name=name,
+        slug=name,
+        schema=name,
+        type=SourceType.HTTP,
+        enabled=True,
+        created_at=NOW,
+        keys=(WriteKey(name, NOW),),
     )
 
 
@@ -26,8 +33,8 @@ def test_only_a_destinations_own_source_is_given_up_and_only_as_far_as_is_forgot
         log.append([Append(SourceId(name), NOW, [Message(MessageId(each), body) for each, body in bodies])])
     state.begin(hook, Position(0))
     assert expire(log, state, [DeliveryCursor(hook, SourceId("a"), Position(0))], Position(25)) == 25
-    standing = state.standing(hook)
-    assert (standing.position, standing.received, standing.forgotten) == (25, 15, 15)
+    status = state.status(hook)
+    assert (status.position, status.received, status.expired) == (25, 15, 15)
 
 
 def test_what_one_source_has_not_loaded_is_kept_and_a_quiet_source_keeps_nothing() -> None:

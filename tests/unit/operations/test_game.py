@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 
 from tests.twins import TwinBackend
+from tifo.documents.changes import Verb
 from tifo.engagement.commands import Command, CreateProfile, InvokeAction
 from tifo.engagement.model import Application
-from tifo.engagement.text.plan import Verb
 from tifo.kernel.errors import Conflict, NotFound, Rejected
 from tifo.operations import applications, game
 from tifo.operations.game import NotReplayed, NowAndWould, PreviewedBadge, PreviewedItem, PreviewedQuest

@@ -119,7 +119,10 @@ def test_disconnecting_one_source_of_a_warehouse_that_loads_all_keeps_the_others
 
 def test_syncs_are_those_of_a_warehouse_and_of_a_source(backend: TwinBackend, shop: Source) -> None:
     other = sources.create(backend, "Other", "http")
-    done = [Sync("duckdb", each, SyncStatus.SUCCESS, AT, AT) for each in (shop.id, other.id, None)]
+    done = [
+        Sync("duckdb", source_id=each, status=SyncStatus.SUCCESS, started_at=AT, finished_at=AT)
+        for each in (shop.id, other.id, None)
+    ]
     backend.warehouses.record(done)
     assert [each.source_id for each in warehouses.syncs(backend, "duckdb")] == [None, other.id, shop.id]
     assert warehouses.syncs(backend, source="shop") == [done[0]]

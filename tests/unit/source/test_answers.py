@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tifo.egress.waits import retry_after_s
-from tifo.source.answers import BACKOFF_CAP_S, Answer, Hold, Retry, Sent, Split, backoff_s, decide
+from tifo.source.answers import BACKOFF, Answer, Hold, Retry, Sent, Split, decide
 
 NOW = datetime(2026, 11, 24, 10, 0, 0, tzinfo=UTC)
 
@@ -29,19 +29,19 @@ def test_what_concerns_the_batch_splits_it(status: int) -> None:
 
 
 def test_one_more_refusal_by_an_endpoint_that_refuses_all_holds_the_connection() -> None:
-    assert decide(Answer(400), attempt=3, chance=0.5, refuses_all=True) == Hold(backoff_s(3, 0.5))
+    assert decide(Answer(400), attempt=3, chance=0.5, refuses_all=True) == Hold(BACKOFF.pause_s(3, 0.5))
     assert decide(Answer(422, "", 7.0), attempt=1, chance=0.5, refuses_all=True) == Hold(7.0)
     assert decide(Answer(200), attempt=3, chance=0.5, refuses_all=True) == Sent()
     assert isinstance(decide(Answer(503), attempt=3, chance=0.5, refuses_all=True), Retry)
 
 
 def test_the_backoff_doubles_up_to_its_cap_and_spreads_from_nothing_to_its_bound() -> None:
-    bounds = [backoff_s(attempt, 1.0) for attempt in range(1, 12)]
+    bounds = [BACKOFF.pause_s(attempt, 1.0) for attempt in range(1, 12)]
     assert bounds[:4] == [0.2, 0.4, 0.8, 1.6]
-    assert bounds[-1] == BACKOFF_CAP_S
-    assert backoff_s(10**9, 1.0) == BACKOFF_CAP_S
-    assert backoff_s(5, 0.0) == 0.0
-    assert backoff_s(5, 0.25) == backoff_s(5, 1.0) / 4
+    assert bounds[-1] == BACKOFF.cap_s
+    assert BACKOFF.pause_s(10**9, 1.0) == BACKOFF.cap_s
+    assert BACKOFF.pause_s(5, 0.0) == 0.0
+    assert BACKOFF.pause_s(5, 0.25) == BACKOFF.pause_s(5, 1.0) / 4
 
 
 @pytest.mark.parametrize("status", [429, 503, 401])

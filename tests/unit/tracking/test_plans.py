@@ -38,7 +38,15 @@ APP = {"properties": {"context": {"required": ["app"]}}}
 
 
 def plan(*rules: Rule) -> TrackingPlan:
-    return TrackingPlan(TrackingPlanId("p"), "Shop", "", PlanType.LIVE, rules, NOW, NOW)
+    return TrackingPlan(
+        id=TrackingPlanId("p"),
+        name="Shop",
+        description="",
+        type=PlanType.LIVE,
+        rules=rules,
+        created_at=NOW,
+        updated_at=NOW,
+    )
 
 
 SHOP = plan(

@@ -8,7 +8,16 @@ from tifo.kernel.errors import Rejected
 from tifo.workspace.alert_rules import change_percent, looked, sampled, told
 from tifo.workspace.alerts import Alert, AlertKind, AlertState, checked_alert
 
-RATE = Alert("a", "Rate", AlertKind.DELIVERY_RATE, "d", 95.0, 3_600.0, 600.0, url="https://example.com")
+RATE = Alert(
+    id="a",
+    name="Rate",
+    kind=AlertKind.DELIVERY_RATE,
+    target="d",
+    threshold=95.0,
+    window_s=3_600.0,
+    quiet_s=600.0,
+    url="https://example.com",
+)
 VOLUME = replace(RATE, kind=AlertKind.VOLUME, threshold=50.0)
 WAREHOUSE = replace(RATE, kind=AlertKind.WAREHOUSE, threshold=60.0)
 

@@ -8,8 +8,6 @@ from typing import NamedTuple, TypeVar
 from tifo.api.management.paging import page
 from tifo.api.management.request import ManagementRoute, Request
 from tifo.delivery.ports import (
-    FILTERED_AT_SOURCE,
-    RECEIVED,
     Grain,
     Group,
     IngestSeriesQuery,
@@ -17,10 +15,12 @@ from tifo.delivery.ports import (
     Series,
     SeriesQuery,
 )
+from tifo.eventlog.ports import RECEIVED
 from tifo.kernel.clock import system_clock, to_iso
 from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import DestinationId
 from tifo.kernel.json import JsonObject, JsonValue
+from tifo.tracking.plans.codes import FILTERED_AT_SOURCE
 from tifo.workspace import rules
 from tifo.workspace.tokens import Role
 
@@ -65,7 +65,15 @@ def _of_source(request: Request, codes: Collection[str]) -> JsonObject:
     if window.only or set(window.by) - {Group.DISCARD_REASON}:
         raise Rejected(f"This step is told apart by {Group.DISCARD_REASON} only.", field="groupBy")
     source = rules.named(request.backend.catalog.sources(), request.query.get("sourceId", ""))
-    asked = IngestSeriesQuery(source.id, window.since, window.until, window.grain, window.by, codes, FILTERED_AT_SOURCE)
+    asked = IngestSeriesQuery(
+        source.id,
+        since=window.since,
+        until=window.until,
+        grain=window.grain,
+        by=window.by,
+        codes=codes,
+        excluded_codes=FILTERED_AT_SOURCE,
+    )
     return _paged(request, request.backend.ingest_numbers.ingest_series(asked), window)
 
 
@@ -76,7 +84,15 @@ def _answer(request: Request, result: Result) -> JsonObject:
             "Outcomes are counted by destination, not by subscription. Leave it out.", field="subscriptionId"
         )
     destination_id = DestinationId(request.query.get("destinationConfigId", ""))
-    asked = SeriesQuery(destination_id, [result], window.since, window.until, window.grain, window.by, window.only)
+    asked = SeriesQuery(
+        destination_id,
+        results=[result],
+        since=window.since,
+        until=window.until,
+        grain=window.grain,
+        by=window.by,
+        only=window.only,
+    )
     return _paged(request, request.backend.delivery_numbers.series(asked), window)
 
 

@@ -124,13 +124,13 @@ def _metrics(request: Request) -> JsonObject:
     """All that was ever counted; a window is asked for at `/delivery-overview`."""
     destination = named_destination(request)
     numbers = request.backend.delivery_numbers.numbers(destination.id)
-    failed = numbers.standing.failed + numbers.standing.forgotten
+    failed = numbers.status.failed + numbers.status.expired
     problems = request.backend.delivery_numbers.problems(destination.id)
     told = {
         "successes": (numbers.delivered, []),
         "filtered": (numbers.filtered, [each for each in problems if each.result == "filtered"]),
         "discarded": (failed, [each for each in problems if each.result == "failed"]),
-        "awaiting-retry": (numbers.standing.waiting, []),
+        "awaiting-retry": (numbers.status.waiting, []),
     }
     return {
         "deliveryMetricsSummary": {

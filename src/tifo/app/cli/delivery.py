@@ -11,7 +11,7 @@ from tifo.app.cli.output import show, talk
 from tifo.app.settings import load_settings
 
 if TYPE_CHECKING:
-    from tifo.delivery.sending.replay import Looked
+    from tifo.delivery.sending.replay import ReplayProgress
 
 _Data = Annotated[Path | None, Parameter(help="Folder that holds all state (default: tifo-data).")]
 _Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document.")]
@@ -104,9 +104,9 @@ def delivery_replay(
     with Progress(*columns, console=talk) as progress:
         task = progress.add_task("replay", total=None, told="")
 
-        def on_look(looked: "Looked") -> None:
+        def on_progress(looked: "ReplayProgress") -> None:
             told = f"{looked.queued:,} in line, {looked.waiting:,} wait"
             progress.update(task, completed=looked.position, total=looked.end, told=told)
 
-        done = work.replay(settings, destination, chosen, rate=rate, on_look=on_look)
+        done = work.replay(settings, destination, chosen, rate=rate, on_progress=on_progress)
     show(done, as_json=json)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tifo.engagement.text.tree import MAX_BYTES
+from tifo.documents.tree import MAX_BYTES
 from tifo.kernel.errors import Rejected
 
 

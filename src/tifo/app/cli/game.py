@@ -15,7 +15,7 @@ from tifo.app.cli import text_plan
 from tifo.app.cli.files import read_file
 from tifo.app.cli.output import show, show_lines, show_table, talk
 from tifo.app.cli.parameters import Data, Json, backend
-from tifo.engagement.text.plan import Change, Verb
+from tifo.documents.changes import Change, Verb
 from tifo.operations import game as operations
 from tifo.operations.game import GamePreview, NowAndWould, PlannedGame
 
@@ -110,7 +110,7 @@ class _ShownPlan(NamedTuple):
         return {"client_id": self.planned.before.application.id, "changes": text_plan.as_data(self.changes)}
 
     def as_lines(self) -> Sequence[str]:
-        return text_plan.as_lines(self.changes, Verb)
+        return text_plan.as_lines(self.changes, removal=Verb.ARCHIVE)
 
 
 def _progress() -> Progress:

@@ -1,39 +1,17 @@
-"""What applying a file would change, shown before it is done: the same for a game and for a workspace."""
+"""Shows what applying a file would change, asks, and applies it: the same for a game and for a workspace."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from enum import StrEnum
 from typing import Any, Protocol
 
 import msgspec
 
 from tifo.app.cli.output import show, show_lines, talk
-from tifo.engagement.text.write import inline, plain
+from tifo.documents.changes import Change, Verb
+from tifo.documents.write import inline, plain
 
 APPLIED, NOT_APPLIED = 0, 1
-_SIGNS = {"create": "+", "change": "~"}
-
-
-class FieldChange(Protocol):
-    """`old` is None where it was not there, `new` where it goes."""
-
-    @property
-    def path(self) -> str: ...
-    @property
-    def old(self) -> Any: ...
-    @property
-    def new(self) -> Any: ...
-
-
-class Change(Protocol):
-    @property
-    def verb(self) -> StrEnum: ...
-    @property
-    def section(self) -> str: ...
-    @property
-    def key(self) -> str: ...
-    @property
-    def fields(self) -> Sequence[FieldChange]: ...
+_SIGNS = {Verb.CREATE: "+", Verb.CHANGE: "~", Verb.ARCHIVE: "-", Verb.DELETE: "-"}
 
 
 class Plan(Protocol):
@@ -44,7 +22,7 @@ class Plan(Protocol):
 
 
 def carry_out(planned: Plan, apply: Callable[[], None], *, only_show: bool, unasked: bool, json: bool) -> int:
-    """Shows the plan, asks, and applies it. Gives the command's exit code."""
+    """Returns the command's exit code."""
     if not json:
         show_lines(planned.as_lines())
     applied = bool(planned.changes) and not only_show and (unasked or _agreed(json=json))
@@ -68,15 +46,16 @@ def as_data(changes: Sequence[Change]) -> list[dict[str, Any]]:
     ]
 
 
-def as_lines(changes: Sequence[Change], verbs: type[StrEnum]) -> list[str]:
-    """A line a change, and how many there are of each verb."""
+def as_lines(changes: Sequence[Change], *, removal: Verb) -> list[str]:
+    """Gives each change its line, and counts them by verb. `removal` is what pruning does here."""
     if not changes:
         return ["No changes."]
     lines = []
     for change in changes:
         where = f"{change.section}.{change.key}" if change.key else change.section
-        lines.append(f"{_SIGNS.get(change.verb.value, '-')} {where}")
+        lines.append(f"{_SIGNS[change.verb]} {where}")
         lines += [f"    {each.path}: {inline(each.old)} → {inline(each.new)}" for each in change.fields]
+    verbs = (Verb.CREATE, Verb.CHANGE, removal)
     counts = {verb: sum(each.verb is verb for each in changes) for verb in verbs}
     summary = ", ".join(f"{number:,} to {verb.value}" for verb, number in counts.items())
     return [*lines, f"{summary}."]

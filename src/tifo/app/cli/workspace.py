@@ -18,11 +18,11 @@ from tifo.app.cli.files import read_file
 from tifo.app.cli.output import show
 from tifo.app.cli.parameters import Data, Json, backend
 from tifo.app.settings import FILE, Settings
+from tifo.documents.changes import Change, Verb
 from tifo.kernel.clock import to_iso
 from tifo.operations import workspace as operations
 from tifo.operations import workspace_tokens as tokens
 from tifo.operations.workspace import PlannedWorkspace
-from tifo.workspace.text import Change, Verb
 from tifo.workspace.tokens import Role
 
 Name = Annotated[str, Parameter(help="Tells you later which token is used where.")]
@@ -115,4 +115,4 @@ class _ShownPlan(NamedTuple):
         return {"changes": text_plan.as_data(self.changes)}
 
     def as_lines(self) -> Sequence[str]:
-        return text_plan.as_lines(self.changes, Verb)
+        return text_plan.as_lines(self.changes, removal=Verb.DELETE)

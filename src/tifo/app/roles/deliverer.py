@@ -27,10 +27,10 @@ from tifo.kernel.errors import Transient
 from tifo.store.delivery.deliveries import SqlDeliveryState
 from tifo.workspace.destinations import ConnectedDestination
 
-KEPT = timedelta(days=30)
-"""Dead letters."""
-_FORGET_EVERY_S = 60.0
-_FORGET_AT_ONCE = 1_000
+RETENTION = timedelta(days=30)
+"""How long dead letters are stored."""
+_EXPIRE_EVERY_S = 60.0
+_EXPIRE_AT_ONCE = 1_000
 _CHANGES = 1_000
 
 _log = structlog.get_logger("tifo.delivery")
@@ -46,7 +46,7 @@ def _deliverer(settings: Settings) -> Role:
         state, destinations = compose.deliveries_of(database), compose.destinations_of(database, settings)
         with contextlib.closing(compose.open_log_reader(settings)) as log, _alone(settings):
             reader = SharedReader(log)
-            keeping = GroupCommit[Checkpoint, bool](
+            commits = GroupCommit[Checkpoint, bool](
                 state.settle, max_batch=_CHANGES, max_waiting=_CHANGES, name="deliveries"
             )
             async with compose.outside_session(settings) as session:
@@ -59,15 +59,20 @@ def _deliverer(settings: Settings) -> Role:
 
                 def connect(terms: Terms, opened: OpenDestination) -> DestinationConnection:
                     return DestinationConnection(
-                        terms, opened.destination, opened.event_filter, reader=reader, state=state, keep=keeping.submit
+                        terms,
+                        opened.destination,
+                        opened.event_filter,
+                        reader=reader,
+                        state=state,
+                        commit=commits.submit,
                     )
 
                 watcher = Watcher(settings, database, session)
-                jobs = [asyncio.create_task(job) for job in (_forget(state), watcher.run())]
+                jobs = [asyncio.create_task(job) for job in (_expire(state), watcher.run())]
                 await Deliverer(destinations.all, open_one, connect, reader).run(stop)
                 for job in jobs:
                     job.cancel()
-            await keeping.close()
+            await commits.close()
         database.dispose()
 
     return deliverer
@@ -85,18 +90,18 @@ def _alone(settings: Settings) -> Iterator[None]:
         yield
 
 
-def _forget_dead_letters(state: SqlDeliveryState) -> None:
-    """In steps that let other writers in between."""
-    while state.forget(system_clock() - KEPT, limit=_FORGET_AT_ONCE):
+def _expire_dead_letters(state: SqlDeliveryState) -> None:
+    """Expires dead letters in steps, which let other writers in between."""
+    while state.expire_dead_letters(system_clock() - RETENTION, limit=_EXPIRE_AT_ONCE):
         pass
 
 
-async def _forget(state: SqlDeliveryState) -> None:
-    """Dead letters and numbers that are beyond their time; for ever."""
+async def _expire(state: SqlDeliveryState) -> None:
+    """Expires dead letters and numbers that are past their retention, indefinitely."""
     while True:
-        await asyncio.sleep(_FORGET_EVERY_S)
+        await asyncio.sleep(_EXPIRE_EVERY_S)
         try:
-            await asyncio.to_thread(_forget_dead_letters, state)
-            await asyncio.to_thread(state.forget_numbers, system_clock())
+            await asyncio.to_thread(_expire_dead_letters, state)
+            await asyncio.to_thread(state.expire_numbers, system_clock())
         except Transient as error:
-            _log.info("deliveries not forgotten this time", reason=error.message)
+            _log.info("deliveries not expired this time", reason=error.message)

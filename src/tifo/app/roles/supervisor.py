@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from tifo.kernel.backoff import Backoff
+
 _log = structlog.get_logger("tifo.supervisor")
 
 STOP_WITHIN_S = 9.0
 """All roles together; what has not stopped by then is killed (nothing acknowledged is lost by that)."""
-_LONGEST_PAUSE_S = 10.0
+_BACKOFF = Backoff(base_s=0.1, cap_s=10.0, jitter=0.0)
 _HEALTHY_AFTER_S = 1.0
 
 
@@ -32,7 +34,7 @@ class Child:
 
 def pause_s(failures: int) -> float:
     """How long to wait before a role is started again: at once at first, then doubling."""
-    return 0.0 if failures <= 1 else min(_LONGEST_PAUSE_S, 0.1 * 2 ** (failures - 1))
+    return 0.0 if failures <= 1 else _BACKOFF.pause_s(failures, 0.0)
 
 
 @dataclass

@@ -1,53 +1,39 @@
-"""The loader: what is in the log becomes rows in the warehouse, in order, every event once.
+"""The loader: moves the event log into one warehouse, in order, every event once.
 
-Each source has its own cursor, kept by the warehouse and committed together with the rows. Whatever fails, the
-cursor stays, and the events are read again.
-
-An event of a source that the catalog does not hold (any more) is loaded all the same: into the schema that the
-warehouse remembers for the source, or, where it knows none, into `unknown_source_<id>` once the source has been
-missing for `MISSING_S` seconds (a catalog may show a new source a second late).
+Each source has its own position, which the warehouse stores and commits together with the rows. Whatever fails, the
+position stays, and the events are read again.
 """
 
 import random
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import structlog
 from prometheus_client import Counter as Metric
-from prometheus_client import Gauge, Histogram
+from prometheus_client import Gauge
 
-from tifo.delivery.latency import bucket_of
-from tifo.delivery.loading.pieces import Piece, Prepared, SourceProgress, Wanted, discarded, halves, prepared
-from tifo.eventlog.ports import Block, EventLog
+from tifo.delivery.loading.ahead import PieceConverter, PieceReader, ReadAhead
+from tifo.delivery.loading.commits import PieceCommitter
+from tifo.delivery.loading.history import SyncHistory
+from tifo.delivery.loading.pieces import Wanted
+from tifo.delivery.loading.progress import LoadProgress, SourceProgress
+from tifo.eventlog.ports import EventLog
+from tifo.kernel.backoff import Backoff
 from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import Conflict, Transient
 from tifo.kernel.ids import Position, SourceId
-from tifo.kernel.names import snake_case
 from tifo.warehouses.messages import MAX_TABLES
-from tifo.warehouses.ports import Loaded, Warehouse
+from tifo.warehouses.ports import Warehouse
 from tifo.warehouses.selected import SyncSelection
 from tifo.workspace.model import Source
-from tifo.workspace.warehouses import BUILT_IN, Sync, SyncStatus
+from tifo.workspace.warehouses import BUILT_IN, Sync
 
-FLUSH_BYTES = 64 << 20
-MISSING_S = 5.0
-LOOK_S = 5.0
-"""How often an idle loader looks whether its positions were taken back."""
+BACKOFF_CAP_S = 10.0
 
-_READ_EVENTS = 5_000
-_LEAST_EVENTS = 1_000
-_BACKOFF_CAP_S = 10.0
 _DRAIN_POLL_S = 0.1
-_UNTOLD = 1_000
-_AFTERWARDS = "counted afterwards: the loader ended between the load and its note"
 
-_EVENTS = Metric("tifo_loader_events", "Events that the loader has handled")
-_ROWS = Metric("tifo_loader_rows", "Rows inserted into the warehouse")
-_DUPLICATES = Metric("tifo_loader_duplicates", "Rows not inserted because their id was there already")
-_DISCARDS = Metric("tifo_loader_discards", "Values and messages set aside in _discards")
 _FAILURES = Metric("tifo_loader_failures", "Loads that failed and are tried again")
 _LAG = Gauge(
     "tifo_loader_lag_seconds",
@@ -55,17 +41,12 @@ _LAG = Gauge(
     ["warehouse"],
     multiprocess_mode="livemostrecent",
 )
-_LATENCY = Histogram(
-    "tifo_loader_latency_seconds",
-    "From receipt to row, of each load's oldest event",
-    buckets=(0.5, 1, 2, 3, 5, 10, 30, 60, 300, 3600),
-)
 
 _log = structlog.get_logger("tifo.loader")
 
 
 class Backlog(NamedTuple):
-    """What the log holds beyond what was read."""
+    """Events in the log beyond what was read."""
 
     events: int
     seconds: float
@@ -76,13 +57,13 @@ def should_flush(waiting: Backlog, *, flush_s: float, flush_events: int) -> bool
     return waiting.events > 0 and (waiting.seconds >= flush_s or waiting.events >= flush_events)
 
 
-def backoff_s(failures: int, least_s: float, jitter: float) -> float:
-    """Before the next attempt: `least_s` doubled with each failure after the first, capped; `jitter` is 0 to 1."""
-    return min(_BACKOFF_CAP_S, least_s * 2.0 ** min(failures - 1, 16)) * (0.5 + jitter / 2)
-
-
 class Loader:
-    """One warehouse's loader. `run` blocks; all else is called by it (or by a test) in the same thread."""
+    """Loads one warehouse. `run` blocks; it (or a test) calls all other methods in the same thread.
+
+    `takes` says whether the warehouse is connected to a source, `selection_of` which of the source's tables and columns
+    it gets (None for all). `on_syncs` records loads; `recorded` returns the position up to which each source's loads
+    were recorded before.
+    """
 
     def __init__(
         self,
@@ -93,9 +74,9 @@ class Loader:
         *,
         name: str = BUILT_IN,
         takes: Callable[[SourceId], bool] = lambda _: True,
-        taken: Callable[[SourceId], SyncSelection | None] = lambda _: None,
+        selection_of: Callable[[SourceId], SyncSelection | None] = lambda _: None,
         on_syncs: Callable[[Sequence[Sync]], None] = lambda _: None,
-        noted: Callable[[], Mapping[SourceId, Position]] | None = None,
+        recorded: Callable[[], Mapping[SourceId, Position]] | None = None,
         flush_s: float = 2.0,
         flush_events: int = 50_000,
         poll_s: float = 0.1,
@@ -104,47 +85,38 @@ class Loader:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._log = log
-        self._warehouse = warehouse
-        self._sources = sources
-        self._clock = clock
         self._name = name
-        self._takes = takes
-        self._taken = taken
-        self._on_syncs = on_syncs
-        self._noted = noted
-        """Up to where `on_syncs` was told of each source, by whoever loaded before."""
-        self._untold: list[Sync] = []
         self._flush_s = flush_s
         self._flush_events = flush_events
         self._poll_s = poll_s
         self._drain_s = drain_s
-        self._max_tables = max_tables
         self._monotonic = monotonic
-        self._cursors: dict[SourceId, SourceProgress] | None = None
-        self._ahead: list[Prepared] = []
-        """Read, and made into rows, while the load before was committed."""
-        self._missing: dict[SourceId, float] = {}
+        self._progress = LoadProgress(log, warehouse, sources, takes, monotonic)
+        self._history = SyncHistory(name, log, clock, on_syncs, recorded)
+        self._reader = PieceReader(log, flush_events)
+        converter = PieceConverter(lambda source_id: Wanted([name], selection_of(source_id), max_tables))
+        self._ahead = ReadAhead(log, self._reader, converter)
+        self._committer = PieceCommitter(warehouse, converter, self._history.committed)
         self._read_to = Position(0)
-        self._waiting_since: float | None = None
+        self._waiting_since_s: float | None = None
         self._failures = 0
-        self._last_failure = ""
-        self._looked_at = 0.0
-        self._started_at = clock()
-        self._retry_at = 0.0
+        self._retry_at_s = 0.0
 
     def run(self, stop: threading.Event) -> None:
-        """Load until `stop`, then what is still in the log, for at most `drain_s` seconds (the rest stays there)."""
+        """Loads until `stop`, then loads what is still in the log, for at most `drain_s` seconds (the rest stays
+        there).
+        """
         while not stop.is_set():
             stop.wait(self.step())
         self._drain()
 
     def step(self) -> float:
-        """Look at the log, load where it is time to. Returns the seconds to wait before the next step."""
-        now = self._monotonic()
-        if now < self._retry_at:
-            return self._retry_at - now
-        flushes = should_flush(self._waiting(now), flush_s=self._flush_s, flush_events=self._flush_events)
-        if not flushes and not self._ahead and not self._is_rewound(now):
+        """Looks at the log, and loads where it is time to. Returns the seconds to wait before the next step."""
+        now_s = self._monotonic()
+        if now_s < self._retry_at_s:
+            return self._retry_at_s - now_s
+        flushes = should_flush(self._waiting(now_s), flush_s=self._flush_s, flush_events=self._flush_events)
+        if not flushes and not self._ahead and not self._is_rewound():
             return self._poll_s
         try:
             self.flush()
@@ -153,33 +125,54 @@ class Loader:
         return 0.0
 
     def flush(self) -> int:
-        """Load what waits, in one go of bounded size. Returns the number of events handled.
+        """Loads what waits, in one go of bounded size. Returns the number of events handled.
 
         Raises `Transient` or `Conflict` where the warehouse cannot take them now; what was not committed is read again.
         """
         end = self._log.end()
-        self._started_at = self._clock()
+        self._history.begin()
         try:
-            cursors = self._restored(end)
-            ahead, self._ahead = self._ahead, []
-            pieces = [each.piece for each in ahead] or self._read(list(cursors.values()), end)
-            if any(piece.events for piece in pieces):
-                self._load(pieces, ahead)
+            sources = self._sources(end)
+            ready = self._ahead.take()
+            pieces = [each.piece for each in ready] or self._reader.read(sources, end, failures=self._failures)
+            events = sum(piece.events for piece in pieces)
+            if events:
+                # with a backlog, the time of the commit is used for what comes next
+                meanwhile = self._prepare_next if events >= self._flush_events else None
+                self._committer.commit(pieces, ready, meanwhile)
         except BaseException:
-            self._forget()  # whether the warehouse has committed is unknown: ask it
+            self._forget()
             raise
-        self._failures, self._last_failure = 0, ""
-        self._note_read(cursors, end)
-        return sum(piece.events for piece in pieces)
+        self._failures = 0
+        self._history.succeeded()
+        self._read_to = self._progress.read_to(end)
+        self._waiting_since_s = None
+        return events
+
+    def _sources(self, end: Position) -> list[SourceProgress]:
+        if not self._progress.is_known:
+            self._history.catch_up(self._progress.restore(end))
+        return self._progress.refresh()
+
+    def _prepare_next(self) -> None:
+        self._ahead.prepare(self._progress.all(), failures=self._failures)
 
     def _forget(self) -> None:
-        self._cursors, self._ahead = None, []
+        """Whether the warehouse has committed is unknown: it is asked, and the log read again."""
+        self._progress.forget()
+        self._ahead.forget()
+
+    def _is_rewound(self) -> bool:
+        is_rewound = self._progress.is_rewound()
+        if is_rewound:
+            self._forget()
+        return is_rewound
 
     def _drain(self) -> None:
-        deadline = self._monotonic() + self._drain_s
+        deadline_s = self._monotonic() + self._drain_s
         target = self._log.end()
-        while self._cursors is None or self._ahead or self._read_to < target:
-            if self._monotonic() >= deadline:
+        while not self._progress.is_known or self._ahead or self._read_to < target:
+            if self._monotonic() >= deadline_s:
                 _log.warning(
                     "loader.stopped_behind", read=self._read_to, end=target, hint="the next start goes on there"
                 )
@@ -191,27 +184,12 @@ class Loader:
                 self._failed(error)
                 time.sleep(_DRAIN_POLL_S)
 
-    def _is_rewound(self, now: float) -> bool:
-        """Whether somebody took a position back (`tifo warehouse resync`): then everything after it waits again."""
-        if now - self._looked_at < LOOK_S:
-            return False
-        self._looked_at = now
-        try:
-            stored = self._warehouse.positions()
-        except Transient:  # nothing waits to be loaded: no need to tell
-            return False
-        cursors = self._cursors or {}
-        if all(cursor.committed <= stored[name].position for name, cursor in cursors.items() if name in stored):
-            return False
-        self._forget()
-        return True
-
     def _failed(self, error: Transient | Conflict) -> float:
         self._failures += 1
         _FAILURES.inc()
-        least_s = error.retry_after_s if isinstance(error, Transient) else _DRAIN_POLL_S
-        wait_s = backoff_s(self._failures, least_s, random.random())  # noqa: S311 (no secret)
-        self._retry_at = self._monotonic() + wait_s
+        base_s = error.retry_after_s if isinstance(error, Transient) else _DRAIN_POLL_S
+        wait_s = Backoff(base_s, BACKOFF_CAP_S).pause_s(self._failures, random.random())  # noqa: S311 (no secret)
+        self._retry_at_s = self._monotonic() + wait_s
         _log.warning(
             "loader.failed",
             warehouse=self._name,
@@ -220,225 +198,15 @@ class Loader:
             attempt=self._failures,
             wait_s=round(wait_s, 2),
         )
-        if error.message != self._last_failure:  # the same one again is told by the attempts alone
-            self._last_failure = error.message
-            self._tell([self._failed_sync(error.message)])
+        self._history.failed(error.message)
         return wait_s
 
-    def _failed_sync(self, message: str) -> Sync:
-        return Sync(self._name, None, SyncStatus.FAILURE, self._started_at, self._clock(), error=message)
-
-    def _tell(self, syncs: Sequence[Sync]) -> None:
-        """The history is for people: a load does not wait for it. What cannot be told now is told with the next."""
-        self._untold = [*self._untold, *syncs][-_UNTOLD:]
-        try:
-            self._on_syncs(self._untold)
-        except Transient as error:
-            _log.warning("loader.history_not_kept", warehouse=self._name, error=error.message)
-        else:
-            self._untold = []
-
-    def _catch_up(self, cursors: Iterable[SourceProgress]) -> None:
-        """Tell of what was loaded, and not told: whoever loaded it was killed in between."""
-        if self._noted is None:
-            return
-        noted, now, missed = dict(self._noted()), self._clock(), []
-        noted |= {sync.source_id: sync.position for sync in self._untold if sync.source_id and sync.position}
-        for cursor in cursors:
-            after = noted.get(cursor.source_id, Position(0))
-            if events := self._log.count(after, cursor.source_id, through=cursor.committed):
-                missed.append(
-                    Sync(
-                        self._name,
-                        cursor.source_id,
-                        SyncStatus.SUCCESS,
-                        now,
-                        now,
-                        events,
-                        notices=[_AFTERWARDS],
-                        position=cursor.committed,
-                    )
-                )
-        if missed:
-            self._tell(missed)
-
-    def _waiting(self, now: float) -> Backlog:
+    def _waiting(self, now_s: float) -> Backlog:
         events = max(0, self._log.end() - self._read_to)
         if not events:
-            self._waiting_since = None
-        elif self._waiting_since is None:
-            self._waiting_since = now
-        seconds = 0.0 if self._waiting_since is None else now - self._waiting_since
+            self._waiting_since_s = None
+        elif self._waiting_since_s is None:
+            self._waiting_since_s = now_s
+        seconds = 0.0 if self._waiting_since_s is None else now_s - self._waiting_since_s
         _LAG.labels(self._name).set(seconds)
         return Backlog(events, seconds)
-
-    def _note_read(self, cursors: dict[SourceId, SourceProgress], end: Position) -> None:
-        read_to = min((cursor.read for cursor in cursors.values()), default=end)
-        # Events of a source that may yet appear in the catalog still wait: come back after flush_s.
-        self._read_to = min(read_to, Position(end - 1)) if self._missing else read_to
-        self._waiting_since = None
-
-    def _restored(self, end: Position) -> dict[SourceId, SourceProgress]:
-        """A cursor for every source that may have events, as far as the schema to load them into is known."""
-        if self._cursors is None:
-            stored = self._warehouse.positions()
-            self._cursors = {
-                SourceId(name): SourceProgress(
-                    SourceId(name),
-                    cursor.schema,
-                    cursor.position,
-                    _start(name, cursor.position, end),
-                    self._warehouse.table_names(cursor.schema),
-                )
-                for name, cursor in stored.items()
-                if self._takes(SourceId(name))
-            }
-            self._catch_up(self._cursors.values())
-        for source_id, schema in self._schemas(self._cursors).items():
-            if source_id not in self._cursors:
-                self._cursors[source_id] = SourceProgress(source_id, schema, Position(0), Position(0))
-            cursor = self._cursors[source_id]
-            if cursor.schema != schema:
-                cursor.schema, cursor.tables = schema, self._warehouse.table_names(schema)
-        return self._cursors
-
-    def _schemas(self, known: dict[SourceId, SourceProgress]) -> dict[SourceId, str]:
-        schemas = {source.id: source.schema for source in self._sources() if self._takes(source.id)}
-        now = self._monotonic()
-        sent = {count.source_id for count in self._log.ingest_counts() if count.code == "received"}
-        sent = {source_id for source_id in sent if self._takes(source_id)}
-        self._missing = {
-            source_id: self._missing.get(source_id, now) for source_id in sent - schemas.keys() - known.keys()
-        }
-        overdue = [source_id for source_id, since in self._missing.items() if now - since >= MISSING_S]
-        for source_id in overdue:
-            schemas[source_id] = f"unknown_source_{snake_case(source_id)}"
-            del self._missing[source_id]
-            _log.warning("loader.unknown_source", source_id=source_id, schema=schemas[source_id])
-        return schemas
-
-    def _read(self, cursors: Sequence[SourceProgress], end: Position) -> list[Piece]:
-        """What comes next, the sources that are furthest behind first; the events of all together are bounded."""
-        room = max(_LEAST_EVENTS, self._flush_events >> self._failures)
-        room_bytes = FLUSH_BYTES
-        pieces = []
-        for cursor in sorted(cursors, key=lambda cursor: cursor.read):
-            blocks = self._read_one(cursor, end, room, room_bytes)
-            piece = Piece(cursor, blocks, cursor.read)
-            room -= piece.events
-            room_bytes -= sum(len(block.bodies) for block in blocks)
-            pieces.append(piece)
-        return pieces
-
-    def _read_one(self, cursor: SourceProgress, end: Position, room: int, room_bytes: int) -> list[Block]:
-        """Moves the cursor's `read`. One read may pass the bytes' bound by its own size, which its events bound."""
-        blocks: list[Block] = []
-        while room > 0 and room_bytes > 0:
-            found = self._log.read(cursor.read, max_events=min(room, _READ_EVENTS), source_id=cursor.source_id)
-            if not found:
-                cursor.read = max(cursor.read, end)
-                break
-            blocks += found
-            cursor.read = Position(found[-1].first + found[-1].size - 1)
-            room -= sum(block.size for block in found)
-            room_bytes -= sum(len(block.bodies) for block in found)
-        return blocks
-
-    def _load(self, pieces: Sequence[Piece], ahead: Sequence[Prepared] = ()) -> None:
-        """All pieces in one transaction; where what they hold is refused, apart, until the culprit is alone. `ahead` is
-        the pieces prepared, where they are.
-        """
-        try:
-            ready = ahead or self._prepared(pieces)
-            is_behind = sum(piece.events for piece in pieces) >= self._flush_events
-            loaded = self._warehouse.load([each.load for each in ready], self._prepare_next if is_behind else None)
-        except (Transient, Conflict):
-            raise
-        except Exception as error:  # noqa: BLE001 (no message may stop the others, whatever it breaks)
-            self._load_apart(pieces, error)
-        else:
-            self._committed(ready, loaded)
-
-    def _prepare_next(self) -> None:
-        """With a backlog, the commit's time is used for what comes next."""
-        if self._cursors is not None and not self._ahead:
-            self._ahead = self._prepared(self._read(list(self._cursors.values()), self._log.end()))
-
-    def _prepared(self, pieces: Sequence[Piece]) -> list[Prepared]:
-        ready = [prepared(piece, self._wanted(piece.cursor.source_id)) for piece in pieces]
-        for each in ready:
-            each.piece.cursor.tables |= each.tables.keys()  # where they are not made after all, it is read anew
-        return ready
-
-    def _wanted(self, source_id: SourceId) -> Wanted:
-        return Wanted([self._name], self._taken(source_id), self._max_tables)
-
-    def _load_apart(self, pieces: Sequence[Piece], error: Exception) -> None:
-        if len(pieces) > 1:
-            for piece in pieces:
-                self._load([piece])
-        elif pieces[0].events > 1:
-            for half in halves(pieces[0]):
-                self._load([half])
-        else:
-            self._set_aside(pieces[0], error)
-
-    def _set_aside(self, piece: Piece, error: Exception) -> None:
-        if not piece.events:
-            raise Transient(f"The warehouse refuses to move a position: {error}") from error
-        _log.warning("loader.message_set_aside", position=piece.position, schema=piece.cursor.schema, error=str(error))
-        ready = discarded(piece, f"refused by the warehouse: {error}")
-        try:
-            loaded = self._warehouse.load([ready.load])
-        except (Transient, Conflict):
-            raise
-        except Exception as second:
-            raise Transient(f"The warehouse does not even take a discarded message: {second}") from second
-        self._committed([ready], loaded)
-
-    def _committed(self, ready: Sequence[Prepared], loaded: Sequence[Loaded]) -> None:
-        for each, result in zip(ready, loaded, strict=True):
-            piece = each.piece
-            piece.cursor.committed = piece.position
-            _EVENTS.inc(piece.events)
-            _ROWS.inc(sum(result.rows.values()))
-            _DUPLICATES.inc(result.duplicates)
-            _DISCARDS.inc(result.discarded)
-            for notice in result.notices:
-                _log.info("loader.schema_changed", schema=piece.cursor.schema, notice=notice)
-        told = zip(ready, loaded, strict=True)
-        self._tell([self._sync(each, result) for each, result in told if each.piece.events])
-        received = [block.received_at for each in ready for block in each.piece.blocks]
-        if received:
-            _LATENCY.observe((self._clock() - min(received)).total_seconds())
-
-    def _sync(self, ready: Prepared, loaded: Loaded) -> Sync:
-        piece, now = ready.piece, self._clock()
-        latencies: Counter[int] = Counter()
-        for block in piece.blocks:
-            latencies[bucket_of((now - block.received_at).total_seconds())] += block.size
-        return Sync(
-            self._name,
-            piece.cursor.source_id,
-            SyncStatus.SUCCESS,
-            self._started_at,
-            now,
-            piece.events,
-            loaded.rows,
-            loaded.duplicates,
-            loaded.discarded,
-            loaded.notices,
-            left_out=ready.left_out,
-            position=piece.position,
-            withheld=ready.withheld,
-            failed=ready.failed,
-            latencies=latencies,
-        )
-
-
-def _start(name: str, position: Position, end: Position) -> Position:
-    """Where to read on. A cursor beyond the log's end belongs to a log that is gone: read this one from its start."""
-    if position <= end:
-        return position
-    _log.warning("loader.log_is_shorter", connection=name, position=position, end=end, hint="reading it from its start")
-    return Position(0)

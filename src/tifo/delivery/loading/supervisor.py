@@ -1,4 +1,4 @@
-"""One loader for each warehouse, in a thread of its own: one that is down or slow holds back no other."""
+"""Runs one loader for each warehouse, in a thread of its own: one that is down or slow holds back no other."""
 
 import threading
 from collections.abc import Callable, Collection
@@ -10,7 +10,7 @@ from tifo.kernel.errors import Transient
 
 _log = structlog.get_logger("tifo.loader")
 _LEAVE_S = 15.0
-"""How long the others are waited for at the end, all together: a loader drains for 8 seconds at most."""
+"""How long each loader is waited for at the end: it drains for 8 seconds at most."""
 
 
 class Runs(Protocol):
@@ -18,7 +18,9 @@ class Runs(Protocol):
 
 
 class LoaderSupervisor:
-    """`wanted` names the warehouses that should be loaded now; `make` makes the loader of one, in its own thread."""
+    """Keeps loaders running. `wanted` names the warehouses that should be loaded now; `make` makes the loader of one,
+    in its own thread.
+    """
 
     def __init__(
         self,
@@ -35,7 +37,7 @@ class LoaderSupervisor:
         self._running: dict[str, tuple[threading.Thread, threading.Event]] = {}
 
     def run(self, stop: threading.Event) -> None:
-        """Until `stop`; then every loader finishes as its `run` says."""
+        """Supervises until `stop`; then every loader finishes as its `run` says."""
         while not stop.is_set():
             try:
                 self._follow(self._wanted())
@@ -48,18 +50,22 @@ class LoaderSupervisor:
             thread.join(_LEAVE_S)
 
     def _follow(self, wanted: Collection[str]) -> None:
+        """Stops the loaders of removed warehouses, and starts those of new ones."""
         for name in self._running.keys() - wanted:
             self._running.pop(name)[1].set()
             _log.info("loader.warehouse_removed", warehouse=name)
         for name in wanted:
             if name not in self._running:
                 own_stop = threading.Event()
-                thread = threading.Thread(target=self._keep, args=(name, own_stop), name=f"load-{name}", daemon=True)
+                # a daemon: a loader that hangs in its warehouse must not keep the process from ending
+                thread = threading.Thread(
+                    target=self._supervise, args=(name, own_stop), name=f"load-{name}", daemon=True
+                )
                 self._running[name] = thread, own_stop
                 thread.start()
 
-    def _keep(self, name: str, stop: threading.Event) -> None:
-        """Whatever ends a loader, it is made anew: what it had not committed is read again."""
+    def _supervise(self, name: str, stop: threading.Event) -> None:
+        """Makes a loader anew, whatever ends it: what it had not committed is read again."""
         while not stop.is_set():
             try:
                 self._make(name).run(stop)

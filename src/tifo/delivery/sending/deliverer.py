@@ -1,7 +1,8 @@
-"""All destinations' deliveries: one connection each, so that one that is dead or slow costs the others nothing."""
+"""Runs one connection for each destination, so that one that is dead or slow costs the others nothing."""
 
 import asyncio
 import contextlib
+import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from tifo.delivery.sending.connection import DestinationConnection, Terms
 from tifo.delivery.sending.filters import DestinationFilter
 from tifo.delivery.sending.reading import SharedReader
 from tifo.destinations.ports import Destination
+from tifo.kernel.backoff import Backoff
 from tifo.kernel.errors import NotFound, Rejected, Transient
 from tifo.kernel.ids import DestinationId
 from tifo.kernel.waiting import wait
@@ -18,21 +20,24 @@ from tifo.workspace.destinations import ConnectedDestination
 
 LOOK_S = 1.0
 TAIL_S = 0.05
-AGAIN_S, AGAIN_CAP_S = 1.0, 60.0
+REOPENING = Backoff(base_s=1.0, cap_s=60.0)
+"""Before a connection that ended is made anew."""
 CLOSE_WITHIN_S = 3.0
 
 _log = structlog.get_logger("tifo.delivery")
 
 
 class OpenDestination(NamedTuple):
-    """A destination that is ready, and which events it gets."""
+    """A destination that is ready to send to, and the filter of its events."""
 
     destination: Destination
     event_filter: DestinationFilter
 
 
 Open = Callable[[ConnectedDestination], Awaitable[OpenDestination]]
-"""Raises `Rejected` for settings that are unusable, `Transient` where what it needs is not there now."""
+"""Opens a destination. Raises `Rejected` for settings that are unusable, `Transient` where what it needs is not there
+now.
+"""
 Connect = Callable[[Terms, OpenDestination], DestinationConnection]
 
 
@@ -43,6 +48,8 @@ class _Running(NamedTuple):
 
 
 class Deliverer:
+    """Keeps the connections of enabled destinations running, as the workspace has them now."""
+
     def __init__(
         self,
         connected: Callable[[], Sequence[ConnectedDestination]],
@@ -61,7 +68,7 @@ class Deliverer:
         self._connections: dict[DestinationId, DestinationConnection] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop`; then every connection finishes as its `run` says."""
+        """Delivers until `stop`; then every connection finishes as its `run` says."""
         tail = asyncio.create_task(self._tail())
         try:
             while not stop.is_set():
@@ -74,7 +81,7 @@ class Deliverer:
             await asyncio.gather(*(running.task for running in self._running.values()), return_exceptions=True)
 
     async def _tail(self) -> None:
-        """Wake the connections when the log has grown."""
+        """Wakes the connections when the log has grown."""
         end = -1
         while True:
             with contextlib.suppress(Transient):  # the connections, which read it, say so
@@ -86,18 +93,18 @@ class Deliverer:
             await asyncio.sleep(TAIL_S)
 
     async def _follow(self) -> None:
-        """Those that are enabled run, as they are set up now."""
+        """Starts, restarts and stops connections, so that those run that are enabled, with their newest settings."""
         try:
-            found = await asyncio.to_thread(self._connected)
+            destinations = await asyncio.to_thread(self._connected)
         except Transient as error:
             _log.warning("delivery.destinations_unknown", error=error.message, hint="those that run go on")
             return
-        wanted = {each.id: each for each in found if each.enabled}
+        wanted = {each.id: each for each in destinations if each.enabled}
         await self._stop_outdated(wanted)
         for each in wanted.values():
             if each.id not in self._running:
                 stop = asyncio.Event()
-                task = asyncio.create_task(self._keep_up(each, stop), name=f"deliver to {each.id}")
+                task = asyncio.create_task(self._supervise(each, stop), name=f"deliver to {each.id}")
                 self._running[each.id] = _Running(each.version, stop, task)
 
     async def _stop_outdated(self, wanted: Mapping[DestinationId, ConnectedDestination]) -> None:
@@ -111,8 +118,8 @@ class Deliverer:
             running.stop.set()
         await asyncio.gather(*(running.task for running in stopped), return_exceptions=True)
 
-    async def _keep_up(self, connected: ConnectedDestination, stop: asyncio.Event) -> None:
-        """Whatever ends a connection, it is made anew: what it had not kept is read again."""
+    async def _supervise(self, connected: ConnectedDestination, stop: asyncio.Event) -> None:
+        """Makes a connection anew, whatever ends it: what it had not committed is read again."""
         failures = 0
         while not stop.is_set():
             try:
@@ -124,7 +131,7 @@ class Deliverer:
             except Exception:  # noqa: BLE001 (whatever it is, the other destinations go on)
                 _log.exception("delivery.died", destination=connected.name)
             failures += 1
-            await wait(stop, min(AGAIN_CAP_S, AGAIN_S * 2.0 ** min(failures - 1, 8)))
+            await wait(stop, REOPENING.pause_s(failures, random.random()))  # noqa: S311 (no secret)
 
     async def _deliver(self, connected: ConnectedDestination, stop: asyncio.Event) -> None:
         opened = await self._open(connected)

@@ -1,4 +1,4 @@
-"""Which events of a source a destination gets, and in which form."""
+"""Decides which events of a source a destination gets, and in which form."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -15,26 +15,33 @@ from tifo.tracking.fql import Condition
 class LoggedEvent(NamedTuple):
     position: Position
     received_at: float
+    """Seconds since 1970, as `Event` has it."""
     message: LoggedMessage
     line: bytes
 
 
 class DestinationFilter(Protocol):
-    def __call__(self, arrived: LoggedEvent) -> tuple[Event, Outcome | None]:
-        """The event as the destination gets it; or, with an outcome, as it was filtered."""
+    def __call__(self, logged: LoggedEvent) -> tuple[Event, Outcome | None]:
+        """Returns the event as the destination gets it; or, with an outcome, the event that was filtered."""
 
 
-def event_of(arrived: LoggedEvent, body: bytes | None = None) -> Event:
-    message = arrived.message
+def event_of(logged: LoggedEvent, body: bytes | None = None) -> Event:
+    """`body` takes the place of the logged line, where filters changed it."""
+    message = logged.message
     return Event(
-        arrived.position,
-        message.message_id,
-        message.type,
-        message.title,
-        message.user_id or message.anonymous_id or "",
-        arrived.received_at,
-        arrived.line if body is None else body,
+        position=logged.position,
+        message_id=message.message_id,
+        type=message.type,
+        name=message.title,
+        user=message.user_id or message.anonymous_id or "",
+        received_at=logged.received_at,
+        body=logged.line if body is None else body,
     )
+
+
+def unreadable_event(position: Position, received_at: float, line: bytes) -> Event:
+    """Makes an event of a line that is no message, so that it can be counted and shown."""
+    return Event(position=position, message_id="", type="", name="", user="", received_at=received_at, body=line)
 
 
 def filtered(code: str, detail: str) -> Outcome:
@@ -46,8 +53,8 @@ _write = msgspec.json.Encoder().encode
 
 
 class ConfiguredFilter:
-    """Lets through what the kind handles, the event's own `integrations` do not keep out, the destination is meant to
-    have, its filters leave, and one of its mappings takes.
+    """Passes an event that its kind handles, its own `integrations` admit, the destination's choice includes, the
+    filters leave, and one of the mappings matches.
 
     Segment's rule: a destination is in by itself; `All: false` keeps it out, unless its own name is true or an object;
     its own name with false keeps it out. Names are compared letter by letter.
@@ -61,18 +68,18 @@ class ConfiguredFilter:
         filters: Filters = Filters(()),  # noqa: B008 (likewise)
         triggers: Sequence[Condition] | None = None,
     ) -> None:
-        """`triggers` are those of the mappings; None for a kind that has none."""
+        """`triggers` are the conditions of the enabled mappings; None for a kind without mappings."""
         self._handles = handles
         self._names = names
         self._choice = choice
         self._filters = filters
         self._triggers = triggers
 
-    def __call__(self, arrived: LoggedEvent) -> tuple[Event, Outcome | None]:
-        event = event_of(arrived)
+    def __call__(self, logged: LoggedEvent) -> tuple[Event, Outcome | None]:
+        event = event_of(logged)
         if event.type not in self._handles:
             return event, filtered("UNSUPPORTED_EVENT_TYPE", f"This kind of destination takes no {event.type} calls.")
-        integrations = arrived.message.integrations
+        integrations = logged.message.integrations
         if integrations and isinstance(integrations, dict) and not self._admitted(integrations):
             return event, filtered("FILTERED_BY_INTEGRATIONS_OBJECT", "The event's integrations keep it out.")
         left_out = self._choice.leaves_out(event.type, event.name)
@@ -80,10 +87,10 @@ class ConfiguredFilter:
             return event, filtered("FILTERED_BY_RULES", left_out)
         if not self._filters and self._triggers is None:
             return event, None
-        return self._by_rules(arrived, event)
+        return self._by_rules(logged, event)
 
-    def _by_rules(self, arrived: LoggedEvent, event: Event) -> tuple[Event, Outcome | None]:
-        message = _read(arrived.line)
+    def _by_rules(self, logged: LoggedEvent, event: Event) -> tuple[Event, Outcome | None]:
+        message = _read(logged.line)
         result = self._filters(message)
         if result.message is None:
             return event, filtered("FILTERED_BY_RULES", f"The filter {result.title!r:.200} drops it.")
@@ -91,7 +98,7 @@ class ConfiguredFilter:
             return event, NO_MATCHING_MAPPING
         if result.message is message:
             return event, None
-        return event_of(arrived, _write(result.message)), None
+        return event_of(logged, _write(result.message)), None
 
     def _admitted(self, integrations: Mapping[str, Any]) -> bool:
         own = [integrations[name] for name in self._names if name in integrations]

@@ -1,4 +1,4 @@
-"""A connected destination's mappings, as they are kept in the workspace."""
+"""Reads and changes a connected destination's mappings, as the workspace stores them."""
 
 from collections.abc import Sequence
 
@@ -14,12 +14,14 @@ def mappings_of(destination: ConnectedDestination) -> list[ActionMapping]:
 
 
 def named_mapping(destination: ConnectedDestination, mapping_id: str) -> ActionMapping:
-    """By its id, or its name."""
-    found = mappings_of(destination)
-    for each in [one for one in found if one.id == mapping_id] or [one for one in found if one.name == mapping_id]:
-        return each
+    """Looks the mapping up by its id, else by its name. Raises `NotFound`."""
+    mappings = mappings_of(destination)
+    for identity in ("id", "name"):
+        for mapping in mappings:
+            if getattr(mapping, identity) == mapping_id:
+                return mapping
     raise NotFound(f"The destination has no mapping {mapping_id!r:.100}.", field="subscriptionId")
 
 
-def with_mappings(destination: ConnectedDestination, mapped: Sequence[ActionMapping]) -> DestinationChange:
-    return DestinationChange(mappings=msgspec.to_builtins(list(mapped)), version=destination.version)
+def with_mappings(destination: ConnectedDestination, mappings: Sequence[ActionMapping]) -> DestinationChange:
+    return DestinationChange(mappings=msgspec.to_builtins(list(mappings)), version=destination.version)

@@ -1,106 +1,103 @@
-"""How fast a destination is sent to, and when again: pure decisions, with time and chance handed in."""
+"""Pure decisions on the pace of sending: how many requests at once, and whether the destination is alive."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
-BACKOFF_BASE_S = 1.0
-BACKOFF_CAP_S = 900.0
-RETRY_AFTER_CAP_S = 3_600.0
-"""So that one absurd header does not silence a destination for days."""
+from tifo.kernel.backoff import Backoff
 
-MOST_AT_ONCE = 64
-_AT_ONCE_FIRST = 4.0
-_LEAST_AT_ONCE = 1.0
+BACKOFF = Backoff(base_s=1.0, cap_s=900.0)
+"""After the n-th failed attempt of an event: 1 s, 2 s, 4 s … 15 min, of which chance takes off up to a half."""
+
+MAX_AT_ONCE = 64
+_FIRST_AT_ONCE = 4.0
+_MIN_AT_ONCE = 1.0
 _QUICK_S = 0.05
 _SLOWER = 3.0
-_FORGETS = 1.001
-"""So that a best time of long ago does not hold for ever."""
+_BEST_GROWS = 1.001
+"""Each answer lengthens the best time a little, so that one quick answer of long ago does not hold indefinitely."""
 
 OPENS_AFTER = 5
-"""Requests in a row that nobody took, none of them for the event's own sake."""
+"""Requests in a row that failed as a whole, none of them for the event's own sake."""
 REFUSES_ALL_AFTER = 100
 """Events in a row that were refused for good: then the settings are at fault, and the rest waits in the log."""
-PROBE_BASE_S = 1.0
-PROBE_CAP_S = 60.0
-
-
-def backoff_s(attempt: int, chance: float, retry_after_s: float | None = None) -> float:
-    """After the n-th failed attempt: 1 s, 2 s, 4 s … 15 min, of which a random half is left out; never before the time
-    that the destination asked for. `chance` is evenly spread over [0, 1).
-    """
-    own = min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2.0 ** min(attempt - 1, 16)) * (0.5 + chance / 2)
-    return max(own, min(retry_after_s or 0.0, RETRY_AFTER_CAP_S))
+PROBES = Backoff(base_s=1.0, cap_s=60.0)
+"""Between two probes of a dead destination."""
 
 
 @dataclass(frozen=True)
 class ConcurrencyLimit:
-    """How many requests may be under way at once: one more for each round that went well, half after a push-back."""
+    """Limits requests at once: one more after each round that went well, half after a push-back."""
 
-    at_once: float = _AT_ONCE_FIRST
-    halved_at: float = float("-inf")
+    at_once: float = _FIRST_AT_ONCE
+    halved_at_s: float = float("-inf")
+    """By the monotonic clock."""
     best_s: float = float("inf")
-    """How quickly it can answer: the best time lately."""
+    """The shortest answer time lately."""
 
     def __int__(self) -> int:
         return int(self.at_once)
 
-    def well(self, under_way: int, took_s: float, limit: int = MOST_AT_ONCE) -> "ConcurrencyLimit":
-        """After an answer, with so many other requests under way. Grows only where the width was the limit (a quiet
-        destination's width means nothing), and while the destination stays quick: what it takes longer for, it queues.
+    def after_answer(self, others: int, took_s: float, limit: int = MAX_AT_ONCE) -> "ConcurrencyLimit":
+        """Grows the limit after an answer, with so many other requests in flight.
+
+        It grows only where it was reached (a quiet destination says nothing about its limit), and while the
+        destination stays quick: a destination that takes longer queues what it is sent.
         """
-        best_s = min(self.best_s * _FORGETS, took_s)
-        if under_way + 1 < int(self.at_once) or took_s > max(_QUICK_S, _SLOWER * best_s):
+        best_s = min(self.best_s * _BEST_GROWS, took_s)
+        if others + 1 < int(self.at_once) or took_s > max(_QUICK_S, _SLOWER * best_s):
             return replace(self, best_s=best_s)
         return replace(self, at_once=min(float(limit), self.at_once + 1.0 / self.at_once), best_s=best_s)
 
-    def pushed_back(self, began_at: float, now: float) -> "ConcurrencyLimit":
-        """Once for all the requests that were under way together: `began_at` is when this one was sent."""
-        if began_at < self.halved_at:
+    def after_push_back(self, began_at_s: float, now_s: float) -> "ConcurrencyLimit":
+        """Halves the limit, once for all requests that were in flight together: `began_at_s` is when this one began."""
+        if began_at_s < self.halved_at_s:
             return self
-        return replace(self, at_once=max(_LEAST_AT_ONCE, self.at_once / 2), halved_at=now)
+        return replace(self, at_once=max(_MIN_AT_ONCE, self.at_once / 2), halved_at_s=now_s)
 
 
 @dataclass(frozen=True)
 class Circuit:
-    """Whether the destination is alive. Open means dead: nothing is sent but a probe now and then."""
+    """Says whether the destination is alive. While it is open the destination is dead and gets only probes."""
 
     failures: int = 0
     """Requests in a row that failed."""
     refusals: int = 0
     """Events in a row that were refused for good."""
-    opened_at: float | None = None
+    opened_at: datetime | None = None
     probes: int = 0
     """Since it opened."""
-    probe_at: float = 0.0
+    probe_at: datetime | None = None
+    """When the next probe is due; None for at once."""
 
     @property
     def is_open(self) -> bool:
         return self.opened_at is not None
 
-    def may_probe(self, now: float) -> bool:
-        return self.is_open and now >= self.probe_at
+    def may_probe(self, now: datetime) -> bool:
+        return self.is_open and self.probe_in_s(now) <= 0.0
 
-    def taken(self) -> "Circuit":
-        """Something was taken: it is alive."""
-        return CLOSED
+    def probe_in_s(self, now: datetime) -> float:
+        return 0.0 if self.probe_at is None else (self.probe_at - now).total_seconds()
 
-    def refused(self, events: int, now: float, chance: float) -> "Circuit":
-        """It answered, but refused for good. A destination that refuses whatever it is sent is as good as dead."""
+    def after_refusal(self, events: int, now: datetime, chance: float) -> "Circuit":
+        """Counts events that were refused for good. A destination that refuses everything is as good as dead."""
         refusals = self.refusals + events
         if refusals >= REFUSES_ALL_AFTER:
             return self._opened(now, chance, refusals=refusals)
         return Circuit(refusals=refusals)
 
-    def failed(self, now: float, chance: float) -> "Circuit":
-        """A whole request failed, in a way that may pass."""
+    def after_failure(self, now: datetime, chance: float) -> "Circuit":
+        """Counts a request that failed as a whole, in a way that may pass."""
         failures = self.failures + 1
         if self.is_open or failures >= OPENS_AFTER:
             return self._opened(now, chance, failures=failures)
         return replace(self, failures=failures)
 
-    def _opened(self, now: float, chance: float, **counted: int) -> "Circuit":
-        after_s = min(PROBE_CAP_S, PROBE_BASE_S * 2.0 ** min(self.probes, 16)) * (0.5 + chance / 2)
+    def _opened(self, now: datetime, chance: float, **counted: int) -> "Circuit":
+        after = timedelta(seconds=PROBES.pause_s(self.probes + 1, chance))
         opened_at = now if self.opened_at is None else self.opened_at
-        return replace(self, opened_at=opened_at, probes=self.probes + 1, probe_at=now + after_s, **counted)
+        return replace(self, opened_at=opened_at, probes=self.probes + 1, probe_at=now + after, **counted)
 
 
 CLOSED = Circuit()
+"""The circuit of a destination that accepted something last."""

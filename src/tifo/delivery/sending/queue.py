@@ -1,130 +1,139 @@
-"""What stands in line for one destination: in which order events are sent, and whose wait for whose.
+"""The queue of events for one destination: the order in which they are sent, and which wait for others.
 
-Of an ordered destination, no two requests at once hold events of one user, and a user of whom something waits for its
-next attempt is held up: what comes of her later waits behind it.
+An ordered destination gets no two requests at once that hold events of one user. A user of whom an event waits for its
+next attempt is blocked: her later events wait behind it.
 """
 
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from tifo.delivery.ports import Undelivered
-from tifo.delivery.sending.stats import DeliveryStats, Place
+from tifo.delivery.ports import Undelivered, UndeliveredKey
+from tifo.delivery.sending.window import Chunk
 from tifo.destinations.ports import Batching, Event
-from tifo.kernel.ids import Position
-
-
-@dataclass(eq=False)
-class Chunk:
-    """Neighbouring events of the log. Once each has an outcome, the cursor may move over them."""
-
-    last: Position
-    events: int
-    bytes: int
-    open: int
-    """Events without an outcome yet."""
-    found: DeliveryStats = field(default_factory=DeliveryStats)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Job:
     event: Event
-    since: float
-    """When it came into line, by the monotonic clock."""
+    queued_at_s: float
+    """By the monotonic clock."""
     chunk: Chunk | None
-    """None for one that waited outside the line."""
-    late: Undelivered | None = None
+    """None for a retry: the cursor has passed it."""
+    undelivered: Undelivered | None = None
+    """The event's earlier attempts; None for one that was just read from the log."""
 
     @property
-    def place(self) -> Place:
-        return self.event.position, "" if self.late is None else self.late.replay
+    def is_retry(self) -> bool:
+        return self.undelivered is not None
+
+    @property
+    def replay(self) -> str:
+        return "" if self.undelivered is None else self.undelivered.replay
+
+    @property
+    def key(self) -> UndeliveredKey:
+        return self.event.position, self.replay
 
 
 class DeliveryQueue:
-    def __init__(self, batching: Batching, *, ordered: bool, held_up: Mapping[str, int]) -> None:
+    """Retries go before new events. `waiting_by_user` are the events that wait outside the queue at the start."""
+
+    def __init__(self, batching: Batching, *, ordered: bool, waiting_by_user: Mapping[str, int]) -> None:
+        self.ordered = ordered
         self._batching = batching
-        self._ordered = ordered
-        self._jobs: deque[Job] = deque()
-        self._again: deque[Job] = deque()
-        self._busy: set[str] = set()
+        self._new: deque[Job] = deque()
+        self._retries: deque[Job] = deque()
+        self._in_flight: set[str] = set()
+        """Users of whom a request holds events now; only of an ordered destination."""
         self._parked: dict[str, deque[Job]] = {}
-        self._held: Counter[str] = Counter(held_up)
+        """Events of users in flight, by user."""
         self._parked_jobs = 0
+        self._waiting: Counter[str] = Counter(waiting_by_user)
 
     def __len__(self) -> int:
-        return len(self._jobs) + len(self._again) + self._parked_jobs
+        return len(self._new) + len(self._retries) + self._parked_jobs
 
     @property
-    def waiting_again(self) -> int:
-        return len(self._again)
+    def has_retries(self) -> bool:
+        return bool(self._retries)
 
-    def add(self, jobs: Iterable[Job]) -> None:
-        for job in jobs:
-            (self._jobs if job.late is None else self._again).append(job)
+    def add_new(self, jobs: Iterable[Job]) -> None:
+        self._new.extend(jobs)
 
-    def ready_in_s(self, now: float) -> float | None:
-        """How long to wait before the next batch is worth sending; None where there is nothing to send."""
-        if self._again:
+    def add_retries(self, jobs: Iterable[Job]) -> None:
+        self._retries.extend(jobs)
+
+    def ready_in_s(self, now_s: float) -> float | None:
+        """Returns how long to wait before the next batch is worth sending; None where there is nothing to send."""
+        if self._retries:
             return 0.0
-        if not self._jobs:
+        if not self._new:
             return None
-        if len(self._jobs) >= self._batching.max_events:
+        if len(self._new) >= self._batching.max_events:
             return 0.0
-        return max(0.0, self._jobs[0].since + self._batching.linger_s - now)
+        return max(0.0, self._new[0].queued_at_s + self._batching.linger_s - now_s)
 
     def take(self, limit: int | None = None) -> list[Job]:
-        """The next batch: what waited first. Of an ordered destination its users are busy until `done`."""
+        """Returns the next batch, the longest queued first. The users of an ordered destination are in flight until
+        `done`.
+        """
         batch: list[Job] = []
         room_bytes = self._batching.max_bytes
         while len(batch) < min(limit or self._batching.max_events, self._batching.max_events):
-            line = self._again or self._jobs
-            if not line or (batch and len(line[0].event.body) > room_bytes):
+            source = self._retries or self._new
+            if not source or (batch and len(source[0].event.body) > room_bytes):
                 break
-            job = line.popleft()
-            if self._is_busy(job):
+            job = source.popleft()
+            if self._is_in_flight(job):
                 self._park(job)
                 continue
             room_bytes -= len(job.event.body)
             batch.append(job)
-        if self._ordered:
-            self._busy.update(job.event.user for job in batch)
+        if self.ordered:
+            self._in_flight.update(job.event.user for job in batch)
         return batch
 
-    def probe(self) -> list[Job]:
-        """One event, such as tells whether the destination is alive: a new one, where there is any."""
-        if not self._jobs:
+    def take_probe(self) -> list[Job]:
+        """Returns one event that shows whether the destination is alive: a new one, where there is any. A retry may
+        fail by its own fault.
+        """
+        if not self._new:
             return self.take(1)
-        again, self._again = self._again, deque()
-        taken = self.take(1)
-        self._again = again
-        return taken
+        retries, self._retries = self._retries, deque()
+        probe = self.take(1)
+        self._retries = retries
+        return probe
 
     def done(self, batch: Iterable[Job]) -> None:
-        """The users' next events may be sent."""
-        if not self._ordered:
+        """Lets the next events of the batch's users be sent."""
+        if not self.ordered:
             return
         for user in {job.event.user for job in batch}:
-            self._busy.discard(user)
+            self._in_flight.discard(user)
             parked = self._parked.pop(user, None)
             if parked:
                 self._parked_jobs -= len(parked)
-                self._jobs.extendleft(reversed(parked))
+                self._new.extendleft(reversed(parked))
 
-    def is_held_up(self, job: Job) -> bool:
-        return self._ordered and job.late is None and bool(job.event.user) and self._held[job.event.user] > 0
+    def is_blocked(self, job: Job) -> bool:
+        """Whether an earlier event of the user waits. A retry is never blocked: the state returns the earliest."""
+        return self.ordered and not job.is_retry and bool(job.event.user) and self._waiting[job.event.user] > 0
 
-    def hold(self, user: str) -> None:
-        if self._ordered and user:
-            self._held[user] += 1
+    def block(self, user: str) -> None:
+        """Counts one more event of the user that waits for its next attempt."""
+        if self.ordered and user:
+            self._waiting[user] += 1
 
-    def release(self, user: str) -> None:
-        if self._ordered and user:
-            self._held[user] -= 1
-            if self._held[user] <= 0:
-                del self._held[user]
+    def unblock(self, user: str) -> None:
+        """Counts one less."""
+        if self.ordered and user:
+            self._waiting[user] -= 1
+            if self._waiting[user] <= 0:
+                del self._waiting[user]
 
-    def _is_busy(self, job: Job) -> bool:
-        return self._ordered and bool(job.event.user) and job.event.user in self._busy
+    def _is_in_flight(self, job: Job) -> bool:
+        return self.ordered and bool(job.event.user) and job.event.user in self._in_flight
 
     def _park(self, job: Job) -> None:
         self._parked.setdefault(job.event.user, deque()).append(job)

@@ -1,12 +1,13 @@
-"""Replay: events of the log are sent to a destination again, because somebody asked for it.
+"""Replay: sends events of the log to a destination again, because somebody asked for it.
 
-They wait in line like events whose attempt failed, under the replay's own id: so the destination's pace, circuit and
-retries hold, what was delivered before stays counted, and the log's own cursor does not move. Only so many wait at
-once, that live events go on meanwhile.
+They wait like events whose attempt failed, under the replay's own id: so the destination's pace, circuit and retries
+hold, earlier deliveries stay counted, and the cursor does not move. Only so many wait at once, so that live events go
+on meanwhile.
 """
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from tifo.delivery.ports import DeliveryState, ReplaySelection, Undelivered, UndeliveredState
@@ -17,8 +18,8 @@ from tifo.eventlog.ports import EventLog
 from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.ids import DestinationId, Position, SourceId
 
-MOST_WAITING = 5_000
-"""Of one replay."""
+MAX_WAITING = 5_000
+"""Events of one replay that wait at once."""
 AT_ONCE = 500
 _READ = 5_000
 _POLL_S = 0.2
@@ -27,10 +28,10 @@ _POLL_S = 0.2
 class Replayed(NamedTuple):
     queued: int
     filtered: int
-    """Chosen, and not meant for the destination: its filters and the event's `integrations` hold for replays too."""
+    """Selected, and not meant for the destination: its filters and the event's `integrations` hold for replays too."""
 
 
-class Looked(NamedTuple):
+class ReplayProgress(NamedTuple):
     """How far a replay has come."""
 
     position: Position
@@ -40,8 +41,8 @@ class Looked(NamedTuple):
 
 
 class LogReplay:
-    """One replay. `rate` is events a second; `name` tells it from others: begun anew under the same one, no event is
-    queued a second time that is still in line.
+    """One replay. `rate` is events a second. `name` identifies it: begun anew under the same name, it queues no event
+    that still waits.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class LogReplay:
         name: str,
         *,
         rate: float | None = None,
-        on_look: Callable[[Looked], None] = lambda _: None,
+        on_progress: Callable[[ReplayProgress], None] = lambda _: None,
         clock: Clock = system_clock,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -60,7 +61,7 @@ class LogReplay:
         self._state = state
         self._name = name
         self._rate = rate
-        self._on_look = on_look
+        self._on_progress = on_progress
         self._clock = clock
         self._monotonic = monotonic
         self._sleep = sleep
@@ -73,43 +74,56 @@ class LogReplay:
         event_filter: DestinationFilter,
         selection: ReplaySelection,
     ) -> Replayed:
-        """Queue what was chosen, in the log's order; returns when the last of it waits in line. What the destination
-        has not come to yet is left to its own delivery.
+        """Queues the selected events in the log's order, and returns when the last one waits. Events beyond the
+        destination's cursor are left to its own delivery.
 
-        Blocks as long as more than `MOST_WAITING` wait: for ever, where nobody delivers. What is queued stays so,
+        Blocks while more than `MAX_WAITING` wait: indefinitely, where nobody delivers. Events that are queued stay so,
         whatever ends this.
         """
         filtered = 0
         batch: list[Event] = []
-        began = self._monotonic()
-        end = self._state.standing(destination_id).position
+        began_at_s = self._monotonic()
+        end = self._state.status(destination_id).position
         at_once = AT_ONCE if self._rate is None else max(1, min(AT_ONCE, int(self._rate)))
-        for event, outcome in _chosen(self._log, source_id, event_filter, selection, end):
+        for event, outcome in _selected(self._log, source_id, event_filter, selection, end):
             if outcome is not None:
                 filtered += 1
                 continue
             batch.append(event)
             if len(batch) >= at_once:
-                self._put(destination_id, batch, end, began)
+                self._queue(destination_id, batch, end, began_at_s)
                 batch = []
-        self._put(destination_id, batch, end, began)
+        self._queue(destination_id, batch, end, began_at_s)
         return Replayed(self._queued, filtered)
 
-    def _put(self, destination_id: DestinationId, batch: Sequence[Event], end: Position, began: float) -> None:
+    def _queue(self, destination_id: DestinationId, batch: Sequence[Event], end: Position, began_at_s: float) -> None:
         if not batch:
             return
         position = batch[-1].position
-        while (waiting := self._state.queued(destination_id, self._name)) + len(batch) > MOST_WAITING:
-            self._on_look(Looked(position, end, self._queued, waiting))
+        while (waiting := self._state.queued(destination_id, self._name)) + len(batch) > MAX_WAITING:
+            self._on_progress(ReplayProgress(position, end, self._queued, waiting))
             self._sleep(_POLL_S)
-        now = self._clock().timestamp()
-        self._queued += self._state.queue(destination_id, [_waiting(event, self._name, now) for event in batch])
-        self._on_look(Looked(position, end, self._queued, waiting + len(batch)))
+        now = self._clock()
+        self._queued += self._state.queue(destination_id, [self._waiting(event, now) for event in batch])
+        self._on_progress(ReplayProgress(position, end, self._queued, waiting + len(batch)))
         if self._rate is not None:
-            self._sleep(max(0.0, self._queued / self._rate - (self._monotonic() - began)))
+            self._sleep(max(0.0, self._queued / self._rate - (self._monotonic() - began_at_s)))
+
+    def _waiting(self, event: Event, now: datetime) -> Undelivered:
+        return Undelivered(
+            event=event,
+            state=UndeliveredState.WAITING,
+            first_at=now,
+            next_at=now,
+            attempts=0,
+            history=(),
+            code="REPLAY",
+            detail="Somebody asked for it.",
+            replay=self._name,
+        )
 
 
-def _chosen(
+def _selected(
     log: EventLog, source_id: SourceId, event_filter: DestinationFilter, selection: ReplaySelection, end: Position
 ) -> Iterator[tuple[Event, Outcome | None]]:
     for block in _blocks(log, source_id, selection, end):
@@ -117,24 +131,20 @@ def _chosen(
             if message is None or block.first + number > end:
                 continue
             event, outcome = event_filter(LoggedEvent(Position(block.first + number), block.received_at, message, line))
-            if selection.takes(event):
+            if selection.matches(event):
                 yield event, outcome
 
 
 def _blocks(log: EventLog, source_id: SourceId, selection: ReplaySelection, end: Position) -> Iterator[DecodedBlock]:
-    """Those that may hold what was chosen; the others are not taken apart."""
+    """Yields the blocks that may hold selected events; the others are not decoded."""
     after = log.start()
     while after < end:
-        found = log.read(after, max_events=min(_READ, end - after), source_id=source_id)
-        for block in found:
-            if block.received_at.timestamp() >= selection.until:
+        blocks = log.read(after, max_events=min(_READ, end - after), source_id=source_id)
+        for block in blocks:
+            if selection.until is not None and block.received_at >= selection.until:
                 return
-            if block.first <= end and block.received_at.timestamp() >= selection.since:
+            if block.first <= end and (selection.since is None or block.received_at >= selection.since):
                 yield decoded(block)
-        if not found:
+        if not blocks:
             return
-        after = Position(found[-1].first + found[-1].size - 1)
-
-
-def _waiting(event: Event, name: str, now: float) -> Undelivered:
-    return Undelivered(event, UndeliveredState.WAITING, now, now, 0, (), "REPLAY", "Somebody asked for it.", None, name)
+        after = Position(blocks[-1].first + blocks[-1].size - 1)

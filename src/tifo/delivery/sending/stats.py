@@ -1,30 +1,36 @@
-"""What a connection has found out, on its way into a `Checkpoint`."""
+"""What a connection counts between two checkpoints."""
 
 from collections import Counter
-from collections.abc import Sequence
+from datetime import datetime
 
 from tifo.delivery.latency import bucket_of
-from tifo.delivery.ports import Checkpoint, Counted, LatencyBucket, Result, Sample, Undelivered
+from tifo.delivery.ports import (
+    Checkpoint,
+    Counted,
+    LatencyBucket,
+    Result,
+    Sample,
+    Undelivered,
+    UndeliveredKey,
+)
 from tifo.destinations.ports import Event, Outcome
 from tifo.kernel.ids import DestinationId, Position
 
 MAX_NAMES = 300
-"""Event names that a connection counts one by one in an hour; others are counted together."""
+"""Event names that a connection counts one by one in an hour; further ones are counted together."""
 OTHER = "(other)"
 
-Place = tuple[Position, str]
-"""Position and replay: which `Undelivered` it is."""
 
-
-class Names:
-    """Keeps the number of counted event names within bounds, whatever a source sends."""
+class CountedNames:
+    """Bounds the number of event names that are counted, whatever a source sends."""
 
     def __init__(self, limit: int = MAX_NAMES) -> None:
         self._limit = limit
         self._hour = 0
         self._known: set[str] = set()
 
-    def of(self, name: str, minute: int) -> str:
+    def name_for(self, name: str, minute: int) -> str:
+        """Returns the name to count an event under: its own, or `OTHER`."""
         if minute // 60 != self._hour:
             self._hour, self._known = minute // 60, set()
         if name in self._known:
@@ -35,21 +41,39 @@ class Names:
         return name
 
 
+class Moment:
+    """One moment in the three forms that counting needs, computed once for a whole batch."""
+
+    __slots__ = ("at", "minute", "since_1970_s")
+
+    def __init__(self, at: datetime) -> None:
+        self.at = at
+        self.since_1970_s = at.timestamp()
+        self.minute = int(self.since_1970_s // 60)
+
+
 class DeliveryStats:
+    """Counts, latencies, samples and undelivered events, on their way into a `Checkpoint`."""
+
     def __init__(self) -> None:
         self.counts: Counter[Counted] = Counter()
         self.latencies: Counter[LatencyBucket] = Counter()
         self.samples: dict[tuple[Result, str], Sample] = {}
-        self.undelivered: dict[Place, Undelivered] = {}
-        self.settled: list[Place] = []
+        self.undelivered: dict[UndeliveredKey, Undelivered] = {}
+        self.settled: list[UndeliveredKey] = []
 
-    def count(self, event: Event, name: str, result: Result, outcome: Outcome, now: float) -> None:
-        minute = int(now // 60)
-        self.counts[Counted(minute, event.type, name, result, outcome.code)] += 1
+    def count(self, event: Event, name: str, result: Result, outcome: Outcome, now: Moment) -> None:
+        self.counts[Counted(now.minute, event.type, name, result, outcome.code)] += 1
         if result is Result.DELIVERED:
-            self.latencies[LatencyBucket(minute, bucket_of(now - event.received_at))] += 1
+            self.latencies[LatencyBucket(now.minute, bucket_of(now.since_1970_s - event.received_at))] += 1
         self.samples[result, outcome.code] = Sample(
-            result, outcome.code, event.message_id, now, event.body, outcome.detail, outcome.exchange
+            result=result,
+            code=outcome.code,
+            message_id=event.message_id,
+            at=now.at,
+            received=event.body,
+            detail=outcome.detail,
+            exchange=outcome.exchange,
         )
 
     def add(self, other: "DeliveryStats") -> None:
@@ -63,29 +87,31 @@ class DeliveryStats:
     def is_empty(self) -> bool:
         return not (self.counts or self.undelivered or self.settled)
 
-    def as_change(
+    def keys(self) -> list[UndeliveredKey]:
+        return [*self.undelivered, *self.settled]
+
+    def as_checkpoint(
         self,
         destination_id: DestinationId,
         *,
-        position: Position | None,
+        position: Position,
+        previous: Position,
         received: int,
-        dead_since: float | None,
+        dead_since: datetime | None,
         dead_reason: str,
-        since: Position,
+        expired: int = 0,
     ) -> Checkpoint:
         return Checkpoint(
             destination_id,
-            position,
-            received,
-            list(self.undelivered.values()),
-            self.settled,
-            self.counts,
-            self.latencies,
-            list(self.samples.values()),
-            dead_since,
-            dead_reason,
-            since,
+            position=position,
+            received=received,
+            undelivered=list(self.undelivered.values()),
+            settled=self.settled,
+            counts=self.counts,
+            latencies=self.latencies,
+            samples=list(self.samples.values()),
+            dead_since=dead_since,
+            dead_reason=dead_reason,
+            previous=previous,
+            expired=expired,
         )
-
-    def places(self) -> Sequence[Place]:
-        return [*self.undelivered, *self.settled]

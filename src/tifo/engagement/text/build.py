@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from tifo.documents.changes import Change, Verb
 from tifo.engagement import commands as c
 from tifo.engagement.model import (
     Attribute,
@@ -30,7 +31,7 @@ from tifo.engagement.text.document import (
     TaskText,
 )
 from tifo.engagement.text.keys import Keys
-from tifo.engagement.text.plan import Change, Verb, pairs
+from tifo.engagement.text.plan import pairs
 from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import NewId
 

@@ -3,33 +3,18 @@
 A definition that the file names is all that the file says of it: a field that is not written has its default.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, ClassVar, get_args, get_type_hints
 from zoneinfo import ZoneInfo
 
 import msgspec
 
-from tifo.engagement.definitions import MAX_LIMIT, MAX_QUEST_BADGES
+from tifo.documents.model import Checked, Longest, Name, Refers, Text, one_of
+from tifo.engagement.definitions import MAX_LIMIT, MAX_QUEST_BADGES, MAX_TIMEOUT
 from tifo.engagement.model import RateLimit, RewardLimit
-from tifo.engagement.values import check_amount, check_decimal, check_text, decimal_text
+from tifo.engagement.values import check_amount, check_decimal, decimal_text
 from tifo.kernel.errors import Rejected
-
-
-@dataclass(frozen=True)
-class Refers:
-    """The text is a key of this section."""
-
-    section: str
-
-
-@dataclass(frozen=True)
-class Checked:
-    """`by` takes value and field name, and gives the value back or raises `Rejected`."""
-
-    by: Callable[..., object]
 
 
 def positive(value: Decimal, field: str) -> Decimal:
@@ -53,30 +38,12 @@ def zone(value: str, field: str) -> str:
     return value
 
 
-def one_of(*words: str) -> Checked:
-    def check(value: str, field: str) -> str:
-        if value not in words:
-            raise Rejected(f"{field} is {value!r:.100}. Write one of {', '.join(words)}.", field=field)
-        return value
-
-    return Checked(check)
-
-
-Name = Annotated[str, Checked(check_text)]
 Amount = Annotated[int, Checked(check_amount)]
 Quantity = Annotated[Decimal, Checked(positive)]
 ProgramKey = Annotated[str, Refers("programs")]
 ItemKey = Annotated[str, Refers("reward_items")]
 ActionKey = Annotated[str, Refers("reward_actions")]
 BadgeKey = Annotated[str, Refers("badges")]
-
-
-class Text(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One mapping of the file."""
-
-    def clash(self) -> tuple[str, str] | None:
-        """The field that doesn't go with the others, and what is wrong with it."""
-        return None
 
 
 class AttributeText(Text, frozen=True, kw_only=True):
@@ -110,11 +77,15 @@ class ActionText(Text, frozen=True, kw_only=True):
 
 
 class RateLimitText(Text, frozen=True, kw_only=True):
+    on_one_line: ClassVar[bool] = True
+
     times: Annotated[int, Checked(limit)]
     per: Annotated[str, one_of(*get_args(get_type_hints(RateLimit)["unit"]))]
 
 
 class RewardLimitText(Text, frozen=True, kw_only=True):
+    on_one_line: ClassVar[bool] = True
+
     times: Annotated[int, Checked(limit)]
     per: Annotated[str, one_of(*get_args(get_type_hints(RewardLimit)["duration"]))]
     timezone: Annotated[str, Checked(zone)] = "UTC"
@@ -167,7 +138,7 @@ class QuestText(Text, frozen=True, kw_only=True):
     description: str | None = None
     started_at: datetime | None = None
     stopped_at: datetime | None = None
-    timeout: timedelta | None = None
+    timeout: Annotated[timedelta, Longest(MAX_TIMEOUT)] | None = None
     tasks: tuple[TaskText, ...] = ()
     rewards: tuple[RewardText, ...] = ()
     badges: tuple[BadgeKey, ...] = ()
@@ -195,13 +166,13 @@ class LeaderboardText(Text, frozen=True, kw_only=True):
 
 class Document(Text, frozen=True, kw_only=True):
     application: ApplicationText = ApplicationText()
-    programs: dict[str, ProgramText] = {}
-    reward_items: dict[str, ItemText] = {}
-    reward_actions: dict[str, ActionText] = {}
-    reward_tables: dict[str, TableText] = {}
-    badges: dict[str, BadgeText] = {}
-    quests: dict[str, QuestText] = {}
-    leaderboards: dict[str, LeaderboardText] = {}
+    programs: dict[str, ProgramText] = msgspec.field(default_factory=dict)
+    reward_items: dict[str, ItemText] = msgspec.field(default_factory=dict)
+    reward_actions: dict[str, ActionText] = msgspec.field(default_factory=dict)
+    reward_tables: dict[str, TableText] = msgspec.field(default_factory=dict)
+    badges: dict[str, BadgeText] = msgspec.field(default_factory=dict)
+    quests: dict[str, QuestText] = msgspec.field(default_factory=dict)
+    leaderboards: dict[str, LeaderboardText] = msgspec.field(default_factory=dict)
 
 
 SECTIONS = {

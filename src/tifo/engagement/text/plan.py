@@ -1,11 +1,12 @@
 """What a file would change: the difference between the rules as they are and as the file says."""
 
 from collections.abc import Iterator, Sequence
-from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
+from tifo.documents.changes import Change, FieldChange, Verb, section_changes
+from tifo.documents.model import Text
 from tifo.engagement.text.document import (
     SECTIONS,
     AttributeText,
@@ -14,7 +15,6 @@ from tifo.engagement.text.document import (
     ProgressionText,
     RewardText,
     TaskText,
-    Text,
 )
 
 _IDENTITIES: dict[type, tuple[tuple[str, ...], ...]] = {
@@ -29,29 +29,6 @@ anything there.
 """
 
 
-class Verb(StrEnum):
-    CREATE = "create"
-    CHANGE = "change"
-    ARCHIVE = "archive"
-
-
-class FieldChange(NamedTuple):
-    """`old` is None where it was not there, `new` where it goes. Values are those of documents."""
-
-    path: str
-    old: Any
-    new: Any
-
-
-class Change(NamedTuple):
-    """Of the definition `key` in `section`; of the application itself, where the section is `application`."""
-
-    verb: Verb
-    section: str
-    key: str
-    fields: tuple[FieldChange, ...] = ()
-
-
 def changes(now: Document, wanted: Document, *, prune: bool) -> tuple[Change, ...]:
     """In an order in which they can be done: what is named by others comes before them.
 
@@ -59,12 +36,7 @@ def changes(now: Document, wanted: Document, *, prune: bool) -> tuple[Change, ..
     """
     made = [*_application(now, wanted)]
     for section in SECTIONS:
-        there, said = getattr(now, section), getattr(wanted, section)
-        for key, text in said.items():
-            if key not in there:
-                made.append(Change(Verb.CREATE, section, key))
-            elif fields := tuple(_differences(there[key], text, "")):
-                made.append(Change(Verb.CHANGE, section, key, fields))
+        made += section_changes(section, getattr(now, section), getattr(wanted, section), _differences)
     if prune:
         made += _pruned(now, wanted)
     return tuple(made)
@@ -72,7 +44,7 @@ def changes(now: Document, wanted: Document, *, prune: bool) -> tuple[Change, ..
 
 def _application(now: Document, wanted: Document) -> Iterator[Change]:
     merged = msgspec.structs.replace(now.application, **wanted.application.said())
-    if fields := tuple(_differences(now.application, merged, "")):
+    if fields := tuple(_differences(now.application, merged)):
         yield Change(Verb.CHANGE, "application", "", fields)
 
 
@@ -116,7 +88,7 @@ def _identity(element: Any, fields: tuple[str, ...]) -> object:
     return element if not fields else None if None in said else said
 
 
-def _differences(old: Any, new: Any, path: str) -> Iterator[FieldChange]:
+def _differences(old: Any, new: Any, path: str = "") -> Iterator[FieldChange]:
     if isinstance(old, Text) and isinstance(new, Text):
         for name in new.__struct_fields__:
             yield from _differences(getattr(old, name), getattr(new, name), f"{path}.{name}" if path else name)

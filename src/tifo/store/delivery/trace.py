@@ -1,4 +1,4 @@
-"""What the ledger knows of an id."""
+"""Reads what the ledger knows of an id, for a trace."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from tifo.store.sql import tables as t
 from tifo.store.sql.database import Database
 from tifo.store.sql.upserts import plain
 
-_MOST = 20
+_LIMIT = 20
 
 
 class Entry(NamedTuple):
@@ -20,12 +20,12 @@ class Entry(NamedTuple):
 
 
 def ledger_of(database: Database, wanted: str) -> list[Entry]:
-    """The reward transaction of this id, or the newest of the profile; in the order of their making."""
+    """Returns the reward transaction with this id, or the newest of the profile with this id, oldest first."""
     c = t.transactions.c
     named = plain(wanted)
     query = select(t.transactions).where(or_(c.id == named, c.profile_id == named))
     with database.reading() as connection:
-        rows = connection.execute(query.order_by(c.position.desc()).limit(_MOST)).all()
+        rows = connection.execute(query.order_by(c.position.desc()).limit(_LIMIT)).all()
     return [
         Entry(row.created_at, row.kind, row.amount, f"transaction {row.id}, balance {row.balance}")
         for row in reversed(rows)

@@ -5,10 +5,9 @@ from typing import Any
 import msgspec
 from sqlalchemy import delete, insert, select, update
 
-from tifo.kernel.errors import Conflict, NotFound
 from tifo.store.sql import tables as t
 from tifo.store.sql.database import Database, from_micros, to_micros
-from tifo.workspace.alerts import Alert, AlertKind, AlertState
+from tifo.workspace.alerts import Alert, AlertKind, AlertState, name_in_use, no_alert
 
 _A = t.alerts.c
 _standing = msgspec.json.Decoder(AlertState)
@@ -36,7 +35,7 @@ class SqlAlerts:
         }
         with self._database.writing() as connection:
             if connection.execute(select(_A.id).where(_A.name == row["name"])).first() is not None:
-                raise Conflict(f"There is an alert {alert.name!r:.250} already. Give another name.", field="name")
+                raise name_in_use(alert.name)
             connection.execute(insert(t.alerts), row)
         return alert
 
@@ -53,19 +52,19 @@ class SqlAlerts:
     def remove(self, alert_id: str) -> None:
         with self._database.writing() as connection:
             if connection.execute(delete(t.alerts).where(_A.id == alert_id)).rowcount == 0:
-                raise NotFound(f"There is no alert {alert_id!r:.100}. See `tifo alert list`.", field="alert")
+                raise no_alert(alert_id)
 
 
 def _read(row: Any) -> Alert:
     return Alert(
-        row.id,
-        row.name,
-        AlertKind(row.kind),
-        row.target,
-        row.threshold,
-        row.window_s,
-        row.quiet_s,
-        row.url,
-        row.email,
-        from_micros(row.created_at),
+        id=row.id,
+        name=row.name,
+        kind=AlertKind(row.kind),
+        target=row.target,
+        threshold=row.threshold,
+        window_s=row.window_s,
+        quiet_s=row.quiet_s,
+        url=row.url,
+        email=row.email,
+        created_at=from_micros(row.created_at),
     )

@@ -11,7 +11,7 @@ from sqlalchemy import Connection as Sql
 from sqlalchemy import delete, insert, select, update
 
 from tifo.kernel.clock import Clock
-from tifo.kernel.errors import Conflict, NotFound
+from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import ClientId, NewId, SourceId
 from tifo.store.sql import tables as t
 from tifo.store.sql.database import Database, from_micros, to_micros
@@ -43,7 +43,7 @@ class SqlCatalog:
                     source_type,
                     source_id=SourceId(self._new_id()),
                     at=self._clock(),
-                    taken=taken(connection),
+                    taken=used_names(connection),
                     enabled=enabled,
                     slug=slug,
                 ),
@@ -145,12 +145,12 @@ def add_keys(connection: Sql, source_id: SourceId, keys: Sequence[WriteKey]) -> 
         return
     wanted = [each.key for each in keys]
     if connection.execute(select(t.write_keys.c.key).where(t.write_keys.c.key.in_(wanted))).first() is not None:
-        raise Conflict("A source has one of these write keys already. Give another.", field="write_keys")
+        raise rules.write_key_in_use()
     connection.execute(insert(t.write_keys), [_key_row(source_id, key) for key in keys])
 
 
 def change_source(connection: Sql, source_id: SourceId, change: SourceChange) -> Source:
-    source = rules.changed(read_source(connection, source_id), change, taken(connection, but=source_id))
+    source = rules.changed(read_source(connection, source_id), change, used_names(connection, but=source_id))
     connection.execute(update(t.sources).where(t.sources.c.id == source_id).values(_source_row(source)))
     return source
 
@@ -168,7 +168,7 @@ def delete_source(connection: Sql, source_id: SourceId, *, at: datetime, force: 
     return connected
 
 
-def taken(connection: Sql, *, but: SourceId | None = None) -> rules.UsedNames:
+def used_names(connection: Sql, *, but: SourceId | None = None) -> rules.UsedNames:
     c = t.sources.c
     others = connection.execute(select(c.slug, c.schema).where(c.id != (but or ""))).all()
     return rules.UsedNames({row.slug for row in others}, {row.schema for row in others})

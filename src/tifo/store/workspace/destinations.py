@@ -7,15 +7,21 @@ import msgspec
 from sqlalchemy import Connection, delete, insert, select, update
 
 from tifo.kernel.clock import Clock
-from tifo.kernel.errors import Conflict, NotFound, Rejected
 from tifo.kernel.ids import DestinationId, NewId, Position, SourceId
 from tifo.kernel.json import JsonObject
 from tifo.store.sql import tables as t
 from tifo.store.sql.database import Database, from_micros, to_micros
 from tifo.store.workspace.vault import Vault
-from tifo.workspace.destinations import ConnectedDestination, DestinationChange
+from tifo.workspace.destinations import (
+    ConnectedDestination,
+    DestinationChange,
+    check_version,
+    checked_destination_name,
+    destination_name_in_use,
+    no_destination,
+)
+from tifo.workspace.rules import no_source
 
-MAX_NAME = 200
 _D = t.destinations.c
 _OF_A_DESTINATION = (
     t.delivery_cursors,
@@ -48,7 +54,14 @@ class SqlDestinations:
         enabled: bool = True,
     ) -> ConnectedDestination:
         made = ConnectedDestination(
-            DestinationId(self._new_id()), name, kind, source_id, settings, self._clock(), enabled, tuple(mappings)
+            id=DestinationId(self._new_id()),
+            name=name,
+            kind=kind,
+            source_id=source_id,
+            settings=settings,
+            created_at=self._clock(),
+            enabled=enabled,
+            mappings=tuple(mappings),
         )
         with self._database.writing() as connection:
             insert_destination(connection, self._vault, made, start=start, secret=secret)
@@ -84,7 +97,7 @@ def insert_destination(
 ) -> None:
     row = {
         "id": made.id,
-        "name": _checked_name(made.name),
+        "name": checked_destination_name(made.name),
         "kind": made.kind,
         "source_id": made.source_id,
         **_settings(vault, made.settings, secret),
@@ -112,7 +125,7 @@ def change_destination(
     secret: Collection[str],
 ) -> None:
     values: dict[str, Any] = {"version": _D.version + 1}
-    values |= {} if change.name is None else {"name": _checked_name(change.name)}
+    values |= {} if change.name is None else {"name": checked_destination_name(change.name)}
     values |= {} if change.enabled is None else {"enabled": change.enabled}
     values |= {} if change.settings is None else _settings(vault, change.settings, secret)
     values |= {} if change.retry_for_s is None else {"retry_for_s": int(change.retry_for_s)}
@@ -120,8 +133,7 @@ def change_destination(
         told = getattr(change, field)
         values |= {} if told is None else {field: _encode(told)}
     now = _row(connection, destination_id)
-    if change.version not in {None, now.version}:
-        raise Conflict("Somebody else has just changed the destination. Look at it again, then change it.")
+    check_version(change, now.version)
     if change.name is not None:
         _check_free(connection, SourceId(now.source_id), change.name, but=destination_id)
     connection.execute(update(t.destinations).where(_D.id == destination_id).values(values))
@@ -143,18 +155,18 @@ def _settings(vault: Vault, settings: Mapping[str, Any], secret: Collection[str]
 def _read(vault: Vault, row: Any) -> ConnectedDestination:
     hidden = msgspec.json.decode(vault.decrypt(row.secrets)) if row.secrets else {}
     return ConnectedDestination(
-        DestinationId(row.id),
-        row.name,
-        row.kind,
-        SourceId(row.source_id),
-        {**msgspec.json.decode(row.settings), **hidden},
-        from_micros(row.created_at),
-        row.enabled,
-        tuple(msgspec.json.decode(row.mappings)),
-        tuple(msgspec.json.decode(row.filters)),
-        msgspec.json.decode(row.choice),
-        float(row.retry_for_s),
-        row.version,
+        id=DestinationId(row.id),
+        name=row.name,
+        kind=row.kind,
+        source_id=SourceId(row.source_id),
+        settings={**msgspec.json.decode(row.settings), **hidden},
+        created_at=from_micros(row.created_at),
+        enabled=row.enabled,
+        mappings=tuple(msgspec.json.decode(row.mappings)),
+        filters=tuple(msgspec.json.decode(row.filters)),
+        choice=msgspec.json.decode(row.choice),
+        retry_for_s=float(row.retry_for_s),
+        version=row.version,
     )
 
 
@@ -162,28 +174,20 @@ def _encode(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _checked_name(name: str) -> str:
-    if not name.strip() or len(name) > MAX_NAME or not name.isprintable():
-        raise Rejected(f"name {name!r:.250} must be 1 to {MAX_NAME} printable characters.", field="name")
-    return name.strip()
-
-
 def _check_source(connection: Connection, source_id: SourceId) -> None:
     known = select(t.sources.c.id).where(t.sources.c.id == source_id, t.sources.c.deleted_at.is_(None))
     if connection.execute(known).first() is None:
-        raise NotFound(f"There is no source {source_id!r:.100}. See `tifo source list`.", field="source")
+        raise no_source(source_id)
 
 
 def _check_free(connection: Connection, source_id: SourceId, name: str, *, but: DestinationId) -> None:
     same = select(_D.id).where(_D.source_id == source_id, _D.name == name.strip(), _D.id != but)
     if connection.execute(same).first() is not None:
-        raise Conflict(f"The source has a destination named {name!r:.250} already. Give another name.", field="name")
+        raise destination_name_in_use(name)
 
 
 def _row(connection: Connection, destination_id: DestinationId) -> Any:
     row = connection.execute(select(t.destinations).where(_D.id == destination_id)).first()
     if row is None:
-        raise NotFound(
-            f"There is no destination {destination_id!r:.100}. See `tifo destination list`.", field="destination"
-        )
+        raise no_destination(destination_id)
     return row

@@ -8,15 +8,24 @@ import msgspec
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from tifo.kernel.clock import Clock
-from tifo.kernel.errors import Conflict, NotFound, Rejected
+from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import MessageId, NewId, SourceId, TrackingPlanId
 from tifo.store.sql import tables as t
 from tifo.store.sql.database import Database, from_micros, to_micros
 from tifo.store.sql.upserts import plain, put
 from tifo.tracking.plans.checking import check_rules
-from tifo.tracking.plans.model import LIVELIKE, MAX_NAME, NO_PLAN, Controls, PlanType, Rule, TrackingPlan
+from tifo.tracking.plans.model import (
+    Controls,
+    PlanType,
+    Rule,
+    TrackingPlan,
+    check_plan_name_free,
+    check_unused,
+    checked_plan_name,
+    no_plan,
+)
 from tifo.tracking.plans.ports import Told
-from tifo.tracking.plans.violations import BUCKET_MINUTES, Noted, ViolationKey
+from tifo.tracking.plans.violations import Noted, ViolationKey, bucket_of
 
 _P, _V = t.tracking_plans.c, t.violations.c
 _rules = msgspec.json.Decoder(tuple[Rule, ...])
@@ -50,7 +59,7 @@ class SqlTrackingPlans:
     def change(
         self, plan_id: TrackingPlanId, *, name: str | None = None, description: str | None = None
     ) -> TrackingPlan:
-        values: dict[str, Any] = {} if name is None else {"name": _checked_name(name)}
+        values: dict[str, Any] = {} if name is None else {"name": checked_plan_name(name)}
         values |= {} if description is None else {"description": plain(description)}
         with self._database.writing() as connection:
             return change_plan(connection, plan_id, values, at=self._clock())
@@ -99,10 +108,6 @@ class SqlTrackingPlans:
             connection.execute(delete(t.violations).where(_V.bucket < bucket_of(before)))
 
 
-def bucket_of(moment: datetime) -> int:
-    return int(moment.timestamp()) // (60 * BUCKET_MINUTES)
-
-
 def insert_plan(
     connection: Connection,
     plan_id: TrackingPlanId,
@@ -116,7 +121,7 @@ def insert_plan(
     _check_free(connection, name, plan_id)
     row = {
         "id": plan_id,
-        "name": _checked_name(name),
+        "name": checked_plan_name(name),
         "description": plain(description),
         "type": plan_type.value,
         "rules": rules_text(rules),
@@ -134,7 +139,7 @@ def read_plans(connection: Connection) -> list[TrackingPlan]:
 def read_plan(connection: Connection, plan_id: TrackingPlanId) -> TrackingPlan:
     row = connection.execute(select(t.tracking_plans).where(_P.id == plan_id)).first()
     if row is None:
-        raise NotFound(f"There is no tracking plan {plan_id!r:.100}. See `tifo plan list`.", field="trackingPlanId")
+        raise no_plan(plan_id)
     return _plan(row)
 
 
@@ -154,11 +159,8 @@ def delete_plan(connection: Connection, plan_id: TrackingPlanId, *, force: bool 
     c = t.plan_connections.c
     live = select(t.sources.c.slug).join(t.plan_connections, c.source_id == t.sources.c.id)
     used = connection.execute(live.where(c.plan_id == plan_id, t.sources.c.deleted_at.is_(None))).scalars().all()
-    if used and not force:
-        raise Conflict(
-            f"The tracking plan {plan.name!r} is connected to {', '.join(used)}. Disconnect it first.",
-            field="trackingPlanId",
-        )
+    if not force:
+        check_unused(plan, used)
     connection.execute(delete(t.plan_connections).where(c.plan_id == plan_id))
     connection.execute(delete(t.tracking_plans).where(_P.id == plan_id))
 
@@ -191,16 +193,9 @@ def rules_text(rules: Sequence[Rule]) -> str:
     return msgspec.json.encode(rules).decode().replace("\\u0000", "\\ufffd")
 
 
-def _checked_name(name: str) -> str:
-    if not name.strip() or len(name) > MAX_NAME or not name.isprintable():
-        raise Rejected(f"name {name!r:.250} must be 1 to {MAX_NAME} printable characters.", field="name")
-    return name.strip()
-
-
 def _check_free(connection: Connection, name: str, plan_id: TrackingPlanId) -> None:
-    taken = connection.execute(select(_P.id).where(_P.name == name.strip(), _P.id != plan_id)).first() is not None
-    if taken or name.strip() in {LIVELIKE, NO_PLAN}:
-        raise Conflict(f"There is a tracking plan {name!r:.250} already. Give another name.", field="name")
+    same = select(_P.name).where(_P.name == name.strip(), _P.id != plan_id)
+    check_plan_name_free(name, connection.execute(same).scalars().all())
 
 
 def _check_source(connection: Connection, source_id: SourceId) -> None:
@@ -211,13 +206,13 @@ def _check_source(connection: Connection, source_id: SourceId) -> None:
 
 def _plan(row: Any) -> TrackingPlan:
     return TrackingPlan(
-        TrackingPlanId(row.id),
-        row.name,
-        row.description,
-        PlanType(row.type),
-        _rules.decode(row.rules),
-        from_micros(row.created_at),
-        from_micros(row.updated_at),
+        id=TrackingPlanId(row.id),
+        name=row.name,
+        description=row.description,
+        type=PlanType(row.type),
+        rules=_rules.decode(row.rules),
+        created_at=from_micros(row.created_at),
+        updated_at=from_micros(row.updated_at),
     )
 
 
@@ -234,17 +229,23 @@ def _row(kind: ViolationKey, noted: Noted) -> dict[str, Any]:
 
 def _told(connection: Connection, source_id: SourceId, row: Any) -> Told:
     kind = ViolationKey(
-        source_id, TrackingPlanId(row.plan_id), row.bucket, row.type, row.name, row.violation, row.field
+        source_id=source_id,
+        plan_id=TrackingPlanId(row.plan_id),
+        bucket=row.bucket,
+        type=row.type,
+        name=row.name,
+        violation=row.violation,
+        field=row.field,
     )
     place = [t.violations.c[name] == value for name, value in kind._asdict().items()]
     newest = connection.execute(select(t.violations).where(*place)).one()
     noted = Noted(
-        int(row.total),
-        int(row.blocked),
-        int(row.omitted),
-        newest.description,
-        MessageId(newest.message_id),
-        bytes(newest.sample),
-        from_micros(newest.at),
+        total=int(row.total),
+        blocked=int(row.blocked),
+        omitted=int(row.omitted),
+        description=newest.description,
+        message_id=MessageId(newest.message_id),
+        sample=bytes(newest.sample),
+        at=from_micros(newest.at),
     )
     return Told(kind, noted)

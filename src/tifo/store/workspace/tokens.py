@@ -5,13 +5,11 @@ import hmac
 
 from sqlalchemy import delete, insert, select
 
-from tifo.engagement.values import check_text
 from tifo.kernel.clock import Clock
-from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import NewId
 from tifo.store.sql import tables as t
 from tifo.store.sql.database import Database, from_micros, to_micros
-from tifo.workspace.tokens import Role, WorkspaceToken
+from tifo.workspace.tokens import Role, WorkspaceToken, new_token, no_token
 
 
 class SqlWorkspaceTokens:
@@ -23,8 +21,7 @@ class SqlWorkspaceTokens:
         self._new_id = new_id
 
     def add(self, name: str, role: Role, token: str) -> WorkspaceToken:
-        check_text(name, "name")
-        made = WorkspaceToken(self._new_id(), name, role, self._clock())
+        made = new_token(name, role, token_id=self._new_id(), at=self._clock())
         row = {
             "digest": _digest(token),
             "id": made.id,
@@ -45,7 +42,7 @@ class SqlWorkspaceTokens:
         with self._database.writing() as connection:
             gone = connection.execute(delete(t.workspace_tokens).where(t.workspace_tokens.c.id == token_id)).rowcount
         if not gone:
-            raise NotFound(f"There is no token {token_id!r:.100}. See `tifo workspace token list`.", field="token_id")
+            raise no_token(token_id)
 
     def role_of(self, token: str) -> Role | None:
         digest, c = _digest(token), t.workspace_tokens.c

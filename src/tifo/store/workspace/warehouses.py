@@ -1,25 +1,27 @@
 """Connected warehouses and their sync history on SQL."""
 
-import re
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from itertools import count
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from tifo.kernel.clock import Clock
-from tifo.kernel.errors import NotFound, Rejected
 from tifo.kernel.ids import Position, SourceId
 from tifo.store.sql import tables as t
 from tifo.store.sql.database import Database, from_micros, to_micros
 from tifo.store.sql.upserts import put
-from tifo.workspace.warehouses import BUILT_IN, ConnectedWarehouse, Loads, Sync, SyncStatus, WarehouseKind
-
-KEPT_SYNCS = 5_000
-"""Of each warehouse."""
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}")
+from tifo.workspace.warehouses import (
+    KEPT_SYNCS,
+    ConnectedWarehouse,
+    Loads,
+    Sync,
+    SyncStatus,
+    WarehouseKind,
+    free_warehouse_name,
+    no_warehouse,
+)
 
 
 class SqlWarehouses:
@@ -83,12 +85,12 @@ class SqlWarehouses:
             buckets.setdefault(row.source_id, {})[row.bucket] = row.total
         return [
             Loads(
-                SourceId(row.source_id),
-                Position(row.position),
-                row.events,
-                row.withheld,
-                row.failed,
-                buckets.get(row.source_id, {}),
+                source_id=SourceId(row.source_id),
+                position=Position(row.position),
+                events=row.events,
+                withheld=row.withheld,
+                failed=row.failed,
+                latencies=buckets.get(row.source_id, {}),
             )
             for row in rows
         ]
@@ -117,15 +119,20 @@ def insert_warehouse(
     *,
     at: datetime,
 ) -> ConnectedWarehouse:
-    if name is not None and not _NAME.fullmatch(name):
-        raise Rejected(f"name {name!r:.60} must be small letters, digits, _ and -, at most 48.", field="name")
-    taken = {BUILT_IN, *connection.execute(select(t.warehouses.c.name)).scalars()}
-    if name in taken:
-        raise Rejected(f"There is a warehouse named {name!r} already. Give another --name.", field="name")
-    chosen = name or next(free for free in _names(kind) if free not in taken)
-    made = ConnectedWarehouse(chosen, kind, url, None if source_ids is None else frozenset(source_ids), at)
+    made = ConnectedWarehouse(
+        name=free_warehouse_name(name, kind, warehouse_names(connection)),
+        kind=kind,
+        url=url,
+        source_ids=None if source_ids is None else frozenset(source_ids),
+        created_at=at,
+    )
     connection.execute(insert(t.warehouses), _row(made))
     return made
+
+
+def warehouse_names(connection: Connection) -> set[str]:
+    """Returns the names of the connected warehouses; the built-in one has no row."""
+    return set(connection.execute(select(t.warehouses.c.name)).scalars())
 
 
 def read_warehouses(connection: Connection) -> list[ConnectedWarehouse]:
@@ -140,14 +147,14 @@ def change_warehouse(connection: Connection, name: str, **values: object) -> Con
 def read_warehouse(connection: Connection, name: str) -> ConnectedWarehouse:
     found = connection.execute(select(t.warehouses).where(t.warehouses.c.name == name)).first()
     if found is None:
-        raise _unknown(name)
+        raise no_warehouse(name)
     return _read(found)
 
 
 def delete_warehouse(connection: Connection, name: str) -> None:
     gone = connection.execute(delete(t.warehouses).where(t.warehouses.c.name == name)).rowcount
     if not gone:
-        raise _unknown(name)
+        raise no_warehouse(name)
     connection.execute(delete(t.warehouse_syncs).where(t.warehouse_syncs.c.warehouse == name))
     connection.execute(delete(t.selections).where(t.selections.c.warehouse == name))
     for table in (t.warehouse_loads, t.warehouse_latencies):
@@ -161,14 +168,6 @@ def _count(connection: Connection, syncs: Sequence[Sync]) -> None:
         put(connection, t.warehouse_loads, [{**place, "position": sync.position, **counts}], adding=list(counts))
         taken = [{**place, "bucket": bucket, "total": total} for bucket, total in sync.latencies.items()]
         put(connection, t.warehouse_latencies, taken, adding=["total"])
-
-
-def _unknown(name: str) -> NotFound:
-    return NotFound(f"There is no connected warehouse {name!r:.100}. See `tifo warehouse list`.", field="name")
-
-
-def _names(kind: WarehouseKind) -> Any:
-    return (kind.value if number == 1 else f"{kind.value}_{number}" for number in count(1))
 
 
 def _row(made: ConnectedWarehouse) -> dict[str, Any]:
@@ -189,7 +188,12 @@ def sources_text(source_ids: Collection[SourceId] | None) -> str | None:
 def _read(row: Any) -> ConnectedWarehouse:
     sources = None if row.sources is None else frozenset(map(SourceId, msgspec.json.decode(row.sources)))
     return ConnectedWarehouse(
-        row.name, WarehouseKind(row.kind), row.url, sources, from_micros(row.created_at), row.enabled
+        name=row.name,
+        kind=WarehouseKind(row.kind),
+        url=row.url,
+        source_ids=sources,
+        created_at=from_micros(row.created_at),
+        enabled=row.enabled,
     )
 
 
@@ -212,16 +216,16 @@ def _sync_row(sync: Sync) -> dict[str, Any]:
 
 def _read_sync(row: Any) -> Sync:
     return Sync(
-        row.warehouse,
-        None if row.source_id is None else SourceId(row.source_id),
-        SyncStatus(row.status),
-        from_micros(row.started_at),
-        from_micros(row.finished_at),
-        row.events,
-        msgspec.json.decode(row.rows),
-        row.duplicates,
-        row.discarded,
-        tuple(msgspec.json.decode(row.notices)),
-        row.error,
-        msgspec.json.decode(row.left_out),
+        warehouse=row.warehouse,
+        source_id=None if row.source_id is None else SourceId(row.source_id),
+        status=SyncStatus(row.status),
+        started_at=from_micros(row.started_at),
+        finished_at=from_micros(row.finished_at),
+        events=row.events,
+        rows=msgspec.json.decode(row.rows),
+        duplicates=row.duplicates,
+        discarded=row.discarded,
+        notices=tuple(msgspec.json.decode(row.notices)),
+        error=row.error,
+        left_out=msgspec.json.decode(row.left_out),
     )

@@ -11,6 +11,12 @@ from typing import Any, NamedTuple
 import jsonschema_rs
 
 from tifo.kernel.errors import Rejected
+from tifo.tracking.plans.codes import (
+    COMMON_SCHEMA_VIOLATION,
+    SCHEMA_VIOLATION,
+    UNPLANNED_AND_SCHEMA_VIOLATION,
+    UNPLANNED_EVENT,
+)
 from tifo.tracking.plans.model import (
     MAX_RULES,
     MAX_SCHEMA_BYTES,
@@ -20,15 +26,6 @@ from tifo.tracking.plans.model import (
     RuleType,
     TrackingPlan,
 )
-
-UNPLANNED, SCHEMA, BOTH, COMMON = (
-    "unplanned",
-    "schema_violation",
-    "unplanned_and_schema_violation",
-    "common_schema_violation",
-)
-FILTERED_AT_SOURCE = frozenset((UNPLANNED, SCHEMA, BOTH, COMMON, "event_setting"))
-"""Segment's codes of events that a plan keeps out: no fault of the request's."""
 
 MAX_VIOLATIONS = 20
 """That are told of one event."""
@@ -125,13 +122,13 @@ class Checker:
         if rule is None:
             if case.kind == "track" and self._plans_tracks:
                 case.note([Violation("Unplanned Event", "", "The plan has no rule for this event.")])
-                return None if self._controls.track.allow_unplanned_events else UNPLANNED
+                return None if self._controls.track.allow_unplanned_events else UNPLANNED_EVENT
             return None
         found = list(_violations(rule.validator, case.event))
         case.note(found)
         unplanned = [] if self._lets_unplanned(case.kind) else case.unplanned(rule.planned)
         if found and case.kind == "track" and not self._controls.track.allow_event_on_violations:
-            return BOTH if unplanned else SCHEMA
+            return UNPLANNED_AND_SCHEMA_VIOLATION if unplanned else SCHEMA_VIOLATION
         if found and not self._lets_violating(case.kind):
             case.omit(found)
         case.note(unplanned)
@@ -147,7 +144,7 @@ class Checker:
         if not found or does is OnCommon.ALLOW:
             return None
         if does is OnCommon.BLOCK:
-            return COMMON
+            return COMMON_SCHEMA_VIOLATION
         case.omit(found)
         return None
 

@@ -1,6 +1,6 @@
 """Tracking plans and schema controls, in the form of Segment's Public API."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from tifo.kernel.errors import Rejected
+from tifo.kernel.errors import Conflict, NotFound, Rejected
 from tifo.kernel.ids import SourceId, TrackingPlanId
 
 MAX_RULES = 2_000
@@ -58,7 +58,7 @@ class Rule(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
         return f"{self.type} {self.key}" if self.key else self.type.value
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrackingPlan:
     id: TrackingPlanId
     name: str
@@ -127,6 +127,32 @@ def changed(controls: Controls, asked: Mapping[str, Any]) -> Controls:
         raise Rejected(f"The settings are not as expected: {error}.", field=_field(str(error))) from error
     _check(made)
     return made
+
+
+def checked_plan_name(name: str) -> str:
+    """Returns the name without surrounding blanks."""
+    if not name.strip() or len(name) > MAX_NAME or not name.isprintable():
+        raise Rejected(f"name {name!r:.250} must be 1 to {MAX_NAME} printable characters.", field="name")
+    return name.strip()
+
+
+def check_plan_name_free(name: str, others: Collection[str]) -> None:
+    """Raises `Conflict` for a name that one of the other plans has, and for the reserved ones."""
+    if name.strip() in {LIVELIKE, NO_PLAN, *others}:
+        raise Conflict(f"There is a tracking plan {name!r:.250} already. Give another name.", field="name")
+
+
+def check_unused(plan: TrackingPlan, slugs: Collection[str]) -> None:
+    """Raises `Conflict` while sources, given by their slugs, are connected to the plan."""
+    if slugs:
+        raise Conflict(
+            f"The tracking plan {plan.name!r} is connected to {', '.join(slugs)}. Disconnect it first.",
+            field="trackingPlanId",
+        )
+
+
+def no_plan(plan_id: str) -> NotFound:
+    return NotFound(f"There is no tracking plan {plan_id!r:.100}. See `tifo plan list`.", field="trackingPlanId")
 
 
 def _check(controls: Controls) -> None:

@@ -48,6 +48,22 @@ class Noted(NamedTuple):
     at: datetime
 
 
+def bucket_of(moment: datetime) -> int:
+    """Numbers the stretches of `BUCKET_MINUTES` since 1970."""
+    return int(moment.timestamp()) // (60 * BUCKET_MINUTES)
+
+
+def added(before: Noted | None, noted: Noted) -> Noted:
+    """Adds the counts up; the newer sample stays."""
+    if before is None:
+        return noted
+    return noted._replace(
+        total=before.total + noted.total,
+        blocked=before.blocked + noted.blocked,
+        omitted=before.omitted + noted.omitted,
+    )
+
+
 class Notebook:
     """Takes what requests find until it is written. Never grows beyond its bounds."""
 
@@ -59,12 +75,31 @@ class Notebook:
         verdict = message.verdict
         if verdict is None:
             return
-        bucket = int(at.timestamp()) // (60 * BUCKET_MINUTES)
+        bucket = bucket_of(at)
         for violation in verdict.violations:
-            kind = ViolationKey(source_id, plan_id, bucket, verdict.call, verdict.name, violation.type, violation.field)
+            kind = ViolationKey(
+                source_id=source_id,
+                plan_id=plan_id,
+                bucket=bucket,
+                type=verdict.call,
+                name=verdict.name,
+                violation=violation.type,
+                field=violation.field,
+            )
             is_blocked, is_omitted = verdict.blocked is not None, violation.field in verdict.omitted
             sample = message.body[:SAMPLE_BYTES]
-            self._add(kind, Noted(1, is_blocked, is_omitted, violation.description, message.message_id, sample, at))
+            self._add(
+                kind,
+                Noted(
+                    total=1,
+                    blocked=is_blocked,
+                    omitted=is_omitted,
+                    description=violation.description,
+                    message_id=message.message_id,
+                    sample=sample,
+                    at=at,
+                ),
+            )
 
     def give_back(self, found: Mapping[ViolationKey, Noted]) -> None:
         """What was taken, and could not be written."""
@@ -75,16 +110,7 @@ class Notebook:
     def _add(self, kind: ViolationKey, noted: Noted) -> None:
         if kind not in self._found and len(self._found) >= self._limit:
             kind = kind._replace(name=OTHER, field=OTHER, violation=OTHER)
-        before = self._found.get(kind)
-        self._found[kind] = (
-            noted
-            if before is None
-            else noted._replace(
-                total=before.total + noted.total,
-                blocked=before.blocked + noted.blocked,
-                omitted=before.omitted + noted.omitted,
-            )
-        )
+        self._found[kind] = added(self._found.get(kind), noted)
 
     def take(self) -> Mapping[ViolationKey, Noted]:
         """All since the last time."""

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from tifo.delivery.loading.loader import LOOK_S, MISSING_S, Backlog, Loader, backoff_s, should_flush
+from tifo.delivery.loading.loader import BACKOFF_CAP_S, Backlog, Loader, should_flush
+from tifo.delivery.loading.progress import LOOK_S, MISSING_S
 from tifo.eventlog.ports import EventLog
+from tifo.kernel.backoff import Backoff
 from tifo.kernel.errors import Rejected, Transient
 from tifo.kernel.ids import Position, SourceId
 from tifo.warehouses.columns import MAX_CELLS, MAX_COLUMNS
@@ -60,7 +62,14 @@ class Warehouse(DuckdbWarehouse):
 
 def source(name: str) -> Source:
     return Source(
-        SourceId(name), name, name, name, SourceType.HTTP, enabled=True, created_at=NOW, keys=(WriteKey("k", NOW),)
+        id=SourceId(name),
+        name=name,
+        slug=name,
+        schema=name,
+        type=SourceType.HTTP,
+        enabled=True,
+        created_at=NOW,
+        keys=(WriteKey("k", NOW),),
     )
 
 
@@ -95,9 +104,10 @@ def test_a_flush_waits_for_time_or_number() -> None:
 
 
 def test_backoff_doubles_up_to_a_cap_and_is_jittered() -> None:
-    assert [backoff_s(n, 0.1, 1.0) for n in (1, 2, 3)] == [0.1, 0.2, 0.4]
-    assert backoff_s(1000, 0.1, 1.0) == 10
-    assert backoff_s(2, 0.1, 0.0) == 0.1
+    backoff = Backoff(0.1, BACKOFF_CAP_S)
+    assert [backoff.pause_s(n, 1.0) for n in (1, 2, 3)] == [0.1, 0.2, 0.4]
+    assert backoff.pause_s(1000, 1.0) == 10
+    assert backoff.pause_s(2, 0.0) == 0.1
 
 
 def test_events_wait_two_seconds_and_are_then_loaded(
@@ -330,7 +340,7 @@ def test_a_history_that_cannot_be_kept_stops_no_load_and_is_told_later(
             raise Transient("state out of reach")
         told.extend(syncs)
 
-    loader = Loader(log, warehouse, lambda: [source("one")], on_syncs=tell, noted=dict)
+    loader = Loader(log, warehouse, lambda: [source("one")], on_syncs=tell, recorded=dict)
     for number in range(3):
         log.add("one", message(str(number)))
         away = number < 2
@@ -344,14 +354,14 @@ def test_what_was_loaded_by_one_that_was_killed_before_it_told_is_counted_by_the
 ) -> None:
     told: list[Sync] = []
 
-    def noted() -> dict[SourceId, Position]:
+    def recorded() -> dict[SourceId, Position]:
         return {sync.source_id: sync.position for sync in told if sync.source_id and sync.position}
 
     def killed(_: Sequence[Sync]) -> None:
         raise KeyboardInterrupt
 
     def new(on_syncs: Callable[[Sequence[Sync]], None]) -> Loader:
-        return Loader(log, warehouse, lambda: sources, on_syncs=on_syncs, noted=noted)
+        return Loader(log, warehouse, lambda: sources, on_syncs=on_syncs, recorded=recorded)
 
     log.add("one", message("a"))
     new(told.extend).flush()
@@ -365,7 +375,7 @@ def test_what_was_loaded_by_one_that_was_killed_before_it_told_is_counted_by_the
     for sync in told:
         events[sync.source_id] += sync.events
     assert events == {"one": 4, "two": 1}
-    assert noted() == {"one": 5, "two": 4}
+    assert recorded() == {"one": 5, "two": 4}
     assert [sync.events for sync in told if any("afterwards" in each for each in sync.notices)] == [2, 1]
 
 
@@ -401,7 +411,7 @@ def test_what_stays_out_by_choice_is_counted_in_the_history(log: Any, warehouse:
         log,
         warehouse,
         lambda: [source("one")],
-        taken=lambda _: with_overrides(EVERYTHING, off),
+        selection_of=lambda _: with_overrides(EVERYTHING, off),
         on_syncs=told.extend,
     )
     withheld = message("c")[:-1] + b', "integrations": {"Warehouses": {"all": false}}}'

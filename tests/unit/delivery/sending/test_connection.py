@@ -15,7 +15,7 @@ import pytest
 from tifo.delivery.memory import MemoryDeliveryState
 from tifo.delivery.ports import Checkpoint, DeliveryCursor, ReplaySelection, Result, UndeliveredState
 from tifo.delivery.retention import expire
-from tifo.delivery.sending import connection as module
+from tifo.delivery.sending import checkpoint, intake
 from tifo.delivery.sending.connection import DestinationConnection, Terms
 from tifo.delivery.sending.filters import ConfiguredFilter
 from tifo.delivery.sending.reading import SharedReader
@@ -54,6 +54,11 @@ async def eventually(is_so: Callable[[], bool], told: Callable[[], object] = lam
         if time.monotonic() > deadline:
             raise AssertionError(told())
         await asyncio.sleep(0.01)
+
+
+def limit_of(connection: DestinationConnection) -> int:
+    assert connection._parts is not None
+    return int(connection._parts.health.limit)
 
 
 class Told:
@@ -95,7 +100,7 @@ class House:
         self.log = MemoryEventLog()
         self.state = MemoryDeliveryState()
         self.state.begin(ID, Position(0))
-        self.kept: list[Checkpoint] = []
+        self.committed: list[Checkpoint] = []
         self.refusals = 0
         self.retry_for_s = 4 * 3600.0
 
@@ -110,12 +115,12 @@ class House:
         self.log.append([Append(source, clock(), messages)])
         return ids
 
-    async def keep(self, change: Checkpoint) -> bool:
+    async def commit(self, change: Checkpoint) -> bool:
         if self.refusals:
             self.refusals -= 1
             raise Transient("The disk is full.", retry_after_s=0.01)
         await asyncio.sleep(0)
-        self.kept.append(change)
+        self.committed.append(change)
         return self.state.settle([change])[0]
 
     def connection(
@@ -127,7 +132,7 @@ class House:
             ConfiguredFilter(["track"], ["Webhooks", "hook"]),
             reader=SharedReader(self.log),
             state=self.state,
-            keep=self.keep,
+            commit=self.commit,
             clock=clock,
             monotonic=monotonic,
         )
@@ -147,29 +152,29 @@ class House:
         """The parts are so, and add up to what was received."""
         wanted = (delivered, filtered, failed, waiting)
         await eventually(
-            lambda: self.parts() == wanted and sum(wanted) == self.state.standing(ID).received,
-            lambda: (self.parts(), wanted, self.state.standing(ID)),
+            lambda: self.parts() == wanted and sum(wanted) == self.state.status(ID).received,
+            lambda: (self.parts(), wanted, self.state.status(ID)),
         )
 
     async def until_standing(self, *, received: int) -> None:
         """All is received, and nothing waits."""
         await eventually(
-            lambda: (self.state.standing(ID).received, self.state.standing(ID).waiting) == (received, 0),
-            lambda: self.state.standing(ID),
+            lambda: (self.state.status(ID).received, self.state.status(ID).waiting) == (received, 0),
+            lambda: self.state.status(ID),
         )
 
     def parts(self) -> tuple[int, int, int, int]:
         totals: Counter[Result] = Counter()
         for counted, number in self.state.counts(ID).items():
             totals[counted.result] += number
-        standing = self.state.standing(ID)
-        return totals[Result.DELIVERED], totals[Result.FILTERED], standing.failed, standing.waiting
+        status = self.state.status(ID)
+        return totals[Result.DELIVERED], totals[Result.FILTERED], status.failed, status.waiting
 
 
 @pytest.fixture(autouse=True)
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("_KEEP_EVERY_S", "_DUE_EVERY_S"):
-        monkeypatch.setattr(module, name, 0.02)
+    monkeypatch.setattr(checkpoint, "COMMIT_EVERY_S", 0.02)
+    monkeypatch.setattr(intake, "DUE_EVERY_S", 0.02)
 
 
 @pytest.fixture
@@ -188,7 +193,7 @@ async def test_what_the_source_received_is_delivered_in_its_order_and_nothing_of
         await house.until(delivered=33)
     assert sorted(told.took) == sorted(ids + more)
     assert [len(batch) for batch in told.sent[:4]] == [7, 7, 7, 7]
-    assert house.state.standing(ID).position == house.log.end()
+    assert house.state.status(ID).position == house.log.end()
 
 
 async def test_calls_that_the_kind_does_not_handle_are_counted_as_filtered(house: House) -> None:
@@ -236,7 +241,7 @@ async def test_an_event_is_given_up_after_its_time_while_others_are_taken(house:
     async with house.delivering(told):
         await house.until(delivered=2, failed=1)
     (dead,) = house.state.undelivered(ID)
-    assert dead.history[-1].at - dead.first_at >= 900
+    assert dead.history[-1].at - dead.first_at >= timedelta(seconds=900)
     assert dead.attempts == len(dead.history) > 8
 
 
@@ -245,16 +250,16 @@ async def test_of_a_dead_destination_the_log_keeps_the_rest_and_all_arrives_when
     back = False
     told = Told(lambda *_: DELIVERED if back else no("ECONNREFUSED"))
     async with house.delivering(told):
-        await eventually(lambda: house.state.standing(ID).dead_since is not None)
+        await eventually(lambda: house.state.status(ID).dead_since is not None)
         await asyncio.sleep(0.3)  # three hundred of its seconds: some probes
-        standing, tried = house.state.standing(ID), len(told.attempts)
+        status, tried = house.state.status(ID), len(told.attempts)
         assert tried < 30
-        assert standing.waiting <= tried
-        assert "ECONNREFUSED" in standing.dead_reason
+        assert status.waiting <= tried
+        assert "ECONNREFUSED" in status.dead_reason
         back = True
         await house.until(delivered=500)
     assert Counter(told.took) == Counter(ids)
-    assert house.state.standing(ID).dead_since is None
+    assert house.state.status(ID).dead_since is None
 
 
 async def test_what_the_log_forgets_before_a_dead_destination_has_it_is_counted_once(house: House) -> None:
@@ -262,12 +267,12 @@ async def test_what_the_log_forgets_before_a_dead_destination_has_it_is_counted_
     alive = False
     told = Told(lambda *_: DELIVERED if alive else no("ECONNREFUSED"))
     running = asyncio.create_task(house.connection(told).run(asyncio.Event()))
-    await eventually(lambda: house.state.standing(ID).dead_since is not None)
-    dead, tried = house.state.standing(ID), house.state.standing(ID).waiting
+    await eventually(lambda: house.state.status(ID).dead_since is not None)
+    dead, tried = house.state.status(ID), house.state.status(ID).waiting
     cursor = DeliveryCursor(ID, SOURCE, dead.position)
     assert expire(house.log, house.state, [cursor], Position(200)) == 200
-    assert house.state.standing(ID)[1:6] == (200, 200, tried, 0, 200 - tried)
-    assert house.state.standing(ID).dead_since == dead.dead_since
+    assert house.state.status(ID)[1:6] == (200, 200, tried, 0, 200 - tried)
+    assert house.state.status(ID).dead_since == dead.dead_since
     alive = True
     with pytest.raises(Transient, match="moved meanwhile"):
         async with asyncio.timeout(10):
@@ -276,7 +281,7 @@ async def test_what_the_log_forgets_before_a_dead_destination_has_it_is_counted_
     async with house.delivering(told):
         await house.until_standing(received=500)
     expired = sum(n for counted, n in house.state.counts(ID).items() if counted.code == "EXPIRED")
-    assert expired == house.state.standing(ID).forgotten
+    assert expired == house.state.status(ID).expired
     assert house.parts() == (500 - expired, 0, 0, 0)
     assert set(told.took) >= set(ids[200:])
 
@@ -285,10 +290,10 @@ async def test_a_destination_that_refuses_whatever_it_is_sent_does_not_fill_the_
     house.receive(5_000)
     told = Told(lambda *_: no("401"))
     async with house.delivering(told):
-        await eventually(lambda: house.state.standing(ID).dead_since is not None)
+        await eventually(lambda: house.state.status(ID).dead_since is not None)
         await asyncio.sleep(0.1)
-    assert 100 <= house.state.standing(ID).failed < 200
-    assert house.state.standing(ID).dead_reason.startswith("401")
+    assert 100 <= house.state.status(ID).failed < 200
+    assert house.state.status(ID).dead_reason.startswith("401")
 
 
 async def test_one_users_events_come_in_order_whatever_fails(house: House) -> None:
@@ -354,12 +359,12 @@ async def test_a_width_grows_while_it_is_quick_and_is_halved_by_a_push_back(hous
     told = Told(lambda *_: DELIVERED, slow_s=0.001)
     async with house.delivering(told) as connection:
         await house.until(delivered=3_000)
-        wide = int(connection._width)
+        wide = limit_of(connection)
         told.answer = lambda _, attempt: DELIVERED if attempt > 1 else no("429")
         house.receive(1)
         connection.log_grew()
         await house.until(delivered=3_001)
-        assert int(connection._width) < wide
+        assert limit_of(connection) < wide
     assert max(map(len, told.together)) > 16
 
 
@@ -382,9 +387,9 @@ async def test_what_was_not_kept_is_sent_again_after_a_crash_and_the_parts_add_u
     async with house.delivering(told):
         await eventually(
             lambda: sum(house.parts()) == 300 and not house.parts()[3],
-            lambda: (house.parts(), house.state.standing(ID), house.state.undelivered(ID)[:3]),
+            lambda: (house.parts(), house.state.status(ID), house.state.undelivered(ID)[:3]),
         )
-        failed = house.state.standing(ID).failed
+        failed = house.state.status(ID).failed
         await house.until(delivered=300 - failed, failed=failed)
     dead = {late.event.message_id for late in house.state.undelivered(ID)}
     assert set(told.took) >= set(ids) - dead
@@ -442,8 +447,8 @@ async def test_dead_letters_are_tried_again_when_asked_for(house: House) -> None
     async with house.delivering(told):
         await house.until(delivered=2, failed=4)
         mended = True
-        assert house.state.redrive(ID, ReplaySelection(message_ids=["m2"]), clock().timestamp()) == 1
+        assert house.state.redrive(ID, ReplaySelection(message_ids=["m2"]), clock()) == 1
         await house.until(delivered=3, failed=3)
-        assert house.state.redrive(ID, ReplaySelection(), clock().timestamp()) == 3
+        assert house.state.redrive(ID, ReplaySelection(), clock()) == 3
         await house.until(delivered=6)
     assert Counter(told.took) == Counter(f"m{number}" for number in range(6))

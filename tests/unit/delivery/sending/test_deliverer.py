@@ -17,6 +17,7 @@ from tifo.delivery.sending.filters import ConfiguredFilter
 from tifo.delivery.sending.reading import SharedReader
 from tifo.destinations.ports import Batching, Event, Outcome
 from tifo.eventlog.memory import MemoryEventLog
+from tifo.kernel.backoff import Backoff
 from tifo.kernel.ids import DestinationId, SourceId
 from tifo.workspace.destinations import ConnectedDestination
 
@@ -50,7 +51,14 @@ class House:
         self.opened: dict[str, Closing] = {}
 
     def add(self, name: str) -> ConnectedDestination:
-        made = ConnectedDestination(DestinationId(name), name, "told", SourceId("s"), {}, datetime.now(UTC))
+        made = ConnectedDestination(
+            id=DestinationId(name),
+            name=name,
+            kind="told",
+            source_id=SourceId("s"),
+            settings={},
+            created_at=datetime.now(UTC),
+        )
         self.connected.append(made)
         return made
 
@@ -94,7 +102,7 @@ async def delivering(house: House, play: Callable[[], Any]) -> None:
 
 
 async def test_connections_follow_their_destinations(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "AGAIN_S", 0.01)
+    monkeypatch.setattr(module, "REOPENING", Backoff(base_s=0.01, cap_s=60.0))
     house = House()
     house.deaths["b"] = 2
 

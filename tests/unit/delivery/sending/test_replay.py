@@ -8,7 +8,7 @@ import pytest
 from tifo.delivery.memory import MemoryDeliveryState
 from tifo.delivery.ports import Checkpoint, ReplaySelection
 from tifo.delivery.sending.filters import ConfiguredFilter
-from tifo.delivery.sending.replay import MOST_WAITING, LogReplay, Looked, Replayed
+from tifo.delivery.sending.replay import MAX_WAITING, LogReplay, Replayed, ReplayProgress
 from tifo.eventlog.memory import MemoryEventLog
 from tifo.eventlog.ports import Append
 from tifo.kernel.ids import DestinationId, MessageId, Position, SourceId
@@ -25,7 +25,7 @@ class House:
         self.state = MemoryDeliveryState()
         self.state.begin(ID, Position(0))
         self.slept: list[float] = []
-        self.looked: list[Looked] = []
+        self.looked: list[ReplayProgress] = []
         self.seconds = 0.0
 
     def receive(self, count: int, *, source: SourceId = SOURCE, event: str = "Vote", **more: object) -> None:
@@ -38,14 +38,14 @@ class House:
         self.log.append([Append(source, self.moment, messages)])
 
     def delivered_all(self) -> None:
-        self.state.settle([Checkpoint(ID, self.log.end(), int(self.log.end()))])
+        self.state.settle([Checkpoint(ID, position=self.log.end(), received=int(self.log.end()))])
 
     def sleep(self, seconds: float) -> None:
         """While one waits for room, what waits is delivered."""
         self.slept.append(seconds)
         self.seconds += seconds
-        waiting = [(late.event.position, late.replay) for late in self.state.undelivered(ID)]
-        self.state.settle([Checkpoint(ID, None, 0, [], waiting)])
+        waiting = [each.key for each in self.state.undelivered(ID)]
+        self.state.settle([Checkpoint(ID, settled=waiting)])
 
     def run(self, selection: ReplaySelection, rate: float | None = None) -> Replayed:
         replay = LogReplay(
@@ -53,7 +53,7 @@ class House:
             self.state,
             "r",
             rate=rate,
-            on_look=self.looked.append,
+            on_progress=self.looked.append,
             clock=lambda: NOW,
             monotonic=lambda: self.seconds,
             sleep=self.sleep,
@@ -77,7 +77,7 @@ def test_what_was_chosen_is_queued_in_order_and_nothing_else(house: House) -> No
     house.receive(1, source=SourceId("another"))
     house.receive(1, integrations={"hook": False})
     house.delivered_all()
-    since = (NOW + timedelta(minutes=30)).timestamp()
+    since = NOW + timedelta(minutes=30)
     assert house.run(ReplaySelection(since=since, names=["Vote"])) == (2, 1)
     assert house.queued() == ["m3", "m4"]
     assert {late.replay for late in house.state.undelivered(ID)} == {"r"}
@@ -99,7 +99,7 @@ def test_only_so_many_wait_at_once(house: House) -> None:
         house.receive(1_000)
     house.delivered_all()
     assert house.run(ReplaySelection()) == (13_000, 0)
-    assert max(looked.waiting for looked in house.looked) <= MOST_WAITING
+    assert max(looked.waiting for looked in house.looked) <= MAX_WAITING
     assert house.looked[-1].queued == 13_000
     assert house.looked[-1].position == house.looked[-1].end == 13_000
 

@@ -4,13 +4,14 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tifo.documents.changes import Change, FieldChange, Verb
 from tifo.engagement.commands import ApplyDefinitions
 from tifo.engagement.definitions import apply
 from tifo.engagement.model import Application, Game, Program, RateLimit, RewardLimit
 from tifo.engagement.text.build import build
 from tifo.engagement.text.describe import describe
 from tifo.engagement.text.keys import Keys
-from tifo.engagement.text.plan import Change, FieldChange, Verb, changes
+from tifo.engagement.text.plan import changes
 from tifo.engagement.text.read import load
 from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import ClientId, ProgramId, uuid7

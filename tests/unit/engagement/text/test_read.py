@@ -5,10 +5,11 @@ from decimal import Decimal
 
 import pytest
 
+from tifo.documents.read import MAX_TOLD
+from tifo.documents.tree import MAX_BYTES, MAX_DEPTH
 from tifo.engagement.definitions import MAX_PARTS
 from tifo.engagement.text.document import ActionText, QuestText, RewardText, TaskText
-from tifo.engagement.text.read import MAX_TOLD, load
-from tifo.engagement.text.tree import MAX_BYTES, MAX_DEPTH
+from tifo.engagement.text.read import load
 from tifo.kernel.errors import Rejected
 
 KNOWN = {"programs": {"default"}, "reward_items": {"coins"}, "reward_actions": {"check-in"}}

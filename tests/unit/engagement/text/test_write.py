@@ -1,7 +1,6 @@
 """Export, then apply: no changes, whatever the game."""
 
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -12,15 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from tifo.documents.write import write
 from tifo.engagement import model as m
 from tifo.engagement.commands import ApplyDefinitions
 from tifo.engagement.definitions import apply
 from tifo.engagement.text.build import build
 from tifo.engagement.text.describe import describe
-from tifo.engagement.text.document import RewardText
 from tifo.engagement.text.plan import changes
 from tifo.engagement.text.read import load
-from tifo.engagement.text.write import duration_text, inline, write
 from tifo.kernel.ids import ClientId, ProgramId, uuid7
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -188,29 +186,3 @@ def test_the_text_is_one_that_people_would_write() -> None:
     assert "    started_at: 2026-11-23T00:00:00Z" in lines
     assert "    timeout: PT8H" in lines
     assert "    description: |-" in lines
-
-
-@given(st.timedeltas(timedelta(0), timedelta(days=3660)))
-def test_durations_are_exact(duration: timedelta) -> None:
-    if duration:
-        text = f"quests: {{q: {{name: x, timeout: {duration_text(duration)}}}}}"
-        assert load(text, "f", {}).quests["q"].timeout == duration
-
-
-@given(texts | amounts | quantities | st.booleans() | st.lists(texts).map(tuple))
-def test_a_value_of_a_plan_stands_on_one_line(value: object) -> None:
-    assert "\n" not in inline(value)
-
-
-def test_a_value_of_a_plan_says_what_it_is() -> None:
-    values = ["Coins", 5, Decimal("0.5"), timedelta(hours=3), NOW, None, ("a", "b"), RewardText(item="x", amount=1)]
-    assert [inline(value) for value in values] == [
-        '"Coins"',
-        "5",
-        "0.5",
-        "PT3H",
-        "2026-11-24T00:00:00Z",
-        "(none)",
-        '["a","b"]',
-        '{"item":"x","amount":1}',
-    ]

@@ -23,7 +23,7 @@ from tifo.kernel.clock import system_clock
 from tifo.kernel.ids import FactId, ProfileId, RewardItemId, TransactionId, uuid7
 from tifo.source.endpoint import open_session
 from tifo.source.outbox import Late, LateState, Subscriber
-from tifo.source.sender import DEAD_AFTER, GIVE_UP, Sender, pause_s
+from tifo.source.sender import BACKOFF, DEAD_AFTER, GIVE_UP, Sender
 from tifo.store.engagement import rows as r
 from tifo.store.engagement.engine import create_application
 from tifo.store.source.webhooks_out import SqlWebhookOutbox
@@ -262,5 +262,5 @@ async def test_a_subscriber_on_a_private_address_gets_nothing_and_the_attempts_s
 
 
 def test_pauses_double_up_to_ten_minutes_and_differ_by_chance() -> None:
-    assert [pause_s(attempt, 1.0) for attempt in (1, 2, 3, 10, 11, 99)] == [1, 2, 4, 512, 600, 600]
-    assert pause_s(3, 0.0) == 2
+    assert [BACKOFF.pause_s(attempt, 1.0) for attempt in (1, 2, 3, 10, 11, 99)] == [1, 2, 4, 512, 600, 600]
+    assert BACKOFF.pause_s(3, 0.0) == 2

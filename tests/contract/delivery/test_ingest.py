@@ -1,4 +1,4 @@
-"""What sources sent, over time."""
+"""The contract of ingest's numbers: what sources sent, over time."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -6,18 +6,20 @@ from typing import Any
 import pytest
 
 from tests.conftest import NewState
-from tifo.delivery.ports import FILTERED_AT_SOURCE, RECEIVED, Grain, Group, IngestSeriesQuery
-from tifo.eventlog.ports import IngestCount
+from tifo.delivery.memory import MemoryIngestNumbers
+from tifo.delivery.ports import Grain, Group, IngestNumbers, IngestSeriesQuery
+from tifo.eventlog.ports import RECEIVED, IngestCount
 from tifo.kernel.ids import SourceId
 from tifo.store.delivery.ingest import SqlIngestNumbers
+from tifo.tracking.plans.codes import FILTERED_AT_SOURCE
 
 NOW = datetime(2026, 11, 25, 10, 30, tzinfo=UTC)
 SHOP = SourceId("shop")
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def numbers(request: pytest.FixtureRequest, new_state: NewState) -> SqlIngestNumbers:
-    return SqlIngestNumbers(new_state(request.param))
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def numbers(request: pytest.FixtureRequest, new_state: NewState) -> IngestNumbers:
+    return MemoryIngestNumbers() if request.param == "memory" else SqlIngestNumbers(new_state(request.param))
 
 
 def counts(**totals: int) -> list[IngestCount]:
@@ -26,10 +28,10 @@ def counts(**totals: int) -> list[IngestCount]:
 
 def asked(**more: Any) -> IngestSeriesQuery:
     window: dict[str, Any] = {"since": NOW - timedelta(hours=1), "until": NOW + timedelta(hours=2), "grain": Grain.HOUR}
-    return IngestSeriesQuery(SHOP, **{**window, "but": FILTERED_AT_SOURCE, **more})
+    return IngestSeriesQuery(SHOP, **{**window, "excluded_codes": FILTERED_AT_SOURCE, **more})
 
 
-def test_what_totals_grew_by_is_noted_once_and_when(numbers: SqlIngestNumbers) -> None:
+def test_what_totals_grew_by_is_noted_once_and_when(numbers: IngestNumbers) -> None:
     numbers.note(counts(received=1_000), NOW)  # of before the first look: nobody knows when
     assert numbers.ingest_series(asked(codes=[RECEIVED])) == []
     numbers.note(counts(received=1_010), NOW)
@@ -49,9 +51,24 @@ def test_what_totals_grew_by_is_noted_once_and_when(numbers: SqlIngestNumbers) -
     assert [point[0] for point in numbers.ingest_series(minutes)[0].points] == [NOW, NOW + timedelta(hours=1)]
 
 
-def test_a_log_that_began_anew_counts_from_nothing(numbers: SqlIngestNumbers) -> None:
+def test_a_log_that_began_anew_counts_from_nothing(numbers: IngestNumbers) -> None:
     numbers.note((), NOW)
     numbers.note(counts(received=7), NOW)
     numbers.note(counts(received=2), NOW)
     (received,) = numbers.ingest_series(asked(codes=[RECEIVED]))
     assert received.total == 9
+
+
+def test_what_a_source_sent_expires_and_other_sources_are_left_out(numbers: IngestNumbers) -> None:
+    numbers.note((), NOW)
+    numbers.note([*counts(received=7), IngestCount(SourceId("other"), "received", 9, None, None)], NOW)
+
+    def stored(grain: Grain) -> int:
+        return sum(each.total for each in numbers.ingest_series(asked(codes=[RECEIVED], grain=grain)))
+
+    numbers.note((), NOW + timedelta(hours=48))
+    assert (stored(Grain.MINUTE), stored(Grain.HOUR)) == (7, 7)
+    numbers.note((), NOW + timedelta(hours=48, minutes=1))
+    assert (stored(Grain.MINUTE), stored(Grain.HOUR)) == (0, 7)
+    numbers.note((), NOW + timedelta(days=30, hours=1))
+    assert stored(Grain.HOUR) == 0

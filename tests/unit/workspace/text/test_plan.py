@@ -2,21 +2,29 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tifo.engagement.text.read import load_as
+from tifo.documents.changes import Change, FieldChange, Verb
+from tifo.documents.read import load_as
 from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import TrackingPlanId
 from tifo.tracking.plans.model import LENIENT, PlanType, Rule, RuleType, TrackingPlan, changed
 from tifo.workspace.memory import InMemoryCatalog
 from tifo.workspace.model import SourceType
+from tifo.workspace.ports import Workspace
 from tifo.workspace.sync import EVERYTHING, Override, with_overrides
-from tifo.workspace.text import Change, FieldChange, Verb, Workspace, WorkspaceText, changes, describe
+from tifo.workspace.text.describe import describe
+from tifo.workspace.text.document import WorkspaceText
+from tifo.workspace.text.plan import changes
 from tifo.workspace.warehouses import ConnectedWarehouse, WarehouseKind
 
 AT = datetime(2026, 11, 24, 10, 0, 0, tzinfo=UTC)
 SOURCE = InMemoryCatalog(()).create_source("Web", SourceType.HTTP)
-WAREHOUSE = ConnectedWarehouse("reports", WarehouseKind.POSTGRES, "postgresql://db/reports", None, AT)
+WAREHOUSE = ConnectedWarehouse(
+    name="reports", kind=WarehouseKind.POSTGRES, url="postgresql://db/reports", source_ids=None, created_at=AT
+)
 OFF = with_overrides(EVERYTHING, [Override("pages", None, False), Override("tracks", "context_ip", False)])
-NOW = describe(Workspace((SOURCE,), (WAREHOUSE,), {(SOURCE.id, "duckdb"): OFF}), secrets=True)
+NOW = describe(
+    Workspace(sources=(SOURCE,), warehouses=(WAREHOUSE,), selections={(SOURCE.id, "duckdb"): OFF}), secrets=True
+)
 
 
 def planned(text: str, *, prune: bool = False) -> tuple[Change, ...]:
@@ -94,7 +102,7 @@ def test_what_is_wrong_with_a_file_is_told_with_its_place(text: str, said: str) 
 
 
 def test_only_a_description_with_secrets_has_keys_and_addresses() -> None:
-    without = describe(Workspace((SOURCE,), (WAREHOUSE,), {}), secrets=False)
+    without = describe(Workspace(sources=(SOURCE,), warehouses=(WAREHOUSE,), selections={}), secrets=False)
     assert (without.sources["web"].write_keys, without.warehouses["reports"].url) == ((), None)
     assert NOW.sources["web"].write_keys == SOURCE.write_keys
 
@@ -133,9 +141,24 @@ schema_controls.track.allowUnplannedEvents = false
 
 def test_a_plan_is_told_as_text_and_compared_rule_by_rule() -> None:
     rules = (Rule(type=RuleType.TRACK, key="Bought", json_schema={}), Rule(type=RuleType.COMMON, json_schema={}))
-    plan = TrackingPlan(TrackingPlanId("p"), "Shop", "", PlanType.LIVE, rules, AT, AT)
+    plan = TrackingPlan(
+        id=TrackingPlanId("p"),
+        name="Shop",
+        description="",
+        type=PlanType.LIVE,
+        rules=rules,
+        created_at=AT,
+        updated_at=AT,
+    )
     controls = changed(LENIENT, {"track": {"allowUnplannedEvents": False}, "forwardingViolationsTo": SOURCE.id})
-    workspace = Workspace((SOURCE,), (), {}, (plan,), {SOURCE.id: plan.id}, {SOURCE.id: controls})
+    workspace = Workspace(
+        sources=(SOURCE,),
+        warehouses=(),
+        selections={},
+        plans=(plan,),
+        plan_connections={SOURCE.id: plan.id},
+        controls={SOURCE.id: controls},
+    )
     told = describe(workspace, secrets=True)
     assert changes(told, told, prune=True) == ()
     assert told.sources["web"].tracking_plan == "Shop"

@@ -1,4 +1,4 @@
-"""A document to text: the same document gives the same text, and reading it gives the document again."""
+"""Writes a document as YAML. The same document gives the same text, and reading that gives the document again."""
 
 import sys
 from datetime import UTC, datetime, timedelta
@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 import yaml
 
-from tifo.engagement.text.document import RateLimitText, RewardLimitText, Text
-from tifo.engagement.text.tree import is_text
-from tifo.engagement.values import decimal_text
+from tifo.documents.model import Text
+from tifo.documents.tree import is_text
+from tifo.kernel.values import decimal_text
 
 _BREAKS = set("\r\x85\u2028\u2029\ufeff")
 _FLOW_ITEMS = 5
@@ -27,10 +27,8 @@ def write(document: Text) -> str:
 def plain(value: Any) -> Any:
     """What YAML can say: mappings, lists, texts, numbers and booleans."""
     match value:
-        case RateLimitText() | RewardLimitText():
-            return _OneLine(_said(value))
-        case msgspec.Struct():
-            return _said(value)
+        case Text():
+            return _OneLine(_said(value)) if value.on_one_line else _said(value)
         case dict():
             return {key: plain(each) for key, each in value.items()}
         case tuple():

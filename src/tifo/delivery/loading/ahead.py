@@ -1,0 +1,91 @@
+"""Reading ahead: what comes next in the log is read and converted while the load before is committed."""
+
+from collections.abc import Callable, Sequence
+
+from tifo.delivery.loading.pieces import Piece, Prepared, Wanted, prepared
+from tifo.delivery.loading.progress import SourceProgress
+from tifo.eventlog.ports import Block, EventLog
+from tifo.kernel.ids import Position, SourceId
+
+FLUSH_BYTES = 64 << 20
+READ_EVENTS = 5_000
+LEAST_EVENTS = 1_000
+
+
+class PieceReader:
+    """Reads one flush of the log: at most `flush_events` events and about `FLUSH_BYTES`, of all sources together."""
+
+    def __init__(self, log: EventLog, flush_events: int) -> None:
+        self._log = log
+        self._flush_events = flush_events
+
+    def read(self, sources: Sequence[SourceProgress], end: Position, *, failures: int = 0) -> list[Piece]:
+        """Reads the next piece of each source, those furthest behind first, and moves their `read`.
+
+        Each failure in a row halves the number of events: a smaller load may get through where a larger one does not.
+        """
+        room = max(LEAST_EVENTS, self._flush_events >> failures)
+        room_bytes = FLUSH_BYTES
+        pieces = []
+        for progress in sorted(sources, key=lambda each: each.read):
+            blocks = self._read_one(progress, end, room, room_bytes)
+            piece = Piece(progress, blocks, progress.read)
+            room -= piece.events
+            room_bytes -= piece.bytes
+            pieces.append(piece)
+        return pieces
+
+    def _read_one(self, progress: SourceProgress, end: Position, room: int, room_bytes: int) -> list[Block]:
+        """One read may exceed the bytes by its own size, which the number of events bounds."""
+        blocks: list[Block] = []
+        while room > 0 and room_bytes > 0:
+            read = self._log.read(progress.read, max_events=min(room, READ_EVENTS), source_id=progress.source_id)
+            if not read:
+                progress.read = max(progress.read, end)
+                break
+            blocks += read
+            progress.read = Position(read[-1].first + read[-1].size - 1)
+            room -= sum(block.size for block in read)
+            room_bytes -= sum(len(block.bodies) for block in read)
+        return blocks
+
+
+class PieceConverter:
+    """Converts pieces to rows. `wanted` says what the warehouse wants of a source."""
+
+    def __init__(self, wanted: Callable[[SourceId], Wanted]) -> None:
+        self._wanted = wanted
+
+    def convert(self, pieces: Sequence[Piece]) -> list[Prepared]:
+        ready = [prepared(piece, self._wanted(piece.progress.source_id)) for piece in pieces]
+        for each in ready:
+            # where the tables are not made after all, the load fails, and progress is read anew from the warehouse
+            each.piece.progress.tables |= each.tables.keys()
+        return ready
+
+
+class ReadAhead:
+    """Holds the pieces that were read and converted during the commit before."""
+
+    def __init__(self, log: EventLog, reader: PieceReader, converter: PieceConverter) -> None:
+        self._log = log
+        self._reader = reader
+        self._converter = converter
+        self._ready: list[Prepared] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._ready)
+
+    def prepare(self, sources: Sequence[SourceProgress], *, failures: int = 0) -> None:
+        """Prepares the next flush, unless it is ready."""
+        if not self._ready:
+            pieces = self._reader.read(sources, self._log.end(), failures=failures)
+            self._ready = self._converter.convert(pieces)
+
+    def take(self) -> list[Prepared]:
+        ready, self._ready = self._ready, []
+        return ready
+
+    def forget(self) -> None:
+        """Drops what is ready: it will be read again."""
+        self._ready = []

@@ -1,0 +1,162 @@
+"""The history of syncs that people see: what was loaded, what failed, and what an earlier loader did not record."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import structlog
+from prometheus_client import Counter as Metric
+from prometheus_client import Histogram
+
+from tifo.delivery.latency import bucket_of
+from tifo.delivery.loading.pieces import Prepared
+from tifo.delivery.loading.progress import SourceProgress
+from tifo.eventlog.ports import EventLog
+from tifo.kernel.clock import Clock
+from tifo.kernel.errors import Transient
+from tifo.kernel.ids import Position, SourceId
+from tifo.warehouses.ports import Loaded
+from tifo.workspace.warehouses import Sync, SyncStatus
+
+MAX_UNRECORDED = 1_000
+"""Syncs that wait to be recorded while the state is out of reach; the oldest are dropped beyond it."""
+_AFTERWARDS = "counted afterwards: the loader ended between the load and its note"
+
+_EVENTS = Metric("tifo_loader_events", "Events that the loader has handled")
+_ROWS = Metric("tifo_loader_rows", "Rows inserted into the warehouse")
+_DUPLICATES = Metric("tifo_loader_duplicates", "Rows not inserted because their id was there already")
+_DISCARDS = Metric("tifo_loader_discards", "Values and messages set aside in _discards")
+_LATENCY = Histogram(
+    "tifo_loader_latency_seconds",
+    "From receipt to row, of each load's oldest event",
+    buckets=(0.5, 1, 2, 3, 5, 10, 30, 60, 300, 3600),
+)
+
+_log = structlog.get_logger("tifo.loader")
+
+
+class SyncHistory:
+    """Records syncs by `on_syncs`. `recorded` returns the position up to which each source's loads are recorded, by
+    whoever loaded before; None where nobody needs to know.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        log: EventLog,
+        clock: Clock,
+        on_syncs: Callable[[Sequence[Sync]], None],
+        recorded: Callable[[], Mapping[SourceId, Position]] | None,
+    ) -> None:
+        self._name = name
+        self._log = log
+        self._clock = clock
+        self._on_syncs = on_syncs
+        self._recorded = recorded
+        self._unrecorded: list[Sync] = []
+        self._started_at = clock()
+        self._last_failure = ""
+
+    def begin(self) -> None:
+        """Notes when the load began that will succeed or fail."""
+        self._started_at = self._clock()
+
+    def failed(self, error: str) -> None:
+        """Records a failure. The same one again is left to the log's attempts."""
+        if error == self._last_failure:
+            return
+        self._last_failure = error
+        self._record(
+            [
+                Sync(
+                    warehouse=self._name,
+                    source_id=None,
+                    status=SyncStatus.FAILURE,
+                    started_at=self._started_at,
+                    finished_at=self._clock(),
+                    error=error,
+                )
+            ]
+        )
+
+    def succeeded(self) -> None:
+        """Notes the end of a flush: the next failure is a new one."""
+        self._last_failure = ""
+
+    def committed(self, ready: Sequence[Prepared], loaded: Sequence[Loaded]) -> None:
+        """Counts and records what one transaction has loaded."""
+        for each, result in zip(ready, loaded, strict=True):
+            _count(each, result)
+        pairs = zip(ready, loaded, strict=True)
+        self._record([self._sync(each, result) for each, result in pairs if each.piece.events])
+        received = [block.received_at for each in ready for block in each.piece.blocks]
+        if received:
+            _LATENCY.observe((self._clock() - min(received)).total_seconds())
+
+    def catch_up(self, sources: Iterable[SourceProgress]) -> None:
+        """Records loads that were committed and not recorded, as whoever loaded them was killed in between."""
+        if self._recorded is None:
+            return
+        recorded = dict(self._recorded())
+        recorded |= {sync.source_id: sync.position for sync in self._unrecorded if sync.source_id and sync.position}
+        missed = []
+        for source in sources:
+            after = recorded.get(source.source_id, Position(0))
+            if events := self._log.count(after, source.source_id, through=source.committed):
+                missed.append(self._missed_sync(source, events))
+        if missed:
+            self._record(missed)
+
+    def _record(self, syncs: Sequence[Sync]) -> None:
+        """A load does not wait for its history: what cannot be recorded now is recorded with the next load."""
+        self._unrecorded = [*self._unrecorded, *syncs][-MAX_UNRECORDED:]
+        try:
+            self._on_syncs(self._unrecorded)
+        except Transient as error:
+            _log.warning("loader.history_not_kept", warehouse=self._name, error=error.message)
+        else:
+            self._unrecorded = []
+
+    def _missed_sync(self, source: SourceProgress, events: int) -> Sync:
+        now = self._clock()
+        return Sync(
+            warehouse=self._name,
+            source_id=source.source_id,
+            status=SyncStatus.SUCCESS,
+            started_at=now,
+            finished_at=now,
+            events=events,
+            notices=[_AFTERWARDS],
+            position=source.committed,
+        )
+
+    def _sync(self, ready: Prepared, loaded: Loaded) -> Sync:
+        piece, now = ready.piece, self._clock()
+        latencies: Counter[int] = Counter()
+        for block in piece.blocks:
+            latencies[bucket_of((now - block.received_at).total_seconds())] += block.size
+        return Sync(
+            warehouse=self._name,
+            source_id=piece.progress.source_id,
+            status=SyncStatus.SUCCESS,
+            started_at=self._started_at,
+            finished_at=now,
+            events=piece.events,
+            rows=loaded.rows,
+            duplicates=loaded.duplicates,
+            discarded=loaded.discarded,
+            notices=loaded.notices,
+            left_out=ready.left_out,
+            position=piece.position,
+            withheld=ready.withheld,
+            failed=ready.failed,
+            latencies=latencies,
+        )
+
+
+def _count(ready: Prepared, loaded: Loaded) -> None:
+    _EVENTS.inc(ready.piece.events)
+    _ROWS.inc(sum(loaded.rows.values()))
+    _DUPLICATES.inc(loaded.duplicates)
+    _DISCARDS.inc(loaded.discarded)
+    for notice in loaded.notices:
+        _log.info("loader.schema_changed", schema=ready.piece.progress.schema, notice=notice)

@@ -1,0 +1,44 @@
+"""The retry backlog: how many events wait for another attempt, and which of them are being attempted."""
+
+from collections.abc import Iterable, Sequence
+
+from tifo.delivery.ports import Due, Undelivered, UndeliveredKey
+
+MAX_WAITING = 50_000
+"""Events that wait for another attempt; beyond them new events are left in the log."""
+
+
+class RetryBacklog:
+    """Keeps a retry from being taken up twice: the state shows it as it was until its outcome is committed."""
+
+    def __init__(self, waiting: int) -> None:
+        self._waiting = waiting
+        """Waiting events, as the state said last and outcomes have changed since."""
+        self._attempted: set[UndeliveredKey] = set()
+        self.look_at_s = 0.0
+        """When to ask the state again, by the monotonic clock."""
+
+    @property
+    def is_full(self) -> bool:
+        return self._waiting >= MAX_WAITING
+
+    def in_progress(self) -> set[UndeliveredKey]:
+        return set(self._attempted)
+
+    def take_up(self, due: Due, before: Iterable[UndeliveredKey]) -> Sequence[Undelivered]:
+        """Returns the due events that are not in progress, and notes that they are now.
+
+        `before` is what was in progress when the state was asked: what was committed meanwhile may be in the answer as
+        it was before.
+        """
+        busy = self._attempted.union(before)
+        self._waiting = due.waiting
+        fresh = [each for each in due.undelivered if each.key not in busy]
+        self._attempted.update(each.key for each in fresh)
+        return fresh
+
+    def change(self, by: int) -> None:
+        self._waiting = max(0, self._waiting + by)
+
+    def committed(self, keys: Iterable[UndeliveredKey]) -> None:
+        self._attempted.difference_update(keys)

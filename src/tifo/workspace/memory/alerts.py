@@ -1,0 +1,37 @@
+"""Alerts in memory."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tifo.workspace.alerts import Alert, AlertState, name_in_use, no_alert
+
+
+class InMemoryAlerts:
+    """Implements `workspace.alerts.Alerts`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._alerts: dict[str, tuple[Alert, AlertState]] = {}
+
+    def add(self, alert: Alert) -> Alert:
+        stored = replace(alert, name=alert.name.strip())
+        with self._lock:
+            if stored.name in {each.name for each, _ in self._alerts.values()}:
+                raise name_in_use(alert.name)
+            self._alerts[alert.id] = (stored, AlertState())
+        return alert
+
+    def all(self) -> Sequence[tuple[Alert, AlertState]]:
+        with self._lock:
+            return list(self._alerts.values())
+
+    def note(self, alert_id: str, standing: AlertState) -> None:
+        with self._lock:
+            if alert_id in self._alerts:
+                self._alerts[alert_id] = (self._alerts[alert_id][0], standing)
+
+    def remove(self, alert_id: str) -> None:
+        with self._lock:
+            if self._alerts.pop(alert_id, None) is None:
+                raise no_alert(alert_id)

@@ -1,0 +1,185 @@
+"""The workspace as one whole, over the in-memory twins of its parts."""
+
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+from tifo.kernel.clock import Clock, system_clock
+from tifo.kernel.ids import DestinationId, NewId, Position, SourceId, TrackingPlanId, uuid7
+from tifo.tracking.plans.memory import InMemoryTrackingPlans
+from tifo.tracking.plans.model import Controls, PlanType, Rule
+from tifo.workspace.destinations import ConnectedDestination, DestinationChange, SecretNames
+from tifo.workspace.memory.catalog import InMemoryCatalog
+from tifo.workspace.memory.destinations import InMemoryDestinations
+from tifo.workspace.memory.warehouses import InMemoryWarehouses
+from tifo.workspace.model import Source, SourceChange, WriteKey
+from tifo.workspace.ports import Workspace
+from tifo.workspace.rules import UsedNames
+from tifo.workspace.sync import Selection
+from tifo.workspace.text.apply import ApplyContext, apply_text, check_unchanged
+from tifo.workspace.text.document import WorkspaceText
+from tifo.workspace.warehouses import WarehouseKind
+
+
+class InMemoryWorkspaceState:
+    """Implements `workspace.ports.WorkspaceState`. The parts may also be used by themselves, as those of SQL may."""
+
+    def __init__(
+        self,
+        catalog: InMemoryCatalog,
+        warehouses: InMemoryWarehouses,
+        plans: InMemoryTrackingPlans,
+        destinations: InMemoryDestinations,
+        *,
+        clock: Clock = system_clock,
+        new_id: NewId = uuid7,
+        secret_names: SecretNames = lambda _: (),
+        start: Callable[[], Position] = lambda: Position(0),
+    ) -> None:
+        self._catalog = catalog
+        self._warehouses = warehouses
+        self._plans = plans
+        self._destinations = destinations
+        self._clock = clock
+        self._new_id = new_id
+        self._secret_names = secret_names
+        self._start = start
+
+    def read(self) -> Workspace:
+        with self._locked():
+            return Workspace(
+                sources=tuple(self._catalog.sources()),
+                warehouses=tuple(self._warehouses.connected()),
+                selections=self._catalog.selections(),
+                plans=tuple(self._plans.plans()),
+                plan_connections=self._plans.connections(),
+                controls=self._plans.controls(),
+                destinations=tuple(self._destinations.all()),
+            )
+
+    def rehearse(self, wanted: WorkspaceText, urls: Mapping[str, str], *, prune: bool) -> None:
+        with self._locked():
+            restore = self._snapshot()
+            try:
+                self._run(wanted, urls, prune=prune)
+            finally:
+                restore()
+
+    def apply(self, planned: Workspace, wanted: WorkspaceText, urls: Mapping[str, str], *, prune: bool) -> None:
+        with self._locked():
+            check_unchanged(self.read(), planned)
+            restore = self._snapshot()
+            try:
+                writer = self._run(wanted, urls, prune=prune)
+            except BaseException:
+                restore()
+                raise
+            writer.announce()
+
+    def _run(self, wanted: WorkspaceText, urls: Mapping[str, str], *, prune: bool) -> "_InMemoryWriter":
+        writer = _InMemoryWriter(self._catalog, self._warehouses, self._plans, self._destinations)
+        context = ApplyContext(
+            urls=urls, secret_names=self._secret_names, start=self._start(), at=self._clock(), new_id=self._new_id
+        )
+        apply_text(writer, self.read(), wanted, context, prune=prune)
+        return writer
+
+    def _snapshot(self) -> Callable[[], None]:
+        parts = (self._catalog, self._warehouses, self._plans, self._destinations)
+        restores = [part.snapshot() for part in parts]
+
+        def restore() -> None:
+            for each in restores:
+                each()
+
+        return restore
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        with self._destinations.lock, self._plans.lock, self._warehouses.lock, self._catalog.lock:
+            yield
+
+
+class _InMemoryWriter:
+    """Implements `workspace.ports.WorkspaceWriter`. Whoever makes it brings the state back where a write raises."""
+
+    def __init__(
+        self,
+        catalog: InMemoryCatalog,
+        warehouses: InMemoryWarehouses,
+        plans: InMemoryTrackingPlans,
+        destinations: InMemoryDestinations,
+    ) -> None:
+        self._warehouses = warehouses
+        self._plans = plans
+        self._destinations = destinations
+        self._catalog = catalog
+        self._added: list[tuple[ConnectedDestination, Position]] = []
+        self._removed: list[DestinationId] = []
+
+    def announce(self) -> None:
+        """Lets the twin of the delivery state follow, once the writes are there to stay."""
+        for destination_id in self._removed:
+            self._destinations.on_remove(destination_id)
+        for made, start in self._added:
+            self._destinations.on_add(made, start)
+
+    def used_names(self) -> UsedNames:
+        return self._catalog.used_names()
+
+    def insert_source(self, source: Source) -> Source:
+        return self._catalog.put(source)
+
+    def change_source(self, source_id: SourceId, change: SourceChange) -> Source:
+        return self._catalog.change_source(source_id, change)
+
+    def add_keys(self, source_id: SourceId, keys: Sequence[WriteKey]) -> None:
+        self._catalog.add_keys(source_id, keys)
+
+    def delete_source(self, source_id: SourceId) -> None:
+        self._catalog.delete_source(source_id)
+
+    def put_selection(self, source_id: SourceId, warehouse: str, selection: Selection) -> None:
+        self._catalog.put_selection(source_id, warehouse, selection)
+
+    def warehouse_names(self) -> Collection[str]:
+        return [each.name for each in self._warehouses.connected()]
+
+    def insert_warehouse(self, name: str, kind: WarehouseKind, url: str) -> None:
+        self._warehouses.add(kind, url, name, None)
+
+    def change_warehouse(self, name: str, *, enabled: bool, source_ids: Collection[SourceId] | None) -> None:
+        self._warehouses.change(name, enabled=enabled, source_ids=source_ids)
+
+    def delete_warehouse(self, name: str) -> None:
+        self._warehouses.remove(name)
+
+    def insert_plan(
+        self, name: str, plan_type: PlanType, description: str, plan_rules: Sequence[Rule]
+    ) -> TrackingPlanId:
+        return self._plans.create(name, plan_type, description, plan_rules).id
+
+    def change_plan(self, plan_id: TrackingPlanId, description: str, plan_rules: Sequence[Rule]) -> None:
+        self._plans.replace_rules(plan_id, plan_rules)
+        self._plans.change(plan_id, description=description)
+
+    def delete_plan(self, plan_id: TrackingPlanId) -> None:
+        self._plans.delete(plan_id, force=True)
+
+    def connect_plan(self, source_id: SourceId, plan_id: TrackingPlanId | None) -> None:
+        self._plans.connect(source_id, plan_id)
+
+    def put_controls(self, source_id: SourceId, controls: Controls) -> None:
+        self._plans.control(source_id, controls)
+
+    def insert_destination(self, made: ConnectedDestination, *, start: Position, secret: Collection[str]) -> None:
+        del secret  # memory encrypts nothing
+        self._added.append((self._destinations.insert(made), start))
+
+    def change_destination(
+        self, destination_id: DestinationId, change: DestinationChange, *, secret: Collection[str]
+    ) -> None:
+        self._destinations.change(destination_id, change, secret=secret)
+
+    def delete_destination(self, destination_id: DestinationId) -> None:
+        self._destinations.delete(destination_id)
+        self._removed.append(destination_id)

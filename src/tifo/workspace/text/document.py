@@ -1,0 +1,138 @@
+"""The format of a workspace file: what it may say of tracking plans, sources, warehouses and destinations.
+
+Fields that are not written have their default; the few that stay as they are instead are named where they stand.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+import msgspec
+
+from tifo.documents.model import Checked, Name, Text, one_of
+from tifo.kernel.errors import Rejected
+from tifo.kernel.ids import SourceId
+from tifo.tracking.plans.model import LENIENT, Controls, PlanType, Rule, RuleType, changed
+from tifo.workspace.model import SourceType
+from tifo.workspace.rules import checked_new_key
+from tifo.workspace.warehouses import WarehouseKind
+
+
+def _place(value: str, field: str) -> str:
+    table, _, column = value.partition(".")
+    if not table or value.endswith("."):
+        raise Rejected(f"{field} is {value!r:.100}. Write a table, or table.column.", field=field)
+    return table if not column else value
+
+
+Key = Annotated[str, Checked(checked_new_key)]
+Place = Annotated[str, Checked(_place)]
+
+
+class RuleText(Text, frozen=True, kw_only=True):
+    """A rule in the form of Segment's Public API. The schema describes the whole event."""
+
+    type: Annotated[str, one_of(*RuleType)]
+    key: Name | None = None
+    version: int = 1
+    json_schema: dict[str, Any]
+
+    def as_rule(self) -> Rule:
+        return Rule(type=RuleType(self.type), json_schema=self.json_schema, key=self.key, version=self.version)
+
+
+class PlanText(Text, frozen=True, kw_only=True):
+    """A tracking plan. Its key is its name."""
+
+    type: Annotated[str, one_of(*PlanType)] = PlanType.LIVE.value
+    description: str = ""
+    rules: tuple[RuleText, ...] = ()
+
+
+class SourceText(Text, frozen=True, kw_only=True):
+    """A source. Its key is its slug.
+
+    `schema`, `write_keys`, `tracking_plan` and `schema_controls` stay as they are where they are not written.
+    """
+
+    name: Name
+    type: Annotated[str, one_of(*SourceType)]
+    enabled: bool = True
+    schema: Name | None = None
+    write_keys: tuple[Key, ...] = ()
+    tracking_plan: Name | None = None
+    """A plan's name, `livelike` for the one that LiveLike sources come with, or `none`."""
+    schema_controls: dict[str, Any] | None = None
+    """Segment's source settings, but with slugs where they have ids. A control that is not named has its default."""
+    not_loaded: dict[str, tuple[Place, ...]] = msgspec.field(default_factory=dict)
+    """Tables, and `table.column`, that are not loaded, by warehouse."""
+
+
+class WarehouseText(Text, frozen=True, kw_only=True):
+    """A warehouse. Its key is its name. Without `sources` it loads all of them.
+
+    Its address is read once, when the warehouse is made.
+    """
+
+    kind: Annotated[str, one_of(*WarehouseKind)]
+    enabled: bool = True
+    url: str | None = None
+    url_env: Name | None = None
+    """The environment variable that holds the address, so that the file need not."""
+    sources: tuple[Name, ...] | None = None
+
+
+class FilterText(Text, frozen=True, kw_only=True):
+    """A destination filter. Two filters with the same title are the same one."""
+
+    title: Name
+    when: Name
+    """FQL: the events that it acts on."""
+    actions: tuple[dict[str, Any], ...]
+    """Segment's filter actions, as its Public API has them."""
+    description: str = ""
+    enabled: bool = True
+
+
+class MappingText(Text, frozen=True, kw_only=True):
+    """A mapping of a vendor's destination. Two mappings with the same name are the same one."""
+
+    name: Name
+    action: Name
+    trigger: Name
+    """FQL: the events that it sends."""
+    mapping: dict[str, Any] = msgspec.field(default_factory=dict)
+    enabled: bool = True
+
+
+class DestinationText(Text, frozen=True, kw_only=True):
+    """A destination. Its key is `<source's slug>/<name>`.
+
+    Secrets, `events`, `filters` and `mappings` stay as they are where they are not written. A new destination without
+    `mappings` gets its kind's automatic ones.
+    """
+
+    kind: Name
+    enabled: bool = True
+    settings: dict[str, Any] = msgspec.field(default_factory=dict)
+    settings_env: dict[str, Any] = msgspec.field(default_factory=dict)
+    """Names of environment variables that hold settings, by setting."""
+    events: dict[str, Any] | None = None
+    """Which events it gets: `types`, `only`, `except`."""
+    filters: tuple[FilterText, ...] | None = None
+    mappings: tuple[MappingText, ...] | None = None
+
+
+class WorkspaceText(Text, frozen=True, kw_only=True):
+    tracking_plans: dict[str, PlanText] = msgspec.field(default_factory=dict)
+    sources: dict[str, SourceText] = msgspec.field(default_factory=dict)
+    warehouses: dict[str, WarehouseText] = msgspec.field(default_factory=dict)
+    destinations: dict[str, DestinationText] = msgspec.field(default_factory=dict)
+
+
+def controls_of(text: Mapping[str, Any], id_of: Callable[[str], SourceId]) -> Controls:
+    """Reads a source's `schema_controls`, with ids in the place of slugs. Raises `Rejected`, naming the field."""
+    controls = dict(text)
+    for name in ("forwardingViolationsTo", "forwardingBlockedEventsTo"):
+        if controls.get(name):
+            controls[name] = id_of(controls[name])
+    return changed(LENIENT, controls)
