@@ -10,6 +10,7 @@ from tifo.tracking.envelope import Message
 from tifo.warehouses.messages import convert
 from tifo.warehouses.ports import Load, Warehouse
 from tifo.workspace.model import Source
+from tifo.workspace.warehouses import Sync, SyncStatus
 
 AT = datetime(2026, 11, 24, 10, tzinfo=UTC)
 
@@ -42,3 +43,17 @@ def load(log: EventLog, warehouse: Warehouse, source: Source) -> None:
     converted = convert(b"".join(block.bodies for block in blocks))
     rows = Load(source.id, source.schema, after, log.end(), tables=converted.tables, discards=converted.discards)
     warehouse.load([rows])
+
+
+def sync(source_id: SourceId | None, *, events: int = 1, error: str | None = None) -> Sync:
+    """A load of the built-in warehouse, or its failure where there is an error."""
+    return Sync(
+        warehouse="duckdb",
+        source_id=source_id,
+        status=SyncStatus.SUCCESS if error is None else SyncStatus.FAILURE,
+        started_at=AT,
+        finished_at=AT,
+        events=events,
+        rows={"goal": events} if error is None else {},
+        error=error,
+    )

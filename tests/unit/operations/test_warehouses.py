@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import NewState
-from tests.tracks import AT, append, load, track
+from tests.tracks import AT, append, load, sync, track
 from tests.twins import TwinBackend
 from tifo.kernel.errors import Conflict, NotFound, Rejected, Transient
 from tifo.operations import sources, warehouses
@@ -13,7 +13,6 @@ from tifo.operations.warehouses import LoadProgress, RewoundSource, WarehouseBac
 from tifo.warehouses.drivers.duckdb import DuckdbWarehouse
 from tifo.warehouses.ports import Cursor
 from tifo.workspace.model import Source
-from tifo.workspace.warehouses import Sync, SyncStatus
 
 URL = "postgresql://tifo:hidden@db:5433/reports"
 
@@ -119,10 +118,7 @@ def test_disconnecting_one_source_of_a_warehouse_that_loads_all_keeps_the_others
 
 def test_syncs_are_those_of_a_warehouse_and_of_a_source(backend: TwinBackend, shop: Source) -> None:
     other = sources.create(backend, "Other", "http")
-    done = [
-        Sync("duckdb", source_id=each, status=SyncStatus.SUCCESS, started_at=AT, finished_at=AT)
-        for each in (shop.id, other.id, None)
-    ]
+    done = [sync(each) for each in (shop.id, other.id, None)]
     backend.warehouses.record(done)
     assert [each.source_id for each in warehouses.syncs(backend, "duckdb")] == [None, other.id, shop.id]
     assert warehouses.syncs(backend, source="shop") == [done[0]]
