@@ -38,7 +38,7 @@ _message_id = msgspec.json.Decoder(_MessageId)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class AuditVerdict:
     """The three counts, and what differs."""
 
     ledger: int = 0
@@ -53,8 +53,8 @@ class Verdict:
     def ok(self) -> bool:
         return not self.problems
 
-    def __add__(self, other: "Verdict") -> "Verdict":
-        return Verdict(
+    def __add__(self, other: "AuditVerdict") -> "AuditVerdict":
+        return AuditVerdict(
             ledger=self.ledger + other.ledger,
             events=self.events + other.events,
             rows=self.rows + other.rows,
@@ -63,7 +63,9 @@ class Verdict:
         )
 
 
-def run(backend: Backend, *, patience_s: float = PATIENCE_S, sleep: Callable[[float], None] = time.sleep) -> Verdict:
+def run(
+    backend: Backend, *, patience_s: float = PATIENCE_S, sleep: Callable[[float], None] = time.sleep
+) -> AuditVerdict:
     """Audits until all agree, and for `patience_s` at most.
 
     A source whose table `tracks` is turned off cannot be compared: a note says so, and its events are not counted.
@@ -84,14 +86,14 @@ class _Counted(NamedTuple):
     """The source whose write key the connection has."""
 
 
-def _verdict(backend: Backend) -> Verdict:
-    verdict = Verdict(problems=tuple(backend.ledger_audit.problems()))
+def _verdict(backend: Backend) -> AuditVerdict:
+    verdict = AuditVerdict(problems=tuple(backend.ledger_audit.problems()))
     with backend.read_log() as log:
         for counted in _applications(backend):
             source = counted.source
             if source is not None and not backend.catalog.selection_of(source.id, BUILT_IN).takes_table("tracks"):
                 note = f"{counted.facts} events of {source.slug} are not compared: its table tracks is turned off"
-                verdict += Verdict(notes=(note,))
+                verdict += AuditVerdict(notes=(note,))
             else:
                 verdict += replace(_followed(backend, counted, log), ledger=counted.facts)
     return verdict
@@ -109,20 +111,24 @@ def _applications(backend: Backend) -> Sequence[_Counted]:
     return [counted(*each) for each in backend.ledger_audit.facts_by_application().items()]
 
 
-def _followed(backend: Backend, counted: _Counted, log: EventLog) -> Verdict:
+def _followed(backend: Backend, counted: _Counted, log: EventLog) -> AuditVerdict:
     """Follows the application's facts into log and warehouse, or says why they cannot have come there."""
     client_id, facts, connection, source = counted
     if connection is None:
-        return Verdict(problems=(f"{facts} events wait: application {client_id} is not connected (tifo app connect)",))
+        return AuditVerdict(
+            problems=(f"{facts} events wait: application {client_id} is not connected (tifo app connect)",)
+        )
     if connection.endpoint is not None:
         where = f"{facts} events of application {client_id} went elsewhere"
-        return Verdict(problems=(f"{where}: only Tifo's own are audited",))
+        return AuditVerdict(problems=(f"{where}: only Tifo's own are audited",))
     if source is None:
-        return Verdict(problems=(f"{facts} events wait: application {client_id} has a write key that no source has",))
+        return AuditVerdict(
+            problems=(f"{facts} events wait: application {client_id} has a write key that no source has",)
+        )
     return _compared(backend, client_id, source, log)
 
 
-def _compared(backend: Backend, client_id: ClientId, source: Source, log: EventLog) -> Verdict:
+def _compared(backend: Backend, client_id: ClientId, source: Source, log: EventLog) -> AuditVerdict:
     warehouse = backend.open_warehouse(BUILT_IN)
     questions = WarehouseQuestions(warehouse)
     tables = questions.columns(source.schema).keys() - _NOT_TRACKED
@@ -139,7 +145,7 @@ def _compared(backend: Backend, client_id: ClientId, source: Source, log: EventL
     if missing:
         lost = f"{len(missing)} events are not in {source.schema}: {', '.join(missing[:_SHOWN])}"
         problems = [lost, *problems]
-    return Verdict(events=events, rows=rows, problems=tuple(problems))
+    return AuditVerdict(events=events, rows=rows, problems=tuple(problems))
 
 
 def _loaded_through(warehouse: Warehouse, source: Source) -> Position:

@@ -64,7 +64,7 @@ class WarehouseBacklog(NamedTuple):
     error: str | None = None
 
 
-class LoadProgress(NamedTuple):
+class WarehouseProgress(NamedTuple):
     """Counts events of the log."""
 
     loaded: int
@@ -208,7 +208,9 @@ def backlog(backend: Backend, name: str) -> WarehouseBacklog:
         return WarehouseBacklog(end - max(_loaded_through(log, positions, taken, end), log.start()))
 
 
-def progress(backend: Backend, name: str, *, sleep: Callable[[float], None] = time.sleep) -> Iterator[LoadProgress]:
+def progress(
+    backend: Backend, name: str, *, sleep: Callable[[float], None] = time.sleep
+) -> Iterator[WarehouseProgress]:
     """Yields the progress until the warehouse has all that the log holds now. Blocks between two values.
 
     A loader must run, or this never ends. Nothing is yielded while the warehouse is away or locked by a load.
@@ -219,7 +221,7 @@ def progress(backend: Backend, name: str, *, sleep: Callable[[float], None] = ti
             with contextlib.suppress(Transient):
                 positions = backend.open_warehouse(name).positions()
                 through = _loaded_through(log, positions, loaded_sources(backend, name), end)
-                yield LoadProgress(max(0, through - start), end - start)
+                yield WarehouseProgress(max(0, through - start), end - start)
                 if through >= end:
                     return
             sleep(_POLL_S)

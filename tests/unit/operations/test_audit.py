@@ -9,7 +9,7 @@ from tests.tracks import append, load, track
 from tests.twins import TwinBackend
 from tifo.kernel.ids import ClientId, FactId
 from tifo.operations import audit, selective_sync, sources
-from tifo.operations.audit import Verdict
+from tifo.operations.audit import AuditVerdict
 from tifo.warehouses.drivers.duckdb import DuckdbWarehouse
 from tifo.workspace.memory import InMemoryCatalog
 from tifo.workspace.model import Source
@@ -52,14 +52,14 @@ def fans(backend: TwinBackend, ledger: Ledger) -> Source:  # noqa: ARG001 (it ma
     return made
 
 
-def audited(backend: TwinBackend) -> Verdict:
+def audited(backend: TwinBackend) -> AuditVerdict:
     return audit.run(backend, patience_s=0)
 
 
 def test_ledger_events_and_rows_agree(backend: TwinBackend, fans: Source, warehouse: DuckdbWarehouse) -> None:
     append(backend.log, fans.id, track("a"), track("b"))
     load(backend.log, warehouse, fans)
-    assert audited(backend) == Verdict(ledger=2, events=2, rows=2)
+    assert audited(backend) == AuditVerdict(ledger=2, events=2, rows=2)
 
 
 def test_events_that_are_not_loaded_yet_are_counted_from_the_log(
@@ -108,7 +108,7 @@ def test_problems_of_the_ledger_itself_are_reported_first(backend: TwinBackend, 
 def test_a_source_without_tracks_is_noted_and_not_counted(backend: TwinBackend, fans: Source) -> None:
     selective_sync.select(backend, "duckdb", {"fans": selective_sync.overrides_of(off=["tracks"], on=())})
     note = f"2 events of {fans.slug} are not compared: its table tracks is turned off"
-    assert audited(backend) == Verdict(notes=(note,))
+    assert audited(backend) == AuditVerdict(notes=(note,))
 
 
 def test_facts_of_an_application_that_sends_nowhere_are_a_problem(backend: TwinBackend, ledger: Ledger) -> None:
@@ -125,9 +125,9 @@ def test_facts_that_go_elsewhere_are_not_audited(backend: TwinBackend, fans: Sou
 
 def test_an_installation_without_facts_is_sound(backend: TwinBackend, ledger: Ledger) -> None:
     ledger.ids = []
-    assert audited(backend) == Verdict()
+    assert audited(backend) == AuditVerdict()
 
 
 def test_verdicts_add_up() -> None:
-    one = Verdict(ledger=1, events=2, rows=3, problems=("p",), notes=("n",))
+    one = AuditVerdict(ledger=1, events=2, rows=3, problems=("p",), notes=("n",))
     assert one + one == replace(one, ledger=2, events=4, rows=6, problems=("p", "p"), notes=("n", "n"))

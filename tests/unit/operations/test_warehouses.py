@@ -9,7 +9,7 @@ from tests.tracks import AT, append, load, sync, track
 from tests.twins import TwinBackend
 from tifo.kernel.errors import Conflict, NotFound, Rejected, Transient
 from tifo.operations import sources, warehouses
-from tifo.operations.warehouses import LoadProgress, RewoundSource, WarehouseBacklog, WarehouseChange
+from tifo.operations.warehouses import RewoundSource, WarehouseBacklog, WarehouseChange, WarehouseProgress
 from tifo.warehouses.drivers.duckdb import DuckdbWarehouse
 from tifo.warehouses.ports import Cursor
 from tifo.workspace.model import Source
@@ -152,7 +152,7 @@ def test_progress_ends_when_the_warehouse_has_all_that_the_log_held(
         append(backend.log, shop.id, track("later"))
 
     seen = list(warehouses.progress(backend, "duckdb", sleep=meanwhile))
-    assert seen == [LoadProgress(0, 2), LoadProgress(2, 2)]
+    assert seen == [WarehouseProgress(0, 2), WarehouseProgress(2, 2)]
 
 
 def test_a_resync_deletes_the_rows_of_one_source_and_its_counts(
