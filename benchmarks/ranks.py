@@ -21,7 +21,8 @@ from tifo.engagement import commands as c
 from tifo.engagement.model import Leaderboard
 from tifo.kernel.clock import system_clock
 from tifo.kernel.ids import ClientId, ProfileId, RewardItemId, uuid7
-from tifo.store.engagement.engine import SqlEngine, create_application
+from tifo.store.engagement.access import create_application
+from tifo.store.engagement.engine import SqlEngine
 from tifo.store.engagement.queries import SqlQueries
 from tifo.store.sql import tables as t
 from tifo.store.sql.database import Database, open_sqlite

@@ -1,4 +1,4 @@
-"""Write the revision that brings the state's tables to what store/sql/tables.py says now.
+"""Write the revision that brings the state's tables to what store/sql/tables says now.
 
     .venv/bin/python scripts/revision.py "webhook subscribers"   the next one
     .venv/bin/python scripts/revision.py --first                 the first one anew, while nothing is released
@@ -46,7 +46,7 @@ def main() -> int:
 
 
 def write(revision: str, message: str, earlier: list[str]) -> None:
-    """What tables.py has more than an empty database brought to the earlier revisions."""
+    """What the tables have more than an empty database brought to the earlier revisions."""
     with tempfile.TemporaryDirectory() as folder:
         engine = create_engine(f"sqlite:///{folder}/empty.db")
         with engine.begin() as connection:

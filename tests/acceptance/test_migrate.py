@@ -11,7 +11,7 @@ import pytest
 
 from tests.postgres import PostgresServer
 from tifo.app.demo.local import LocalTifo
-from tifo.store.engagement.audit import state_problems
+from tifo.store.engagement.audit import SqlLedgerAudit
 from tifo.store.sql.database import open_postgres
 
 Call = Callable[..., Any]
@@ -53,7 +53,7 @@ def test_a_folder_moves_to_postgresql_and_the_game_goes_on_there(
         verdict = tifo.audit()
     assert verdict == {"ok": True, "ledger": 2, "events": 2, "rows": 2, "problems": [], "notes": []}
     database = open_postgres(url)
-    assert state_problems(database) == []
+    assert SqlLedgerAudit(database).problems() == []
     database.dispose()
     told = "".join(each.stdout + each.stderr for each in (while_it_runs, moved, again))
     assert PASSWORD not in told

@@ -17,7 +17,7 @@ from tifo.tracking.envelope import Message
 from tifo.tracking.plans.checking import Checker
 from tifo.tracking.plans.model import LENIENT, Controls, TrackingPlan
 from tifo.tracking.plans.ports import TrackingPlans
-from tifo.tracking.plans.violations import Notebook, Origin, forwarded, generated
+from tifo.tracking.plans.violations import Origin, ViolationBuffer, forwarded, generated
 from tifo.workspace.model import Source
 
 LOOK_S = 0.5
@@ -33,7 +33,7 @@ _log = structlog.get_logger("tifo.plans")
 class Watch:
     """One source's plan."""
 
-    def __init__(self, origin: Origin, plan: TrackingPlan, controls: Controls, notebook: Notebook) -> None:
+    def __init__(self, origin: Origin, plan: TrackingPlan, controls: Controls, notebook: ViolationBuffer) -> None:
         self.check = Checker(plan, controls)
         self._origin = origin
         self._plan = plan
@@ -70,7 +70,7 @@ class PlanBook:
         self._plans = plans
         self._sources = sources
         self._clock = clock
-        self._notebook = Notebook()
+        self._notebook = ViolationBuffer()
         self._known: dict[SourceId, _Known] = {}
         self._watches: dict[SourceId, Watch] = {}
 

@@ -13,7 +13,8 @@ from tifo.app.settings import Settings
 from tifo.kernel.clock import system_clock, to_iso
 from tifo.kernel.errors import NotFound, Rejected, Transient
 from tifo.kernel.ids import uuid7
-from tifo.store.sql.database import Database, from_micros
+from tifo.store.sql.database import Database
+from tifo.store.sql.times import from_micros
 from tifo.workspace import rules
 from tifo.workspace.alerts import Alert, AlertKind, AlertState, checked_alert
 from tifo.workspace.warehouses import BUILT_IN

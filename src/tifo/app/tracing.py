@@ -18,7 +18,8 @@ from tifo.kernel.clock import to_iso
 from tifo.kernel.errors import NotFound, Rejected, Transient
 from tifo.kernel.ids import DestinationId, Position
 from tifo.store.delivery.trace import ledger_of
-from tifo.store.sql.database import Database, from_micros
+from tifo.store.sql.database import Database
+from tifo.store.sql.times import from_micros
 from tifo.warehouses.ports import Warehouse
 from tifo.warehouses.sql import quoted
 from tifo.workspace.destinations import ConnectedDestination

@@ -47,7 +47,7 @@ class _Connection:
     expired: int = 0
     undelivered: dict[UndeliveredKey, Undelivered] = field(default_factory=dict)
     counts: dict[int, Counter[Counted]] = field(default_factory=lambda: {width: Counter() for width in _WIDTHS})
-    """By width in minutes; `Counted.minute` counts in that width."""
+    """Counters by width in minutes; `Counted.minute` counts in that width."""
     totals: Counter[tuple[Result, str]] = field(default_factory=Counter)
     latencies: Counter[int] = field(default_factory=Counter)
     samples: dict[tuple[Result, str], Sample] = field(default_factory=dict)

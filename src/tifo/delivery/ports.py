@@ -1,7 +1,7 @@
 """The contracts of delivery: how far each connection has come, which events are not delivered, and the numbers.
 
 A connection is a cursor over the log. An event of its source at or before the cursor was delivered or filtered, unless
-it stands among the `Undelivered`: those wait for their next attempt, or are dead letters and keep their payload.
+it is among the `Undelivered`: those wait for their next attempt, or are dead letters and keep their payload.
 Delivered events leave no row.
 """
 
@@ -18,7 +18,7 @@ from tifo.eventlog.ports import IngestCount
 from tifo.kernel.ids import DestinationId, Position, SourceId
 
 MAX_HISTORY = 40
-"""Attempts that an event keeps: the first and the newest 39. Four hours hold about 30."""
+"""Attempts that are stored of an event: the first and the newest 39. Four hours hold about 30."""
 
 UndeliveredKey = tuple[Position, str]
 """(position, replay): names one `Undelivered` of a destination."""
@@ -115,7 +115,7 @@ class Checkpoint:
     undelivered: Sequence[Undelivered] = ()
     """New ones, and known ones after another attempt."""
     settled: Sequence[UndeliveredKey] = ()
-    """Those that waited and are now delivered or filtered."""
+    """Keys of events that waited and are now delivered or filtered."""
     counts: Mapping[Counted, int] = field(default_factory=dict)
     latencies: Mapping[LatencyBucket, int] = field(default_factory=dict)
     samples: Sequence[Sample] = ()
@@ -125,14 +125,14 @@ class Checkpoint:
     previous: Position | None = None
     """The cursor that this was found from. Where another process has moved it meanwhile, the checkpoint is refused."""
     expired: int = 0
-    """Of the received, those that failed and are not among the undelivered."""
+    """Received events that failed and are not among the undelivered."""
 
 
 class ConnectionStatus(NamedTuple):
     """How far a connection has come."""
 
     start: Position
-    """Where it began: earlier events are not meant for it."""
+    """The first cursor: earlier events are not meant for the connection."""
     position: Position
     received: int
     waiting: int
@@ -188,7 +188,7 @@ class DeliveryState(Protocol):
         """Returns how far the connection has come; `waiting` and `failed` leave replays out."""
 
     def cursors(self) -> Sequence[DeliveryCursor]:
-        """Returns the cursor of every destination, in no order. The log keeps what lies beyond the least of them."""
+        """Returns the cursor of every destination, in no order. The log stores what lies beyond the least of them."""
 
     def settle(self, changes: Sequence[Checkpoint]) -> Sequence[bool]:
         """Stores the checkpoints in one commit; they are durable on return.

@@ -7,7 +7,7 @@ from tifo.delivery.ports import Grain, Group, Series
 
 KEPT_MINUTES = 48 * 60
 KEPT_HOURS = 30 * 24
-"""As Segment stores them: minutes for two days, hours for thirty."""
+"""Segment's retention: minutes for two days, hours for thirty."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

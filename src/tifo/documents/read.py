@@ -32,7 +32,7 @@ from tifo.kernel.errors import Rejected
 from tifo.kernel.values import MAX_EXACT_INTEGER, check_text
 
 D = TypeVar("D", bound=Text)
-MAX_TOLD = 50
+MAX_REPORTED = 50
 """One message reports so many problems."""
 MAX_KEYS = 10_000
 """Definitions in a section. Ours."""
@@ -90,10 +90,10 @@ def _named(root: Node) -> dict[str, set[str]]:
 
 def bad_file(file: str, problems: Iterable[TextProblem]) -> Rejected:
     ordered = sorted(problems, key=lambda problem: problem.line or 0)
-    told = [f"{file}: {problem}" for problem in ordered[:MAX_TOLD]]
-    if len(ordered) > MAX_TOLD:
-        told.append(f"{file}: and {len(ordered) - MAX_TOLD:,} more problems.")
-    return Rejected("\n".join(told), code="bad_file")
+    shown = [f"{file}: {problem}" for problem in ordered[:MAX_REPORTED]]
+    if len(ordered) > MAX_REPORTED:
+        shown.append(f"{file}: and {len(ordered) - MAX_REPORTED:,} more problems.")
+    return Rejected("\n".join(shown), code="bad_file")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -174,7 +174,7 @@ class _Reader:
             self._wrong(node, path, "a list")
             return ()
         if len(node.items) > MAX_PARTS:
-            self._note(path, node.line, f"{field} has {len(node.items):,} parts; at most {MAX_PARTS:,} are taken.")
+            self._note(path, node.line, f"{field} has {len(node.items):,} parts; at most {MAX_PARTS:,} are allowed.")
             return ()
         texts = [each.text for each in node.items if isinstance(each, Scalar)]
         for n, text in enumerate(texts):
@@ -187,7 +187,7 @@ class _Reader:
             self._wrong(node, path, "a mapping from keys")
             return {}
         if len(node.items) > MAX_KEYS:
-            self._note(path, node.line, f"There are {len(node.items):,} keys; at most {MAX_KEYS:,} are taken.")
+            self._note(path, node.line, f"There are {len(node.items):,} keys; at most {MAX_KEYS:,} are allowed.")
             return {}
         for key, value in node.items.items():
             try:

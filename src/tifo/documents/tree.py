@@ -1,7 +1,7 @@
-"""YAML to a tree that remembers its lines. Only plain YAML is taken: no tags, anchors, aliases or repeated keys.
+"""Parses YAML and TOML into a tree of nodes with their lines. Tags, anchors, aliases and repeated keys are problems.
 
-Nothing is made of a scalar here (`yes`, `1:30` and `2026-01-01` are what they are: text): its reader knows what it
-wants. Aliases are never followed, so a small file can't grow into a large tree.
+A scalar stays text here (`yes`, `1:30`, `2026-01-01`): the type of its field decides what it is. Aliases are never
+followed, so a small file cannot become a large tree.
 """
 
 import re
@@ -15,16 +15,16 @@ import yaml
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 40
-"""A document's own depth is 6; a JSON schema may stand in it."""
+"""Documents need a depth of 6, and the JSON schemas in them some more."""
 NULLS = {"", "~", "null", "Null", "NULL"}
 TRUE, FALSE = {"true", "True", "TRUE"}, {"false", "False", "FALSE"}
 WHOLE = re.compile(r"[-+]?[0-9]{1,40}")
 NUMBER = re.compile(r"[-+]?([0-9]{1,40}(\.[0-9]{0,40})?|\.[0-9]{1,40})")
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the quick one, where libyaml came with the package
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the fast one, where the package has libyaml
 
 
 class TextProblem(NamedTuple):
-    """`path` is like `quests.derby.tasks[0].action`; lines count from 1."""
+    """One thing that is wrong with a file. `path` is like `quests.derby.tasks[0].action`; lines count from 1."""
 
     path: str
     line: int | None
@@ -36,7 +36,7 @@ class TextProblem(NamedTuple):
 
 
 class Unreadable(Exception):
-    """The text can't be read any further."""
+    """Ends reading: the rest of the text cannot be parsed."""
 
     def __init__(self, problem: TextProblem) -> None:
         super().__init__(str(problem))
@@ -70,18 +70,19 @@ Node = Scalar | ListNode | MappingNode
 
 
 def below(path: str, name: str) -> str:
-    """Letters that would steer a terminal are escaped, for a path is printed."""
+    """Returns the path of a field below `path`."""
+    # Control characters are escaped: paths are printed, and a key may hold the codes that steer a terminal.
     shown = name[:100] if name.isprintable() else repr(name[:100])
     return f"{path}.{shown}" if path else shown
 
 
 def is_text(plain: str) -> bool:
-    """Whether letters without quotes are a text: not null, a truth value or a number."""
+    """Says whether a scalar without quotes is a text: not null, a truth value or a number."""
     return plain not in NULLS | TRUE | FALSE and not NUMBER.fullmatch(plain)
 
 
 def grow(text: str) -> tuple[Node, list[TextProblem]]:
-    """The tree, and what in it is not taken. Raises `Unreadable` where there is no going on."""
+    """Parses YAML. Returns the tree and its problems. Raises `Unreadable` for text that cannot be parsed."""
     size = len(text.encode(errors="surrogatepass"))
     if size > MAX_BYTES:
         raise Unreadable(TextProblem("", None, f"The file has {size:,} bytes; at most {MAX_BYTES:,} are read."))
@@ -97,7 +98,7 @@ def grow(text: str) -> tuple[Node, list[TextProblem]]:
 
 
 def grow_toml(text: str) -> tuple[Node, list[TextProblem]]:
-    """As `grow`, of TOML, which tells no lines of what it holds."""
+    """Parses TOML as `grow` parses YAML, but without lines: Python's parser reports none."""
     if len(text) > MAX_BYTES:
         raise Unreadable(
             TextProblem("", None, f"The file has {len(text):,} characters; at most {MAX_BYTES:,} are read.")
@@ -154,9 +155,9 @@ class _Grower:
         if isinstance(event, yaml.AliasEvent):
             self._problems.append(TextProblem(path, line, f"*{event.anchor} is an alias. Write the value out."))
         elif event.anchor is not None:
-            self._problems.append(TextProblem(path, line, f"&{event.anchor} is an anchor. Take it away."))
+            self._problems.append(TextProblem(path, line, f"&{event.anchor} is an anchor. Remove it."))
         if getattr(event, "tag", None) is not None:
-            self._problems.append(TextProblem(path, line, f"{event.tag!r:.100} is a tag. Take it away."))
+            self._problems.append(TextProblem(path, line, f"{event.tag!r:.100} is a tag. Remove it."))
 
     def _mapping(self, path: str, line: int, depth: int) -> MappingNode:
         mapped = MappingNode(line)

@@ -14,21 +14,21 @@ from tifo.kernel.values import decimal_text
 
 _BREAKS = set("\r\x85\u2028\u2029\ufeff")
 _FLOW_ITEMS = 5
-"""A mapping of so many plain values stands on one line, inside a list."""
+"""A mapping of at most this many scalars stands on one line inside a list."""
 
 
 def write(document: Text) -> str:
-    """Sections in the format's order, definitions in the document's; what has its default is left out."""
+    """Writes sections in the format's order, definitions in the document's. Leaves out fields with their default."""
     sections = {name: plain(value) for name in document.__struct_fields__ if (value := getattr(document, name))}
     parts = [_dump({name: value}) for name, value in sections.items() if value]
     return "\n".join(parts)
 
 
 def plain(value: Any) -> Any:
-    """What YAML can say: mappings, lists, texts, numbers and booleans."""
+    """Converts a document's value to mappings, lists, texts, numbers and booleans."""
     match value:
         case Text():
-            return _OneLine(_said(value)) if value.on_one_line else _said(value)
+            return _OneLine(_written(value)) if value.on_one_line else _written(value)
         case dict():
             return {key: plain(each) for key, each in value.items()}
         case tuple():
@@ -38,7 +38,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _said(text: Any) -> dict[str, Any]:
+def _written(text: Any) -> dict[str, Any]:
     fields = msgspec.structs.fields(text)
     values = {field.name: getattr(text, field.name) for field in fields}
     return {
@@ -53,11 +53,11 @@ def _default(field: msgspec.structs.FieldInfo) -> Any:
 
 
 def inline(value: Any) -> str:
-    """One value of a document on one line, for people."""
+    """Writes one value on one line, for people."""
     if value is None:
         return "(none)"
-    said = plain(value)
-    return str(said) if isinstance(said, _Unquoted) else msgspec.json.encode(said).decode()
+    converted = plain(value)
+    return str(converted) if isinstance(converted, _Unquoted) else msgspec.json.encode(converted).decode()
 
 
 def value_text(value: Decimal | datetime | timedelta) -> str:
@@ -72,7 +72,7 @@ def value_text(value: Decimal | datetime | timedelta) -> str:
 
 
 def duration_text(duration: timedelta) -> str:
-    """`PT1H30M`, `P7D`: what ISO 8601 says in the fewest letters, without weeks."""
+    """Writes the shortest ISO 8601 duration without weeks: `PT1H30M`, `P7D`."""
     days, seconds = duration.days, duration.seconds
     parts = [(seconds // 3600, "H"), (seconds // 60 % 60, "M")]
     exact = Decimal(seconds % 60) + Decimal(duration.microseconds) / 1_000_000
@@ -81,11 +81,11 @@ def duration_text(duration: timedelta) -> str:
 
 
 class _OneLine(dict[str, Any]):
-    """A mapping between braces."""
+    """A mapping that is written between braces."""
 
 
 class _Unquoted(str):
-    """A number or a time: written digit for digit."""
+    """A number or a time, which is written as it is, without quotes."""
 
     __slots__ = ()
 
@@ -98,7 +98,7 @@ class _Dumper(yaml.SafeDumper):
         return True
 
     def represent_parts(self, data: list[Any]) -> yaml.Node:
-        """Short elements of a list stand on a line each, and a list of texts on one."""
+        """Puts each short mapping of a list on one line, and a list of scalars as a whole."""
         node = self.represent_list(data)
         for each in node.value:
             if isinstance(each, yaml.MappingNode) and _is_short(each):
@@ -107,7 +107,7 @@ class _Dumper(yaml.SafeDumper):
         return node
 
     def represent_text(self, data: str) -> yaml.Node:
-        """What a YAML reader takes for a break, but is none for us, is escaped."""
+        """Quotes a text that would be read as something else, or whose line breaks only YAML knows."""
         is_simple = is_text(data) and not _BREAKS & set(data)
         style = '"' if not is_simple else "|" if "\n" in data else None
         return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)

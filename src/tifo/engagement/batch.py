@@ -1,8 +1,7 @@
-"""Several commands on one state: each sees the effects of those before it, and a rejected one leaves none."""
+"""Plays several commands on one state: each sees the effects of those before it, and a rejected one leaves none."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from tifo.engagement.commands import InvokeActions, PlayCommand
 from tifo.engagement.model import Fan, Game, Invocation, UserQuest
@@ -13,9 +12,10 @@ from tifo.kernel.ids import EarnedBadgeId, NewId, ProfileId, UserQuestId, UserQu
 
 
 class Working:
-    """The state of one application while a batch runs. Made from what was loaded; `play` moves it on.
+    """The state of one application while a batch runs: made from the loaded fans, and changed by `play`.
 
-    Other applications' fans, which a command may have named, are left out: their custom ids mean nothing here.
+    A command may name a fan of another application by mistake. Such fans are ignored, because their custom ids mean
+    nothing here.
     """
 
     def __init__(
@@ -34,21 +34,21 @@ class Working:
         self.used_codes = used_codes if used_codes is not None else set()
         for fan in (fans or {}).values():
             if fan.profile.client_id == game.application.id:
-                self._take(fan)
+                self._put(fan)
 
     def play(self, command: PlayCommand, now: datetime, new_id: NewId) -> Decision:
-        """Raises what the rules raise; then nothing has changed."""
+        """Plays one command. Raises what the rules raise; nothing has changed then."""
         state = BatchState(
-            self.fans,
-            self.by_custom_id,
-            self.by_user_quest,
-            self.by_user_quest_task,
-            self.by_earned_badge,
-            self.used_codes,
+            fans=self.fans,
+            by_custom_id=self.by_custom_id,
+            by_user_quest=self.by_user_quest,
+            by_user_quest_task=self.by_user_quest_task,
+            by_earned_badge=self.by_earned_badge,
+            used_codes=self.used_codes,
         )
         decision = decide(self.game, state, command, now, new_id)
         for fan in decision.fans:
-            self._take(fan)
+            self._put(fan)
         invoked = decision.invoked
         if invoked is not None and invoked.code is not None:
             self.used_codes.add((invoked.profile_id, invoked.reward_action_key, invoked.code))
@@ -57,7 +57,7 @@ class Working:
     def invoke_all(
         self, command: InvokeActions, now: datetime, new_id: NewId
     ) -> tuple[list[Decision], tuple[Invocation, ...]]:
-        """Of those that were done; and what became of each."""
+        """Plays the actions in order, and returns the accepted ones' decisions with the outcome of every action."""
         decisions: list[Decision] = []
         outcomes: list[Invocation] = []
         for action in command.actions:
@@ -70,12 +70,13 @@ class Working:
                 outcomes.append(Invocation(invoked=decision.invoked))
         return decisions, tuple(outcomes)
 
-    def _take(self, fan: Fan) -> None:
+    def _put(self, fan: Fan) -> None:
         profile = fan.profile
         before = self.fans.get(profile.id)
         self.fans[profile.id] = fan
         if profile.custom_id is not None:
             self.by_custom_id[profile.custom_id] = profile.id
+        # Most commands add no badge and no user quest: the indexes stay as they are then.
         if before is None or len(before.badges) != len(fan.badges):
             self.by_earned_badge.update((earned.id, profile.id) for earned in fan.badges.values())
         if before is not None and len(before.user_quests) == len(fan.user_quests):
@@ -91,8 +92,3 @@ class Working:
         del self.by_user_quest[user_quest.id]
         for task in user_quest.tasks:
             del self.by_user_quest_task[task.id]
-
-
-def parts(command: Any) -> Sequence[PlayCommand]:
-    """Those that are played one by one."""
-    return command.actions if isinstance(command, InvokeActions) else (command,)

@@ -1,7 +1,7 @@
-"""What happened, in the past tense. A fact holds all that its track message needs, as it was at that moment.
+"""Facts: what happened, in the past tense. A fact holds all that its track message needs, as it was at that moment.
 
-Facts of one command stand in causal order: what pays before what the payment earns, progress before completion,
-a task before its quest.
+Facts of one command are in causal order: a payment before what it earns, progress before completion, a task before
+its quest.
 """
 
 from datetime import datetime
@@ -26,16 +26,16 @@ from tifo.kernel.ids import (
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
     id: FactId
-    """Also the message id of the event."""
+    """The event's message id is the same."""
     client_id: ClientId
     profile_id: ProfileId
     custom_id: str | None
-    """The fan's own id at that moment, when one was set."""
+    """The fan's custom id at that moment, if one was set."""
     happened_at: datetime
 
 
 class BadgeRewarded(Fact, frozen=True, kw_only=True, tag="badge_rewarded"):
-    """A profile is given a badge. The reward item is known when its threshold earned the badge."""
+    """A profile got a badge. The reward item is set if its threshold earned the badge."""
 
     badge_id: BadgeId
     badge_title: str
@@ -57,9 +57,9 @@ class QuestTaskCompleted(Fact, frozen=True, kw_only=True, tag="quest_task_comple
 
 
 class QuestRewardAwarded(Fact, frozen=True, kw_only=True, tag="quest_reward_awarded"):
-    """One reward item is paid for a completed quest; `reward_item_balance` is the balance right after.
+    """A completed quest paid one reward item; `reward_item_balance` is the balance right after.
 
-    The quest is always known here; a webhook of LiveLike's may not tell it.
+    Our engine always sets the quest; LiveLike's webhooks may lack it.
     """
 
     quest_id: QuestId | None
@@ -72,7 +72,7 @@ class QuestRewardAwarded(Fact, frozen=True, kw_only=True, tag="quest_reward_awar
 
 
 class RewardItemRewarded(Fact, frozen=True, kw_only=True, tag="reward_item_rewarded"):
-    """One entry of a reward table pays; `reward_item_balance` is the balance right after."""
+    """One entry of a reward table paid; `reward_item_balance` is the balance right after."""
 
     reward_item_id: RewardItemId
     reward_item_name: str
@@ -80,12 +80,12 @@ class RewardItemRewarded(Fact, frozen=True, kw_only=True, tag="reward_item_rewar
     reward_item_balance: int
     reward_item_transaction_id: TransactionId
     reward_action_key: str | None = None
-    """With the table, for LiveLike's webhook. None in facts that were written before it was kept."""
+    """LiveLike's webhook needs it, and the table. None in facts that were written before these fields existed."""
     reward_table_id: RewardTableId | None = None
 
 
 class UserQuestTaskProgressed(Fact, frozen=True, kw_only=True, tag="user_quest_task_progressed"):
-    """`user_quest_task_progress` and the target are exact decimals in text form, such as `0.5`."""
+    """A task progressed. Progress and target are exact decimals in text form, such as `0.5`."""
 
     quest_id: QuestId
     quest_name: str
@@ -96,7 +96,7 @@ class UserQuestTaskProgressed(Fact, frozen=True, kw_only=True, tag="user_quest_t
     user_quest_task_id: UserQuestTaskId
     user_quest_task_progress: str
     custom_increment: str | None = None
-    """As it was asked for; None where the task's default step was taken, or an absolute progress set."""
+    """The increment of the command; None if it used the task's default increment, or set an absolute progress."""
     custom_progress: str | None = None
 
 

@@ -1,4 +1,4 @@
-"""What keeps uploaded images."""
+"""The contract of those who store uploaded images."""
 
 from typing import NamedTuple, Protocol
 
@@ -9,7 +9,7 @@ class Image(NamedTuple):
 
 
 class Images(Protocol):
-    """Methods block. An image is found by its digest, so the same one is kept once and never changes."""
+    """Stores images by digest, so that equal images are stored once and never change. Methods block."""
 
     def keep(self, digest: str, image: Image) -> None: ...
     def find(self, digest: str) -> Image | None: ...

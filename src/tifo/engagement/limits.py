@@ -1,4 +1,4 @@
-"""How often an entry of a reward table pays one fan: by the clock and by the calendar. Ours."""
+"""Limits how often an entry of a reward table pays one fan, by the clock and by the calendar. Our rules."""
 
 from datetime import datetime
 from functools import lru_cache
@@ -12,7 +12,8 @@ _UNIT_S = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
 
 
 def counted(entry: RewardTableEntry, payments: Payments, now: datetime) -> Payments | None:
-    """The counts with one payment more; None where a limit does not allow it."""
+    """The counts after one more payment; None if a limit does not allow it."""
+    # Windows are aligned to the clock or calendar: so a limit needs one count, and no list of payments.
     if entry.rate_limit is not None:
         window = int(now.timestamp()) // _UNIT_S[entry.rate_limit.unit]
         count = payments.rate_count + 1 if payments.rate_window == window else 1
@@ -29,7 +30,7 @@ def counted(entry: RewardTableEntry, payments: Payments, now: datetime) -> Payme
 
 
 def calendar_window(limit: RewardLimit, now: datetime) -> int:
-    """A number for the day, week or month of `now` in the limit's time zone; the same one for ever for `all_time`."""
+    """A number for the day, week or month of `now` in the limit's time zone; always 0 for `all_time`."""
     day = now.astimezone(_zone(limit.timezone)).date()
     match limit.duration:
         case "day":

@@ -39,14 +39,14 @@ Attributes = tuple[Attribute, ...]
 
 
 class Defined(msgspec.Struct, frozen=True, kw_only=True):
-    """What the definitions of a game have in common, beside their ids."""
+    """Fields that most definitions have in common, beside their ids."""
 
     name: str
     created_at: datetime
     key: str | None = None
-    """The integrator's own name for it, unique among the application's live ones of its kind (tasks: of its quest)."""
+    """The integrator's own name, unique among the application's live definitions of its kind (a quest's live tasks)."""
     archived_at: datetime | None = None
-    """Since then it is in no list and has no part in play; what fans have of it stays readable."""
+    """An archived definition is in no list and takes no part in play; what fans have of it stays readable."""
 
 
 class Application(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="application"):
@@ -70,7 +70,7 @@ class RewardItem(Defined, frozen=True, kw_only=True, tag_field="kind", tag="rewa
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True):
-    """Of a tracked event's property; see triggers.py."""
+    """Compares a property of a tracked event with a value; see triggers.py."""
 
     property: str
     operator: str = "="
@@ -78,40 +78,40 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SegmentTrigger(msgspec.Struct, frozen=True, kw_only=True):
-    """A `track` of this event on this source is the action, where every condition holds."""
+    """Performs the action when this source receives a `track` of this event and every condition holds."""
 
     source_id: SourceId
     event: str
     conditions: tuple[Condition, ...] = ()
     program_id: ProgramId | None = None
-    """None for the application's default program."""
+    """None means the application's default program."""
     create_profiles: bool = False
-    """Whether a user that no profile has as its custom id gets one."""
+    """Whether a user id that no profile has as custom id gets a new profile."""
 
 
 class RewardAction(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="reward_action"):
     id: RewardActionId
     key: str
-    """Unique among the application's live ones; this is what callers name."""
+    """Callers name the action by its key. It is unique among the application's live actions."""
     name: str
     created_at: datetime
     description: str | None = None
     type: str = "custom"
     trigger: SegmentTrigger | None = None
-    """Of an action of the type `segment`."""
+    """Set if the type is `segment`."""
     archived_at: datetime | None = None
 
 
 class RateLimit(msgspec.Struct, frozen=True, kw_only=True):
-    """At most `frequency` payments a fan in each `unit` of the clock, UTC."""
+    """Allows each fan `frequency` payments in each `unit` of the clock, UTC."""
 
     frequency: int
     unit: Literal["second", "minute", "hour", "day"]
 
 
 class RewardLimit(msgspec.Struct, frozen=True, kw_only=True):
-    """At most `action_limit_count` payments a fan in each calendar day, week (from Monday) or month of the time zone,
-    or in all.
+    """Allows each fan `action_limit_count` payments in each calendar day, week (from Monday) or month of the time zone,
+    or in total.
     """
 
     action_limit_count: int
@@ -120,7 +120,7 @@ class RewardLimit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RewardTableEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """Whoever performs the action `action_key` is paid `reward_item_amount` (≥ 1) of the item, within the limits."""
+    """Pays `reward_item_amount` (≥ 1) of the item to a fan who performs the action, within the limits."""
 
     id: RewardTableEntryId
     reward_item_id: RewardItemId
@@ -131,7 +131,7 @@ class RewardTableEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RewardTable(Defined, frozen=True, kw_only=True, tag_field="kind", tag="reward_table"):
-    """Consulted for actions in the programs that it is linked to; every matching entry pays."""
+    """Pays for actions in the programs that it is linked to: every matching entry pays."""
 
     id: RewardTableId
     entries: tuple[RewardTableEntry, ...] = ()
@@ -144,7 +144,7 @@ class BadgeProgression(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Badge(Defined, frozen=True, kw_only=True, tag_field="kind", tag="badge"):
-    """Reaching any one progression's threshold (balance right after a credit ≥ threshold) earns the badge."""
+    """A fan earns it by any one progression: the balance right after a credit is at or above the threshold."""
 
     id: BadgeId
     description: str | None = None
@@ -159,7 +159,7 @@ class QuestTask(Defined, frozen=True, kw_only=True):
     target_value: Decimal = Decimal(1)
     default_progress_increment: Decimal = Decimal(1)
     reward_action_key: str | None = None
-    """The action that progresses this task."""
+    """An invoked action with this key progresses the task."""
     attributes: Attributes = ()
 
 
@@ -170,7 +170,7 @@ class QuestReward(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Quest(Defined, frozen=True, kw_only=True, tag_field="kind", tag="quest"):
-    """Can be started from `started_at` until `stopped_at` (None: no bound); `timeout` limits each fan's run."""
+    """Fans can start it from `started_at` until `stopped_at` (None: no bound); `timeout` limits each fan's run."""
 
     id: QuestId
     description: str | None = None
@@ -180,14 +180,14 @@ class Quest(Defined, frozen=True, kw_only=True, tag_field="kind", tag="quest"):
     tasks: tuple[QuestTask, ...] = ()
     rewards: tuple[QuestReward, ...] = ()
     badge_ids: tuple[BadgeId, ...] = ()
-    """Badges that completing the quest gives, when they are claimed."""
+    """Fans who complete the quest get these badges when they claim them."""
     attributes: Attributes = ()
 
 
 class Leaderboard(Defined, frozen=True, kw_only=True, tag_field="kind", tag="leaderboard"):
-    """Fans by their balance of one reward item; shown with the programs that it is linked to.
+    """Ranks fans by their balance of one reward item; shown with the programs that it is linked to.
 
-    A locked one shows what it held when it was locked. An archived one is in no list and at no address.
+    A locked leaderboard shows the standings from when it was locked. An archived one is in no list and has no address.
     """
 
     id: LeaderboardId
@@ -200,7 +200,7 @@ class Leaderboard(Defined, frozen=True, kw_only=True, tag_field="kind", tag="lea
 
 
 Definition = Application | Program | RewardItem | RewardAction | RewardTable | Badge | Quest | Leaderboard
-"""What the store keeps as one document each. The whole of a table or quest is one definition."""
+"""The store keeps each definition as one document; a table or quest is one definition with all its parts."""
 
 
 D = TypeVar("D", bound="Defined | RewardAction")
@@ -211,15 +211,15 @@ def is_live(definition: Defined | RewardAction) -> bool:
 
 
 def live(definitions: Mapping[Any, D]) -> list[D]:
-    """In the order of making."""
+    """The live definitions, in the order of making."""
     return [definition for definition in definitions.values() if is_live(definition)]
 
 
 class Game:
-    """All definitions of one application, indexed for the rules. Immutable: `with_` returns another one.
+    """All definitions of one application, indexed for the rules. Immutable: `with_` returns another game.
 
-    Dictionaries keep the order of making. Those by id hold what is archived too, so that what fans have of it can be
-    read; play looks at live ones only.
+    Dictionaries keep the order of making. Those by id also hold archived definitions, because fans may still have
+    something of them; play considers live ones only.
     """
 
     def __init__(self, application: Application, definitions: tuple[Definition, ...] = ()) -> None:
@@ -228,19 +228,19 @@ class Game:
         self.programs = {d.id: d for d in definitions if isinstance(d, Program)}
         self.reward_items = {d.id: d for d in definitions if isinstance(d, RewardItem)}
         self.actions_by_id = {d.id: d for d in definitions if isinstance(d, RewardAction)}
-        # A key that was used again belongs to its live action.
+        # Live actions come last: a key that was freed and used again then refers to its live action.
         by_life = sorted(self.actions_by_id.values(), key=is_live)
         self.reward_actions = {action.key: action for action in by_life}
-        """By key."""
+        """Actions by key."""
         self.reward_tables = {d.id: d for d in definitions if isinstance(d, RewardTable)}
         self.badges = {d.id: d for d in definitions if isinstance(d, Badge)}
         self.quests = {d.id: d for d in definitions if isinstance(d, Quest)}
         self.leaderboards = {d.id: d for d in definitions if isinstance(d, Leaderboard) and is_live(d)}
         self.ranked_items = frozenset(b.reward_item_id for b in self.leaderboards.values() if not b.is_locked)
-        """Those whose balances move a leaderboard."""
+        """Items whose balances move an open leaderboard."""
         self.quest_of_task = {t.id: q.id for q in self.quests.values() for t in q.tasks}
         self.entries: dict[tuple[ProgramId, str], list[tuple[RewardTable, RewardTableEntry]]] = {}
-        """What an action pays in a program."""
+        """Entries that an action pays in a program."""
         for table in filter(is_live, self.reward_tables.values()):
             for program_id in table.program_ids:
                 for entry in table.entries:
@@ -253,13 +253,13 @@ class Game:
             for progression in badge.progressions:
                 self.badges_by_item.setdefault(progression.reward_item_id, []).append((badge, progression))
         self.quests_by_action: dict[str, list[Quest]] = {}
-        """Live quests with a task that the action progresses, each once; a run keeps a task that was archived since."""
+        """Live quests with a task that the action progresses, each once. Archived tasks count, as in earlier runs."""
         for quest in filter(is_live, self.quests.values()):
             for key in dict.fromkeys(t.reward_action_key for t in quest.tasks if t.reward_action_key):
                 self.quests_by_action.setdefault(key, []).append(quest)
 
     def with_(self, definition: Definition) -> "Game":
-        """The game with the definition added, or put in the place of the one with its id."""
+        """The game with the definition added, or replaced if one has its id."""
         if isinstance(definition, Application):
             return Game(definition, self.definitions)
         kept = tuple(definition if d.id == definition.id else d for d in self.definitions)
@@ -285,21 +285,21 @@ class UserQuestTask(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UserQuest(msgspec.Struct, frozen=True, kw_only=True):
-    """One fan's run of one quest; there is at most one for each pair."""
+    """One fan's run of one quest. A fan has at most one run of a quest."""
 
     id: UserQuestId
     profile_id: ProfileId
     quest_id: QuestId
     created_at: datetime
     active_until: datetime | None = None
-    """After this moment nothing progresses (the quest's timeout)."""
+    """The run ends here, by the quest's timeout: nothing progresses afterwards."""
     completed_at: datetime | None = None
     rewards_claimed_at: datetime | None = None
     tasks: tuple[UserQuestTask, ...] = ()
 
 
 class EarnedBadge(msgspec.Struct, frozen=True, kw_only=True):
-    """Unique for a profile and badge, for ever: a revoked one is kept, and awarding the badge again gives it back."""
+    """Exists at most once for a profile and badge. A revoked one is stored, and an award restores it."""
 
     id: EarnedBadgeId
     profile_id: ProfileId
@@ -309,7 +309,7 @@ class EarnedBadge(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Payments(msgspec.Struct, frozen=True, kw_only=True):
-    """How often an entry with limits has paid one fan, in the last window of each limit."""
+    """Counts how often an entry with limits has paid one fan, in the last window of each limit."""
 
     rate_window: int = 0
     rate_count: int = 0
@@ -318,14 +318,14 @@ class Payments(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fan(msgspec.Struct, frozen=True, kw_only=True):
-    """All that the rules need to know of one profile. Rules return another Fan; they never change one."""
+    """One profile with everything that the rules need. Rules return another Fan; they never change one."""
 
     profile: Profile
     balances: dict[RewardItemId, int] = {}
     badges: dict[BadgeId, EarnedBadge] = {}
     user_quests: dict[QuestId, UserQuest] = {}
     payments: dict[RewardTableEntryId, Payments] = {}
-    """Of entries with limits; loaded where the game has any."""
+    """The counts of entries with limits, by entry."""
 
 
 class TransactionKind(StrEnum):
@@ -344,9 +344,9 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True):
     profile_id: ProfileId
     reward_item_id: RewardItemId
     amount: int
-    """Signed: what the balance changed by; never 0."""
+    """The signed change of the balance; never 0."""
     balance: int
-    """Right after this row; never negative."""
+    """The balance right after this row; never negative."""
     kind: TransactionKind
     created_at: datetime
     invoked_action_id: InvokedActionId | None = None
@@ -356,7 +356,7 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True):
     transfer_id: str | None = None
     """Shared by a transfer's two rows."""
     counterpart_profile_id: ProfileId | None = None
-    """The other side of a transfer."""
+    """The other fan of a transfer."""
     reason: str | None = None
     description: str | None = None
     custom_data: str | None = None
@@ -370,7 +370,7 @@ class InvokedReward(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InvokedAction(msgspec.Struct, frozen=True, kw_only=True):
-    """`code` is the integrator's idempotency key: unique for an action and profile."""
+    """An action that a fan performed. `code` is the integrator's idempotency key: unique for an action and profile."""
 
     id: InvokedActionId
     program_id: ProgramId
@@ -379,14 +379,14 @@ class InvokedAction(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     code: str | None = None
     rewards: tuple[InvokedReward, ...] = ()
-    """What the reward tables paid, in the order of paying."""
+    """Payments by the reward tables, in order."""
     description: str | None = None
     attributes: Attributes = ()
 
 
 class Invocation(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one of several invoked actions: exactly one of the two."""
+    """The outcome of one of several invoked actions: exactly one of the two fields is set."""
 
     invoked: InvokedAction | None = None
     refused: str | None = None
-    """Why."""
+    """The reason."""

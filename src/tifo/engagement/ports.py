@@ -1,4 +1,4 @@
-"""What the engagement half needs from outside, and what it offers to those who route requests to it."""
+"""Engagement's contracts: the engine that accepts commands, the queries that read, and the audit of the ledger."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -42,9 +42,9 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class BatchState(NamedTuple):
-    """What a batch of play commands of one application may touch, loaded beforehand with a few queries.
+    """The fans and keys that a batch of one application's play commands may touch, loaded beforehand.
 
-    Absent keys mean "there is none". The rules find every fan by profile id here.
+    The rules find every fan by profile id here. An absent key means that there is none.
     """
 
     fans: Mapping[ProfileId, Fan]
@@ -53,14 +53,14 @@ class BatchState(NamedTuple):
     by_user_quest_task: Mapping[UserQuestTaskId, ProfileId]
     by_earned_badge: Mapping[EarnedBadgeId, ProfileId]
     used_codes: AbstractSet[tuple[ProfileId, str, str]] = frozenset()
-    """(profile, action key, code) of those among the batch's codes that were used before."""
+    """(profile, action key, code) of the batch's codes that were used before."""
 
 
 class Decision(NamedTuple):
     """One accepted command's effects: applied whole, or not at all."""
 
     answer: Any
-    """Of the command's answer type."""
+    """A value of the command's answer type."""
     fans: tuple[Fan, ...] = ()
     """The new state of each fan that changed (or was created)."""
     transactions: tuple[Transaction, ...] = ()
@@ -80,48 +80,51 @@ class Engine(Protocol):
     """Accepts commands. State, ledger and facts of a command commit in one transaction, shared with others'."""
 
     async def handle(self, command: Command[A], idempotency: Idempotency | None = None) -> A:
-        """The answer, once it is durable.
+        """Returns the answer as soon as it is durable.
 
-        Raises `Rejected` (and its children) for bad input, with nothing changed; `Overloaded` where the bounded
-        queue is full; `Transient` where the store is out of reach. With `idempotency`: the same key and digest
-        again gives the first answer again, another digest raises `Conflict`.
+        Raises `Rejected` (and its children) for bad input, with nothing changed; `Overloaded` if the bounded queue
+        is full; `Transient` if the store cannot be reached. With `idempotency`, the same key and digest again give
+        the first answer again; another digest raises `KeyReused`, a `Conflict`.
         """
 
 
 COUNTED = 10_000
-"""Lists are counted so far: the cost of a page must not grow with its list."""
+"""Lists are counted up to this number, so that the cost of a page does not grow with its list."""
 
 
 class Anchor(NamedTuple):
-    """Where a page begins: behind one row of the list, so that rows added or removed since shift nothing."""
+    """A page's place: beside one row of the list, so that rows added or removed since do not shift the page."""
 
     before: int | None = None
-    """The rows that follow, in the order of the list, the row at this position."""
+    """The page begins right behind the row at this position, in the order of the list."""
     after: int | None = None
-    """The page that ends right in front of the row at this position."""
+    """The page ends right in front of the row at this position."""
 
 
 NOWHERE = Anchor()
-"""Then the page's number tells where it begins."""
+"""Without an anchor, the page's number says where the page begins."""
 
 
-class Page(msgspec.Struct, Generic[T_co], frozen=True):
+class Page(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
     """One page of a list; `number` counts from 1."""
 
     count: int
-    """At most `COUNTED` where the list is not in memory."""
+    """At most `COUNTED`, if the list is not in memory."""
     results: Sequence[T_co]
     number: int
     size: int
     first: int | None = None
-    """The positions of the first and the last row, for anchors; None where the list has none."""
+    """The positions of the first and the last row, for anchors; None if the list has no positions."""
     last: int | None = None
     more: bool | None = None
-    """Whether rows follow; None where `count` tells."""
+    """Whether rows follow; None if `count` says so."""
 
 
 class InvokedFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Every given field narrows; several values of one field widen, but all of `attributes` must be there."""
+    """Selects invoked actions. Every given field narrows, and several values of one field widen.
+
+    An action must have all of `attributes`.
+    """
 
     profile_ids: Sequence[ProfileId] = ()
     program_id: ProgramId | None = None
@@ -134,10 +137,11 @@ class InvokedFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 EARNED = (TransactionKind.REWARD_TABLE, TransactionKind.QUEST)
+"""Kinds that the rules pay. Fans or operators cause the others."""
 
 
 class TransactionFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Every given field narrows; several values of one field widen."""
+    """Selects ledger rows. Every given field narrows, and several values of one field widen."""
 
     profile_ids: Sequence[ProfileId] = ()
     reward_item_ids: Sequence[RewardItemId] = ()
@@ -145,45 +149,47 @@ class TransactionFilter(msgspec.Struct, frozen=True, kw_only=True):
     created_since: datetime | None = None
     created_until: datetime | None = None
     kinds: Sequence[TransactionKind] = EARNED
-    """LiveLike's reward-transactions list what was earned. None given: all kinds."""
+    """LiveLike's reward-transactions list earned rewards only. An empty sequence selects all kinds."""
 
 
 class Standings(Protocol):
-    """Where fans stand: exact, and of the same commit as their balances. Methods block.
+    """Fans' places on leaderboards: exact, and from the same commit as their balances. Methods block.
 
-    On a leaderboard are all fans who ever had some of its item, also those who have 0 left. The order is by score,
+    A leaderboard holds all fans who ever had some of its item, also those who have 0 left. The order is by score,
     the highest first, then by profile id.
     """
 
     def client_of_leaderboard(self, leaderboard_id: LeaderboardId) -> ClientId:
-        """`NotFound` for an id of none, also for a deleted one."""
+        """Raises `NotFound` for an unknown or deleted leaderboard."""
 
     def standings(self, leaderboard: Leaderboard, *, page: int = 1, size: int = 20) -> Page[Standing]: ...
     def standings_of(self, leaderboard: Leaderboard, profile_ids: Sequence[ProfileId]) -> Sequence[Standing]:
-        """In their order. Fans who are not on it are not in the answer."""
+        """In the leaderboard's order. Fans who are not on it are not in the answer."""
 
     def standings_count(self, leaderboard: Leaderboard) -> int: ...
 
 
 class Glance(NamedTuple):
+    """A game and one fan's balances, read together."""
+
     game: Game
     balances: Mapping[RewardItemId, int]
-    """Of the fan who was asked for; empty where none was."""
+    """Empty if no fan was asked for."""
 
 
 class Queries(Standings, Protocol):
-    """Reads, for routes. Methods block; call them off the event loop. Lists are newest first and stable.
+    """Reads for routes. Methods block; call them off the event loop. Lists are newest first and stable.
 
-    `NotFound` where the client id is unknown; a profile of another application is not found either.
+    Raises `NotFound` for an unknown client id, and for a profile of another application.
     """
 
     def game(self, client_id: ClientId) -> Game: ...
     def client_secret(self, client_id: ClientId) -> str: ...
     def client_of_producer_token(self, token: str) -> ClientId | None:
-        """None for a token that is not valid. Tokens are stored as digests and compared in constant time."""
+        """None for an invalid token. Tokens are stored as digests and compared in constant time."""
 
     def glances(self, asked: Sequence[tuple[ClientId, ProfileId | None]]) -> Sequence[Glance | Exception]:
-        """The n-th answer, or what it is refused with, belongs to the n-th question."""
+        """The n-th answer, or the error that refuses it, belongs to the n-th question."""
 
     def profile(self, client_id: ClientId, profile_id: ProfileId) -> Profile: ...
     def profile_by_custom_id(self, client_id: ClientId, custom_id: str) -> Profile: ...
@@ -234,7 +240,7 @@ class LedgerAudit(Protocol):
 
 
 class NewApplication(msgspec.Struct, frozen=True, kw_only=True):
-    """Shown once: the producer token is stored as a digest only."""
+    """A new application with its secrets. They are shown once: the producer token is stored as a digest only."""
 
     application: Application
     client_secret: str

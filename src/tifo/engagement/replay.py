@@ -1,6 +1,6 @@
-"""What fans would have earned by other rules: each one's recorded play, played again from nothing.
+"""Replays each fan's recorded play from the beginning by other rules, and counts what the fans would have earned.
 
-Fans are independent here. A transfer is in each side's own ledger, and is played as what it was for that side.
+Fans are independent here: a transfer is in each side's own ledger, and is replayed as a credit or a debit.
 """
 
 from collections import Counter
@@ -12,57 +12,57 @@ from msgspec.structs import replace
 
 from tifo.engagement.batch import Working
 from tifo.engagement.commands import Credit, Debit, InvokeAction, PlayCommand, StartQuest
-from tifo.engagement.model import Fan, Game, InvokedAction, Profile, Transaction, TransactionKind, UserQuest
-from tifo.engagement.turn import quest_status
+from tifo.engagement.model import Fan, Game, InvokedAction, Profile, Transaction, UserQuest
+from tifo.engagement.ports import EARNED
+from tifo.engagement.rules import quest_status
 from tifo.kernel.errors import Conflict, Rejected
 from tifo.kernel.ids import BadgeId, ClientId, NewId, QuestId, RewardItemId, uuid7
 
-EARNED = frozenset({TransactionKind.REWARD_TABLE, TransactionKind.QUEST})
-"""What the rules paid; the other kinds are someone's own doing."""
-
 
 class Recorded(NamedTuple):
-    """One fan's past: what they (or their operators) did, which other rules would not have changed."""
+    """One fan's past: what they or their operators did, which other rules would not have changed."""
 
     profile: Profile
     actions: tuple[InvokedAction, ...] = ()
     transfers: tuple[Transaction, ...] = ()
-    """Ledger rows of none of the `EARNED` kinds."""
+    """Ledger rows of the kinds that are not `EARNED`: credits, debits and transfers."""
     starts: tuple[UserQuest, ...] = ()
 
 
 class Tally:
-    """Counts over fans."""
+    """Counts what fans earned, started and completed."""
 
     def __init__(self) -> None:
         self.fans = 0
         self.item_fans: Counter[RewardItemId] = Counter()
-        """Fans who earned any of it by the rules."""
+        """Fans who earned any of the item by the rules."""
         self.item_totals: Counter[RewardItemId] = Counter()
         self.badges: Counter[BadgeId] = Counter()
         self.started: Counter[QuestId] = Counter()
         self.completed: Counter[QuestId] = Counter()
         self.left_out: Counter[str] = Counter()
-        """What could not be played again, by reason."""
+        """Commands that could not be replayed, by reason."""
 
 
 class RecordedActions(Protocol):
-    """The recorded play of applications. Methods block."""
+    """The recorded play of applications, read for a replay. Methods block; none holds the state for long.
+
+    Raises `NotFound` or finds nothing for an unknown application.
+    """
 
     def count_actions(self, client_id: ClientId) -> int: ...
-
     def groups(self, client_id: ClientId) -> Iterator[Sequence[Recorded]]:
-        """Yields every fan of the application once, some hundred at a time, ordered by profile id."""
+        """Every fan once, ordered by profile id, in groups of which memory holds one at a time."""
 
     def earned(self, client_id: ClientId) -> Tally:
-        """Counts what the application's fans have earned until now."""
+        """Counts what the fans have earned until now; `fans` and `left_out` stay 0."""
 
 
 class RulesReplay:
-    """Plays one fan after another by `game`'s rules; `tally` counts what came of it.
+    """Replays one fan after another by `game`'s rules; `tally` counts the result.
 
-    A completed quest's rewards count as claimed at once. A quest in `new_quests` was not there to be started: it
-    starts with the first action that a task of it is linked to.
+    A completed quest's rewards count as claimed at once. Fans could not start a quest in `new_quests`, because it
+    did not exist: it starts with the first action that one of its tasks is linked to.
     """
 
     def __init__(self, game: Game, *, new_quests: frozenset[QuestId] = frozenset(), new_id: NewId = uuid7) -> None:
@@ -78,6 +78,7 @@ class RulesReplay:
 
 
 def _claiming(game: Game) -> Game:
+    # Claims are not recorded, so completed quests pay at once.
     return Game(replace(game.application, auto_claim_quest_rewards=True), game.definitions)
 
 
@@ -104,9 +105,9 @@ class _FanReplay:
         self._tally.completed.update(each for each, run in fan.user_quests.items() if run.completed_at is not None)
 
     def _commands(self) -> Iterable[tuple[str, datetime, PlayCommand]]:
-        """With ids that sort by the time of making: of one batch's rows all have the same time."""
+        """The fan's commands with ids and times. The ids sort them, because all rows of a batch have the same time."""
         client_id = self._recorded.profile.client_id
-        # A run as old as an action was started by it, and is again, where these rules let actions start quests.
+        # A run with an action's time was started by that action. These rules start it again, if they let actions do so.
         is_automatic = self._working.game.application.automatic_quest_processing
         by_actions = {each.created_at for each in self._recorded.actions} if is_automatic else set()
         for each in self._recorded.actions:

@@ -1,4 +1,4 @@
-"""When a tracked event is an action: which properties a trigger asks for."""
+"""Triggers: decide whether a tracked event is an action, by its properties."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -14,17 +14,20 @@ _ABSENT = object()
 
 
 def check_trigger(game: Game, trigger: SegmentTrigger) -> SegmentTrigger:
-    """The same, or `Rejected` naming what is wrong with it."""
+    """Returns the trigger, or raises `Rejected` with the field that is wrong."""
     check_text(trigger.event, "event")
     if trigger.program_id is not None and trigger.program_id not in game.programs:
         raise NotFound(f"There is no program {trigger.program_id!r:.100} in this application.", field="program_id")
     if len(trigger.conditions) > MAX_CONDITIONS:
-        raise Rejected(f"There are {len(trigger.conditions)} conditions; at most {MAX_CONDITIONS}.", field="properties")
+        raise Rejected(
+            f"There are {len(trigger.conditions)} conditions; at most {MAX_CONDITIONS} are accepted.",
+            field="properties",
+        )
     for condition in trigger.conditions:
         check_text(condition.property, "property")
         if condition.operator not in OPERATORS:
             raise Rejected(
-                f"operator is {condition.operator!r:.20}. Choose of {' '.join(OPERATORS)}.", field="operator"
+                f"operator is {condition.operator!r:.20}. Choose one of {' '.join(OPERATORS)}.", field="operator"
             )
         if condition.operator != "exists" and condition.value is None:
             raise Rejected(f"{condition.operator} needs a value to compare with.", field="value")
@@ -32,7 +35,7 @@ def check_trigger(game: Game, trigger: SegmentTrigger) -> SegmentTrigger:
 
 
 def matches(trigger: SegmentTrigger, properties: Mapping[str, Any]) -> bool:
-    """Whether every condition holds. Types count as in JSON: the text "3" is not the number 3."""
+    """Whether every condition holds. Types are compared as in JSON: the text "3" is not the number 3."""
     return all(
         OPERATORS[condition.operator](_at(properties, condition.property), condition.value)
         for condition in trigger.conditions
@@ -40,7 +43,7 @@ def matches(trigger: SegmentTrigger, properties: Mapping[str, Any]) -> bool:
 
 
 def _at(properties: Mapping[str, Any], path: str) -> Any:
-    """By the name as it stands, or else through nested objects, `video.length`."""
+    """Finds a property by its whole name, or else through nested objects, as `video.length`."""
     if path in properties:
         return properties[path]
     value: Any = properties
@@ -52,11 +55,12 @@ def _at(properties: Mapping[str, Any], path: str) -> Any:
 
 
 def _equals(value: Any, wanted: Any) -> bool:
+    # In Python True equals 1, in JSON it does not.
     return isinstance(value, bool) == isinstance(wanted, bool) and bool(value == wanted)
 
 
 def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
-    """Of two numbers or of two texts (as which ISO times are in order); nothing else is in any order."""
+    """Orders two numbers, or two texts (ISO times are in order as texts). No other values have an order."""
 
     def check(value: Any, wanted: Any) -> bool:
         texts = isinstance(value, str) and isinstance(wanted, str)
@@ -70,14 +74,14 @@ def _is_number(value: Any) -> bool:
 
 
 def _contains(value: Any, wanted: Any) -> bool:
-    """A text holds another one, or a list an element."""
+    """Whether a text contains another text, or a list an element."""
     if isinstance(value, str):
         return isinstance(wanted, str) and wanted in value
     return isinstance(value, list) and any(_equals(each, wanted) for each in value)
 
 
 def _exists(value: Any, wanted: Any) -> bool:
-    """With the value false: is absent. A null is as good as absent."""
+    """Whether the property is present; with the value false, whether it is absent. A null counts as absent."""
     return (value is not _ABSENT and value is not None) == (wanted is not False)
 
 
@@ -93,4 +97,4 @@ OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = MappingProxyType(
         "exists": _exists,
     }
 )
-"""An absent property differs from every value, and fulfils nothing else."""
+"""Comparisons by operator. An absent property differs from every value, and meets no other condition."""

@@ -1,4 +1,4 @@
-"""Limits of the game's single values; those of texts are the kernel's."""
+"""Checks the game's single values. The kernel checks texts."""
 
 from decimal import Decimal
 
@@ -8,10 +8,11 @@ from tifo.kernel.values import MAX_EXACT_INTEGER, MAX_TEXT, check_text, decimal_
 __all__ = ["MAX_AMOUNT", "MAX_TEXT", "check_amount", "check_decimal", "check_text", "decimal_text"]
 
 MAX_AMOUNT = MAX_EXACT_INTEGER
-"""Amounts and balances stay within it. Ours."""
+"""Our limit for amounts and balances."""
 MAX_QUANTITY = 10**15
-"""Targets and steps of quest tasks. With `MAX_DECIMALS`, the sum of two fits the decimal context's 28 digits, so that
-adding is exact. Ours."""
+"""Our limit for targets and steps of quest tasks. With `MAX_DECIMALS`, the sum of two has at most 28 digits, as many as
+the decimal context: so adding is exact.
+"""
 MAX_DECIMALS = 9
 
 
@@ -23,7 +24,7 @@ def check_amount(value: int, field: str) -> int:
 
 
 def check_decimal(value: Decimal, field: str) -> Decimal:
-    """The same number, without needless zeros; finite, and of a size that is stored and added exactly."""
+    """Returns the number without needless zeros. Refuses one that cannot be stored and added exactly."""
     if not value.is_finite():
         raise Rejected(f"{field} is {value}. Send a finite number.", field=field)
     if value.copy_abs() > MAX_QUANTITY or value != round(value, MAX_DECIMALS):

@@ -14,7 +14,7 @@ def check_text(value: str, field: str) -> str:
     if not value.strip():
         raise Rejected(f"{field} is empty. Send a text.", field=field)
     if len(value) > MAX_TEXT:
-        raise Rejected(f"{field} has {len(value):,} characters; at most {MAX_TEXT} are taken.", field=field)
+        raise Rejected(f"{field} has {len(value):,} characters; at most {MAX_TEXT} are accepted.", field=field)
     return value
 
 

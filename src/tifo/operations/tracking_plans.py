@@ -15,7 +15,7 @@ from tifo.operations import sources
 from tifo.operations.backend import Backend
 from tifo.source.plan import LIVELIKE_PLAN, plan_ids
 from tifo.tracking.plans.model import BUILT_IN_PLAN, LENIENT, Controls, PlanType, Rule, RuleType, TrackingPlan, changed
-from tifo.tracking.plans.ports import Told, with_rule_changes
+from tifo.tracking.plans.ports import ViolationSummary, with_rule_changes
 from tifo.workspace.model import Source
 
 PERIODS: Mapping[str, timedelta] = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7)}
@@ -143,7 +143,7 @@ def change_controls(backend: Backend, source: str, asked: Mapping[str, object]) 
     return made
 
 
-def violations(backend: Backend, source: str, since: str = "24h") -> Sequence[Told]:
+def violations(backend: Backend, source: str, since: str = "24h") -> Sequence[ViolationSummary]:
     """Returns the counted violations of a period, the most frequent first. `since` is one of `PERIODS`."""
     found = sources.find(backend, source)
     if since not in PERIODS:

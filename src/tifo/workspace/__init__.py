@@ -1,1 +1,1 @@
-"""The catalog: sources, write keys, warehouses and connections. Never moves events."""
+"""The catalog: sources, write keys, warehouses, destinations, alerts and tokens. Never moves events."""

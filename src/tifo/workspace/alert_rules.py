@@ -1,7 +1,7 @@
-"""When an alert fires, and when it is over: pure decisions.
+"""Decides when an alert fires and when it is resolved. Pure.
 
-It fires after two looks in a row beyond the threshold, and is over after two looks in a row that are well, which is
-some way on the other side of it: so that a value that trembles about the threshold tells nobody anything twice.
+An alert fires after two checks in a row beyond its threshold. It is resolved after two checks in a row at a margin on
+the other side, so that a value which moves about the threshold does not send one notification after another.
 """
 
 from msgspec.structs import replace
@@ -9,8 +9,10 @@ from msgspec.structs import replace
 from tifo.workspace.alerts import Alert, AlertKind, AlertState
 
 LOOKS = 2
+"""Checks in a row that fire or resolve an alert."""
 _MOST_SAMPLES = 120
 _MARGIN = 0.1
+"""Share of the way from the threshold back to a perfect value, from which on a value is well again."""
 
 
 def is_bad(alert: Alert, value: float) -> bool:
@@ -28,7 +30,7 @@ def is_well(alert: Alert, value: float) -> bool:
 
 
 def looked(alert: Alert, before: AlertState, value: float | None, reason: str, now: float) -> AlertState:
-    """After a look; a value of None says nothing, and changes nothing."""
+    """Returns the state after a check. A value of None (nothing to measure) neither fires nor resolves."""
     if value is None:
         return replace(before, value=None, reason=reason)
     bad = before.bad + 1 if is_bad(alert, value) else 0
@@ -44,7 +46,7 @@ def looked(alert: Alert, before: AlertState, value: float | None, reason: str, n
 
 
 def told(before: AlertState, now: float) -> AlertState:
-    """What was pending has gone out."""
+    """Returns the state after the pending notification went out."""
     told_at = now if before.pending == "firing" else before.told_at
     return replace(before, pending="", told_at=told_at, problem="")
 
@@ -56,7 +58,7 @@ def _begun(alert: Alert, seen: AlertState, now: float) -> AlertState:
 
 
 def _over(seen: AlertState) -> AlertState:
-    """Who was not told of its beginning is not told of its end."""
+    # No one knows that it fired where that notification was held back or did not go out: its end is no news.
     unknown = seen.is_muted or seen.pending == "firing"
     return replace(seen, firing_since=None, is_muted=False, pending="" if unknown else "resolved")
 
@@ -66,7 +68,7 @@ def _is_quiet(alert: Alert, standing: AlertState, now: float) -> bool:
 
 
 def sampled(alert: Alert, before: AlertState, total: int, now: float) -> AlertState:
-    """Keeps a total for each hundredth of the two windows that are compared, and the one before them."""
+    """Adds a sample for each fiftieth of a window. The samples reach back beyond the two windows that are compared."""
     step = alert.window_s / (_MOST_SAMPLES / 2.4)
     if before.samples and now - before.samples[-1][0] < step:
         return before
@@ -74,8 +76,9 @@ def sampled(alert: Alert, before: AlertState, total: int, now: float) -> AlertSt
 
 
 def change_percent(alert: Alert, standing: AlertState, total: int, now: float) -> float | None:
-    """Of the events in the window that ends now, against the window before; None where that one is not whole, or was
-    empty.
+    """Compares the events of the window that ends now with those of the window before, in percent.
+
+    None where the window before has no sample at its beginning, or no events.
     """
     middle, first = (_total_at(standing, now - back * alert.window_s) for back in (1, 2))
     if middle is None or first is None or middle <= first:

@@ -1,4 +1,4 @@
-"""Alerts: what somebody wants to be told about, and how it stands with each."""
+"""Alerts: what is watched, whom a notification goes to, and the state of each alert."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ MAX_NAME = 200
 
 class AlertKind(StrEnum):
     DELIVERY_RATE = "delivery-rate"
-    """Of a destination: delivered events as a share of those delivered, failed and waiting, in percent, is below."""
+    """Fires while a destination delivers less than this percentage of its events (delivered, failed and waiting)."""
     VOLUME = "volume"
-    """Of a source: events are fewer than in the window before, by more than so many percent."""
+    """Fires while a source sends fewer events than in the window before, by more than this percentage."""
     WAREHOUSE = "warehouse"
-    """The oldest event that a warehouse has not loaded has waited for more seconds than this."""
+    """Fires while the oldest event that a warehouse has not loaded has waited for more seconds than this."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,49 +29,50 @@ class Alert:
     name: str
     kind: AlertKind
     target: str
-    """The id of the destination or source; the warehouse's name."""
+    """Id of the destination or source; name of the warehouse."""
     threshold: float
     window_s: float
-    """Of DELIVERY_RATE and VOLUME: what is counted."""
+    """DELIVERY_RATE and VOLUME count the events of this window."""
     quiet_s: float
-    """So long nobody is told a second time that it fires."""
+    """Minimum time between two notifications that it fires."""
     url: str = ""
     email: str = ""
     created_at: datetime | None = None
 
 
 class AlertState(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How it stands with an alert, as far as its looks have seen."""
+    """State of an alert after its checks so far. Stored as JSON under these names."""
 
     bad: int = 0
-    """Looks in a row that were beyond the threshold."""
+    """Checks in a row with a value beyond the threshold."""
     well: int = 0
+    """Checks in a row with a value that ends the alert."""
     firing_since: float | None = None
     told_at: float | None = None
-    """When somebody was last told that it fires."""
+    """When the last notification that it fires went out."""
     is_muted: bool = False
-    """It fires, and nobody was told, for the quiet time's sake."""
+    """It fires, and the quiet time held its notification back."""
     pending: str = ""
-    """`firing` or `resolved`: what is still to be told."""
+    """The notification that has not gone out yet: `firing` or `resolved`."""
     value: float | None = None
     reason: str = ""
     problem: str = ""
-    """Why the last notice did not go out."""
+    """Why the last notification did not go out."""
     samples: tuple[tuple[float, int], ...] = ()
-    """Of VOLUME: the source's total at some moments."""
+    """VOLUME compares these: (moment, total of the source's events until then)."""
 
 
 class Alerts(Protocol):
     """Methods block."""
 
     def add(self, alert: Alert) -> Alert:
-        """Raises `Conflict` for a name that is taken."""
+        """Raises `Conflict` for a name in use."""
 
     def all(self) -> Sequence[tuple[Alert, AlertState]]:
-        """In the order of their making."""
+        """Returns alerts in the order in which they were made."""
 
     def note(self, alert_id: str, standing: AlertState) -> None:
-        """Of one that is gone, nothing is noted."""
+        """Stores an alert's state. Does nothing for an alert that was removed meanwhile."""
 
     def remove(self, alert_id: str) -> None:
         """Raises `NotFound`."""
@@ -88,11 +89,13 @@ def checked_alert(alert: Alert) -> Alert:
     if not MIN_WINDOW_S <= alert.window_s <= MAX_WINDOW_S:
         raise Rejected(f"window is {alert.window_s:g} s. Give 1 minute to 14 days.", field="window")
     if not alert.url and not alert.email:
-        raise Rejected("Nobody would be told. Give url or email.", field="url")
+        raise Rejected("The alert has no recipient. Give url or email.", field="url")
     if alert.url and not alert.url.startswith(("http://", "https://")):
-        raise Rejected(f"url {alert.url!r:.200} is no address. Give https://….", field="url")
+        raise Rejected(
+            f"url {alert.url!r:.200} is no http(s) address. Give one such as https://example.com/hook.", field="url"
+        )
     if alert.email and (alert.email.count("@") != 1 or not alert.email.isprintable() or " " in alert.email):
-        raise Rejected(f"email {alert.email!r:.200} is no address.", field="email")
+        raise Rejected(f"email {alert.email!r:.200} is no address. Give one such as ops@example.com.", field="email")
     return alert
 
 

@@ -1,4 +1,4 @@
-"""Destinations that a person set up: where a source's events go beside the warehouses."""
+"""Connected destinations: where a source's events go beside the warehouses."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from tifo.kernel.ids import DestinationId, Position, SourceId
 from tifo.kernel.json import JsonObject
 
 RETRY_FOR_S = 4 * 3600.0
-"""Segment's: so long an event is tried, from its first attempt."""
+"""Segment's: an event is retried for this long after its first attempt."""
 MAX_DESTINATION_NAME = 200
 
 SecretNames = Callable[[str], Collection[str]]
@@ -28,19 +28,19 @@ class ConnectedDestination:
     created_at: datetime
     enabled: bool = True
     mappings: Sequence[JsonObject] = ()
-    """In the form of Segment's subscriptions; only vendors' kinds have any."""
+    """Segment's subscriptions, as its Public API has them. Only vendors' kinds have any."""
     filters: Sequence[JsonObject] = ()
-    """In Segment's form."""
+    """Segment's destination filters, as its Public API has them."""
     choice: JsonObject = field(default_factory=dict)
     """Which events it gets: an `EventChoice`."""
     retry_for_s: float = RETRY_FOR_S
     version: int = 1
-    """Rises with each change: by it the deliverer knows that it must open the destination anew."""
+    """Rises with each change. The deliverer opens a destination anew when its version has changed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DestinationChange:
-    """What is None stays."""
+    """A field that is None stays as it is."""
 
     name: str | None = None
     enabled: bool | None = None
@@ -50,12 +50,13 @@ class DestinationChange:
     choice: JsonObject | None = None
     retry_for_s: float | None = None
     version: int | None = None
-    """The one that the change rests on; None for one that rests on none."""
+    """The version that was read before the change; None overwrites whatever is there."""
 
 
 class Destinations(Protocol):
-    """Methods block. Other processes see a change within a second. Settings, filters and mappings are checked before
-    they come here; secrets are encrypted at rest.
+    """Methods block. Other processes see a change within a second.
+
+    Callers check settings, filters and mappings first. Implementations that store encrypt secrets.
     """
 
     def add(
@@ -70,24 +71,22 @@ class Destinations(Protocol):
         mappings: Sequence[JsonObject] = (),
         enabled: bool = True,
     ) -> ConnectedDestination:
-        """It gets the events of the log that come after `start`. `secret` names the settings that are encrypted.
+        """Stores a destination that gets the log's events after `start`. `secret` names the settings to encrypt.
 
         Raises `NotFound` for an unknown source, `Conflict` for a name that another destination of the source has,
         `Rejected` for no name.
         """
 
     def all(self) -> list[ConnectedDestination]:
-        """In the order of their making."""
+        """Returns destinations in the order in which they were made."""
 
     def change(
         self, destination_id: DestinationId, change: DestinationChange, *, secret: Collection[str] = ()
     ) -> ConnectedDestination:
-        """Raises `NotFound`, `Conflict` where somebody else has changed it since the change's `version`, and as `add`
-        does.
-        """
+        """Raises `NotFound`, `Conflict` where it was changed since the change's `version`, and what `add` raises."""
 
     def remove(self, destination_id: DestinationId) -> None:
-        """With its dead letters, what waits for it, and its numbers. Raises `NotFound`."""
+        """Removes it with its dead letters, its waiting events and its counts. Raises `NotFound`."""
 
 
 def checked_destination_name(name: str) -> str:

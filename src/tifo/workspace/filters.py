@@ -1,4 +1,4 @@
-"""A destination's filters: how one is added, changed and taken away. Pure; each gives the change of the destination."""
+"""Adds, changes and removes a destination's filters. Pure: each function returns the change of the destination."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -53,14 +53,14 @@ def named_filter(destination: ConnectedDestination, filter_id: str) -> Filter:
 
 def with_filter(destination: ConnectedDestination, added: Filter) -> DestinationChange:
     if len(destination.filters) >= MAX_FILTERS:
-        raise Rejected(f"The destination has {MAX_FILTERS} filters already. Take one away, or join two.", field="if")
+        raise Rejected(f"The destination has {MAX_FILTERS} filters already. Remove one, or join two.", field="if")
     return _change(destination, [*filters_of(destination), added])
 
 
 def with_changed(
     destination: ConnectedDestination, filter_id: str, changed: dict[str, Any], now: datetime
 ) -> tuple[DestinationChange, Filter]:
-    """`changed` by the names of `Filter`'s fields."""
+    """`changed` holds new values by the names of `Filter`'s fields."""
     old = named_filter(destination, filter_id)
     new = checked_filter(msgspec.structs.replace(old, **changed, updated_at=to_iso(now)))
     return _change(destination, [new if each.id == old.id else each for each in filters_of(destination)]), new

@@ -1,4 +1,4 @@
-"""The catalog of source kinds: what each is called, and how it is set up with a write key."""
+"""The catalog of source kinds: each kind's name, and how to set it up with a write key."""
 
 from dataclasses import dataclass
 

@@ -30,8 +30,8 @@ class WriteKey:
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """Where events come from. `schema` is the warehouse schema: unique, also among deleted sources, and stable when
-    the source is renamed.
+    """A source of events. `schema` names its warehouse schema: unique, also among deleted sources, and stable when the
+    source is renamed.
     """
 
     id: SourceId
@@ -50,13 +50,13 @@ class Source:
 
     @property
     def write_key(self) -> str:
-        """The one that has been valid longest; empty where there is none."""
+        """The key that has been valid longest; empty where there is none."""
         return self.keys[0].key if self.keys else ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SourceChange:
-    """What is None stays. The schema changes only where it is named: rows that are there stay in the old one."""
+    """A field that is None stays as it is. Loaded rows stay in the old schema when the schema changes."""
 
     name: str | None = None
     enabled: bool | None = None
@@ -66,7 +66,7 @@ class SourceChange:
 
 @dataclass(frozen=True)
 class Connection:
-    """An application's facts go to this Segment-compatible endpoint with this write key."""
+    """Sends an application's facts to this Segment-compatible endpoint with this write key."""
 
     client_id: ClientId
     write_key: str = field(repr=False)
@@ -75,41 +75,47 @@ class Connection:
 
 
 class Catalog(Protocol):
-    """What the workspace holds. Methods block. Readers see a change within a second, in every process."""
+    """Sources, their write keys and selections, and the applications' connections.
+
+    Methods block. Readers see a change within a second, in every process.
+    """
 
     def create_source(
         self, name: str, source_type: SourceType, *, enabled: bool = True, slug: str | None = None
     ) -> Source:
-        """Make the slug, where none is given (`LiveLike_Demo` → `livelike_demo`: small letters and digits, `_` for
-        every run of anything else; `_2`, `_3`, … is added where it is taken), the schema (the slug; behind a `_` where
-        it begins with a digit or is a name that warehouses use themselves) and a 32-character write key: see rules.py.
-        Raises `Rejected` for an empty name or a slug that is none, `Conflict` for a slug that is taken.
+        """Makes a source with a slug, a schema and a 32-character write key, by the rules of rules.py.
+
+        A slug that is not given is made of the name (`LiveLike_Demo` → `livelike_demo`; `_2`, `_3`, … is added where it
+        is in use). The schema is the slug, behind a `_` where it begins with a digit or warehouses use the name
+        themselves. Raises `Rejected` for an empty name or a malformed slug, `Conflict` for a slug in use.
         """
 
     def sources(self) -> list[Source]: ...
 
     def deleted_sources(self) -> list[Source]:
-        """Without keys, and with their id as slug: the loader still brings what they sent into their schemas."""
+        """Returns deleted sources, without keys and with their id as slug. The loader still loads what they sent."""
 
     def change_source(self, source_id: SourceId, change: SourceChange) -> Source:
         """Raises `NotFound`; `Rejected` for bad names, and for enabling a source without a write key; `Conflict` for a
-        slug or schema that is taken, also by a deleted source.
+        slug or schema in use, also by a deleted source.
         """
 
     def delete_source(self, source_id: SourceId, *, force: bool = False) -> list[Connection]:
-        """Its write keys stop within a second; its events stay in the log and in the warehouses, and its schema is
-        never given to another source. Raises `Conflict` while applications are connected with its keys; with `force`
-        these connections go too, and are returned: their facts wait for another connection.
+        """Deletes a source. Its write keys stop working within a second. Its events stay in the log and the warehouses,
+        and no other source ever gets its schema.
+
+        Raises `Conflict` while applications are connected with its keys. With `force` these connections are deleted
+        too, and returned: the applications' facts wait for another connection.
         """
 
     def add_write_key(self, source_id: SourceId) -> Source:
         """Raises `Rejected` where there are `MAX_WRITE_KEYS` already."""
 
     def remove_write_key(self, source_id: SourceId, write_key: str) -> Source:
-        """Raises `Conflict` for the last one of an enabled source, and while an application is connected with it."""
+        """Raises `Conflict` for the last key of an enabled source, and while an application is connected with it."""
 
     def connect(self, client_id: ClientId, write_key: str, endpoint: str | None) -> Connection:
-        """Replaces an earlier connection of the application; what was sent already is not sent again.
+        """Replaces an earlier connection of the application. Facts that were sent already are not sent again.
 
         Raises `NotFound` for an unknown application, `Rejected` for an endpoint that is no http(s) address, or
         for a write key that Tifo does not know where the endpoint is Tifo itself.
@@ -118,9 +124,7 @@ class Catalog(Protocol):
     def connections(self) -> list[Connection]: ...
 
     def selection_of(self, source_id: SourceId, warehouse: str) -> Selection:
-        """What of the source goes into this warehouse; `EVERYTHING` where nothing was turned off. The built-in
-        warehouse's name is `duckdb`.
-        """
+        """Returns `EVERYTHING` where nothing was turned off. The built-in warehouse's name is `duckdb`."""
 
     def select(self, warehouse: str, overrides: Mapping[SourceId, Sequence[Override]]) -> dict[SourceId, Selection]:
-        """Turn tables and columns of sources off or on, all of them or (`Rejected`, `NotFound`) none."""
+        """Turns tables and columns of sources off or on: all of them, or none (`Rejected`, `NotFound`)."""

@@ -1,4 +1,4 @@
-"""What a source is called, which schema and write key it has, and which connections are sound."""
+"""Rules of sources: names, slugs, schemas, write keys, and which connections are sound. Pure."""
 
 import hmac
 import re
@@ -9,7 +9,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import count
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from tifo.kernel.errors import Conflict, NotFound, Rejected
 from tifo.kernel.ids import SourceId
@@ -18,7 +18,7 @@ from tifo.workspace.model import Connection, Source, SourceChange, SourceType, W
 MAX_NAME = 200
 WRITE_KEY_LENGTH = 32
 MAX_WRITE_KEYS = 20
-"""Of a source. Ours: rotation needs two."""
+"""Write keys of one source. Ours: rotation needs two."""
 
 MIN_BROUGHT_KEY = 16
 """Ours: a shorter one can be guessed."""
@@ -26,8 +26,8 @@ _MAX_SLUG = 48
 """With a suffix and a prefix it stays below 63 bytes, PostgreSQL's limit for a schema's name."""
 _FALLBACK_SLUG = "source"
 _RESERVED_SCHEMAS = frozenset(("main", "temp", "system", "public", "information_schema", "warehouse"))
-"""Schemas that warehouses have already; `warehouse` is DuckDB's name for the file, which it confuses with a schema.
-`_tifo`, our own book-keeping, cannot come about: no slug begins with an underscore, and `tifo` is not reserved."""
+"""Schemas that warehouses have already. `warehouse` is DuckDB's name for the file, which it confuses with a schema.
+`_tifo`, our own book-keeping, cannot be made: no slug begins with an underscore, and `tifo` is not reserved."""
 _UNSTORABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _BOOK_KEEPING = "_tifo"
 _SLUG = re.compile(rf"[a-z0-9][a-z0-9_-]{{0,{_MAX_SLUG - 1}}}")
@@ -39,7 +39,7 @@ _FOREIGN_KEY = re.compile(r"[!-9;-~]{1,200}")
 
 @dataclass(frozen=True)
 class UsedNames:
-    """Slugs and schemas in use; schemas of deleted sources are."""
+    """Slugs and schemas in use. Schemas of deleted sources stay in use."""
 
     slugs: AbstractSet[str]
     schemas: AbstractSet[str]
@@ -51,17 +51,17 @@ def new_source(
     *,
     source_id: SourceId,
     at: datetime,
-    taken: UsedNames,
+    used: UsedNames,
     enabled: bool = True,
     slug: str | None = None,
 ) -> Source:
     """Raises `Rejected` for a name that is empty or too long or a slug that is none, `Conflict` for one in use."""
     if slug is not None:
-        schema = free_schema(checked_slug(slug, taken.slugs), taken.schemas)
+        schema = free_schema(checked_slug(slug, used.slugs), used.schemas)
         name = checked_name(name)
     else:
         name = checked_name(name)
-        slug = free_slug(slug_of(name), taken.slugs, taken.schemas)
+        slug = free_slug(slug_of(name), used.slugs, used.schemas)
         schema = schema_of(slug)
     return Source(
         id=source_id,
@@ -76,7 +76,7 @@ def new_source(
 
 
 def changed(source: Source, change: SourceChange, others: UsedNames) -> Source:
-    """`others` is what all other sources have. Neither slug nor schema follow a new name by themselves."""
+    """Applies a change. `others` are the names of all other sources. A new name changes neither slug nor schema."""
     if change.enabled and not source.keys:
         raise Rejected(
             f"The source {source.slug} has no write key. Make one first: tifo source key create {source.slug}.",
@@ -94,14 +94,14 @@ def changed(source: Source, change: SourceChange, others: UsedNames) -> Source:
 def with_new_key(source: Source, at: datetime) -> Source:
     if len(source.keys) >= MAX_WRITE_KEYS:
         raise Rejected(
-            f"The source {source.slug} has {MAX_WRITE_KEYS} write keys. Remove one that nobody uses any more.",
+            f"The source {source.slug} has {MAX_WRITE_KEYS} write keys. Remove one that is not used any more.",
             field="write_key",
         )
     return replace(source, keys=(*source.keys, WriteKey(new_write_key(), at)))
 
 
 def checked_new_key(key: str, field: str) -> str:
-    """One that somebody brings from elsewhere. Messages do not repeat it."""
+    """Checks a write key that was made elsewhere. Messages do not repeat it."""
     if len(key) < MIN_BROUGHT_KEY or not _FOREIGN_KEY.fullmatch(key):
         raise Rejected(
             f"{field} has a key that is no write key: {MIN_BROUGHT_KEY} to 200 visible ASCII characters, no colon.",
@@ -144,7 +144,7 @@ def check_unused(source: Source, connected: Sequence[Connection], *, force: bool
 
 
 def named(sources: Iterable[Source], name: str) -> Source:
-    """By slug or id. Raises `NotFound`."""
+    """Finds a source by slug or id. Raises `NotFound`."""
     for source in sources:
         if name in (source.slug, source.id):
             return source
@@ -165,43 +165,43 @@ def checked_name(name: str) -> str:
     if not name:
         raise Rejected("A source needs a name: it was empty.", field="name")
     if _UNSTORABLE.search(name):
-        raise Rejected(f"The name {name!a:.100} holds control characters. Take them away.", field="name")
+        raise Rejected(f"The name {name!a:.100} holds control characters. Remove them.", field="name")
     if len(name) > MAX_NAME:
         raise Rejected(f"The name has {len(name)} characters; give one of at most {MAX_NAME}.", field="name")
     return name
 
 
-def checked_slug(slug: str, taken: AbstractSet[str]) -> str:
+def checked_slug(slug: str, used: AbstractSet[str]) -> str:
     if not _SLUG.fullmatch(slug):
         raise Rejected(
             f"The slug {slug!r:.100} is none: give 1 to {_MAX_SLUG} small letters, digits, _ and -.", field="slug"
         )
-    if slug in taken:
+    if slug in used:
         raise Conflict(f"There is a source with the slug {slug} already. Give another.", field="slug")
     return slug
 
 
-def checked_schema(schema: str, taken: AbstractSet[str]) -> str:
+def checked_schema(schema: str, used: AbstractSet[str]) -> str:
     if not _SCHEMA.fullmatch(schema) or schema_of(schema) != schema or schema == _BOOK_KEEPING:
         raise Rejected(
             f"The schema {schema!r:.100} will not do: give 1 to {_MAX_SLUG} small letters, digits and _, not a digit"
             " first, and no name that warehouses use themselves.",
             field="schema",
         )
-    if schema in taken:
+    if schema in used:
         raise Conflict(f"The schema {schema} belongs to another source, which may be deleted.", field="schema")
     return schema
 
 
 def free_schema(slug: str, schemas: AbstractSet[str]) -> str:
-    """For a slug that someone chose, which may be one of a deleted source."""
+    """Makes a free schema for a chosen slug. A deleted source may have the schema of the same name."""
     plain = slug_of(slug)
     candidates = (schema_of(plain if number == 1 else f"{plain}_{number}") for number in count(1))
     return next(free for free in candidates if free not in schemas)
 
 
 def slug_of(name: str) -> str:
-    """`LiveLike_Demo` → `livelike_demo`: small letters and digits, `_` for every run of anything else.
+    """Makes `livelike_demo` of `LiveLike_Demo`: small letters and digits, `_` for every run of anything else.
 
     `source` where nothing is left (a name in another script).
     """
@@ -210,13 +210,13 @@ def slug_of(name: str) -> str:
 
 
 def free_slug(slug: str, slugs: AbstractSet[str], schemas: AbstractSet[str]) -> str:
-    """The slug, or else the first of `…_2`, `…_3`, … that is free, as is the schema that it gives."""
+    """Returns the slug, or the first of `…_2`, `…_3`, … that is free and gives a free schema."""
     candidates = (slug if number == 1 else f"{slug}_{number}" for number in count(1))
     return next(free for free in candidates if free not in slugs and schema_of(free) not in schemas)
 
 
 def schema_of(slug: str) -> str:
-    """The slug; behind an underscore where it begins with a digit, or where warehouses use the name themselves."""
+    """Returns the slug, behind an underscore where it begins with a digit or warehouses use the name themselves."""
     reserved = slug in _RESERVED_SCHEMAS or slug == "pg" or slug.startswith("pg_")
     return f"_{slug}" if reserved or slug[0].isdigit() else slug
 
@@ -226,7 +226,10 @@ def new_write_key() -> str:
 
 
 def checked_write_key(write_key: str, endpoint: str | None, known: AbstractSet[str]) -> str:
-    """`known` are the write keys of Tifo's own sources. Raises `Rejected`; the message does not repeat the key."""
+    """Checks a connection's write key. `known` are those of Tifo's own sources.
+
+    Raises `Rejected`; the message does not repeat the key.
+    """
     if endpoint is None and write_key not in known:
         raise Rejected(
             "No source of this Tifo has this write key. Make one with `tifo source create`, or give the endpoint that"
@@ -242,18 +245,12 @@ def checked_write_key(write_key: str, endpoint: str | None, known: AbstractSet[s
 
 
 def checked_endpoint(endpoint: str | None) -> str | None:
-    """Without a slash at its end. Raises `Rejected` for what is no base address over http or https."""
+    """Returns the endpoint without a slash at its end. Raises `Rejected` for anything but an http(s) base address."""
     if endpoint is None:
         return None
     if "@" in endpoint:
         raise Rejected("The endpoint holds a user or password. Give the address alone.", field="endpoint")
-    try:
-        parts = urlsplit(endpoint)
-        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        (parts.hostname or "").encode("idna")
-    except ValueError:
-        sound = False
-    if not sound or re.search(r"[\s\x00-\x20\\]", endpoint):
+    if _web_address(endpoint) is None:
         raise Rejected(
             f"The endpoint {endpoint!r} is no http(s) address. Give one such as https://api.segment.io.",
             field="endpoint",
@@ -267,17 +264,26 @@ def checked_endpoint(endpoint: str | None) -> str | None:
 
 
 def checked_address(address: str, field: str) -> str:
-    """An http(s) address with any path and query. Raises `Rejected` naming the field for anything else."""
-    try:
-        parts = urlsplit(address)
-        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        (parts.hostname or "").encode("idna")
-    except ValueError:
-        sound = False
-    if not sound or re.search(r"[\s\x00-\x20\\]", address) or parts.username is not None or parts.fragment:
+    """Checks an http(s) address with any path and query. Raises `Rejected`, naming the field, for anything else."""
+    parts = _web_address(address)
+    if parts is None or parts.username is not None or parts.fragment:
         raise Rejected(
             f"{field} {address!r:.200} is no http(s) address. Give one such as https://example.com/hook, without user,"
             " password and fragment.",
             field=field,
         )
     return address
+
+
+def _web_address(address: str) -> SplitResult | None:
+    """Returns the parts of an http(s) address with a host that can be resolved; None for anything else."""
+    if re.search(r"[\s\x00-\x20\\]", address):
+        return None
+    try:
+        parts = urlsplit(address)
+        # Both raise ValueError: an impossible port, and a host that is no internationalised domain name.
+        is_sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        (parts.hostname or "").encode("idna")
+    except ValueError:
+        return None
+    return parts if is_sound else None

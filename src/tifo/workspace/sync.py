@@ -1,8 +1,8 @@
 """Selective sync: which tables and columns of a source go into a warehouse. All do, unless they are turned off.
 
 Names are the warehouse's (`order_completed`, `context_ip`), as docs/warehouses.md makes them, before a warehouse cuts
-what is too long for it. What is turned off is not loaded from then on: rows and values that are there stay, and the
-event log holds everything, so that `tifo warehouse resync` brings back what is turned on again.
+names that are too long for it. A table or column that is turned off is not loaded from then on; loaded rows and values
+stay. The event log holds everything, so `tifo warehouse resync` loads what is turned on again.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,11 +12,11 @@ from typing import NamedTuple
 from tifo.kernel.errors import Rejected
 
 ALWAYS_TAKEN_COLUMNS = frozenset(("id", "received_at", "uuid_ts"))
-"""As with Segment: rows are told apart and ordered by them."""
+"""As with Segment: these identify and order rows."""
 ALWAYS_TAKEN_TABLES = frozenset(("_discards",))
-"""What could not be stored elsewhere. What is turned off is no discard: it does not come here."""
+"""Values that fit nowhere else. Values that are turned off are no discards, and are not in this table."""
 MAX_OVERRIDES = 5_000
-"""Ours, of one source in one warehouse."""
+"""Tables and columns of one source that may be off in one warehouse. Ours."""
 MAX_NAME = 127
 
 
@@ -30,17 +30,17 @@ class Override(NamedTuple):
 
 @dataclass(frozen=True)
 class Selection:
-    """What is turned off for one source in one warehouse; a value, read once for each load."""
+    """The tables and columns that are off for one source in one warehouse. Read once for each load."""
 
     tables_off: frozenset[str] = frozenset()
     columns_off: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """By table. A table that is off keeps its columns' settings for when it is on again."""
+    """Columns by table. A table that is off keeps its columns' settings for when it is on again."""
 
     def takes_table(self, table: str) -> bool:
         return table not in self.tables_off
 
     def takes_column(self, table: str, column: str) -> bool:
-        """False for every column of a table that is not taken."""
+        """False for every column of a table that is off."""
         return table not in self.tables_off and column not in self.columns_off.get(table, ())
 
     @property
@@ -52,7 +52,7 @@ EVERYTHING = Selection()
 
 
 def with_overrides(selection: Selection, overrides: Iterable[Override]) -> Selection:
-    """Later ones win. Raises `Rejected` for what cannot be turned off, or for too many settings."""
+    """Applies overrides; later ones win. Raises `Rejected` for what cannot be turned off, or for too many settings."""
     tables, columns = set(selection.tables_off), {table: set(off) for table, off in selection.columns_off.items()}
     for override in overrides:
         _check(override)
@@ -74,7 +74,7 @@ def _check(override: Override) -> None:
         raise Rejected(f"{override.table} is always there: it holds what could not be stored elsewhere.", field="table")
     if override.column in ALWAYS_TAKEN_COLUMNS:
         raise Rejected(
-            f"{override.table}.{override.column} cannot be turned off: a warehouse tells rows apart by it."
+            f"{override.table}.{override.column} cannot be turned off: it identifies or orders rows."
             " Turn the table off, or another column.",
             field="column",
         )

@@ -1,4 +1,4 @@
-"""Who may use the management API: bearer tokens with a role."""
+"""Bearer tokens of the management API, each with a role."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class Role(StrEnum):
     VIEWER = "viewer"
     """Reads, without secrets."""
     EDITOR = "editor"
-    """Also sees write keys, and makes and changes things."""
+    """Also sees write keys, and creates and changes."""
     OWNER = "owner"
     """Also deletes sources and warehouses."""
 
@@ -25,7 +25,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True)
 class WorkspaceToken:
-    """What is known of a token: never the token itself, of which a digest is stored."""
+    """A token's entry. The token itself is never stored, only its digest."""
 
     id: str
     name: str
@@ -34,7 +34,7 @@ class WorkspaceToken:
 
 
 class WorkspaceTokens(Protocol):
-    """Methods block. A change counts at once, in every process."""
+    """Methods block. Every process sees a change at once."""
 
     def add(self, name: str, role: Role, token: str) -> WorkspaceToken:
         """Raises `Rejected` for an empty name."""
@@ -45,7 +45,7 @@ class WorkspaceTokens(Protocol):
         """Raises `NotFound`."""
 
     def role_of(self, token: str) -> Role | None:
-        """None for a token that is not valid (any more); by its time it does not tell how near that was."""
+        """Looks the token up in constant time. None for an unknown or revoked one."""
 
 
 def new_token(name: str, role: Role, *, token_id: str, at: datetime) -> WorkspaceToken:

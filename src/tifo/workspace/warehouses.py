@@ -1,4 +1,4 @@
-"""Warehouses beside the built-in DuckDB file, and the history of what was synced into each."""
+"""Connected warehouses beside the built-in DuckDB file, and the history of their syncs."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -12,9 +12,9 @@ from tifo.kernel.errors import NotFound, Rejected
 from tifo.kernel.ids import Position, SourceId
 
 BUILT_IN = "duckdb"
-"""The name of the DuckDB file, which is always there and takes every source."""
+"""Name of the DuckDB file, which is always connected and loads every source."""
 KEPT_SYNCS = 5_000
-"""The history holds so many syncs of each warehouse."""
+"""Syncs that the history holds of each warehouse."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}")
 
 
@@ -29,7 +29,7 @@ class ConnectedWarehouse:
     url: str = field(repr=False)
     """May hold a password."""
     source_ids: frozenset[SourceId] | None
-    """None for every source, those to come included."""
+    """None for every source, future ones included."""
     created_at: datetime
     enabled: bool = True
 
@@ -53,7 +53,7 @@ class SyncStatus(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Sync:
-    """One load of one source into one warehouse; or a failure, which has no source: nothing was changed then."""
+    """One load of one source into one warehouse. A failure has no source: it changed nothing."""
 
     warehouse: str
     source_id: SourceId | None
@@ -67,19 +67,19 @@ class Sync:
     notices: Sequence[str] = ()
     error: str | None = None
     left_out: Mapping[str, int] = field(default_factory=dict)
-    """Messages, rows and values that stay out of this warehouse by choice, by the reason."""
+    """Messages, rows and values that settings keep out of this warehouse, by reason."""
     position: Position | None = None
-    """Up to where the source's events are handled now; None for a failure."""
+    """The source's events up to here are loaded; None for a failure."""
     withheld: int = 0
-    """Of the events, those that their own `integrations` keep out."""
+    """Events that their own `integrations` keep out."""
     failed: int = 0
-    """Of the events, those that were set aside whole."""
+    """Events of which no row was loaded: dead-lettered, or expired in the log."""
     latencies: Mapping[int, int] = field(default_factory=dict)
-    """From receipt to row: events by bucket of `delivery.latency`."""
+    """Time from receipt to row: events by bucket of `delivery.latency`."""
 
 
 class Loads(NamedTuple):
-    """Of one source into one warehouse, since it was connected or loaded anew."""
+    """Totals of one source in one warehouse, since it was connected or loaded anew."""
 
     source_id: SourceId
     position: Position
@@ -95,37 +95,43 @@ class Warehouses(Protocol):
     def add(
         self, kind: WarehouseKind, url: str, name: str | None, source_ids: Collection[SourceId] | None
     ) -> ConnectedWarehouse:
-        """Named after its kind where no name is given (`postgres`, `postgres_2`, …). Raises `Rejected` for a name that
-        is taken.
+        """Connects a warehouse, named after its kind where no name is given (`postgres`, `postgres_2`, …).
+
+        Raises `Rejected` for a name in use.
         """
 
     def connected(self) -> list[ConnectedWarehouse]: ...
 
     def enable(self, name: str, *, enabled: bool) -> ConnectedWarehouse:
-        """A disabled one is not loaded; the log waits for it as for one that is away. Raises `NotFound`."""
+        """Enables or disables loading. The log keeps events for a disabled warehouse as for one that is unreachable.
+
+        Raises `NotFound`.
+        """
 
     def connect(self, name: str, source_id: SourceId) -> ConnectedWarehouse:
-        """Load this source too: the warehouse gets what the log holds of it. Raises `NotFound`."""
+        """Loads this source too, from the log's oldest event on. Raises `NotFound`."""
 
     def disconnect(self, name: str, source_id: SourceId, everyone: Collection[SourceId]) -> ConnectedWarehouse:
-        """Load this source no more; what was loaded stays. A warehouse that takes all sources takes, from now on,
-        those of `everyone` only. Raises `NotFound`.
+        """Stops loading this source; loaded rows stay. A warehouse that loads all sources loads, from now on, only the
+        others of `everyone`.
+
+        Raises `NotFound`.
         """
 
     def remove(self, name: str) -> None:
-        """What was loaded stays in the warehouse. Raises `NotFound`."""
+        """Removes the connection, its history and its selections; rows stay in the warehouse. Raises `NotFound`."""
 
     def record(self, syncs: Sequence[Sync]) -> None:
-        """Stores syncs: the newest `KEPT_SYNCS` of each warehouse stay."""
+        """Adds syncs to the history, which holds the newest `KEPT_SYNCS` of each warehouse, and to the loads."""
 
     def syncs(self, warehouse: str | None, *, limit: int) -> list[Sync]:
-        """The newest first."""
+        """Returns the newest first; of every warehouse where none is named."""
 
     def loads(self, warehouse: str) -> list[Loads]:
-        """Of each source that was ever loaded into it."""
+        """Returns the totals of each source that was ever loaded into it."""
 
     def begin_anew(self, warehouse: str, source_id: SourceId) -> None:
-        """Its numbers: the source is loaded anew."""
+        """Forgets the source's totals, because it is loaded anew."""
 
 
 def free_warehouse_name(name: str | None, kind: WarehouseKind, used: Collection[str]) -> str:

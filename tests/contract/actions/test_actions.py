@@ -34,7 +34,8 @@ from tifo.source.segment_actions import (
     SegmentActions,
     read_through,
 )
-from tifo.store.engagement.engine import SqlEngine, create_application
+from tifo.store.engagement.access import create_application
+from tifo.store.engagement.engine import SqlEngine
 from tifo.store.engagement.queries import SqlQueries
 from tifo.store.source.segment_actions import SqlActionsState
 from tifo.store.sql.database import open_sqlite

@@ -20,7 +20,7 @@ from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import DestinationId, Position, SourceId
 
 
-def test_a_cursor_moves_with_what_was_received_counted_and_not_taken(rig: Rig) -> None:
+def test_a_cursor_moves_with_events_received_counted_and_undelivered(rig: Rig) -> None:
     state, begin = rig
     hook = begin("hook", 5)
     assert state.status(hook)[:6] == (5, 5, 0, 0, 0, 0)
@@ -78,7 +78,7 @@ def test_in_order_a_users_first_is_due_and_nothing_behind_it(rig: Rig) -> None:
     assert dict(state.waiting_by_user(hook)) == {"a": 2, "b": 2, "": 2}
 
 
-def test_an_event_keeps_all_that_is_known_of_it(rig: Rig) -> None:
+def test_an_undelivered_event_is_stored_whole(rig: Rig) -> None:
     state, begin = rig
     hook = begin("hook", 0)
     whole = replace(undelivered(1, replay="r1", exchange=Exchange("POST x", "500 ü")), event=event(1, left=b"\0left"))
@@ -96,7 +96,7 @@ def test_names_that_a_database_cannot_hold_stop_nothing(rig: Rig) -> None:
     assert due.event.body == odd.body
 
 
-def test_dead_letters_are_redriven_or_forgotten_and_the_forgotten_counted(rig: Rig) -> None:
+def test_dead_letters_are_redriven_or_expire_and_the_expired_are_counted(rig: Rig) -> None:
     state, begin = rig
     hook = begin("hook", 0)
     state.settle(
@@ -124,7 +124,7 @@ def test_dead_letters_are_redriven_or_forgotten_and_the_forgotten_counted(rig: R
         state.redrive(DestinationId("nobody"), ReplaySelection(), NOW)
 
 
-def test_what_was_found_from_another_place_than_the_cursor_is_not_kept(rig: Rig) -> None:
+def test_a_checkpoint_from_another_place_than_the_cursor_is_refused(rig: Rig) -> None:
     state, begin = rig
     hook, other = begin("hook", 5), begin("other", 5)
     ahead = Checkpoint(hook, position=Position(9), received=4, previous=Position(5), expired=3)
@@ -136,7 +136,7 @@ def test_what_was_found_from_another_place_than_the_cursor_is_not_kept(rig: Rig)
     assert state.status(other)[:3] == (5, 7, 2)
 
 
-def test_of_a_destination_that_is_gone_nothing_is_kept_and_its_neighbours_are(
+def test_the_checkpoint_of_a_gone_destination_is_refused_and_its_neighbours_are_stored(
     rig: Rig,
 ) -> None:
     state, begin = rig

@@ -16,8 +16,9 @@ from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import FactId, ProfileId, uuid7
 from tifo.livelike.app import livelike_app
-from tifo.store.engagement.audit import state_problems
-from tifo.store.engagement.engine import SqlEngine, create_application
+from tifo.store.engagement.access import create_application
+from tifo.store.engagement.audit import SqlLedgerAudit
+from tifo.store.engagement.engine import SqlEngine
 from tifo.store.engagement.queries import SqlQueries
 from tifo.store.source.facts import SqlFactFeed
 from tifo.store.sql.database import Database, open_sqlite
@@ -68,7 +69,7 @@ async def club(tmp_path: Path) -> AsyncIterator[Club]:
         club = Club(database, http, made)
         await club.set_up()
         yield club
-    assert state_problems(database) == []
+    assert SqlLedgerAudit(database).problems() == []
     await engine.close()
     database.dispose()
 

@@ -12,33 +12,33 @@ import pytest
 from tests.conftest import NewState
 from tifo.engagement import commands as c
 from tifo.engagement import model
+from tifo.engagement.access import create_application
 from tifo.engagement.facts import AnyFact
-from tifo.engagement.memory import InMemoryEngine
-from tifo.engagement.model import Application, Program
-from tifo.engagement.ports import Engine, Idempotency, TransactionFilter
+from tifo.engagement.memory import InMemoryAccess, InMemoryEngine, InMemoryLedgerAudit, InMemoryQueries, InMemoryState
+from tifo.engagement.model import Application
+from tifo.engagement.ports import Engine, Idempotency, Queries, TransactionFilter
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Conflict, NotFound, Rejected
-from tifo.kernel.ids import ClientId, ProfileId, ProgramId, RewardItemId, uuid7
-from tifo.store.engagement.audit import state_problems
-from tifo.store.engagement.engine import SqlEngine, create_application
+from tifo.kernel.ids import ClientId, ProfileId, RewardItemId, uuid7
+from tifo.store.engagement.access import SqlAccess
+from tifo.store.engagement.audit import SqlLedgerAudit
+from tifo.store.engagement.engine import SqlEngine
 from tifo.store.engagement.queries import SqlQueries
 from tifo.store.source.facts import SqlFactFeed
 from tifo.store.sql.database import Database
 
 
 class Store(Protocol):
-    """What an engine left behind, and how a game begins on it."""
+    """An engine, and what it left behind."""
 
     @property
     def engine(self) -> Engine: ...
+    @property
+    def queries(self) -> Queries: ...
     def create_application(self, name: str) -> Application: ...
-    def balance(self, client_id: ClientId, fan: ProfileId, item: RewardItemId) -> int: ...
     def facts(self, client_id: ClientId) -> Sequence[AnyFact]: ...
-    def amounts(self, client_id: ClientId, fan: ProfileId) -> Sequence[int]:
-        """Of every ledger transaction, in order."""
-
     def problems(self) -> Sequence[str]:
-        """Where balances, ledger and facts do not agree."""
+        """Says where balances, ledger and facts do not agree."""
 
 
 class Sql:
@@ -48,55 +48,29 @@ class Sql:
         self.queries = SqlQueries(database)
 
     def create_application(self, name: str) -> Application:
-        return create_application(self.database, name, system_clock, uuid7).application
-
-    def balance(self, client_id: ClientId, fan: ProfileId, item: RewardItemId) -> int:
-        return self.queries.fan(client_id, fan).balances.get(item, 0)
+        return create_application(SqlAccess(self.database, system_clock, uuid7), name).application
 
     def facts(self, client_id: ClientId) -> Sequence[AnyFact]:
         return SqlFactFeed(self.database).pending(client_id, 10_000)
 
-    def amounts(self, client_id: ClientId, fan: ProfileId) -> Sequence[int]:
-        where = TransactionFilter(profile_ids=(fan,), kinds=())
-        return [each.amount for each in reversed(self.queries.transactions(client_id, where, size=10_000).results)]
-
     def problems(self) -> Sequence[str]:
-        return state_problems(self.database)
+        return SqlLedgerAudit(self.database).problems()
 
 
 class Memory:
     def __init__(self) -> None:
-        self.engine = InMemoryEngine()
+        self.state = InMemoryState()
+        self.engine = InMemoryEngine(self.state)
+        self.queries = InMemoryQueries(self.state)
 
     def create_application(self, name: str) -> Application:
-        program = Program(id=ProgramId(uuid7()), name="Default", created_at=system_clock())
-        made = Application(
-            id=ClientId(uuid7()), name=name, default_program_id=program.id, created_at=program.created_at
-        )
-        self.engine.add(model.Game(made, (program,)))
-        return made
-
-    def balance(self, client_id: ClientId, fan: ProfileId, item: RewardItemId) -> int:
-        return self.engine.applications[client_id].fans[fan].balances.get(item, 0)
+        return create_application(InMemoryAccess(self.state), name).application
 
     def facts(self, client_id: ClientId) -> Sequence[AnyFact]:
-        return [fact for fact in self.engine.facts if fact.client_id == client_id]
-
-    def amounts(self, client_id: ClientId, fan: ProfileId) -> Sequence[int]:
-        working = self.engine.applications[client_id]
-        return [each.amount for each in self.engine.transactions if each.profile_id == fan and fan in working.fans]
+        return self.state.applications[client_id].facts
 
     def problems(self) -> Sequence[str]:
-        held = {
-            (fan.profile.id, item): balance
-            for working in self.engine.applications.values()
-            for fan in working.fans.values()
-            for item, balance in fan.balances.items()
-        }
-        sums: Counter[tuple[ProfileId, RewardItemId]] = Counter()
-        for each in self.engine.transactions:
-            sums[each.profile_id, each.reward_item_id] += each.amount
-        return [f"{key}: {held.get(key)} is not {sums[key]}" for key in held | sums if held.get(key, 0) != sums[key]]
+        return InMemoryLedgerAudit(self.state).problems()
 
 
 class Game:
@@ -119,8 +93,14 @@ class Game:
         await self.do(c.AddQuestRewards, quest_id=self.quest.id, rewards=(reward,))
         self.fan = ProfileId((await self.do(c.CreateProfile, custom_id="fan")).id)
 
-    def balance(self, fan: ProfileId) -> int:
-        return self.store.balance(self.app.id, fan, self.points)
+    def balance(self, fan: ProfileId, item: RewardItemId | None = None) -> int:
+        return self.store.queries.fan(self.app.id, fan).balances.get(item or self.points, 0)
+
+    def amounts(self, fan: ProfileId) -> list[int]:
+        """The fan's ledger transactions, in order."""
+        where = TransactionFilter(profile_ids=(fan,), kinds=())
+        rows = self.store.queries.transactions(self.app.id, where, size=10_000).results
+        return [each.amount for each in reversed(rows)]
 
     def kinds(self) -> Counter[str]:
         return Counter(type(fact).__name__ for fact in self.store.facts(self.app.id))
@@ -238,7 +218,7 @@ async def test_a_rejected_command_does_not_use_its_idempotency_key_up(game: Game
     await game.engine.handle(debit, key)
     await game.engine.handle(debit, key)
     assert game.balance(game.fan) == 2
-    assert game.store.amounts(game.app.id, game.fan) == [5, -3]
+    assert game.amounts(game.fan) == [5, -3]
 
 
 async def test_one_applications_ids_and_keys_mean_nothing_in_another(game: Game) -> None:
@@ -254,7 +234,7 @@ async def test_one_applications_ids_and_keys_mean_nothing_in_another(game: Game)
     await game.engine.handle(credit(game, to=game), key)
     await game.engine.handle(credit(rival, to=rival), Idempotency("key", b"other"))
     assert (game.balance(game.fan), rival.balance(rival.fan)) == (1, 1)
-    assert game.store.amounts(rival.app.id, game.fan) == []
+    assert rival.amounts(game.fan) == []
 
 
 async def test_an_unknown_application_is_not_found(game: Game) -> None:
@@ -287,7 +267,7 @@ async def test_an_engine_beside_another_on_the_same_database_sees_its_definition
         for each in (first, beside) * 20
     ]
     assert await outcomes(*both) == {"Transaction": 40}
-    assert first.store.balance(first.app.id, first.fan, item.id) == 40
+    assert first.balance(first.fan, item.id) == 40
     assert first.store.problems() == []
     for store in stores:
         await store.engine.close()

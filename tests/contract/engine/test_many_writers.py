@@ -20,8 +20,9 @@ from tifo.engagement import commands as c
 from tifo.engagement.model import Application
 from tifo.kernel.clock import system_clock
 from tifo.kernel.ids import ProfileId, RewardItemId, uuid7
-from tifo.store.engagement.audit import state_problems
-from tifo.store.engagement.engine import SqlEngine, create_application
+from tifo.store.engagement.access import create_application
+from tifo.store.engagement.audit import SqlLedgerAudit
+from tifo.store.engagement.engine import SqlEngine
 from tifo.store.engagement.queries import SqlQueries
 from tifo.store.sql.database import Database, open_postgres
 
@@ -123,7 +124,7 @@ def _check(database: Database, game: dict[str, Any], ends: list[dict[str, Any]])
     assert seen["transfer"] > fans
     # Vote, step, task, quest and its reward.
     assert positions == fans * 5
-    assert state_problems(database) == []
+    assert SqlLedgerAudit(database).problems() == []
 
 
 def test_two_processes_after_the_same_fans_pay_once(place: tuple[str, Database]) -> None:
@@ -186,5 +187,5 @@ async def test_a_commit_whose_answer_is_lost_is_not_done_again(place: tuple[str,
     assert (answer.amount, answer.balance) == (7, 7)
     await engine.handle(credit)
     assert SqlQueries(database).fan(app.id, fan.id).balances == {item.id: 14}
-    assert state_problems(database) == []
+    assert SqlLedgerAudit(database).problems() == []
     await engine.close()

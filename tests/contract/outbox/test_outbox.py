@@ -22,7 +22,8 @@ from tifo.kernel.ids import (
 )
 from tifo.source.outbox import Late, LateState, Placed, Subscriber
 from tifo.store.engagement import rows as r
-from tifo.store.engagement.engine import SqlEngine, create_application
+from tifo.store.engagement.access import create_application
+from tifo.store.engagement.engine import SqlEngine
 from tifo.store.source.webhooks_out import SqlWebhookOutbox
 from tifo.store.sql import tables as t
 from tifo.store.sql.database import Database, open_sqlite

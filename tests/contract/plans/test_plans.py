@@ -13,7 +13,7 @@ from tifo.store.workspace.plans import SqlTrackingPlans
 from tifo.tracking.plans.memory import InMemoryTrackingPlans
 from tifo.tracking.plans.model import LENIENT, PlanType, Rule, RuleType, changed
 from tifo.tracking.plans.ports import TrackingPlans
-from tifo.tracking.plans.violations import Noted, ViolationKey, bucket_of
+from tifo.tracking.plans.violations import ViolationCounts, ViolationKey, bucket_of
 from tifo.workspace.memory import InMemoryCatalog
 from tifo.workspace.model import Catalog, SourceType
 
@@ -100,7 +100,7 @@ def test_violations_add_up_in_time_and_are_forgotten(kept: Kept) -> None:
     )
     rare = kind._replace(field="properties.b")
     old = kind._replace(bucket=bucket_of(NOW - timedelta(days=3)))
-    noted = Noted(
+    noted = ViolationCounts(
         total=2, blocked=1, omitted=0, description="missing\0", message_id=MessageId("m1"), sample=b"\0sample", at=NOW
     )
     kept.plans.record({kind: noted, old: noted, rare: noted._replace(total=1)})

@@ -13,12 +13,12 @@ from tests.conftest import NewState
 from tifo.kernel.errors import Conflict, NotFound, Rejected
 from tifo.kernel.ids import ClientId, SourceId, uuid7
 from tifo.store.sql import tables
-from tifo.store.sql.database import open_sqlite
-from tifo.store.workspace.catalog import SqlCatalog, WriteKeys
+from tifo.store.workspace.catalog import SqlCatalog
 from tifo.workspace.memory import InMemoryCatalog
 from tifo.workspace.model import Catalog, SourceChange, SourceType
 from tifo.workspace.rules import MAX_WRITE_KEYS
 from tifo.workspace.sync import EVERYTHING, Override, Selection
+from tifo.workspace.write_keys import WriteKeys
 
 APP = ClientId("app-1")
 NOW = datetime(2026, 11, 24, 10, 0, 0, 123_000, tzinfo=UTC)
@@ -116,19 +116,6 @@ def test_a_connection_to_tifo_itself_needs_a_write_key_of_its_own(catalog: Catal
         catalog.connect(APP, "foreign-key", None)
     assert caught.value.field == "write_key"
     assert catalog.connections() == []
-
-
-def test_a_write_key_made_a_moment_ago_is_found_and_a_wrong_one_is_not(tmp_path: Path) -> None:
-    database = open_sqlite(tmp_path / "tifo.db")
-    catalog = SqlCatalog(database, lambda: NOW, uuid7)
-    first = catalog.create_source("Demo", SourceType.HTTP)
-    keys = WriteKeys(catalog)
-    assert keys.source_of(first.write_key) == first
-    assert keys.source_of("wrong") is None
-    second = catalog.create_source("Demo", SourceType.HTTP)
-    keys._read_at -= 0.06  # as long ago as an unknown key makes the catalog be read again
-    assert keys.source_of(second.write_key) == second
-    database.dispose()
 
 
 def test_a_new_name_changes_neither_slug_nor_schema(catalog: Catalog) -> None:

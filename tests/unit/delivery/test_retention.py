@@ -26,7 +26,7 @@ def source(name: str) -> Source:
     )
 
 
-def test_only_a_destinations_own_source_is_given_up_and_only_as_far_as_is_forgotten() -> None:
+def test_only_a_destinations_own_source_expires_and_only_as_far_as_the_log_does() -> None:
     log, state, hook = MemoryEventLog(), MemoryDeliveryState(), DestinationId("hook")
     for name in "aba":
         bodies = [(f"{log.end()}-{number}", b'{"type": "track", "messageId": "m"}') for number in range(10)]

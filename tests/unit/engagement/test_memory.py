@@ -1,19 +1,31 @@
-"""The engine's twin in memory answers as the contract says."""
+"""The engine in memory answers as its contract says."""
 
 from typing import Any
 
 import pytest
 
 from tifo.engagement import commands as c
-from tifo.engagement.memory import InMemoryEngine
+from tifo.engagement.memory import ApplicationState, InMemoryEngine, InMemoryState
 from tifo.engagement.ports import Idempotency
 from tifo.kernel.errors import Conflict, NotFound, Rejected
+from tifo.kernel.ids import ClientId
 
 
 @pytest.fixture
-def engine(club: Any) -> InMemoryEngine:
+def state(club: Any) -> InMemoryState:
     club.pays("vote", (club.points, 5))
-    return InMemoryEngine([club.working.game], clock=lambda: club.now, new_id=club.new_id)
+    return InMemoryState.of([club.working.game])
+
+
+@pytest.fixture
+def engine(club: Any, state: InMemoryState) -> InMemoryEngine:
+    return InMemoryEngine(state, lambda: club.now, club.new_id)
+
+
+@pytest.fixture
+def left(state: InMemoryState) -> ApplicationState:
+    """What the accepted commands left behind."""
+    return state.applications[ClientId("club")]
 
 
 def vote(club: Any, **more: Any) -> Any:
@@ -21,23 +33,25 @@ def vote(club: Any, **more: Any) -> Any:
     return c.InvokeAction(**{"custom_profile_id": "bo", **fields})
 
 
-async def test_it_defines_and_plays(club: Any, engine: InMemoryEngine) -> None:
+async def test_it_defines_and_plays(club: Any, engine: InMemoryEngine, left: ApplicationState) -> None:
     item = await engine.handle(c.CreateRewardItem(client_id=club.working.game.application.id, name="Cups"))
     fan = await engine.handle(c.CreateProfile(client_id=club.working.game.application.id, custom_id="bo"))
     invoked = await engine.handle(vote(club))
-    assert engine.applications["club"].game.reward_items[item.id] == item  # type: ignore[index]
-    assert engine.invoked == [invoked]
-    assert [row.profile_id for row in engine.transactions] == [fan.id]
-    assert [fact.profile_id for fact in engine.facts] == [fan.id]
+    assert left.game.reward_items[item.id] == item
+    assert left.invoked == [invoked]
+    assert [row.profile_id for row in left.transactions] == [fan.id]
+    assert [fact.profile_id for fact in left.facts] == [fan.id]
 
 
-async def test_the_same_key_and_body_gives_the_first_answer_again(club: Any, engine: InMemoryEngine) -> None:
+async def test_the_same_key_and_body_gives_the_first_answer_again(
+    club: Any, engine: InMemoryEngine, left: ApplicationState
+) -> None:
     await engine.handle(c.CreateProfile(client_id=club.working.game.application.id, custom_id="bo"))
     first = await engine.handle(vote(club), Idempotency("key", b"body"))
     assert await engine.handle(vote(club), Idempotency("key", b"body")) == first
     with pytest.raises(Conflict, match="'key'"):
         await engine.handle(vote(club), Idempotency("key", b"other"))
-    assert (len(engine.invoked), len(engine.transactions), len(engine.facts)) == (1, 1, 1)
+    assert (len(left.invoked), len(left.transactions), len(left.facts)) == (1, 1, 1)
 
 
 async def test_a_rejected_command_does_not_use_its_key_up(club: Any, engine: InMemoryEngine) -> None:
@@ -52,11 +66,13 @@ async def test_an_unknown_application_is_not_found(club: Any, engine: InMemoryEn
         await engine.handle(vote(club, client_id="nothing"))
 
 
-async def test_of_several_actions_each_is_done_or_refused_by_itself(club: Any, engine: InMemoryEngine) -> None:
+async def test_of_several_actions_each_is_done_or_refused_by_itself(
+    club: Any, engine: InMemoryEngine, left: ApplicationState
+) -> None:
     await engine.handle(c.CreateProfile(client_id=club.working.game.application.id, custom_id="bo"))
     one, other = vote(club, code="1"), vote(club)
     batch = c.InvokeActions(client_id=one.client_id, actions=(one, one, other))
     first, second, third = await engine.handle(batch)
     assert (first.refused, second.refused, third.refused) == (None, "code already used.", None)
-    assert [first.invoked, third.invoked] == engine.invoked
-    assert (len(engine.transactions), len(engine.facts)) == (2, 2)
+    assert [first.invoked, third.invoked] == left.invoked
+    assert (len(left.transactions), len(left.facts)) == (2, 2)

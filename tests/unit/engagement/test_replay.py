@@ -15,7 +15,8 @@ from tifo.engagement import commands as c
 from tifo.engagement.batch import Working
 from tifo.engagement.definitions import define
 from tifo.engagement.model import Application, Game, InvokedAction, Program, RewardLimit, Transaction
-from tifo.engagement.replay import EARNED, Recorded, RulesReplay, Tally
+from tifo.engagement.ports import EARNED
+from tifo.engagement.replay import Recorded, RulesReplay, Tally
 from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import ClientId, ProfileId, ProgramId, QuestId, RewardItemId, uuid7
 

@@ -1,13 +1,13 @@
-"""LiveLike's routes over an engine and queries of the real rules and dictionaries."""
+"""LiveLike's routes over the in-memory engine and queries."""
 
 import itertools
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import jwt
@@ -15,58 +15,25 @@ import pytest
 from litestar import Litestar
 from litestar.testing import AsyncTestClient
 
-from tifo.engagement.batch import Working
-from tifo.engagement.commands import Command, DefinitionCommand, InvokeActions
-from tifo.engagement.definitions import define
-from tifo.engagement.leaderboards import Standing, ranked
-from tifo.engagement.model import (
-    Application,
-    EarnedBadge,
-    Fan,
-    Game,
-    InvokedAction,
-    Leaderboard,
-    Profile,
-    Program,
-    Transaction,
-    UserQuest,
-)
-from tifo.engagement.ports import (
-    NOWHERE,
-    Anchor,
-    Decision,
-    Glance,
-    Idempotency,
-    InvokedFilter,
-    NewApplication,
-    Page,
-    TransactionFilter,
-)
+from tifo.engagement.access import TokenInfo, token_digest
+from tifo.engagement.commands import Command, InvokeActions
+from tifo.engagement.memory import ApplicationState, InMemoryEngine, InMemoryQueries, InMemoryState
+from tifo.engagement.memory.state import StoredToken
+from tifo.engagement.model import Application, Fan, Game, Program
+from tifo.engagement.ports import Idempotency, NewApplication
 from tifo.kernel.clock import system_clock
-from tifo.kernel.errors import KeyReused, NotFound
-from tifo.kernel.ids import (
-    BadgeId,
-    ClientId,
-    EarnedBadgeId,
-    LeaderboardId,
-    ProfileId,
-    ProgramId,
-    QuestId,
-    UserQuestId,
-    uuid7,
-)
+from tifo.kernel.ids import ClientId, NewId, ProfileId, ProgramId, uuid7
 from tifo.livelike.app import livelike_app
 from tifo.livelike.call import LiveLikeServices
 from tifo.livelike.nicknames import Nicknames
 from tifo.livelike.reads import Reads
 from tifo.livelike.tokens import Tokens
-from tifo.store.engagement.access import SqlAccess
-from tifo.store.engagement.engine import SqlEngine, create_application
+from tifo.store.engagement.access import SqlAccess, create_application
+from tifo.store.engagement.engine import SqlEngine
 from tifo.store.engagement.images import SqlImages
 from tifo.store.engagement.queries import SqlQueries
 from tifo.store.sql.database import open_sqlite
 
-T = TypeVar("T")
 BASE = "https://fans.example.com"
 START = datetime(2026, 11, 24, 10, tzinfo=UTC)
 
@@ -82,234 +49,59 @@ class Clock:
         self.now += timedelta(seconds=seconds)
 
 
-class Twin:
-    """Engine and queries in one: the real rules over dictionaries."""
+class CountingEngine(InMemoryEngine):
+    """Lists the commands that changed something; `raises` makes every command fail."""
+
+    def __init__(self, state: InMemoryState, clock: Clock, new_id: NewId) -> None:
+        super().__init__(state, clock, new_id)
+        self.handled: list[Command[Any]] = []
+        self.raises: Exception | None = None
+
+    async def handle(self, command: Command[Any], idempotency: Idempotency | None = None) -> Any:
+        if self.raises is not None:
+            raise self.raises
+        return await super().handle(command, idempotency)
+
+    def _perform(self, command: Command[Any]) -> Any:
+        answer = super()._perform(command)
+        if not isinstance(command, InvokeActions) or any(each.invoked for each in answer):
+            self.handled.append(command)
+        return answer
+
+
+class Twin(CountingEngine, InMemoryQueries):
+    """Engine and queries in one, in memory, which counts the reads of fans, secrets and tokens."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.ids = (f"00000000-0000-7000-8000-{number:012d}" for number in itertools.count(1))
-        self.applications: dict[str, Working] = {}
-        self.ledger: list[tuple[str, Transaction]] = []
-        self.invoked: list[tuple[str, InvokedAction]] = []
-        self.answers: dict[tuple[str, str], tuple[bytes, Any]] = {}
-        self.handled: list[Command[Any]] = []
-        self.raises: Exception | None = None
+        CountingEngine.__init__(self, InMemoryState(), clock, self.id)
         self.reads = 0
 
     def add_application(self, name: str) -> ClientId:
-        program = Program(id=ProgramId(self.id()), name="Default", created_at=self.clock())
-        app = Application(id=ClientId(self.id()), name=name, default_program_id=program.id, created_at=self.clock())
-        self.applications[app.id] = Working(Game(app, (program,)))
+        now = self.clock()
+        program = Program(id=ProgramId(self.id()), name="Default", created_at=now)
+        app = Application(id=ClientId(self.id()), name=name, default_program_id=program.id, created_at=now)
+        self._state.applications[app.id] = ApplicationState(Game(app, (program,)), client_secret(app.id))
+        info = TokenInfo(id=f"token of {app.id}", name="first", created_at=now)
+        digest = token_digest(producer_token(app.id))
+        self._state.tokens.append(StoredToken(digest=digest, client_id=app.id, info=info))
         return app.id
 
     def id(self) -> str:
         return next(self.ids)
 
-    # The engine
-
-    async def handle(self, command: Command[Any], idempotency: Idempotency | None = None) -> Any:
-        if self.raises is not None:
-            raise self.raises
-        key = (command.client_id, idempotency.key if idempotency else "")
-        if idempotency is None or key not in self.answers:
-            answer = self._do(command)
-            if idempotency is not None:
-                self.answers[key] = (idempotency.digest, answer)
-            return answer
-        digest, answer = self.answers[key]
-        if digest != idempotency.digest:
-            raise KeyReused("Idempotency-Key was used for another request.")
-        return answer
-
-    def _do(self, command: Any) -> Any:
-        working = self._working(command.client_id)
-        if isinstance(command, DefinitionCommand):
-            definition = define(working.game, command, self.clock(), self.id)
-            working.game = working.game.with_(definition)
-            self.handled.append(command)
-            return definition
-        if isinstance(command, InvokeActions):
-            decisions, outcomes = working.invoke_all(command, self.clock(), self.id)
-            for each in decisions:
-                self._keep(command, each)
-            return outcomes
-        decision = working.play(command, self.clock(), self.id)
-        self._keep(command, decision)
-        return decision.answer
-
-    def _keep(self, command: Command[Any], decision: Decision) -> None:
-        self.handled.append(command)
-        self.ledger.extend((command.client_id, row) for row in decision.transactions)
-        if decision.invoked is not None:
-            self.invoked.append((command.client_id, decision.invoked))
-
-    def _working(self, client_id: str) -> Working:
-        return found(self.applications, client_id)
-
-    # The queries
-
-    def game(self, client_id: ClientId) -> Game:
-        return self._working(client_id).game
-
-    def glances(self, asked: Sequence[tuple[ClientId, ProfileId | None]]) -> list[Glance | Exception]:
-        return [self._glance(*each) for each in asked]
-
-    def _glance(self, client_id: ClientId, profile_id: ProfileId | None) -> Glance | Exception:
-        try:
-            fan = self.fan(client_id, profile_id) if profile_id is not None else None
-            return Glance(self.game(client_id), fan.balances if fan else {})
-        except NotFound as error:
-            return error
-
     def client_secret(self, client_id: ClientId) -> str:
         self.reads += 1
-        return client_secret(self.game(client_id).application.id)
+        return super().client_secret(client_id)
 
     def client_of_producer_token(self, token: str) -> ClientId | None:
         self.reads += 1
-        return next((ClientId(c) for c in self.applications if producer_token(c) == token), None)
+        return super().client_of_producer_token(token)
 
     def fan(self, client_id: ClientId, profile_id: ProfileId) -> Fan:
         self.reads += 1
-        return found(self._working(client_id).fans, profile_id)
-
-    def profile(self, client_id: ClientId, profile_id: ProfileId) -> Profile:
-        return self.fan(client_id, profile_id).profile
-
-    def profile_by_custom_id(self, client_id: ClientId, custom_id: str) -> Profile:
-        return self.profile(client_id, found(self._working(client_id).by_custom_id, custom_id))
-
-    def profiles(self, client_id: ClientId, profile_ids: Sequence[ProfileId]) -> dict[ProfileId, Profile]:
-        return {p: self.profile(client_id, p) for p in profile_ids}
-
-    def user_quest(self, client_id: ClientId, user_quest_id: UserQuestId) -> UserQuest:
-        working = self._working(client_id)
-        fan = working.fans[found(working.by_user_quest, user_quest_id)]
-        return next(run for run in fan.user_quests.values() if run.id == user_quest_id)
-
-    def user_quests(
-        self,
-        client_id: ClientId,
-        profile_id: ProfileId,
-        *,
-        quest_ids: Sequence[QuestId] = (),
-        ids: Sequence[UserQuestId] = (),
-        page: int = 1,
-        size: int = 20,
-    ) -> Page[UserQuest]:
-        runs = self.fan(client_id, profile_id).user_quests.values()
-        return cut(
-            [r for r in runs if (not ids or r.id in ids) and (not quest_ids or r.quest_id in quest_ids)], page, size
-        )
-
-    def transactions(
-        self, client_id: ClientId, where: TransactionFilter, *, page: int = 1, size: int = 20, anchor: Anchor = NOWHERE
-    ) -> Page[Transaction]:
-        rows = [
-            (place, row)
-            for place, (owner, row) in reversed([*enumerate(self.ledger)])
-            if owner == client_id
-            and row.kind in where.kinds
-            and (not where.profile_ids or row.profile_id in where.profile_ids)
-            and (not where.reward_item_ids or row.reward_item_id in where.reward_item_ids)
-            and (not where.reward_action_keys or row.reward_action_key in where.reward_action_keys)
-            and (where.created_since is None or row.created_at >= where.created_since)
-            and (where.created_until is None or row.created_at <= where.created_until)
-        ]
-        return cut_at(rows, page, size, anchor)
-
-    def invoked_actions(
-        self, client_id: ClientId, where: InvokedFilter, *, page: int = 1, size: int = 20, anchor: Anchor = NOWHERE
-    ) -> Page[InvokedAction]:
-        placed = [*enumerate(self.invoked)]
-        rows = [
-            (place, row)
-            for place, (owner, row) in (placed if where.oldest_first else reversed(placed))
-            if owner == client_id
-            and (not where.profile_ids or row.profile_id in where.profile_ids)
-            and where.program_id in {None, row.program_id}
-            and (not where.reward_action_keys or row.reward_action_key in where.reward_action_keys)
-            and (not where.codes or row.code in where.codes)
-            and set(where.attributes) <= set(row.attributes)
-            and (where.since is None or row.created_at >= where.since)
-            and (where.until is None or row.created_at <= where.until)
-        ]
-        return cut_at(rows, page, size, anchor)
-
-    def earned_badges(
-        self,
-        client_id: ClientId,
-        *,
-        profile_id: ProfileId | None = None,
-        badge_id: BadgeId | None = None,
-        page: int = 1,
-        size: int = 20,
-        anchor: Anchor = NOWHERE,
-    ) -> Page[EarnedBadge]:
-        rows = [
-            (int(earned.id[-12:]), earned)
-            for fan in self._working(client_id).fans.values()
-            for earned in fan.badges.values()
-            if profile_id in {None, earned.profile_id} and badge_id in {None, earned.badge_id}
-        ]
-        return cut_at(sorted(rows, key=lambda placed: -placed[0]), page, size, anchor)
-
-    def earned_badge(self, client_id: ClientId, earned_badge_id: EarnedBadgeId) -> EarnedBadge:
-        working = self._working(client_id)
-        fan = working.fans[found(working.by_earned_badge, earned_badge_id)]
-        return next(earned for earned in fan.badges.values() if earned.id == earned_badge_id)
-
-    # Standings, of open leaderboards
-
-    def client_of_leaderboard(self, leaderboard_id: LeaderboardId) -> ClientId:
-        games = {app: working.game for app, working in self.applications.items()}
-        return found(
-            {board: ClientId(app) for app, game in games.items() for board in game.leaderboards}, leaderboard_id
-        )
-
-    def standings(self, leaderboard: Leaderboard, *, page: int = 1, size: int = 20) -> Page[Standing]:
-        return cut(self._standings(leaderboard), page, size)
-
-    def standings_of(self, leaderboard: Leaderboard, profile_ids: Sequence[ProfileId]) -> list[Standing]:
-        return [each for each in self._standings(leaderboard) if each.profile_id in profile_ids]
-
-    def standings_count(self, leaderboard: Leaderboard) -> int:
-        return len(self._standings(leaderboard))
-
-    def _standings(self, leaderboard: Leaderboard) -> list[Standing]:
-        fans = self._working(self.client_of_leaderboard(leaderboard.id)).fans.values()
-        item = leaderboard.reward_item_id
-        return ranked({fan.profile.id: fan.balances[item] for fan in fans if item in fan.balances})
-
-
-def found(things: Mapping[Any, T], key: Any) -> T:
-    if key not in things:
-        raise NotFound(f"There is no {key}.")
-    return things[key]
-
-
-def cut(rows: list[T], page: int, size: int) -> Page[T]:
-    return Page(count=len(rows), results=rows[(page - 1) * size : page * size], number=page, size=size)
-
-
-def cut_at(rows: list[tuple[int, T]], page: int, size: int, anchor: Anchor) -> Page[T]:
-    """As `cut`, of rows with their positions."""
-    places = [place for place, _ in rows]
-    start = (page - 1) * size
-    if anchor.before is not None:
-        start = places.index(anchor.before) + 1
-    elif anchor.after is not None:
-        start = max(0, places.index(anchor.after) - size)
-    found = rows[start : start + size]
-    return Page(
-        count=len(rows),
-        results=[row for _, row in found],
-        number=page,
-        size=size,
-        first=found[0][0] if found else None,
-        last=found[-1][0] if found else None,
-        more=start + size < len(rows),
-    )
+        return super().fan(client_id, profile_id)
 
 
 def client_secret(client_id: str) -> str:

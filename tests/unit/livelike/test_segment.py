@@ -10,7 +10,8 @@ import pytest
 from tifo.kernel.clock import system_clock
 from tifo.kernel.ids import uuid7
 from tifo.livelike.app import livelike_app
-from tifo.store.engagement.engine import SqlEngine, create_application
+from tifo.store.engagement.access import create_application
+from tifo.store.engagement.engine import SqlEngine
 from tifo.store.engagement.queries import SqlQueries
 from tifo.store.sql.database import open_sqlite
 from tifo.store.workspace.catalog import SqlCatalog

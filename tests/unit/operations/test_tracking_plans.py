@@ -14,7 +14,7 @@ from tifo.operations import sources, tracking_plans
 from tifo.source.plan import LIVELIKE_PLAN
 from tifo.store.workspace.catalog import SqlCatalog
 from tifo.tracking.plans.model import LENIENT, PlanType, Rule, RuleType
-from tifo.tracking.plans.violations import Noted, ViolationKey
+from tifo.tracking.plans.violations import ViolationCounts, ViolationKey
 from tifo.workspace.model import Source
 
 NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
@@ -152,8 +152,10 @@ def test_violations_are_those_of_the_period(backend: TwinBackend, shop: Source) 
         bucket = int((NOW - ago).timestamp()) // 600
         return ViolationKey(shop.id, LIVELIKE_PLAN.id, bucket, "track", name, "Required", "properties.total")
 
-    def noted(ago: timedelta) -> Noted:
-        return Noted(total=1, blocked=0, omitted=0, at=NOW - ago, description="d", sample=b"{}", message_id="m")
+    def noted(ago: timedelta) -> ViolationCounts:
+        return ViolationCounts(
+            total=1, blocked=0, omitted=0, at=NOW - ago, description="d", sample=b"{}", message_id="m"
+        )
 
     for name, ago in (("New", timedelta(minutes=30)), ("Old", timedelta(hours=3))):
         backend.plans.record({key(name, ago): noted(ago)})

@@ -14,7 +14,7 @@ from tifo.source.events import EVENTS
 from tifo.source.plan import LIVELIKE_PLAN
 from tifo.tracking.plans.checking import MAX_VIOLATIONS, Checker, check_rules
 from tifo.tracking.plans.model import LENIENT, Controls, PlanType, Rule, RuleType, TrackingPlan, changed
-from tifo.tracking.plans.violations import GENERATED, OTHER, Notebook, Origin, forwarded, generated
+from tifo.tracking.plans.violations import GENERATED, OTHER, Origin, ViolationBuffer, forwarded, generated
 from tifo.tracking.requests import Read, read_messages, read_request
 
 NOW = datetime(2026, 11, 25, 10, tzinfo=UTC)
@@ -272,7 +272,7 @@ def test_a_blocked_event_is_forwarded_with_a_word_of_why() -> None:
 
 
 def test_what_is_noted_adds_up_and_stays_within_bounds() -> None:
-    book = Notebook(limit=3)
+    book = ViolationBuffer(limit=3)
     unplanned = received(SHOP, order(), order(), *({"event": f"E{number}"} for number in range(10))).unplanned
     for message in unplanned:
         book.note(SourceId("s"), TrackingPlanId("p"), message, NOW)

@@ -26,13 +26,13 @@ ANY_NAMES = st.lists(
 )
 
 
-def source(name: str, taken: tuple[Source, ...] = ()) -> Source:
+def source(name: str, used: tuple[Source, ...] = ()) -> Source:
     return new_source(
         name,
         SourceType.LIVELIKE,
         source_id=SourceId("source-1"),
         at=AT,
-        taken=UsedNames({one.slug for one in taken}, {one.schema for one in taken}),
+        used=UsedNames({one.slug for one in used}, {one.schema for one in used}),
     )
 
 

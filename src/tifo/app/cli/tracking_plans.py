@@ -15,7 +15,7 @@ from tifo.kernel.errors import Rejected
 from tifo.operations import sources
 from tifo.operations import tracking_plans as operations
 from tifo.tracking.plans.model import Controls, TrackingPlan
-from tifo.tracking.plans.ports import Told
+from tifo.tracking.plans.ports import ViolationSummary
 from tifo.workspace.model import Source
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def _controls_shown(controls: Controls, known: Sequence[Source]) -> Mapping[str,
     return {name: slugs.get(value, value) if name.startswith("forwarding") else value for name, value in flat.items()}
 
 
-def _violation_shown(counted: Told) -> Mapping[str, object]:
+def _violation_shown(counted: ViolationSummary) -> Mapping[str, object]:
     kind, noted = counted
     return {
         "event": kind.name or kind.type,

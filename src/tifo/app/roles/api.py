@@ -28,9 +28,9 @@ from tifo.livelike.app import livelike_app
 from tifo.livelike.quick import Quick
 from tifo.source.inbox import ReceivedWebhook
 from tifo.store.engagement.engine import SqlEngine
-from tifo.store.workspace.catalog import WriteKeys
 from tifo.tracking.rates import SourceRateLimit
 from tifo.web.server import AsgiApp, dispatch, serve
+from tifo.workspace.write_keys import WriteKeys
 
 _BATCH_EVENTS, _WAITING_EVENTS = 10_000, 100_000
 """Limits of the event log: events in one commit, and events that wait for theirs."""

@@ -86,6 +86,6 @@ class ReadAhead:
         ready, self._ready = self._ready, []
         return ready
 
-    def forget(self) -> None:
+    def drop(self) -> None:
         """Drops what is ready: it will be read again."""
         self._ready = []

@@ -60,7 +60,7 @@ def should_flush(waiting: Backlog, *, flush_s: float, flush_events: int) -> bool
 class Loader:
     """Loads one warehouse. `run` blocks; it (or a test) calls all other methods in the same thread.
 
-    `takes` says whether the warehouse is connected to a source, `selection_of` which of the source's tables and columns
+    `takes` says whether the warehouse is connected to a source, `selection_of` which tables and columns of the source
     it gets (None for all). `on_syncs` records loads; `recorded` returns the position up to which each source's loads
     were recorded before.
     """
@@ -141,7 +141,7 @@ class Loader:
                 meanwhile = self._prepare_next if events >= self._flush_events else None
                 self._committer.commit(pieces, ready, meanwhile)
         except BaseException:
-            self._forget()
+            self._start_over()
             raise
         self._failures = 0
         self._history.succeeded()
@@ -157,15 +157,15 @@ class Loader:
     def _prepare_next(self) -> None:
         self._ahead.prepare(self._progress.all(), failures=self._failures)
 
-    def _forget(self) -> None:
-        """Whether the warehouse has committed is unknown: it is asked, and the log read again."""
-        self._progress.forget()
-        self._ahead.forget()
+    def _start_over(self) -> None:
+        """Asks the warehouse and reads the log again: whether it has committed is unknown."""
+        self._progress.reset()
+        self._ahead.drop()
 
     def _is_rewound(self) -> bool:
         is_rewound = self._progress.is_rewound()
         if is_rewound:
-            self._forget()
+            self._start_over()
         return is_rewound
 
     def _drain(self) -> None:

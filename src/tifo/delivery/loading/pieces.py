@@ -28,7 +28,7 @@ class Piece(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """What a warehouse wants of a source."""
+    """Says which messages, tables and columns of a source a warehouse gets."""
 
     names: Collection[str] = ()
     """Names of the warehouse that messages may use in their `integrations`."""

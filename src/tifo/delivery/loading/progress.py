@@ -68,8 +68,8 @@ class LoadProgress:
     def all(self) -> list[SourceProgress]:
         return list((self._by_source or {}).values())
 
-    def forget(self) -> None:
-        """Asks the warehouse at the next `refresh`: whether it has committed is unknown."""
+    def reset(self) -> None:
+        """Drops what is known; `restore` asks the warehouse again."""
         self._by_source = None
 
     def restore(self, end: Position) -> list[SourceProgress]:

@@ -1,4 +1,4 @@
-"""Sending: cuts the queue into batches and attempts them, as many at once as the destination stands."""
+"""Sending: cuts the queue into batches and attempts them, as many at once as the destination can bear."""
 
 import asyncio
 import traceback
@@ -16,7 +16,7 @@ from tifo.kernel.ids import DestinationId
 SEND_WITHIN_S = 120.0
 """Beyond the destination's own timeout; then the request counts as hung."""
 GRACE_S = 5.0
-"""What is in flight at the end gets so long."""
+"""Time for requests that are in flight at the end."""
 
 _ABOUT_ONE_EVENT = frozenset(("400", "413", "422"))
 """Refusals of a whole request that one of its events may have caused: the batch is halved."""

@@ -9,7 +9,7 @@ MAX_WAITING = 50_000
 
 
 class RetryBacklog:
-    """Keeps a retry from being taken up twice: the state shows it as it was until its outcome is committed."""
+    """Prevents a second attempt of a retry before the first is committed: until then the state shows it as due."""
 
     def __init__(self, waiting: int) -> None:
         self._waiting = waiting

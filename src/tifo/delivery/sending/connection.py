@@ -1,4 +1,4 @@
-"""One destination's deliveries: from the log, through its filter, in as many requests at once as it stands.
+"""One destination's deliveries: from the log, through its filter, in as many requests at once as it can bear.
 
 Events are read into the queue in chunks. Once every event of the chunks up to a place has its outcome, the cursor moves
 there, in one commit with the counts and with the events that were not accepted. So after any crash an event is
@@ -77,7 +77,7 @@ class DestinationConnection:
         self._wake = asyncio.Event()
         self._commit_soon = asyncio.Event()
         self._parts: _Parts | None = None
-        """None until `run` has read where the connection stands."""
+        """None until `run` has read the connection's status."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Delivers until `stop`, which is this connection's own; then requests in flight get a few seconds. Events of

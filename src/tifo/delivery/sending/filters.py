@@ -56,8 +56,8 @@ class ConfiguredFilter:
     """Passes an event that its kind handles, its own `integrations` admit, the destination's choice includes, the
     filters leave, and one of the mappings matches.
 
-    Segment's rule: a destination is in by itself; `All: false` keeps it out, unless its own name is true or an object;
-    its own name with false keeps it out. Names are compared letter by letter.
+    Segment's rule: a destination is in by default; `All: false` excludes it, unless its own name is true or an object;
+    its own name with false excludes it. Names are compared letter by letter.
     """
 
     def __init__(

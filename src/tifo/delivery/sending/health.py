@@ -23,7 +23,7 @@ _log = structlog.get_logger("tifo.delivery")
 
 class DestinationHealth:
     """Decides how many requests may be in flight: none while the destination asked for a pause, single probes while it
-    is dead, else as many as it has stood so far.
+    is dead, else as many as it has borne so far.
 
     `status` is the one stored last: a restart does not make a dead destination look alive.
     """
@@ -101,7 +101,7 @@ class DestinationHealth:
         return self._circuit
 
     def _pause(self, outcomes: Sequence[Outcome], now_s: float) -> None:
-        """Where anything was delivered, the destination asks for a pause of single events, not of all."""
+        """A request that delivered anything asks for a pause of single events, not of the destination."""
         asked_s = [outcome.retry_after_s for outcome in outcomes if outcome.retry_after_s]
         if asked_s and not any(outcome.fate is Fate.DELIVERED for outcome in outcomes):
             self._paused_until_s = max(self._paused_until_s, now_s + min(max(asked_s), RETRY_AFTER_CAP_S))

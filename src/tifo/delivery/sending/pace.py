@@ -30,7 +30,7 @@ class ConcurrencyLimit:
 
     at_once: float = _FIRST_AT_ONCE
     halved_at_s: float = float("-inf")
-    """By the monotonic clock."""
+    """Seconds on the monotonic clock."""
     best_s: float = float("inf")
     """The shortest answer time lately."""
 

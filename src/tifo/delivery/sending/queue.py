@@ -17,7 +17,7 @@ from tifo.destinations.ports import Batching, Event
 class Job:
     event: Event
     queued_at_s: float
-    """By the monotonic clock."""
+    """Seconds on the monotonic clock."""
     chunk: Chunk | None
     """None for a retry: the cursor has passed it."""
     undelivered: Undelivered | None = None

@@ -1,4 +1,4 @@
-"""What a connection counts between two checkpoints."""
+"""Counts outcomes between two checkpoints of a connection."""
 
 from collections import Counter
 from datetime import datetime

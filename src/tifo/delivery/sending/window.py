@@ -27,7 +27,7 @@ class Chunk:
 
 
 class Progress(NamedTuple):
-    """What one checkpoint commits of the window."""
+    """The part of the window that one checkpoint commits."""
 
     position: Position
     received: int

@@ -1,4 +1,4 @@
-"""A game's rules as text: YAML to a checked document, the difference between two documents, and the way back.
+"""A game's rules as text: the format of a file, the game described in it, and a file planned and built into commands.
 
-Pure: it is handed text, and hands text back.
+Pure: it gets text, and returns text. Reading, writing and comparing files of any kind stand in `documents`.
 """

@@ -1,4 +1,4 @@
-"""From a plan to commands: what is there keeps its id, so what fans have of it holds."""
+"""Builds the commands that a plan needs. Definitions that exist keep their ids, so fans keep what they have of them."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -36,14 +36,18 @@ from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import NewId
 
 
-def build(game: Game, wanted: Document, made: Iterable[Change], new_id: NewId) -> tuple[c.DefinitionCommand, ...]:
-    """What brings `made` about, which comes from these two. Each command names earlier ones' definitions only."""
+def build(game: Game, wanted: Document, planned: Iterable[Change], new_id: NewId) -> tuple[c.DefinitionCommand, ...]:
+    """Returns the commands that bring the planned changes about. Each refers to definitions of earlier ones only."""
     builder = _Builder(game, wanted, new_id)
-    return tuple(command for change in made for command in builder.commands(change))
+    return tuple(command for change in planned for command in builder.commands(change))
 
 
 class _Builder:
-    """Two methods a section, named after it. `common` are the fields that every kind has."""
+    """Builds commands by two methods a section, which are named after it.
+
+    `_create_…` gets the fields that every definition is made with; `_change_…` those that every change has, the
+    definition as it is, and its text.
+    """
 
     def __init__(self, game: Game, wanted: Document, new_id: NewId) -> None:
         self._client: dict[str, Any] = {"client_id": game.application.id}
@@ -67,44 +71,44 @@ class _Builder:
         if change.verb is Verb.CREATE:
             made = {**common, "key": key, "id": self._id(section, key)}
             return list(getattr(self, f"_create_{section}")(text, made))
-        old, said = self._old[section][key], getattr(self._there, section)[key]
-        return list(getattr(self, f"_change_{section}")(text, common, old, said))
+        old, now = self._old[section][key], getattr(self._there, section)[key]
+        return list(getattr(self, f"_change_{section}")(text, common, old, now))
 
     def _create_programs(self, _text: ProgramText, made: Any) -> Iterator[Any]:
         yield c.CreateProgram(**made)
 
-    def _change_programs(self, _text: ProgramText, common: Any, old: Any, _said: Any) -> Iterator[Any]:
+    def _change_programs(self, _text: ProgramText, common: Any, old: Any, _now: Any) -> Iterator[Any]:
         yield c.UpdateProgram(**common, program_id=old.id)
 
     def _create_reward_items(self, text: ItemText, made: Any) -> Iterator[Any]:
         yield c.CreateRewardItem(**made, attributes=_attributes(text.attributes))
 
-    def _change_reward_items(self, text: ItemText, common: Any, old: Any, _said: Any) -> Iterator[Any]:
+    def _change_reward_items(self, text: ItemText, common: Any, old: Any, _now: Any) -> Iterator[Any]:
         yield c.UpdateRewardItem(**common, reward_item_id=old.id, attributes=_attributes(text.attributes))
 
     def _create_reward_actions(self, text: ActionText, made: Any) -> Iterator[Any]:
         yield c.CreateRewardAction(**made, description=text.description)
 
-    def _change_reward_actions(self, text: ActionText, common: Any, old: Any, _said: Any) -> Iterator[Any]:
+    def _change_reward_actions(self, text: ActionText, common: Any, old: Any, _now: Any) -> Iterator[Any]:
         yield c.UpdateRewardAction(**common, reward_action_id=old.id, description=text.description)
 
     def _create_reward_tables(self, text: TableText, made: Any) -> Iterator[Any]:
         entries = tuple(self._entry(each, None) for each in text.entries)
         yield c.CreateRewardTable(**made, entries=entries, program_ids=self._programs(text))
-        if not text.programs:  # made without one, it is linked to the default one
+        if not text.programs:  # the engine links it to the default program where none is given
             yield c.UpdateRewardTable(**self._client, reward_table_id=made["id"], program_ids=())
 
-    def _change_reward_tables(self, text: TableText, common: Any, old: RewardTable, said: TableText) -> Iterator[Any]:
+    def _change_reward_tables(self, text: TableText, common: Any, old: RewardTable, now: TableText) -> Iterator[Any]:
         entries = tuple(
             self._entry(each, None if place is None else old.entries[place].id)
-            for each, place in zip(text.entries, pairs(said.entries, text.entries), strict=True)
+            for each, place in zip(text.entries, pairs(now.entries, text.entries), strict=True)
         )
         yield c.UpdateRewardTable(**common, reward_table_id=old.id, entries=entries, program_ids=self._programs(text))
 
     def _create_badges(self, text: BadgeText, made: Any) -> Iterator[Any]:
         yield c.CreateBadge(**made, **self._badge(text))
 
-    def _change_badges(self, text: BadgeText, common: Any, old: Any, _said: Any) -> Iterator[Any]:
+    def _change_badges(self, text: BadgeText, common: Any, old: Any, _now: Any) -> Iterator[Any]:
         yield c.UpdateBadge(**common, badge_id=old.id, **self._badge(text))
 
     def _create_quests(self, text: QuestText, made: Any) -> Iterator[Any]:
@@ -113,32 +117,32 @@ class _Builder:
         if text.rewards:
             yield c.AddQuestRewards(**self._client, quest_id=made["id"], rewards=self._rewards(text))
 
-    def _change_quests(self, text: QuestText, common: Any, old: Quest, said: QuestText) -> Iterator[Any]:
-        rewards: dict[str, Any] = {} if said.rewards == text.rewards else {"rewards": self._rewards(text)}
+    def _change_quests(self, text: QuestText, common: Any, old: Quest, now: QuestText) -> Iterator[Any]:
+        rewards: dict[str, Any] = {} if now.rewards == text.rewards else {"rewards": self._rewards(text)}
         yield c.UpdateQuest(**common, quest_id=old.id, **self._quest(text), **rewards)
         tasks = [task for task in old.tasks if is_live(task)]
-        continued = pairs(said.tasks, text.tasks)
+        continued = pairs(now.tasks, text.tasks)
         for place, task in enumerate(tasks):
             if place not in continued:
                 yield c.RemoveQuestTask(**self._client, quest_task_id=task.id)
         for at, task_text in zip(continued, text.tasks, strict=True):
             if at is None:
                 yield self._new_task(old.id, task_text)
-            elif said.tasks[at] != task_text:
+            elif now.tasks[at] != task_text:
                 yield c.UpdateQuestTask(**self._client, quest_task_id=tasks[at].id, **_task(task_text))
 
     def _create_leaderboards(self, text: LeaderboardText, made: Any) -> Iterator[Any]:
         yield c.CreateLeaderboard(**made, reward_item_id=self._item(text.item), **self._board(text))
-        if not text.programs:  # made without one, it is linked to the default one
+        if not text.programs:  # the engine links it to the default program where none is given
             yield c.UpdateLeaderboard(**self._client, leaderboard_id=made["id"], program_ids=())
 
     def _change_leaderboards(
-        self, text: LeaderboardText, common: Any, old: Leaderboard, said: LeaderboardText
+        self, text: LeaderboardText, common: Any, old: Leaderboard, now: LeaderboardText
     ) -> Iterator[Any]:
-        if text.item != said.item or (text.custom_id is None and said.custom_id is not None):
-            field = "item" if text.item != said.item else "custom_id"
+        if text.item != now.item or (text.custom_id is None and now.custom_id is not None):
+            field = "item" if text.item != now.item else "custom_id"
             raise Rejected(
-                f"The leaderboard {text.name!r} has the {field} {getattr(said, field)!r} for good."
+                f"The leaderboard {text.name!r} has the {field} {getattr(now, field)!r} for good."
                 " Keep it, or give the leaderboard another key: then it is a new one.",
                 field=field,
             )
@@ -201,7 +205,7 @@ class _Builder:
         )
 
     def _id(self, section: str, key: str) -> Any:
-        """An existing definition's, or the one that its making gives it."""
+        """Returns the id of a definition, which may be made by an earlier command."""
         if (section, key) not in self._ids:
             self._ids[section, key] = self._new_id()
         return self._ids[section, key]

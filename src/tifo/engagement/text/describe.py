@@ -1,4 +1,4 @@
-"""A game as a document: what a file would say of the rules as they are."""
+"""Describes a game's rules as they are, in the form of a file."""
 
 from typing import Any
 
@@ -36,11 +36,11 @@ from tifo.engagement.text.keys import Keys
 
 
 def describe(game: Game) -> Document:
-    """Every live definition, in the order of making."""
+    """Describes every live definition, in the order in which they were made."""
     keys = Keys(game)
-    tell = _Teller(keys)
+    describing = _Describer(keys)
     sections = {
-        section: {key: getattr(tell, section)(each) for key, each in keys.named[section].items()}
+        section: {key: getattr(describing, section)(each) for key, each in keys.named[section].items()}
         for section in SECTIONS
     }
     application = ApplicationText(
@@ -51,8 +51,8 @@ def describe(game: Game) -> Document:
     return Document(application=application, **sections)
 
 
-class _Teller:
-    """One method a section, named after it."""
+class _Describer:
+    """Describes definitions by one method a section, which is named after it."""
 
     def __init__(self, keys: Keys) -> None:
         self._key = keys.of

@@ -1,6 +1,6 @@
-"""What a file of rules may hold. The structs are the format: their fields are its fields, their types its types.
+"""The format of a file of rules: the fields of these structs are its fields, their types its types.
 
-A definition that the file names is all that the file says of it: a field that is not written has its default.
+A file says all of each definition that it names: a field that is not written has its default.
 """
 
 from datetime import datetime, timedelta
@@ -52,7 +52,7 @@ class AttributeText(Text, frozen=True, kw_only=True):
 
 
 class ApplicationText(Text, frozen=True, kw_only=True):
-    """The application is there already: what is not written is left as it is."""
+    """The application, which exists already: a field that is not written stays as it is."""
 
     name: Name | None = None
     automatic_quest_processing: bool | None = None
@@ -184,4 +184,4 @@ SECTIONS = {
     "quests": "quest",
     "leaderboards": "leaderboard",
 }
-"""Those that hold definitions by key, in an order in which each refers to earlier ones only; with the field's word."""
+"""Sections of definitions by key, each with its singular, in an order in which each refers to earlier ones only."""

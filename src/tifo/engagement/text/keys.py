@@ -1,4 +1,4 @@
-"""The key that text calls each definition by: its own, or one made of its name where it was made without."""
+"""Gives each definition its key in text: its own, or one made of its name where it has none."""
 
 import re
 import unicodedata
@@ -10,11 +10,11 @@ from tifo.engagement.text.document import SECTIONS
 from tifo.engagement.values import MAX_TEXT
 
 DEFAULT_PROGRAM = "default"
-"""Every application has it, so files may link tables to it without naming it."""
+"""Key of the default program. Every application has one, so files may refer to it without naming it."""
 
 
 class Keys:
-    """`of` gives a definition's key by its id, `named` the definitions of a section by key, in the order of making."""
+    """The keys of a game: `of` by a definition's id, `named` the definitions of a section by key, oldest first."""
 
     def __init__(self, game: Game) -> None:
         self.of: dict[str, str] = {}
@@ -26,17 +26,17 @@ class Keys:
         return [each.id for each in self.named[section].values()]
 
     def known(self, *, prune: bool) -> dict[str, set[str]]:
-        """What a file may refer to without naming it: nothing that its pruning takes away."""
+        """Returns the keys that a file may refer to without naming them. Pruning leaves only the default program."""
         if prune:
             return {"programs": {DEFAULT_PROGRAM}}
         return {section: set(named) for section, named in self.named.items()}
 
     def _name(self, section: str, definitions: list[Any], game: Game) -> None:
         own = {each.id: key for each in definitions if (key := _own_key(each, game)) is not None}
-        taken = set(own.values())
+        used = set(own.values())
         for each in definitions:
-            key = own.get(each.id) or _free(_slug(each.name) or SECTIONS[section].replace(" ", "-"), taken)
-            taken.add(key)
+            key = own.get(each.id) or _free(_slug(each.name) or SECTIONS[section].replace(" ", "-"), used)
+            used.add(key)
             self.of[each.id] = key
             self.named[section][key] = each
 
@@ -61,13 +61,13 @@ def _own_key(definition: Any, game: Game) -> str | None:
 
 
 def _slug(name: str) -> str:
-    """Letters of any script, digits and hyphens."""
+    """Makes a key of letters of any script, digits and hyphens, with room for a number behind it."""
     folded = unicodedata.normalize("NFKC", name).casefold()
     return re.sub(r"[\W_]+", "-", folded).strip("-")[: MAX_TEXT - 10]
 
 
-def _free(wanted: str, taken: set[str]) -> str:
+def _free(wanted: str, used: set[str]) -> str:
     key, number = wanted, 2
-    while key in taken:
+    while key in used:
         key, number = f"{wanted}-{number}", number + 1
     return key

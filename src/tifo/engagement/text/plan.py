@@ -1,4 +1,4 @@
-"""What a file would change: the difference between the rules as they are and as the file says."""
+"""Plans a file of rules: how what it says differs from the game as it is."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -24,15 +24,15 @@ _IDENTITIES: dict[type, tuple[tuple[str, ...], ...]] = {
     RewardText: (("item",),),
     TaskText: (("key",), ("name",)),
 }
-"""Fields that make two elements of a list the same one: those of the first group that some two agree in, if they say
-anything there.
+"""Fields that identify an element of a list, in groups: two elements are the same one where all fields of a group are
+written and equal. Earlier groups are tried first.
 """
 
 
 def changes(now: Document, wanted: Document, *, prune: bool) -> tuple[Change, ...]:
-    """In an order in which they can be done: what is named by others comes before them.
+    """Returns what differs, in an order in which it can be applied: definitions come before those that refer to them.
 
-    What `wanted` does not name stays as it is, or is archived with `prune`.
+    A definition that `wanted` does not name stays as it is, or is archived with `prune`.
     """
     made = [*_application(now, wanted)]
     for section in SECTIONS:
@@ -49,7 +49,7 @@ def _application(now: Document, wanted: Document) -> Iterator[Change]:
 
 
 def _pruned(now: Document, wanted: Document) -> list[Change]:
-    """Those that name others go before them. The default program stays: every application has one."""
+    """Archives definitions before those that they refer to. The default program stays: every application has one."""
     return [
         Change(Verb.ARCHIVE, section, key)
         for section in reversed(SECTIONS)
@@ -59,10 +59,10 @@ def _pruned(now: Document, wanted: Document) -> list[Change]:
 
 
 def pairs(old: Sequence[Any], new: Sequence[Any]) -> list[int | None]:
-    """For each new element of a list the place of the old one that it continues.
+    """Returns, for each new element of a list, the place of the old element that it continues; None for a new one.
 
-    That is the first free one with its identity (a task's key or else its name, an entry's action and item); else the
-    one in the same place, where that is not continued by another: so a task that is renamed stays the same task.
+    An element continues the first free one with its identity (a task's key or else its name, an entry's action and
+    item), else the one in the same place, if that is free: so a task that is renamed stays the same task.
     """
     free = dict(enumerate(old))
     found: list[int | None] = [None] * len(new)
@@ -83,9 +83,11 @@ def pairs(old: Sequence[Any], new: Sequence[Any]) -> list[int | None]:
 
 
 def _identity(element: Any, fields: tuple[str, ...]) -> object:
-    """None where it says nothing there."""
-    said = tuple(getattr(element, name) for name in fields)
-    return element if not fields else None if None in said else said
+    """Returns the values of the fields; None where one is not written. Without fields the element identifies itself."""
+    if not fields:
+        return element
+    values = tuple(getattr(element, name) for name in fields)
+    return None if None in values else values
 
 
 def _differences(old: Any, new: Any, path: str = "") -> Iterator[FieldChange]:
@@ -100,15 +102,16 @@ def _differences(old: Any, new: Any, path: str = "") -> Iterator[FieldChange]:
 
 def _list_differences(old: tuple[Any, ...], new: tuple[Any, ...], path: str) -> Iterator[FieldChange]:
     paired = pairs(old, new)
-    kept = [place for place in paired if place is not None]
+    continued = [place for place in paired if place is not None]
     for place, each in enumerate(new):
-        if (continued := paired[place]) is None:
+        if (before := paired[place]) is None:
             yield FieldChange(f"{path}[{place}]", None, each)
         else:
-            yield from _differences(old[continued], each, f"{path}[{place}]")
+            yield from _differences(old[before], each, f"{path}[{place}]")
     for place, each in enumerate(old):
-        if place not in kept:
+        if place not in continued:
             yield FieldChange(f"{path}[{place}]", each, None)
-    if kept != sorted(kept) and not isinstance(new[0], TaskText):  # tasks are in the order of making
-        before, after = ([old[place] for place in order] for order in (sorted(kept), kept))
-        yield FieldChange(f"{path} (order)", tuple(before), tuple(after))
+    # Tasks are always in the order in which they were made: a file cannot change it.
+    if continued != sorted(continued) and not isinstance(new[0], TaskText):
+        orders = (sorted(continued), continued)
+        yield FieldChange(f"{path} (order)", *(tuple(old[place] for place in order) for order in orders))

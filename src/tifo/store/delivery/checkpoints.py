@@ -11,8 +11,8 @@ from tifo.kernel.ids import DestinationId, Position, SourceId
 from tifo.store.delivery.numbers import count_rows, latency_rows, sample_row
 from tifo.store.delivery.undelivered import undelivered_row
 from tifo.store.sql import tables as t
-from tifo.store.sql.database import maybe_micros, maybe_moment
-from tifo.store.sql.upserts import plain, put
+from tifo.store.sql.bulk import upsert_each, without_nul
+from tifo.store.sql.times import maybe_micros, maybe_moment
 
 _U, _C = t.undelivered.c, t.delivery_cursors.c
 
@@ -64,10 +64,18 @@ def store(connection: Connection, changes: Sequence[Checkpoint]) -> list[bool]:
     for change in valid:
         _move_cursor(connection, change)
     _delete_settled(connection, valid)
-    put(connection, t.undelivered, [undelivered_row(c.destination_id, each) for c in valid for each in c.undelivered])
-    put(connection, t.delivery_samples, [sample_row(c.destination_id, each) for c in valid for each in c.samples])
-    put(connection, t.delivery_counts, [row for change in valid for row in count_rows(change)], adding=["total"])
-    put(connection, t.delivery_latencies, [row for change in valid for row in latency_rows(change)], adding=["total"])
+    upsert_each(
+        connection, t.undelivered, [undelivered_row(c.destination_id, each) for c in valid for each in c.undelivered]
+    )
+    upsert_each(
+        connection, t.delivery_samples, [sample_row(c.destination_id, each) for c in valid for each in c.samples]
+    )
+    upsert_each(
+        connection, t.delivery_counts, [row for change in valid for row in count_rows(change)], adding=["total"]
+    )
+    upsert_each(
+        connection, t.delivery_latencies, [row for change in valid for row in latency_rows(change)], adding=["total"]
+    )
     return holds
 
 
@@ -76,7 +84,7 @@ def _move_cursor(connection: Connection, change: Checkpoint) -> None:
         "received": _C.received + change.received,
         "forgotten": _C.forgotten + change.expired,
         "dead_since": maybe_micros(change.dead_since),
-        "dead_reason": plain(change.dead_reason),
+        "dead_reason": without_nul(change.dead_reason),
     }
     if change.position is not None:
         moved["position"] = change.position

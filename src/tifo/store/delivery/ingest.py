@@ -14,12 +14,11 @@ from tifo.delivery.series import minute_of, oldest_hour, oldest_minute, series_o
 from tifo.eventlog.ports import DUPLICATE, RECEIVED, IngestCount
 from tifo.store.delivery.numbers import GRAIN_OF_WIDTH, HOUR, MINUTE, split_rows
 from tifo.store.sql import tables as t
-from tifo.store.sql.bulk import Row
+from tifo.store.sql.bulk import Row, upsert_each
 from tifo.store.sql.database import Database
-from tifo.store.sql.upserts import put
 
 _BEGUN = ("", "")
-"""The key of a row that stands in `ingest_seen` from the first note on."""
+"""The key of a row that `ingest_seen` holds from the first note on."""
 
 
 class SqlIngestNumbers:
@@ -34,9 +33,9 @@ class SqlIngestNumbers:
             seen = {(row.source_id, row.code): row.total for row in connection.execute(select(t.ingest_seen))}
             grown = {key: total - _before(seen, key, total) for key, total in totals.items()} if _BEGUN in seen else {}
             changed = {key: total for key, total in (totals | {_BEGUN: 0}).items() if seen.get(key) != total}
-            put(connection, t.ingest_seen, [_seen_row(key, total) for key, total in changed.items()])
+            upsert_each(connection, t.ingest_seen, [_seen_row(key, total) for key, total in changed.items()])
             rows = [row for key, number in grown.items() if number for row in _rows(key, number, now)]
-            put(connection, t.ingest_counts, rows, adding=["total"])
+            upsert_each(connection, t.ingest_counts, rows, adding=["total"])
             _expire(connection, now)
 
     def ingest_series(self, asked: IngestSeriesQuery) -> list[Series]:

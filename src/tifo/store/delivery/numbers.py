@@ -22,9 +22,8 @@ from tifo.delivery.series import oldest_hour, oldest_minute, series_of, stored_m
 from tifo.kernel.ids import DestinationId
 from tifo.store.delivery.undelivered import exchange_text, read_exchange
 from tifo.store.sql import tables as t
-from tifo.store.sql.bulk import Row
-from tifo.store.sql.database import from_micros, to_micros
-from tifo.store.sql.upserts import plain
+from tifo.store.sql.bulk import Row, without_nul
+from tifo.store.sql.times import from_micros, to_micros
 
 MINUTE, HOUR, ALL = "minute", "hour", "all"
 """The values of the column `grain`."""
@@ -94,7 +93,7 @@ def count_rows(change: Checkpoint) -> list[Row]:
     totals: dict[tuple[Any, ...], int] = {}
     for counted, number in change.counts.items():
         for grain, at in _grains(counted.minute):
-            key = grain, at, plain(counted.type), plain(counted.name), counted.result.value, counted.code
+            key = grain, at, without_nul(counted.type), without_nul(counted.name), counted.result.value, counted.code
             totals[key] = totals.get(key, 0) + number
     names = ("grain", "at", "type", "name", "result", "code")
     return [
@@ -120,10 +119,10 @@ def sample_row(destination_id: DestinationId, sample: Sample) -> Row:
         "destination_id": destination_id,
         "result": sample.result.value,
         "code": sample.code,
-        "message_id": plain(sample.message_id),
+        "message_id": without_nul(sample.message_id),
         "at": to_micros(sample.at),
         "received": sample.received,
-        "detail": plain(sample.detail),
+        "detail": without_nul(sample.detail),
         "exchange": exchange_text(sample.exchange),
     }
 

@@ -5,8 +5,8 @@ from typing import NamedTuple
 from sqlalchemy import or_, select
 
 from tifo.store.sql import tables as t
+from tifo.store.sql.bulk import without_nul
 from tifo.store.sql.database import Database
-from tifo.store.sql.upserts import plain
 
 _LIMIT = 20
 
@@ -22,7 +22,7 @@ class Entry(NamedTuple):
 def ledger_of(database: Database, wanted: str) -> list[Entry]:
     """Returns the reward transaction with this id, or the newest of the profile with this id, oldest first."""
     c = t.transactions.c
-    named = plain(wanted)
+    named = without_nul(wanted)
     query = select(t.transactions).where(or_(c.id == named, c.profile_id == named))
     with database.reading() as connection:
         rows = connection.execute(query.order_by(c.position.desc()).limit(_LIMIT)).all()

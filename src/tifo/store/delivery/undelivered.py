@@ -11,9 +11,8 @@ from tifo.delivery.ports import Attempt, Due, ReplaySelection, Undelivered, Unde
 from tifo.destinations.ports import Event, Exchange
 from tifo.kernel.ids import DestinationId, Position
 from tifo.store.sql import tables as t
-from tifo.store.sql.bulk import Row
-from tifo.store.sql.database import from_micros, maybe_micros, maybe_moment, to_micros
-from tifo.store.sql.upserts import plain, put
+from tifo.store.sql.bulk import Row, upsert_each, without_nul
+from tifo.store.sql.times import from_micros, maybe_micros, maybe_moment, to_micros
 
 _U, _C = t.undelivered.c, t.delivery_cursors.c
 _WAITING, _FAILED = UndeliveredState.WAITING.value, UndeliveredState.FAILED.value
@@ -62,7 +61,7 @@ def waiting_by_user(connection: Connection, destination_id: DestinationId) -> Ma
 
 
 def read_of_message(connection: Connection, message_id: str) -> list[tuple[DestinationId, Undelivered]]:
-    query = select(t.undelivered).where(_U.message_id == plain(message_id)).order_by(_U.destination_id, _U.replay)
+    query = select(t.undelivered).where(_U.message_id == without_nul(message_id)).order_by(_U.destination_id, _U.replay)
     return [(DestinationId(row.destination_id), read_undelivered(row)) for row in connection.execute(query)]
 
 
@@ -84,7 +83,7 @@ def _conditions(selection: ReplaySelection) -> list[Any]:
         (_U.message_id, selection.message_ids),
     ):
         if values:
-            conditions.append(column.in_([plain(value) for value in values]))
+            conditions.append(column.in_([without_nul(value) for value in values]))
     return conditions
 
 
@@ -95,7 +94,7 @@ def queue(connection: Connection, destination_id: DestinationId, undelivered: Se
     )
     known = set(connection.execute(waiting).scalars())
     fresh = [each for each in undelivered if each.event.position not in known]
-    put(connection, t.undelivered, [undelivered_row(destination_id, each) for each in fresh])
+    upsert_each(connection, t.undelivered, [undelivered_row(destination_id, each) for each in fresh])
     return len(fresh)
 
 
@@ -124,10 +123,10 @@ def undelivered_row(destination_id: DestinationId, undelivered: Undelivered) -> 
         "position": event.position,
         "replay": undelivered.replay,
         "state": undelivered.state.value,
-        "message_id": plain(event.message_id),
-        "type": plain(event.type),
-        "name": plain(event.name),
-        "user": plain(event.user),
+        "message_id": without_nul(event.message_id),
+        "type": without_nul(event.type),
+        "name": without_nul(event.name),
+        "user": without_nul(event.user),
         "received_at": int(event.received_at * 1_000_000 + 0.5),
         "body": event.body,
         "left": event.left,
@@ -137,7 +136,7 @@ def undelivered_row(destination_id: DestinationId, undelivered: Undelivered) -> 
         "attempts": undelivered.attempts,
         "history": _history_text(undelivered.history),
         "code": undelivered.code,
-        "detail": plain(undelivered.detail),
+        "detail": without_nul(undelivered.detail),
         "exchange": exchange_text(undelivered.exchange),
     }
 

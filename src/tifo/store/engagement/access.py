@@ -7,21 +7,25 @@ from typing import Any, TypeVar
 import msgspec
 from sqlalchemy import Connection, delete, insert, select, update
 
-from tifo.engagement.access import TokenInfo
-from tifo.engagement.model import Application
-from tifo.engagement.ports import Idempotency
+from tifo.engagement import access
+from tifo.engagement.access import TokenInfo, token_digest
+from tifo.engagement.idempotency import FirstAnswers
+from tifo.engagement.model import Application, Program
+from tifo.engagement.ports import Idempotency, NewApplication
 from tifo.engagement.values import check_text
 from tifo.kernel.clock import Clock
-from tifo.kernel.errors import KeyReused, NotFound
-from tifo.kernel.ids import ClientId, NewId
+from tifo.kernel.errors import NotFound
+from tifo.kernel.ids import ClientId, NewId, ProgramId
 from tifo.store.engagement import rows as r
-from tifo.store.engagement.engine import insert_application, insert_token, token_digest
-from tifo.store.sql import tables as t
-from tifo.store.sql.database import Database, from_micros, to_micros
+from tifo.store.engagement.answers import load_answers
+from tifo.store.engagement.writing import write_answers
+from tifo.store.sql.database import Database
+from tifo.store.sql.tables import engagement as t
+from tifo.store.sql.times import from_micros, to_micros
 
 T = TypeVar("T")
 _ORGANISATION = "organisation"
-"""Stands for an application where answers are kept by idempotency key."""
+"""The scope of answers that belong to no application."""
 
 
 class SqlAccess:
@@ -50,21 +54,22 @@ class SqlAccess:
         check_text(name, "name")
 
         def create(connection: Connection) -> Application:
-            return insert_application(
-                connection,
-                name,
-                client_secret=client_secret,
-                producer_token=producer_token,
-                now=self._clock(),
-                new_id=self._new_id,
+            program = Program(id=ProgramId(self._new_id()), name="Default", created_at=self._clock())
+            client_id = ClientId(self._new_id())
+            application = Application(
+                id=client_id, name=name, default_program_id=program.id, created_at=program.created_at
             )
+            _insert_application(connection, application, program, client_secret)
+            info = TokenInfo(id=self._new_id(), name="first", created_at=program.created_at)
+            _insert_token(connection, client_id, producer_token, info)
+            return application
 
         return self._once(once, Application, create)
 
     def tokens(self, client_id: ClientId | None) -> Sequence[TokenInfo]:
         with self._database.reading() as connection:
-            _must_be_there(connection, client_id)
-            found = connection.execute(select(t.tokens).where(_of(client_id)).order_by(t.tokens.c.id)).all()
+            _check_application(connection, client_id)
+            found = connection.execute(select(t.tokens).where(_owned_by(client_id)).order_by(t.tokens.c.id)).all()
         return [TokenInfo(id=row.id, name=row.name, created_at=from_micros(row.created_at)) for row in found]
 
     def add_token(
@@ -73,57 +78,74 @@ class SqlAccess:
         check_text(name, "name")
 
         def add(connection: Connection) -> TokenInfo:
-            _must_be_there(connection, client_id)
+            _check_application(connection, client_id)
             info = TokenInfo(id=self._new_id(), name=name, created_at=self._clock())
-            insert_token(connection, client_id, token, info)
+            _insert_token(connection, client_id, token, info)
             return info
 
         return self._once(once, TokenInfo, add)
 
     def revoke_token(self, client_id: ClientId | None, token_id: str, once: Idempotency | None = None) -> None:
         def revoke(connection: Connection) -> None:
-            if connection.execute(delete(t.tokens).where(_of(client_id), t.tokens.c.id == token_id)).rowcount == 0:
+            if (
+                connection.execute(delete(t.tokens).where(_owned_by(client_id), t.tokens.c.id == token_id)).rowcount
+                == 0
+            ):
                 raise NotFound(f"There is no token {token_id!r:.100} here.", field="token_id")
 
         self._once(once, type(None), revoke)
 
     def rotate_secret(self, client_id: ClientId, client_secret: str, once: Idempotency | None = None) -> None:
         def rotate(connection: Connection) -> None:
-            _must_be_there(connection, client_id)
+            _check_application(connection, client_id)
             change = update(t.applications).where(t.applications.c.id == client_id)
             connection.execute(change.values(client_secret=client_secret))
 
         self._once(once, type(None), rotate)
 
-    def _once(self, once: Idempotency | None, answers: Any, work: Callable[[Connection], T]) -> T:
+    def _once(self, once: Idempotency | None, answer_type: Any, work: Callable[[Connection], T]) -> T:
         with self._database.writing() as connection:
             if once is None:
                 return work(connection)
-            c = t.idempotency.c
-            where = (c.client_id == _ORGANISATION, c.key == once.key)
-            earlier = connection.execute(select(t.idempotency).where(*where)).first()
-            if earlier is not None:
-                if earlier.digest != once.digest:
-                    raise KeyReused("This Idempotency-Key came with another request before. Use a new key.")
-                result: T = msgspec.json.decode(earlier.answer, type=answers)
-                return result
-            result = work(connection)
-            row = {
-                "client_id": _ORGANISATION,
-                "key": once.key,
-                "digest": once.digest,
-                "answer": r.body(result),
-                "created_at": to_micros(self._clock()),
-            }
-            connection.execute(insert(t.idempotency), row)
+            # Read under the write lock: of two equal requests at once, the second finds the answer of the first.
+            answers = FirstAnswers(load_answers(connection, [(_ORGANISATION, once.key)]))
+            result: T = answers.once(_ORGANISATION, once, answer_type, lambda: work(connection))
+            write_answers(connection, answers.new, self._clock())
             return result
 
 
-def _of(client_id: ClientId | None) -> Any:
+def create_application(database: Database, name: str, clock: Clock, new_id: NewId) -> NewApplication:
+    """Makes an application with fresh secrets."""
+    return access.create_application(SqlAccess(database, clock, new_id), name)
+
+
+def _insert_application(connection: Connection, application: Application, program: Program, client_secret: str) -> None:
+    row = {
+        "id": application.id,
+        "body": r.body(application),
+        "client_secret": client_secret,
+        "definitions_version": 1,
+    }
+    connection.execute(insert(t.applications), row)
+    connection.execute(insert(t.definitions), {"id": program.id, "client_id": application.id, "body": r.body(program)})
+
+
+def _insert_token(connection: Connection, client_id: ClientId | None, token: str, info: TokenInfo) -> None:
+    row = {
+        "digest": token_digest(token),
+        "client_id": client_id,
+        "id": info.id,
+        "name": info.name,
+        "created_at": to_micros(info.created_at),
+    }
+    connection.execute(insert(t.tokens), row)
+
+
+def _owned_by(client_id: ClientId | None) -> Any:
     return t.tokens.c.client_id.is_(None) if client_id is None else t.tokens.c.client_id == client_id
 
 
-def _must_be_there(connection: Connection, client_id: ClientId | None) -> None:
+def _check_application(connection: Connection, client_id: ClientId | None) -> None:
     if client_id is None:
         return
     if connection.execute(select(t.applications.c.id).where(t.applications.c.id == client_id)).first() is None:

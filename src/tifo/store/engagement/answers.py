@@ -1,22 +1,50 @@
-"""The answers kept for `Idempotency-Key`, and how long they are kept."""
+"""First answers by `Idempotency-Key`: how they are read, written and, after a day, deleted."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select, tuple_
+from sqlalchemy import Connection, bindparam, delete, select, tuple_
 
-from tifo.store.sql import tables as t
-from tifo.store.sql.database import Database, to_micros
+from tifo.engagement.idempotency import FirstAnswer
+from tifo.store.sql.bulk import Row
+from tifo.store.sql.database import Database
+from tifo.store.sql.tables import engagement as t
+from tifo.store.sql.times import to_micros
 
 KEPT = timedelta(hours=24)
-"""At least so long the same key gives the same answer. Clients that retry do so within minutes, or a night."""
+"""The same key gives the same answer for at least this long. Clients retry within minutes, or a night."""
 _STEP = 1_000
+_KEYS = select(t.idempotency).where(
+    tuple_(t.idempotency.c.client_id, t.idempotency.c.key).in_(bindparam("keys", expanding=True))
+)
+
+
+def load_answers(connection: Connection, places: Sequence[tuple[str, str]]) -> dict[tuple[str, str], FirstAnswer]:
+    """The answers to these (scope, key) that were given before."""
+    if not places:
+        return {}
+    found = connection.execute(_KEYS, {"keys": places})
+    return {(row.client_id, row.key): FirstAnswer(row.digest, row.answer) for row in found}
+
+
+def answer_rows(answers: Mapping[tuple[str, str], FirstAnswer], now: datetime) -> list[Row]:
+    return [
+        {
+            "client_id": scope,
+            "key": key,
+            "digest": first.digest,
+            "answer": first.answer,
+            "created_at": to_micros(now),
+        }
+        for (scope, key), first in answers.items()
+    ]
 
 
 def forget_answers(database: Database, before: datetime, *, limit: int = _STEP) -> int:
-    """Delete the answers given before then, the oldest first, at most `limit`. Returns how many.
+    """Deletes the answers given before then, the oldest first, at most `limit`. Returns how many.
 
-    A short transaction, because commands wait while it writes: fewer than `limit` means that no older one is left.
-    The marks of engines that have committed nothing since then go too.
+    The transaction is short, because commands wait while it writes. Fewer than `limit` means that no older one is
+    left. The commit marks of engines that have committed nothing since then are deleted too.
     """
     c = t.idempotency.c
     with database.writing() as connection:

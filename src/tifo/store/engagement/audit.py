@@ -1,4 +1,4 @@
-"""What the state itself can prove: balances, ledger and facts agree with one another."""
+"""The audit of the state, on SQL: proves that balances, ledger and facts agree with one another."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -31,20 +31,20 @@ _CHECKS = {
         ) AS steps WHERE balance <> before + amount""",
     "rewards in the ledger have not exactly one event": """
         SELECT id FROM (
-            SELECT id, 1 AS paid, 0 AS told FROM transactions WHERE kind IN ('reward_table', 'quest')
+            SELECT id, 1 AS paid, 0 AS recorded FROM transactions WHERE kind IN ('reward_table', 'quest')
             UNION ALL SELECT {body} ->> 'reward_item_transaction_id', 0, 1 FROM facts
                 WHERE kind IN ('reward_item_rewarded', 'quest_reward_awarded')
-        ) AS both_sides GROUP BY id HAVING sum(paid) <> 1 OR sum(told) <> 1""",
+        ) AS both_sides GROUP BY id HAVING sum(paid) <> 1 OR sum(recorded) <> 1""",
     "earned badges have not exactly one event": """
         SELECT id FROM (
-            SELECT id, 1 AS earned, 0 AS told FROM earned_badges
+            SELECT id, 1 AS earned, 0 AS recorded FROM earned_badges
             UNION ALL SELECT {body} ->> 'earned_badge_id', 0, 1 FROM facts WHERE kind = 'badge_rewarded'
-        ) AS both_sides GROUP BY id HAVING sum(earned) <> 1 OR sum(told) <> 1""",
+        ) AS both_sides GROUP BY id HAVING sum(earned) <> 1 OR sum(recorded) <> 1""",
     "completed user quests have not exactly one event": """
         SELECT id FROM (
-            SELECT id, 1 AS done, 0 AS told FROM user_quests WHERE completed_at IS NOT NULL
+            SELECT id, 1 AS done, 0 AS recorded FROM user_quests WHERE completed_at IS NOT NULL
             UNION ALL SELECT {body} ->> 'user_quest_id', 0, 1 FROM facts WHERE kind = 'user_quest_completed'
-        ) AS both_sides GROUP BY id HAVING sum(done) <> 1 OR sum(told) <> 1""",
+        ) AS both_sides GROUP BY id HAVING sum(done) <> 1 OR sum(recorded) <> 1""",
     "scores on leaderboards differ from the balances": """
         SELECT board_id || ' ' || profile_id FROM (
             SELECT id AS board_id, profile_id, balance, 0 AS score FROM boards
@@ -58,37 +58,10 @@ _SHOWN = 5
 _AT_ONCE = 5_000
 
 
-def state_problems(database: Database) -> list[str]:
-    """One sentence a kind of problem, with how many there are and the first few ids. Empty when all is well."""
-    problems = []
-    with database.reading() as connection:
-        body = "body" if connection.dialect.name == "sqlite" else "CAST(body AS json)"
-        for what, query in _CHECKS.items():
-            ids: Sequence[str] = connection.execute(text(query.replace("{body}", body))).scalars().all()
-            if ids:
-                problems.append(f"{len(ids)} {what}: {', '.join(map(str, ids[:_SHOWN]))}")
-    return problems
-
-
-def facts_by_application(database: Database) -> dict[ClientId, int]:
-    with database.reading() as connection:
-        rows = connection.execute(text("SELECT client_id, count(*) FROM facts GROUP BY client_id")).all()
-        return {ClientId(client_id): count for client_id, count in rows}
-
-
-def fact_ids(database: Database, client_id: ClientId) -> Iterator[list[FactId]]:
-    """In the order of their commits, some thousands at a time."""
-    after = 0
-    page = text(
-        "SELECT position, id FROM facts WHERE client_id = :client AND position > :after ORDER BY position LIMIT :limit"
-    )
-    while True:
-        with database.reading() as connection:
-            rows = connection.execute(page, {"client": client_id, "after": after, "limit": _AT_ONCE}).all()
-        if not rows:
-            return
-        yield [FactId(row.id) for row in rows]
-        after = rows[-1].position
+_FACTS = text("SELECT client_id, count(*) FROM facts GROUP BY client_id")
+_FACT_IDS = text(
+    "SELECT position, id FROM facts WHERE client_id = :client AND position > :after ORDER BY position LIMIT :limit"
+)
 
 
 class SqlLedgerAudit:
@@ -98,10 +71,42 @@ class SqlLedgerAudit:
         self._database = database
 
     def problems(self) -> Sequence[str]:
-        return state_problems(self._database)
+        problems = []
+        with self._database.reading() as connection:
+            # PostgreSQL's `->>` needs a type that SQLite does not know.
+            body = "body" if connection.dialect.name == "sqlite" else "CAST(body AS json)"
+            for what, query in _CHECKS.items():
+                ids: Sequence[str] = connection.execute(text(query.replace("{body}", body))).scalars().all()
+                if ids:
+                    problems.append(f"{len(ids)} {what}: {', '.join(map(str, ids[:_SHOWN]))}")
+        return problems
 
     def facts_by_application(self) -> Mapping[ClientId, int]:
-        return facts_by_application(self._database)
+        with self._database.reading() as connection:
+            return {ClientId(client_id): count for client_id, count in connection.execute(_FACTS).all()}
 
     def fact_ids(self, client_id: ClientId) -> Iterator[Sequence[FactId]]:
-        return fact_ids(self._database, client_id)
+        after = 0
+        while True:
+            asked = {"client": client_id, "after": after, "limit": _AT_ONCE}
+            with self._database.reading() as connection:
+                rows = connection.execute(_FACT_IDS, asked).all()
+            if not rows:
+                return
+            yield [FactId(row.id) for row in rows]
+            after = rows[-1].position
+
+
+def state_problems(database: Database) -> list[str]:
+    """`SqlLedgerAudit.problems`, for callers that hold a database."""
+    return [*SqlLedgerAudit(database).problems()]
+
+
+def facts_by_application(database: Database) -> Mapping[ClientId, int]:
+    """`SqlLedgerAudit.facts_by_application`, for callers that hold a database."""
+    return SqlLedgerAudit(database).facts_by_application()
+
+
+def fact_ids(database: Database, client_id: ClientId) -> Iterator[list[FactId]]:
+    """`SqlLedgerAudit.fact_ids`, for callers that hold a database."""
+    return map(list, SqlLedgerAudit(database).fact_ids(client_id))

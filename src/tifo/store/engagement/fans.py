@@ -1,4 +1,4 @@
-"""Fans as they are in the state. An engine remembers those it saw last, and asks whether they have changed since."""
+"""Fans as the state holds them. An engine remembers the fans that it saw last, and asks whether they have changed."""
 
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
@@ -9,11 +9,11 @@ from sqlalchemy import Connection, literal_column, select, update
 from tifo.engagement.model import Fan
 from tifo.kernel.ids import ProfileId
 from tifo.store.engagement.rows import load_fans
-from tifo.store.sql import tables as t
 from tifo.store.sql.bulk import Lookup
+from tifo.store.sql.tables import engagement as t
 
 REMEMBERED = 100_000
-"""So many fans, balances, badges, quests and payments together: some 50 MB."""
+"""Fans, balances, badges, quests and payments together: some 50 MB."""
 
 _VERSIONS = Lookup(lambda given: select(t.profiles.c.id, t.profiles.c.version).where(given.among(t.profiles.c.id)))
 _LOCKED_VERSIONS = Lookup(
@@ -24,7 +24,7 @@ _LOCKED_VERSIONS = Lookup(
         .with_for_update()
     )
 )
-_RISE = Lookup(
+_RAISE = Lookup(
     lambda given: (
         update(t.profiles)
         .where(given.among(t.profiles.c.id))
@@ -34,14 +34,14 @@ _RISE = Lookup(
 
 
 class Known(NamedTuple):
-    """A fan as she is at a version of her profile's row, which every commit that changes anything of hers raises."""
+    """A fan at one version of the profile's row. Every commit that changes anything of the fan raises the version."""
 
     version: int
     fan: Fan
 
 
 class Fans:
-    """What one engine remembers. The versions tell what another process has done to a fan meanwhile."""
+    """Remembers fans for one engine. Their versions show whether another process has changed a fan meanwhile."""
 
     def __init__(self, capacity: int = REMEMBERED) -> None:
         self._capacity = capacity
@@ -49,8 +49,10 @@ class Fans:
         self._known: OrderedDict[ProfileId, Known] = OrderedDict()
 
     def load(self, connection: Connection, profile_ids: Collection[str]) -> dict[ProfileId, Known]:
-        """On PostgreSQL their rows are locked, in one order, before anything of the fans is read: what is read then
-        stays true until the commit. Unknown ids are not in the answer.
+        """Loads fans by id. Unknown ids are not in the answer.
+
+        On PostgreSQL their rows are locked, in one order, before anything of the fans is read: so what is read stays
+        true until the commit.
         """
         if not profile_ids:
             return {}
@@ -67,8 +69,9 @@ class Fans:
         return found | {profile_id: Known(unknown[profile_id], fan) for profile_id, fan in read.items()}
 
     def keep(self, seen: Mapping[ProfileId, Known]) -> None:
-        """What a batch has read or changed, once it is committed: before, its versions are nobody's."""
+        """Remembers the fans that a batch has read or changed. Call it after the commit, which makes the versions."""
         for profile_id, known in seen.items():
+            # Removed and inserted again, so that the fans seen longest ago come first and are forgotten first.
             before = self._known.pop(profile_id, None)
             if before is not known:
                 self._held += _size(known.fan) - (0 if before is None else _size(before.fan))
@@ -81,10 +84,10 @@ class Fans:
 def raise_versions(
     connection: Connection, changed: Mapping[ProfileId, Fan], before: Mapping[ProfileId, Known]
 ) -> dict[ProfileId, Known]:
-    """Of fans who have changed, whose rows are there by now. Gives them as they will be once this is committed."""
+    """Raises the versions of changed fans, whose rows exist by now. Returns them as they are once this is committed."""
     if not changed:
         return {}
-    _RISE.run(connection, ids=changed)
+    _RAISE.run(connection, ids=changed)
     return {
         profile_id: Known(before[profile_id].version + 1 if profile_id in before else 1, fan)
         for profile_id, fan in changed.items()

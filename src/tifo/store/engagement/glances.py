@@ -1,4 +1,4 @@
-"""Balances of many fans, and their games, in two queries."""
+"""Reads the balances of many fans, and their games, with two queries."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -8,10 +8,10 @@ from sqlalchemy import select
 from tifo.engagement.ports import Glance
 from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import ClientId, ProfileId, RewardItemId
-from tifo.store.engagement.engine import Games
-from tifo.store.sql import tables as t
+from tifo.store.engagement.games import Games
 from tifo.store.sql.bulk import Lookup
 from tifo.store.sql.database import Database
+from tifo.store.sql.tables import engagement as t
 
 _HELD = Lookup(
     lambda given: (
@@ -23,7 +23,7 @@ _HELD = Lookup(
 
 
 class SqlGlances:
-    """The part of `engagement.ports.Queries` that is asked most."""
+    """Implements the most frequent part of `engagement.ports.Queries`."""
 
     _database: Database
     _games: Games

@@ -1,10 +1,10 @@
-"""Uploaded images, in the state: every api process serves them, and a backup of the state holds them."""
+"""Uploaded images, in the state: every api process can serve them, and a backup of the state contains them."""
 
 from sqlalchemy import insert, select
 
 from tifo.engagement.images import Image
-from tifo.store.sql import tables as t
 from tifo.store.sql.database import Database
+from tifo.store.sql.tables import engagement as t
 
 
 class SqlImages:

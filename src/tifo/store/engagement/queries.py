@@ -1,5 +1,7 @@
-"""Reads for routes, on SQL. Lists are newest first. A page that is asked for by an anchor stands still, whatever is
-added or removed, and costs the same however deep it lies; a list is counted so far as `COUNTED` only.
+"""Reads for routes, on SQL. Lists are newest first.
+
+A page at an anchor does not shift when rows are added or removed, and costs the same however deep it lies. Lists are
+counted up to `COUNTED`.
 """
 
 import hmac
@@ -9,16 +11,18 @@ from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Select, func, select
 
+from tifo.engagement.access import token_digest
 from tifo.engagement.model import EarnedBadge, Fan, Game, InvokedAction, Profile, Transaction, UserQuest
 from tifo.engagement.ports import COUNTED, NOWHERE, Anchor, InvokedFilter, Page, TransactionFilter
 from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import BadgeId, ClientId, EarnedBadgeId, ProfileId, QuestId, UserQuestId
 from tifo.store.engagement import rows as r
-from tifo.store.engagement.engine import Games, token_digest
+from tifo.store.engagement.games import Games
 from tifo.store.engagement.glances import SqlGlances
 from tifo.store.engagement.scores import SqlStandings
-from tifo.store.sql import tables as t
-from tifo.store.sql.database import Database, to_micros
+from tifo.store.sql.database import Database
+from tifo.store.sql.tables import engagement as t
+from tifo.store.sql.times import to_micros
 
 T = TypeVar("T")
 
@@ -100,7 +104,7 @@ class SqlQueries(SqlStandings, SqlGlances):
         query = _any_of(_any_of(query, table.c.quest_id, quest_ids), table.c.id, ids)
         ordered = query.order_by(table.c.created_at.desc(), table.c.id.desc())
         found = self._user_quests(ordered.limit(size).offset((page - 1) * size))
-        return Page(self._count(query), found, page, size)
+        return Page(count=self._count(query), results=found, number=page, size=size)
 
     def transactions(
         self, client_id: ClientId, where: TransactionFilter, *, page: int = 1, size: int = 20, anchor: Anchor = NOWHERE
@@ -167,10 +171,11 @@ class SqlQueries(SqlStandings, SqlGlances):
             tasks = r.TASKS.rows(connection, ids={row.profile_id for row in quests}) if quests else []
         return r.read_user_quests(quests, tasks)
 
-    def _page(self, query: Select[Any], position: Any, read: Callable[[Any], T], window: "PageWindow") -> Page[T]:
-        """One row more than asked for tells whether there are more."""
+    def _page(self, query: Select[Any], position: Any, read: Callable[[Any], T], window: PageWindow) -> Page[T]:
+        """Reads one page, and one row more, which shows whether rows follow."""
         backwards = window.anchor.after is not None
         ascending = window.oldest_first != backwards
+        # Backwards the rows come in the opposite order, and are reversed below.
         asked = query.order_by(position.asc() if ascending else position.desc()).limit(window.size + 1)
         edge = window.anchor.after if backwards else window.anchor.before
         if edge is None:
@@ -185,10 +190,10 @@ class SqlQueries(SqlStandings, SqlGlances):
         if backwards:
             found = found[::-1]
         return Page(
-            count,
-            [read(row) for row in found],
-            window.page,
-            window.size,
+            count=count,
+            results=[read(row) for row in found],
+            number=window.page,
+            size=window.size,
             first=found[0].position if found else None,
             last=found[-1].position if found else None,
             more=backwards or len(rows) > window.size,
@@ -214,8 +219,8 @@ def _between(query: Select[Any], column: Any, since: datetime | None, until: dat
 
 
 def _holds(document: Any, part: str) -> Any:
-    """Whether a JSON document holds this object, as we write it: within its strings every quote is escaped.
-
-    By `replace`, because SQLite and PostgreSQL know it alike, and LIKE ignores case in one of them.
+    """Whether a JSON document contains this object as we write it. Quotes within strings are escaped, so none is
+    mistaken for the object.
     """
+    # `replace` is the same in SQLite and PostgreSQL; LIKE ignores case in SQLite.
     return func.replace(document, part, "") != document

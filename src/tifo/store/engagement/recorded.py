@@ -1,4 +1,4 @@
-"""What fans did and what they have, read for a replay: in groups of fans, so that memory holds one group only."""
+"""The recorded play of applications, on SQL: read in groups of fans, so that memory holds one group only."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -6,11 +6,12 @@ from typing import Any
 
 from sqlalchemy import Connection, distinct, func, select
 
-from tifo.engagement.replay import EARNED, Recorded, Tally
+from tifo.engagement.ports import EARNED
+from tifo.engagement.replay import Recorded, Tally
 from tifo.kernel.ids import BadgeId, ClientId, QuestId, RewardItemId
 from tifo.store.engagement import rows as r
-from tifo.store.sql import tables as t
 from tifo.store.sql.database import Database
+from tifo.store.sql.tables import engagement as t
 
 GROUP = 200
 """Fans read at a time."""
@@ -18,40 +19,25 @@ _EARNED = sorted(kind.value for kind in EARNED)
 
 
 class SqlRecordedActions:
-    """Implements `engagement.replay.RecordedActions`."""
+    """Implements `engagement.replay.RecordedActions`.
+
+    Reads each group in a transaction of its own, so that others go on writing.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def count_actions(self, client_id: ClientId) -> int:
-        return SqlRecorded(self._database, client_id).count_actions()
-
-    def groups(self, client_id: ClientId) -> Iterator[Sequence[Recorded]]:
-        return SqlRecorded(self._database, client_id).groups()
-
-    def earned(self, client_id: ClientId) -> Tally:
-        return SqlRecorded(self._database, client_id).earned()
-
-
-class SqlRecorded:
-    """The recorded play of one application. Each group is read in a transaction of its own: others go on writing."""
-
-    def __init__(self, database: Database, client_id: ClientId) -> None:
-        self._database = database
-        self._client_id = client_id
-
-    def count_actions(self) -> int:
         c = t.invoked_actions.c
         with self._database.reading() as connection:
-            counted = connection.execute(select(func.count()).where(c.client_id == self._client_id)).scalar_one()
+            counted = connection.execute(select(func.count()).where(c.client_id == client_id)).scalar_one()
         return int(counted)
 
-    def groups(self) -> Iterator[list[Recorded]]:
-        """Every fan once, ordered by profile id."""
+    def groups(self, client_id: ClientId) -> Iterator[Sequence[Recorded]]:
         c = t.profiles.c
         after = ""
         while True:
-            page = select(t.profiles).where(c.client_id == self._client_id, c.id > after).order_by(c.id).limit(GROUP)
+            page = select(t.profiles).where(c.client_id == client_id, c.id > after).order_by(c.id).limit(GROUP)
             with self._database.reading() as connection:
                 profiles = [r.read_profile(row) for row in connection.execute(page)]
                 if not profiles:
@@ -72,25 +58,29 @@ class SqlRecorded:
         for run in r.read_user_quests(connection.execute(select(t.user_quests).where(q.profile_id.in_(ids))), ()):
             starts[run.profile_id].append(run)
         return [
-            Recorded(each, tuple(actions[each.id]), tuple(transfers[each.id]), tuple(starts[each.id]))
+            Recorded(
+                profile=each,
+                actions=tuple(actions[each.id]),
+                transfers=tuple(transfers[each.id]),
+                starts=tuple(starts[each.id]),
+            )
             for each in profiles
         ]
 
-    def earned(self) -> Tally:
-        """What the fans have earned until now."""
+    def earned(self, client_id: ClientId) -> Tally:
         tally = Tally()
         with self._database.reading() as connection:
-            self._count_items(connection, tally)
+            _count_items(connection, client_id, tally)
             b, q = t.earned_badges.c, t.user_quests.c
             badges = (
                 select(b.badge_id, func.count())
-                .where(b.client_id == self._client_id, b.revoked_at.is_(None))
+                .where(b.client_id == client_id, b.revoked_at.is_(None))
                 .group_by(b.badge_id)
             )
             tally.badges.update({BadgeId(badge): fans for badge, fans in connection.execute(badges)})
             quests = (
                 select(q.quest_id, func.count(), func.count(q.completed_at))
-                .where(q.client_id == self._client_id)
+                .where(q.client_id == client_id)
                 .group_by(q.quest_id)
             )
             for quest, started, completed in connection.execute(quests):
@@ -98,20 +88,38 @@ class SqlRecorded:
                 tally.completed[QuestId(quest)] = completed
         return tally
 
-    def _count_items(self, connection: Connection, tally: Tally) -> None:
-        b = t.transactions.c
-        items = (
-            select(b.reward_item_id, func.count(distinct(b.profile_id)), func.sum(b.amount))
-            .where(b.client_id == self._client_id, b.kind.in_(_EARNED))
-            .group_by(b.reward_item_id)
-        )
-        for item, fans, total in connection.execute(items):
-            tally.item_fans[RewardItemId(item)] = fans
-            tally.item_totals[RewardItemId(item)] = int(total)
+
+def _count_items(connection: Connection, client_id: ClientId, tally: Tally) -> None:
+    b = t.transactions.c
+    items = (
+        select(b.reward_item_id, func.count(distinct(b.profile_id)), func.sum(b.amount))
+        .where(b.client_id == client_id, b.kind.in_(_EARNED))
+        .group_by(b.reward_item_id)
+    )
+    for item, fans, total in connection.execute(items):
+        tally.item_fans[RewardItemId(item)] = fans
+        tally.item_totals[RewardItemId(item)] = int(total)
+
+
+class SqlRecorded:
+    """`SqlRecordedActions` of one application, for callers that hold a database."""
+
+    def __init__(self, database: Database, client_id: ClientId) -> None:
+        self._recorded = SqlRecordedActions(database)
+        self._client_id = client_id
+
+    def count_actions(self) -> int:
+        return self._recorded.count_actions(self._client_id)
+
+    def groups(self) -> Iterator[Sequence[Recorded]]:
+        return self._recorded.groups(self._client_id)
+
+    def earned(self) -> Tally:
+        return self._recorded.earned(self._client_id)
 
 
 def client_ids(database: Database) -> list[ClientId]:
-    """Of every application, in the order of making (their ids sort so)."""
+    """The ids of all applications, in the order of making (they sort so)."""
     with database.reading() as connection:
         found = connection.execute(select(t.applications.c.id).order_by(t.applications.c.id)).scalars()
         return [ClientId(each) for each in found]

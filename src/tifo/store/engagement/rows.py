@@ -1,4 +1,4 @@
-"""Values to rows and back."""
+"""Converts values to rows and back."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, get_args
 
 import msgspec
-from sqlalchemy import BindParameter, Connection, bindparam, select
+from sqlalchemy import Connection, select
 
 from tifo.engagement.facts import AnyFact
 from tifo.engagement.model import (
@@ -33,9 +33,9 @@ from tifo.kernel.ids import (
     UserQuestId,
     UserQuestTaskId,
 )
-from tifo.store.sql import tables as t
 from tifo.store.sql.bulk import Lookup, Row
-from tifo.store.sql.database import from_micros, maybe_micros, maybe_moment, to_micros
+from tifo.store.sql.tables import engagement as t
+from tifo.store.sql.times import from_micros, maybe_micros, maybe_moment, to_micros
 
 _encode = msgspec.json.Encoder().encode
 decode_definition = msgspec.json.Decoder(Definition).decode
@@ -45,7 +45,6 @@ decode_invoked_action = msgspec.json.Decoder(InvokedAction).decode
 _decode_attributes = msgspec.json.Decoder(Attributes).decode
 FACT_KINDS = {kind: kind.__struct_config__.tag for kind in get_args(AnyFact)}
 
-IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 PROFILES = Lookup(lambda given: select(t.profiles).where(given.among(t.profiles.c.id)))
 _BALANCES = Lookup(lambda given: select(t.balances).where(given.among(t.balances.c.profile_id)))
 _BADGES = Lookup(lambda given: select(t.earned_badges).where(given.among(t.earned_badges.c.profile_id)))
@@ -65,7 +64,7 @@ def body(value: object) -> str:
 
 
 def load_fans(connection: Connection, profile_ids: Collection[str]) -> dict[ProfileId, Fan]:
-    """All that the rules need of these profiles, with one query a table. Unknown ids are not in the answer."""
+    """Loads the fans with one query for each table. Unknown ids are not in the answer."""
     if not profile_ids:
         return {}
     ids = sorted(set(profile_ids))
@@ -144,7 +143,7 @@ def earned_badge_row(client_id: ClientId, earned: EarnedBadge) -> Row:
 
 
 def payments_rows(old: Fan | None, fan: Fan) -> list[Row]:
-    """Of the entries that have paid since."""
+    """Rows of the entries that have paid since."""
     earlier = {} if old is None else old.payments
     return [
         {"profile_id": fan.profile.id, "entry_id": entry_id, **msgspec.structs.asdict(payments)}
@@ -154,7 +153,7 @@ def payments_rows(old: Fan | None, fan: Fan) -> list[Row]:
 
 
 def read_user_quests(quest_rows: Iterable[Any], task_rows: Iterable[Any]) -> list[UserQuest]:
-    """The task rows come in the order of their ordinals."""
+    """Reads user quests with their tasks; the task rows come in the order of their ordinals."""
     tasks: dict[str, list[UserQuestTask]] = defaultdict(list)
     for row in task_rows:
         tasks[row.user_quest_id].append(

@@ -1,9 +1,10 @@
-"""Ranks among any number of fans: scores in order, and beside them a tree that counts them.
+"""Ranks among any number of fans: scores in order, and a tree that counts them.
 
-A rank is one more than the number of greater scores. Counting those takes time in proportion to them, so the counts
-are kept: at level 0 for each score, at level 1 for each 64 of them, and so on up to the greatest balance there can be.
-The greater scores are then a few ranges of siblings, one a level, however many fans there are; and the score that
-stands at a place is found by going down the tree. All is written in the transaction that moves the balances.
+A rank is one more than the number of greater scores. Counting them row by row takes time in proportion to their
+number, so the tree stores counts: at level 0 for each score, at level 1 for each range of 64 scores, and so on up to
+the greatest possible balance. The greater scores are then a few ranges of siblings, one at each level, however many
+fans there are. Descending the tree finds the score at a place. All is written in the transaction that moves the
+balances.
 """
 
 import secrets
@@ -31,25 +32,26 @@ from tifo.engagement.ports import Decision, Page
 from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import ClientId, LeaderboardId, ProfileId, RewardItemId
 from tifo.store.engagement import rows as r
-from tifo.store.sql import tables as t
 from tifo.store.sql.bulk import Bulk, Lookup, Row, upsert_rows
 from tifo.store.sql.database import Database
+from tifo.store.sql.tables import engagement as t
 
 _OWN_SHARD = secrets.randbelow(16)
-"""Where several processes write, each has counts of its own, so that they seldom wait for one another's rows. SQLite
-has one writer at a time.
+"""This process's shard of the counts. Each process that writes has its own, so that they seldom wait for one another's
+rows. SQLite has one writer at a time and needs one shard.
 """
 BITS = 6
 LEVELS = 9
-"""64⁹ = 2⁵⁴, beyond the greatest balance."""
+"""64⁹ = 2⁵⁴, more than the greatest balance."""
 _DIGIT = (1 << BITS) - 1
 _FIRST_SHARD = 0
 _NODE = ("board_id", "level", "prefix", "shard")
 
 
 def open_boards(connection: Connection, game: Game, defined: Iterable[Definition]) -> None:
-    """Where leaderboards were defined. Call it before balances are written: a board that begins is filled from those
-    that were.
+    """Opens and closes boards if leaderboards were defined.
+
+    Call it before balances are written: a board that opens is filled from the earlier ones.
     """
     if any(isinstance(each, Leaderboard) for each in defined):
         _open_and_close(connection, game)
@@ -88,18 +90,18 @@ def _count(
             if lost is not None:
                 changes[item_id, level, lost] -= 1
     shard = _OWN_SHARD if connection.dialect.name == "postgresql" else 0
-    # In one order, so that two writers who touch the same rows wait for one another instead of for ever.
+    # In one order, so that two writers that touch the same rows wait for one another instead of deadlocking.
     counts: list[Row] = [
         {"board_id": board, "level": level, "prefix": prefix, "shard": shard, "count": change}
         for (board, level, prefix), change in sorted(changes.items())
         if change
     ]
-    upsert_rows(connection, t.score_counts, counts, add="count")
+    upsert_rows(connection, t.score_counts, counts, adding=["count"])
     _DROP_EMPTY.run(connection, [row for row in counts if row["count"] < 0])
 
 
 def _open_and_close(connection: Connection, game: Game) -> None:
-    """Boards as the game's leaderboards want them. Opening one copies all balances of its item."""
+    """Brings the boards to what the game's leaderboards need. Opening one copies all balances of its item."""
     wanted: dict[str, RewardItemId] = {item: item for item in game.ranked_items}
     wanted |= {each.id: each.reward_item_id for each in game.leaderboards.values() if each.is_locked}
     client_id = game.application.id
@@ -142,7 +144,7 @@ _DROP_EMPTY = Bulk(
 
 
 def _greater() -> Any:
-    """How many scores are greater than `score`: at each level the siblings to the right."""
+    """Counts the scores greater than `score`: at each level, the siblings to the right."""
     c = t.score_counts.c
     parts = [
         select(c.count).where(
@@ -204,7 +206,7 @@ class SqlStandings:
         with self._database.reading() as connection:
             count: int = connection.execute(_COUNT, {"board_id": board_id}).scalar_one()
             if offset >= count:
-                return Page(count, [], page, size)
+                return Page(count=count, results=[], number=page, size=size)
             score, skipped = _score_at(connection, board_id, offset)
             asked = {"board_id": board_id, "score": score, "skipped": skipped, "size": size}
             rows = connection.execute(_IN_ORDER, asked).all()
@@ -213,7 +215,7 @@ class SqlStandings:
             shared = found[-1].rank if found and found[-1].score == row.score else None
             first = offset - skipped + 1 if not found else place
             found.append(Standing(ProfileId(row.profile_id), row.score, shared or first))
-        return Page(count, found, page, size)
+        return Page(count=count, results=found, number=page, size=size)
 
     def standings_of(self, leaderboard: Leaderboard, profile_ids: Sequence[ProfileId]) -> Sequence[Standing]:
         board_id = _board_of(leaderboard)
@@ -243,7 +245,7 @@ def _greater_than(connection: Connection, board_id: str, score: int) -> int:
 
 
 def _score_at(connection: Connection, board_id: str, offset: int) -> tuple[int, int]:
-    """The score at a place (from 0), and how many with the same score stand before it."""
+    """The score at a place (from 0), and how many fans with the same score come before it."""
     parent = 0
     for level in reversed(range(LEVELS)):
         first = parent << BITS

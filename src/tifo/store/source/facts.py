@@ -12,7 +12,8 @@ from tifo.source.ports import RelayReport, SetAside, Trouble
 from tifo.store.engagement import rows as r
 from tifo.store.sql import tables as t
 from tifo.store.sql.bulk import Row
-from tifo.store.sql.database import Database, from_micros, maybe_moment, to_micros
+from tifo.store.sql.database import Database
+from tifo.store.sql.times import from_micros, maybe_moment, to_micros
 
 _CURSOR = select(func.coalesce(func.max(t.relay_cursors.c.position), 0))
 

@@ -8,9 +8,10 @@ from tifo.engagement.model import is_live
 from tifo.kernel.clock import Clock
 from tifo.kernel.ids import ClientId, Position
 from tifo.source.segment_actions import Skipped, SkippedAt, Triggered, View
-from tifo.store.engagement.engine import Games
+from tifo.store.engagement.games import Games
 from tifo.store.sql import tables as t
-from tifo.store.sql.database import Database, from_micros, to_micros
+from tifo.store.sql.database import Database
+from tifo.store.sql.times import from_micros, to_micros
 
 _C = t.action_skips.c
 

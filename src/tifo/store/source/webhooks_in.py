@@ -10,7 +10,8 @@ from tifo.kernel.ids import SourceId
 from tifo.source.inbox import Held, Intake, ReceivedWebhook, WaitingWebhook, WebhookOutcome, WebhookState
 from tifo.source.webhooks_in import SignedForm
 from tifo.store.sql import tables as t
-from tifo.store.sql.database import Database, from_micros, maybe_micros, maybe_moment, to_micros
+from tifo.store.sql.database import Database
+from tifo.store.sql.times import from_micros, maybe_micros, maybe_moment, to_micros
 
 _C = t.webhooks_in.c
 _SETTLE = (

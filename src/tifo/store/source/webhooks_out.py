@@ -19,11 +19,12 @@ from tifo.kernel.ids import ClientId, FactId, NewId, ProfileId
 from tifo.source.outbox import Late, LateState, OutboxReport, Placed, Subscriber
 from tifo.source.webhooks_out import FactContext, Run, checked_events
 from tifo.store.engagement import rows as r
-from tifo.store.engagement.engine import Games
+from tifo.store.engagement.games import Games
 from tifo.store.source.facts import new_facts
 from tifo.store.sql import tables as t
 from tifo.store.sql.bulk import Row
-from tifo.store.sql.database import Database, from_micros, maybe_micros, maybe_moment, to_micros
+from tifo.store.sql.database import Database
+from tifo.store.sql.times import from_micros, maybe_micros, maybe_moment, to_micros
 from tifo.workspace.rules import checked_address
 
 _S = t.webhook_subscribers.c

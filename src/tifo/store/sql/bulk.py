@@ -1,7 +1,7 @@
-"""Statements for many rows, compiled once, which then run on the driver's own cursor.
+"""Statements for many rows: compiled once, then run on the driver's own cursor.
 
-SQLAlchemy's usual way builds the parameters of every row anew, and writes an `IN` out anew for each number of values:
-that took a third of a commit's time.
+SQLAlchemy builds the parameters of every row again, and writes an `IN` again for each number of values. That took a
+third of a commit's time.
 """
 
 from collections import namedtuple
@@ -32,21 +32,21 @@ from sqlalchemy.dialects import postgresql, sqlite
 Row = dict[str, Any]
 _Pick = Callable[[Row], tuple[Any, ...]]
 _CHUNKS = (64, 16, 4, 1)
-"""Rows in one statement: few enough to be kept compiled, and below the number of values that an SQLite takes."""
+"""Numbers of rows in one statement: few, so that each stays compiled, and below SQLite's limit of values."""
 _encode = msgspec.json.Encoder().encode
 
 
 def _driver(connection: Connection) -> Any:
-    """The driver's own connection, on which a short statement takes a third of its time through SQLAlchemy's.
+    """The driver's own connection: a short statement takes a third of the time that it takes through SQLAlchemy's.
 
-    What it raises, `Database` translates as it does SQLAlchemy's errors.
+    `Database` translates the driver's errors as it does SQLAlchemy's.
     """
     return connection.connection.driver_connection
 
 
 def without_waiting(connection: Connection) -> AbstractContextManager[Any]:
-    """In its block PostgreSQL is sent one statement behind the other, and asked for what became of them at the end: for
-    statements of this module's whose rows nobody asks for.
+    """Pipelines the block's statements to PostgreSQL: it gets one behind the other, and is asked for the results at the
+    end. Only for statements of this module whose rows nobody reads.
     """
     if connection.dialect.name != "postgresql":
         return nullcontext()
@@ -55,17 +55,17 @@ def without_waiting(connection: Connection) -> AbstractContextManager[Any]:
 
 
 class Given:
-    """What a look-up is given, as its statement sees it: JSON documents, which are one value however long they are."""
+    """A look-up's values as its statement sees them: JSON documents, each of which is one value however long it is."""
 
     def __init__(self, dialect: str) -> None:
         self._is_postgres = dialect == "postgresql"
 
     def among(self, wanted: ColumnElement[Any], name: str = "ids") -> ColumnElement[bool]:
-        """Whether the column's text is one of those that are given as `name`."""
+        """Whether the column's text is one of the values given as `name`."""
         return wanted.in_(select(self._elements(name, "json_array_elements_text")))
 
     def tuples(self, name: str, width: int) -> Subquery:
-        """The tuples of texts that are given as `name`, with the columns `0`, `1` and so on."""
+        """The tuples of texts given as `name`, as a table with the columns `0`, `1` and so on."""
         value = self._elements(name, "json_array_elements")
         parts = [self._part(value, place).label(str(place)) for place in range(width)]
         return select(*parts).subquery()
@@ -83,24 +83,24 @@ class Given:
 
 
 class Lookup:
-    """A statement by many texts: the same one, however many they are."""
+    """A statement that looks up many texts: the same statement, however many they are."""
 
     def __init__(self, make: Callable[[Given], Any]) -> None:
         self._make = make
         self._compiled: dict[str, _Compiled] = {}
 
     def tuples(self, connection: Connection, **values: Collection[str | Sequence[str]]) -> Sequence[tuple[Any, ...]]:
-        """`values` are what `Given` names; a string is a value by itself."""
+        """Runs the statement with the `values` that `Given` names. A string is one value by itself."""
         found: Sequence[tuple[Any, ...]] = _execute(connection, self._of(connection), values).fetchall()
         return found
 
     def rows(self, connection: Connection, **values: Collection[str | Sequence[str]]) -> list[Any]:
-        """The same with the names of the columns."""
+        """Does the same, and names the columns."""
         compiled = self._of(connection)
         return list(map(compiled.row, _execute(connection, compiled, values).fetchall()))
 
     def run(self, connection: Connection, **values: Collection[str | Sequence[str]]) -> None:
-        """Where the statement gives no rows."""
+        """Runs a statement that returns no rows."""
         _execute(connection, self._of(connection), values)
 
     def _of(self, connection: Connection) -> "_Compiled":
@@ -117,7 +117,7 @@ class Lookup:
 class _Compiled(NamedTuple):
     sql: str
     places: Sequence[str] | None
-    """The names of the values in their order; None where they are given by name."""
+    """The names of the values in order; None if they are passed by name."""
     row: Callable[[Sequence[Any]], Any]
 
 
@@ -128,15 +128,15 @@ def _execute(connection: Connection, compiled: _Compiled, values: Mapping[str, A
 
 
 class Bulk:
-    """One statement, whose parameters are named as the keys of the rows that it is run with."""
+    """One statement whose parameters have the names of the rows' keys."""
 
     def __init__(self, make: Callable[[str, Sequence[str]], Any]) -> None:
-        """`make` gives the statement for a dialect's name and the names in a row."""
+        """`make` builds the statement for a dialect's name and the names in a row."""
         self._make = make
         self._compiled: dict[str, tuple[str, Callable[[Row], Any] | None]] = {}
 
     def run(self, connection: Connection, rows: Sequence[Row]) -> None:
-        """Values go to the driver as they are: columns of the types that it knows by itself."""
+        """Runs the statement for each row. Values go to the driver as they are: it must know their types."""
         if not rows:
             return
         sql, pick = self._compiled.get(connection.dialect.name) or self._compile(connection, list(rows[0]))
@@ -153,17 +153,18 @@ class Bulk:
 
 
 class _Rows:
-    """Rows into one table, many with one statement: for SQLite as so many VALUES, for PostgreSQL as one JSON document.
+    """Inserts many rows with one statement: for SQLite as many VALUES, for PostgreSQL as one JSON document.
 
-    A statement that runs for each row is a message to PostgreSQL each time, and with SQLite lets go of the
-    interpreter's lock each time and has to wait for it again.
+    A statement for each row would be a message to PostgreSQL each time. With SQLite it would release the
+    interpreter's lock each time, and wait for it again.
     """
 
     def __init__(self, table: Table, finish: Callable[[Any, Sequence[str]], Any]) -> None:
-        """`finish` adds to an insert of these names what is to happen where a row is there already."""
+        """`finish` adds the ON CONFLICT clause to an insert of these names."""
         self._table = table
         self._finish = finish
         self._has_bytes = any(isinstance(each.type, LargeBinary) for each in table.columns)
+        # SQLite's and PostgreSQL's inserts are alike, down to ON CONFLICT.
         self._each = Bulk(lambda _, names: finish(postgresql.insert(table), names))
         self._document: str | None = None
         self._values: dict[int, tuple[str, _Pick]] = {}
@@ -173,10 +174,14 @@ class _Rows:
             return
         if connection.dialect.name == "sqlite":
             self._run_values(connection, rows)
-        elif self._has_bytes:
+        elif self._has_bytes:  # JSON has no bytes
             self._each.run(connection, rows)
         else:
             self._run_document(connection, rows)
+
+    def run_each(self, connection: Connection, rows: Sequence[Row]) -> None:
+        """Runs one statement for each row, in order."""
+        self._each.run(connection, rows)
 
     def _run_document(self, connection: Connection, rows: Sequence[Row]) -> None:
         if self._document is None:
@@ -209,12 +214,24 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> No
 
 
 def upsert_rows(
-    connection: Connection, table: Table, rows: Sequence[Row], *, key: str | None = None, add: str | None = None
+    connection: Connection, table: Table, rows: Sequence[Row], *, key: str | None = None, adding: Collection[str] = ()
 ) -> None:
-    """The rows take the place of those with their key (by default the primary one), as far as they have values for its
-    columns; the column `add` is added to.
+    """Inserts rows with distinct keys, or replaces those that have their key, by few statements.
+
+    `key` is by default the primary key. The columns `adding` are added to what is there. Columns that the rows do not
+    name stay as they are. PostgreSQL refuses a key that comes twice: see `upsert_each`.
     """
-    _upsert(table, key, add).run(connection, rows)
+    _upsert(table, key, tuple(adding)).run(connection, rows)
+
+
+def upsert_each(connection: Connection, table: Table, rows: Sequence[Row], *, adding: Collection[str] = ()) -> None:
+    """Does as `upsert_rows` by the primary key, row after row: a key may come several times."""
+    _upsert(table, None, tuple(adding)).run_each(connection, rows)
+
+
+def without_nul(value: str) -> str:
+    """PostgreSQL cannot store the character NUL in a text."""
+    return value.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 @cache
@@ -223,15 +240,15 @@ def _insert(table: Table) -> _Rows:
 
 
 @cache
-def _upsert(table: Table, key: str | None, add: str | None) -> _Rows:
+def _upsert(table: Table, key: str | None, adding: tuple[str, ...]) -> _Rows:
     keys = [key] if key is not None else [column.name for column in table.primary_key]
 
     def finish(made: Any, names: Sequence[str]) -> Any:
-        rest = {
-            name: table.columns[name] + made.excluded[name] if name == add else made.excluded[name]
+        values = {
+            name: table.columns[name] + made.excluded[name] if name in adding else made.excluded[name]
             for name in names
             if name not in keys
         }
-        return made.on_conflict_do_update(index_elements=keys, set_=rest)
+        return made.on_conflict_do_update(index_elements=keys, set_=values)
 
     return _Rows(table, finish)

@@ -1,4 +1,4 @@
-"""The whole state, copied from one database into an empty PostgreSQL, and compared there before it counts."""
+"""Copies the whole state into an empty PostgreSQL, and compares the copy before it commits."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from tifo.store.sql import tables as t
 from tifo.store.sql.database import Database
 
 Advance = Callable[[int, int], None]
-"""Told how many rows are copied by now, and how many there are in all."""
+"""Called with the number of rows copied so far, and the number of all rows."""
 
 _TABLES: Sequence[Table] = t.METADATA.sorted_tables
 _AT_ONCE = 5_000
@@ -23,7 +23,7 @@ _SET = text("SELECT setval(CAST(:sequence AS regclass), :value)")
 
 
 class Totals:
-    """What is compared: the rows of each table, and the sum of balances of each reward item."""
+    """Totals that a copy is compared by: the rows of each table, and the sum of balances of each reward item."""
 
     def __init__(self, connection: Connection) -> None:
         self.tables = {
@@ -33,7 +33,7 @@ class Totals:
         self.balances = {item: int(total) for item, total in connection.execute(_BALANCES)}
 
     def differences(self, other: "Totals") -> list[str]:
-        """A sentence each, seen from the source."""
+        """One sentence for each difference, seen from the source."""
         found = [
             f"{name} has {count} rows, the copy {other.tables[name]}"
             for name, count in self.tables.items()
@@ -47,13 +47,14 @@ class Totals:
 
 
 def copy_state(source: Database, target: Database, advance: Advance) -> tuple[Totals, list[str]]:
-    """What was copied, and how the copy differs: where it does, nothing of it is kept.
+    """Copies all rows. Returns the totals and the differences; if there are any, nothing of the copy is stored.
 
-    Nobody writes to the source meanwhile. Raises `Rejected` where the target holds rows already, or cannot hold one.
+    Nobody can write to the source meanwhile. Raises `Rejected` if the target has rows already, or cannot hold one.
     """
     with source.writing() as reader, target.writing() as writer:
         _keep_others_out(reader, "SHARE")
         _keep_others_out(writer, "EXCLUSIVE")
+        # Everything below sees one moment of the source, because both sides are locked by now.
         _must_be_empty(writer)
         totals = Totals(reader)
         _copy(reader, writer, totals, advance)
@@ -66,7 +67,7 @@ def copy_state(source: Database, target: Database, advance: Advance) -> tuple[To
 
 
 def _keep_others_out(connection: Connection, mode: str) -> None:
-    """SQLite has one writer anyway; on PostgreSQL the engine does not wait for `writing`'s turn."""
+    """Locks all tables on PostgreSQL, where the engine does not write in turn. SQLite has one writer anyway."""
     if connection.dialect.name == "postgresql":
         names = ", ".join(connection.dialect.identifier_preparer.format_table(table) for table in _TABLES)
         connection.execute(text(f"LOCK TABLE {names} IN {mode} MODE"))
@@ -87,7 +88,7 @@ def _copy(reader: Connection, writer: Connection, totals: Totals, advance: Advan
     for table in _TABLES:
         columns = sql.SQL(", ").join(sql.Identifier(column.name) for column in table.columns)
         statement = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table.name), columns)
-        # In the order of the key: the copy's pages are then full, and its index is built from one end.
+        # In the order of the key: so the copy's pages are full, and its index grows at one end.
         rows = reader.execute(select(table).order_by(*table.primary_key), execution_options={"yield_per": _AT_ONCE})
         with _errors_of(table), raw.cursor() as cursor, cursor.copy(statement) as copy:
             for part in rows.partitions():
@@ -99,21 +100,23 @@ def _copy(reader: Connection, writer: Connection, totals: Totals, advance: Advan
 
 @contextmanager
 def _errors_of(table: Table) -> Iterator[None]:
-    """COPY goes past SQLAlchemy, and so past its errors. Values stay out of what is told."""
+    """Translates the driver's errors, because COPY bypasses SQLAlchemy. Messages hold no values."""
     try:
         yield
     except psycopg.DataError as error:
-        raise Rejected(f"PostgreSQL cannot hold a row of {table.name}: {_told(error)}.", field="to") from error
+        raise Rejected(f"PostgreSQL cannot hold a row of {table.name}: {_reason(error)}.", field="to") from error
     except psycopg.Error as error:
-        raise Transient(f"The copy was interrupted at {table.name}: {_told(error)}. Nothing is kept of it.") from error
+        raise Transient(
+            f"The copy was interrupted at {table.name}: {_reason(error)}. Nothing of it is stored."
+        ) from error
 
 
-def _told(error: psycopg.Error) -> str:
+def _reason(error: psycopg.Error) -> str:
     return error.diag.message_primary or str(error).partition("\n")[0]
 
 
 def _set_sequences(connection: Connection) -> None:
-    """New rows come after all that were copied."""
+    """Sets the counters, so that new rows come after all copied ones."""
     for table in _TABLES:
         column = table.autoincrement_column
         if column is None:

@@ -1,4 +1,4 @@
-"""The state's database: how it is opened, read and written. What is SQLite's or PostgreSQL's own stands here."""
+"""Opens, reads and writes the state's database, and hides how SQLite and PostgreSQL differ in this."""
 
 import contextlib
 import os
@@ -6,7 +6,6 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,29 +21,29 @@ _log = structlog.get_logger("tifo.store")
 _WRITES = "tifo_writes"
 _BUSY_TIMEOUT_S = 10
 _POOL = 16
-"""Connections that are kept, and as many again for a rush; a process has at most so many threads that read."""
+"""Pooled connections, and as many again at peaks. A process has at most this many threads that read."""
 _BETWEEN_TRIES_S = 0.1
 _PATIENCE_S = 20.0
-"""How long a connection is tried for: a server that restarts is away for seconds."""
+"""A connection is tried for this long: a server that restarts is away for seconds."""
 _WRITE_LOCK = 0x7469_666F
 _LOCK = text("SELECT pg_advisory_xact_lock(:key)")
 _INTERRUPTIONS = frozenset({"40001", "40P01", "23505", "55P03", "57P01", "57P02", "57P03"})
-"""PostgreSQL's codes: serialization failure, deadlock, a unique key that another writer took first, a lock not had in
-time, and a server that stops or starts.
+"""PostgreSQL's codes: serialization failure, deadlock, a unique key that another writer used first, a lock not acquired
+in time, and a server that stops or starts.
 """
 
 
 class Database:
-    """One open database. `reading` and `writing` give a transaction each; `writing` commits when its block ends.
+    """One open database. `reading` and `writing` each open a transaction; `writing` commits when its block ends.
 
-    Raises `Interrupted` for what may be tried again at once, `Transient` where the database cannot be used.
+    Raises `Interrupted` if the block may be tried again at once, `Transient` if the database cannot be used.
     """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._driver = engine.dialect.loaded_dbapi
         self.is_shared = engine.dialect.name == "postgresql"
-        """Whether other processes may write at the same time; else a `writing` block has the database to itself."""
+        """Whether other processes may write at the same time. If not, a `writing` block is alone."""
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -53,10 +52,10 @@ class Database:
 
     @contextmanager
     def writing(self, *, in_turn: bool = True) -> Iterator[Connection]:
-        """Holds the write lock from its start: what is read in it cannot change before it commits.
+        """Holds the write lock from its start: nothing that is read in the block can change before it commits.
 
-        On PostgreSQL the lock is between the blocks that write `in_turn`; the engine, which locks the rows that it
-        reads, does not: many write at once.
+        On PostgreSQL only blocks that write `in_turn` exclude one another. The engine does not write in turn, because
+        it locks the rows that it reads: so many engines write at once.
         """
         with _errors_translated(self._driver), self.engine.connect() as plain:
             connection = plain.execution_options(**{_WRITES: True})
@@ -70,17 +69,17 @@ class Database:
 
 
 def open_postgres(url: str) -> Database:
-    """`postgresql://user:password@host/database`. Makes the tables, or brings them to what this Tifo knows."""
+    """Opens `postgresql://user:password@host/database`, and brings its tables to this version of Tifo."""
     parsed = postgres_url(url)
     engine = create_engine(
         parsed, pool_size=_POOL, max_overflow=_POOL, pool_timeout=_BUSY_TIMEOUT_S, hide_parameters=True
     )
     event.listen(engine, "do_connect", _connect_patiently)
-    return _brought_up(Database(engine))
+    return _upgraded(Database(engine))
 
 
 def postgres_url(url: str) -> URL:
-    """Raises `Rejected`, without the password in its text."""
+    """Parses the address. Raises `Rejected`, without the password in its text."""
     try:
         parsed = make_url(url)
     except ArgumentError as error:
@@ -94,46 +93,29 @@ def postgres_url(url: str) -> URL:
 
 
 def open_sqlite(path: Path) -> Database:
-    """Makes the file (readable by its owner only) and its tables, or brings them to what this Tifo knows."""
+    """Opens the file, or makes it (readable by its owner only), and brings its tables to this version of Tifo."""
     with _errors_translated(sqlite3):
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # Only where there is none: closing a file that SQLite has open elsewhere in this process drops its locks there.
+        # Only if there is no file: closing one that SQLite has open elsewhere in this process drops its locks there.
         with contextlib.suppress(FileExistsError):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_TIMEOUT_S})
         event.listen(engine, "connect", _on_connect)
         event.listen(engine, "begin", _on_begin)
-        return _brought_up(Database(engine))
+        return _upgraded(Database(engine))
 
 
-def _brought_up(database: Database) -> Database:
+def _upgraded(database: Database) -> Database:
     with contextlib.ExitStack() as refused:
         refused.callback(database.dispose)
+        # Read first: a write lock at every start would wait for the engine of a running Tifo.
         with database.reading() as connection:
             is_ready = schema.version_of(connection) == schema.HEAD
         if not is_ready:
-            with database.writing() as connection:  # whoever opens it at the same time waits, and then finds it ready
+            with database.writing() as connection:  # another process that opens it now waits, and then finds it ready
                 schema.upgrade(connection)
         refused.pop_all()
     return database
-
-
-def to_micros(moment: datetime) -> int:
-    """Times are stored as microseconds since 1970, UTC: exact, small, and the same in every database."""
-    return int(moment.timestamp() * 1_000_000 + 0.5)
-
-
-def from_micros(micros: int) -> datetime:
-    seconds, rest = divmod(micros, 1_000_000)
-    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest)
-
-
-def maybe_micros(moment: datetime | None) -> int | None:
-    return None if moment is None else to_micros(moment)
-
-
-def maybe_moment(micros: int | None) -> datetime | None:
-    return None if micros is None else from_micros(micros)
 
 
 def _on_connect(connection: sqlite3.Connection, _record: Any) -> None:
@@ -150,7 +132,7 @@ def _on_begin(connection: Connection) -> None:
 
 @contextmanager
 def _errors_translated(driver: Any) -> Iterator[None]:
-    """`driver`: the DBAPI module, whose own errors come from statements that pass SQLAlchemy by."""
+    """Translates errors. `driver` is the DBAPI module: statements that bypass SQLAlchemy raise its own errors."""
     try:
         yield
     except (DBAPIError, driver.Error, PoolTimeout, OSError) as error:

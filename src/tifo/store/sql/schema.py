@@ -1,4 +1,4 @@
-"""The tables of an opened state are brought to what this Tifo knows: Alembic's revisions, and what came before them."""
+"""Brings the tables of an opened state to this version of Tifo, by Alembic's revisions."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 VERSION_TABLE = "alembic_version"
 REVISIONS = sorted(file.stem.removeprefix("r") for file in (MIGRATIONS / "versions").glob("r*.py"))
-"""In order; each module's name is its revision's."""
+"""In order. Each module is named after its revision."""
 HEAD = REVISIONS[-1]
 _VERSION = text(f"SELECT version_num FROM {VERSION_TABLE}")
 
 
 def version_of(connection: Connection) -> str | None:
-    """None: the tables are not made by revisions, or there are none. Raises `Rejected` for one that is not known here.
+    """The state's revision; None if there are no tables, or they were made before revisions existed.
 
-    Cheap: Alembic is not imported, as it is whenever there is something to do.
+    Raises `Rejected` for an unknown revision. Does not import Alembic, so that opening a state is quick.
     """
     if not inspect(connection).has_table(VERSION_TABLE):
         return None
@@ -32,17 +32,17 @@ def version_of(connection: Connection) -> str | None:
 
 
 def upgrade(connection: Connection) -> None:
-    """To the head, in the transaction that has begun; nobody else may be doing it meanwhile."""
+    """Upgrades to the head in the current transaction. Nobody else may do so meanwhile."""
     version = version_of(connection)
     if version == HEAD:
         return
     if version is None:
-        from tifo.store.sql.unversioned import is_unversioned, move_in, set_aside
+        from tifo.store.sql.unversioned import is_unversioned, move_rows, rename_tables
 
         if is_unversioned(connection):
-            before = set_aside(connection)
+            before = rename_tables(connection)
             run(connection, REVISIONS[0])
-            move_in(connection, before)
+            move_rows(connection, before)
     run(connection, HEAD)
 
 

@@ -6,7 +6,8 @@ import msgspec
 from sqlalchemy import delete, insert, select, update
 
 from tifo.store.sql import tables as t
-from tifo.store.sql.database import Database, from_micros, to_micros
+from tifo.store.sql.database import Database
+from tifo.store.sql.times import from_micros, to_micros
 from tifo.workspace.alerts import Alert, AlertKind, AlertState, name_in_use, no_alert
 
 _A = t.alerts.c
@@ -45,9 +46,9 @@ class SqlAlerts:
         return [(_read(row), _standing.decode(row.standing)) for row in rows]
 
     def note(self, alert_id: str, standing: AlertState) -> None:
-        told = msgspec.json.encode(standing).decode()
+        encoded = msgspec.json.encode(standing).decode()
         with self._database.writing() as connection:
-            connection.execute(update(t.alerts).where(_A.id == alert_id).values(standing=told))
+            connection.execute(update(t.alerts).where(_A.id == alert_id).values(standing=encoded))
 
     def remove(self, alert_id: str) -> None:
         with self._database.writing() as connection:

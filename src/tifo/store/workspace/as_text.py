@@ -9,8 +9,8 @@ from sqlalchemy import Connection, select
 from tifo.kernel.clock import Clock
 from tifo.kernel.ids import DestinationId, NewId, Position, SourceId, TrackingPlanId
 from tifo.store.sql import tables as t
+from tifo.store.sql.bulk import without_nul
 from tifo.store.sql.database import Database
-from tifo.store.sql.upserts import plain
 from tifo.store.workspace import catalog, destinations, plans, warehouses
 from tifo.store.workspace.vault import Vault
 from tifo.tracking.plans.model import Controls, PlanType, Rule
@@ -128,7 +128,7 @@ class _SqlWriter:
         return made_id
 
     def change_plan(self, plan_id: TrackingPlanId, description: str, plan_rules: Sequence[Rule]) -> None:
-        values = {"description": plain(description), "rules": plans.rules_text(plan_rules)}
+        values = {"description": without_nul(description), "rules": plans.rules_text(plan_rules)}
         plans.change_plan(self._connection, plan_id, values, at=self._at)
 
     def delete_plan(self, plan_id: TrackingPlanId) -> None:

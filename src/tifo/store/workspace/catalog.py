@@ -1,7 +1,5 @@
-"""The workspace's catalog on SQL, and the quick look-up of a write key for the Tracking API."""
+"""The catalog on SQL: sources, their write keys and selections, and the applications' connections."""
 
-import hashlib
-import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -14,14 +12,11 @@ from tifo.kernel.clock import Clock
 from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import ClientId, NewId, SourceId
 from tifo.store.sql import tables as t
-from tifo.store.sql.database import Database, from_micros, to_micros
+from tifo.store.sql.database import Database
+from tifo.store.sql.times import from_micros, to_micros
 from tifo.workspace import rules
 from tifo.workspace.model import Connection, Source, SourceChange, SourceType, WriteKey
 from tifo.workspace.sync import EVERYTHING, Override, Selection, with_overrides
-
-_FRESH_S = 0.5
-_AGAIN_S = 0.05
-"""A key that is not known may have been made a moment ago: then the catalog is read again, but not for each request."""
 
 
 class SqlCatalog:
@@ -43,7 +38,7 @@ class SqlCatalog:
                     source_type,
                     source_id=SourceId(self._new_id()),
                     at=self._clock(),
-                    taken=used_names(connection),
+                    used=used_names(connection),
                     enabled=enabled,
                     slug=slug,
                 ),
@@ -109,30 +104,6 @@ class SqlCatalog:
         return made
 
 
-class WriteKeys:
-    """Sources by write key, at most half a second old. Keys are compared by their digests, which tell nothing by
-    the time that it takes.
-    """
-
-    def __init__(self, catalog: SqlCatalog) -> None:
-        self._catalog = catalog
-        self._sources: dict[bytes, Source] = {}
-        self._read_at = float("-inf")
-
-    def source_of(self, write_key: str) -> Source | None:
-        """Blocks for a moment when it reads the catalog anew."""
-        digest = hashlib.sha256(write_key.encode()).digest()
-        age_s = time.monotonic() - self._read_at
-        if age_s > _FRESH_S or (digest not in self._sources and age_s > _AGAIN_S):
-            self._sources = {
-                hashlib.sha256(key.encode()).digest(): source
-                for source in self._catalog.sources()
-                for key in source.write_keys
-            }
-            self._read_at = time.monotonic()
-        return self._sources.get(digest)
-
-
 def insert_source(connection: Sql, source: Source) -> Source:
     connection.execute(insert(t.sources), [_source_row(source)])
     add_keys(connection, source.id, source.keys)
@@ -140,7 +111,7 @@ def insert_source(connection: Sql, source: Source) -> Source:
 
 
 def add_keys(connection: Sql, source_id: SourceId, keys: Sequence[WriteKey]) -> None:
-    """Raises `Conflict` for one that a source has already; the message does not repeat it."""
+    """Raises `Conflict` for a key that a source has already; the message does not repeat it."""
     if not keys:
         return
     wanted = [each.key for each in keys]
@@ -156,7 +127,7 @@ def change_source(connection: Sql, source_id: SourceId, change: SourceChange) ->
 
 
 def delete_source(connection: Sql, source_id: SourceId, *, at: datetime, force: bool) -> list[Connection]:
-    """The row stays, so that its schema is never given away; the slug is free again."""
+    """Marks the source as deleted and frees its slug. The row stays, so that no other source ever gets its schema."""
     source = read_source(connection, source_id)
     connected = rules.connected_to(source, read_connections(connection))
     rules.check_unused(source, connected, force=force)
@@ -188,6 +159,13 @@ def read_source(connection: Sql, source_id: SourceId) -> Source:
         if source.id == source_id:
             return source
     raise rules.no_source(source_id)
+
+
+def has_source(connection: Sql, source_id: SourceId) -> bool:
+    """Says whether the source exists and is not deleted."""
+    c = t.sources.c
+    known = select(c.id).where(c.id == source_id, c.deleted_at.is_(None))
+    return connection.execute(known).first() is not None
 
 
 def read_connections(connection: Sql) -> list[Connection]:

@@ -1,4 +1,4 @@
-"""Connected destinations on SQL, their secrets encrypted."""
+"""Connected destinations on SQL. Their secrets are encrypted."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -10,7 +10,9 @@ from tifo.kernel.clock import Clock
 from tifo.kernel.ids import DestinationId, NewId, Position, SourceId
 from tifo.kernel.json import JsonObject
 from tifo.store.sql import tables as t
-from tifo.store.sql.database import Database, from_micros, to_micros
+from tifo.store.sql.database import Database
+from tifo.store.sql.times import from_micros, to_micros
+from tifo.store.workspace.catalog import has_source
 from tifo.store.workspace.vault import Vault
 from tifo.workspace.destinations import (
     ConnectedDestination,
@@ -84,7 +86,7 @@ class SqlDestinations:
 
 
 def read_destinations(connection: Connection, vault: Vault) -> list[ConnectedDestination]:
-    """In the order of their making."""
+    """Returns destinations in the order in which they were made."""
     return [_read(vault, row) for row in connection.execute(select(t.destinations).order_by(_D.number)).all()]
 
 
@@ -109,7 +111,8 @@ def insert_destination(
         "created_at": to_micros(made.created_at),
         "version": 1,
     }
-    _check_source(connection, made.source_id)
+    if not has_source(connection, made.source_id):
+        raise no_source(made.source_id)
     _check_free(connection, made.source_id, made.name, but=made.id)
     connection.execute(insert(t.destinations), row)
     cursor = {"destination_id": made.id, "start": start, "position": start, "received": 0, "forgotten": 0}
@@ -130,8 +133,8 @@ def change_destination(
     values |= {} if change.settings is None else _settings(vault, change.settings, secret)
     values |= {} if change.retry_for_s is None else {"retry_for_s": int(change.retry_for_s)}
     for field in ("mappings", "filters", "choice"):
-        told = getattr(change, field)
-        values |= {} if told is None else {field: _encode(told)}
+        value = getattr(change, field)
+        values |= {} if value is None else {field: _encode(value)}
     now = _row(connection, destination_id)
     check_version(change, now.version)
     if change.name is not None:
@@ -172,12 +175,6 @@ def _read(vault: Vault, row: Any) -> ConnectedDestination:
 
 def _encode(value: object) -> str:
     return msgspec.json.encode(value).decode()
-
-
-def _check_source(connection: Connection, source_id: SourceId) -> None:
-    known = select(t.sources.c.id).where(t.sources.c.id == source_id, t.sources.c.deleted_at.is_(None))
-    if connection.execute(known).first() is None:
-        raise no_source(source_id)
 
 
 def _check_free(connection: Connection, source_id: SourceId, name: str, *, but: DestinationId) -> None:

@@ -1,18 +1,21 @@
-"""Tracking plans, schema controls and violations on SQL."""
+"""Tracking plans and schema controls on SQL; violations stand in violations.py."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from tifo.kernel.clock import Clock
 from tifo.kernel.errors import NotFound
-from tifo.kernel.ids import MessageId, NewId, SourceId, TrackingPlanId
+from tifo.kernel.ids import NewId, SourceId, TrackingPlanId
 from tifo.store.sql import tables as t
-from tifo.store.sql.database import Database, from_micros, to_micros
-from tifo.store.sql.upserts import plain, put
+from tifo.store.sql.bulk import upsert_each, without_nul
+from tifo.store.sql.database import Database
+from tifo.store.sql.times import from_micros, to_micros
+from tifo.store.workspace import violations
+from tifo.store.workspace.catalog import has_source
 from tifo.tracking.plans.checking import check_rules
 from tifo.tracking.plans.model import (
     Controls,
@@ -24,10 +27,10 @@ from tifo.tracking.plans.model import (
     checked_plan_name,
     no_plan,
 )
-from tifo.tracking.plans.ports import Told
-from tifo.tracking.plans.violations import Noted, ViolationKey, bucket_of
+from tifo.tracking.plans.ports import ViolationSummary
+from tifo.tracking.plans.violations import ViolationCounts, ViolationKey
 
-_P, _V = t.tracking_plans.c, t.violations.c
+_P = t.tracking_plans.c
 _rules = msgspec.json.Decoder(tuple[Rule, ...])
 _controls = msgspec.json.Decoder(Controls)
 
@@ -60,7 +63,7 @@ class SqlTrackingPlans:
         self, plan_id: TrackingPlanId, *, name: str | None = None, description: str | None = None
     ) -> TrackingPlan:
         values: dict[str, Any] = {} if name is None else {"name": checked_plan_name(name)}
-        values |= {} if description is None else {"description": plain(description)}
+        values |= {} if description is None else {"description": without_nul(description)}
         with self._database.writing() as connection:
             return change_plan(connection, plan_id, values, at=self._clock())
 
@@ -89,23 +92,17 @@ class SqlTrackingPlans:
         with self._database.writing() as connection:
             put_controls(connection, source_id, controls)
 
-    def record(self, found: Mapping[ViolationKey, Noted]) -> None:
-        rows = [_row(kind, noted) for kind, noted in found.items()]
+    def record(self, found: Mapping[ViolationKey, ViolationCounts]) -> None:
         with self._database.writing() as connection:
-            put(connection, t.violations, rows, adding=["total", "blocked", "omitted"])
+            violations.add(connection, found)
 
-    def violations(self, source_id: SourceId, since: datetime, *, limit: int) -> list[Told]:
-        wanted = (_V.source_id == source_id) & (_V.bucket >= bucket_of(since))
-        summed = [func.sum(column).label(column.name) for column in (_V.total, _V.blocked, _V.omitted)]
-        kind = (_V.plan_id, _V.type, _V.name, _V.violation, _V.field)
-        query = select(*kind, func.max(_V.bucket).label("bucket"), *summed).where(wanted).group_by(*kind)
+    def violations(self, source_id: SourceId, since: datetime, *, limit: int) -> list[ViolationSummary]:
         with self._database.reading() as connection:
-            rows = connection.execute(query.order_by(func.sum(_V.total).desc(), *kind).limit(limit)).all()
-            return [_told(connection, source_id, row) for row in rows]
+            return violations.read(connection, source_id, since, limit=limit)
 
     def forget(self, before: datetime) -> None:
         with self._database.writing() as connection:
-            connection.execute(delete(t.violations).where(_V.bucket < bucket_of(before)))
+            violations.delete_before(connection, before)
 
 
 def insert_plan(
@@ -122,7 +119,7 @@ def insert_plan(
     row = {
         "id": plan_id,
         "name": checked_plan_name(name),
-        "description": plain(description),
+        "description": without_nul(description),
         "type": plan_type.value,
         "rules": rules_text(rules),
         "created_at": to_micros(at),
@@ -154,7 +151,7 @@ def change_plan(
 
 
 def delete_plan(connection: Connection, plan_id: TrackingPlanId, *, force: bool = False) -> None:
-    """With `force` the sources that are connected to it are left without a plan."""
+    """With `force` the sources that are connected to it lose their plan."""
     plan = read_plan(connection, plan_id)
     c = t.plan_connections.c
     live = select(t.sources.c.slug).join(t.plan_connections, c.source_id == t.sources.c.id)
@@ -166,7 +163,7 @@ def delete_plan(connection: Connection, plan_id: TrackingPlanId, *, force: bool 
 
 
 def connect_plan(connection: Connection, source_id: SourceId, plan_id: TrackingPlanId | None) -> None:
-    put(connection, t.plan_connections, [{"source_id": source_id, "plan_id": plan_id}])
+    upsert_each(connection, t.plan_connections, [{"source_id": source_id, "plan_id": plan_id}])
 
 
 def read_plan_connections(connection: Connection) -> dict[SourceId, TrackingPlanId | None]:
@@ -184,12 +181,13 @@ def put_controls(connection: Connection, source_id: SourceId, controls: Controls
         if each is not None:
             _check_source(connection, each)
     row = {"source_id": source_id, "controls": msgspec.json.encode(controls).decode()}
-    put(connection, t.schema_controls, [row])
+    upsert_each(connection, t.schema_controls, [row])
 
 
 def rules_text(rules: Sequence[Rule]) -> str:
     """Raises `Rejected` for bad rules."""
     check_rules(rules)
+    # PostgreSQL's texts hold no NUL.
     return msgspec.json.encode(rules).decode().replace("\\u0000", "\\ufffd")
 
 
@@ -199,8 +197,7 @@ def _check_free(connection: Connection, name: str, plan_id: TrackingPlanId) -> N
 
 
 def _check_source(connection: Connection, source_id: SourceId) -> None:
-    known = select(t.sources.c.id).where(t.sources.c.id == source_id, t.sources.c.deleted_at.is_(None))
-    if connection.execute(known).first() is None:
+    if not has_source(connection, source_id):
         raise NotFound(f"There is no source {source_id!r:.100}. See `tifo source list`.", field="sourceId")
 
 
@@ -214,38 +211,3 @@ def _plan(row: Any) -> TrackingPlan:
         created_at=from_micros(row.created_at),
         updated_at=from_micros(row.updated_at),
     )
-
-
-def _row(kind: ViolationKey, noted: Noted) -> dict[str, Any]:
-    texts = {name: plain(value) if isinstance(value, str) else value for name, value in kind._asdict().items()}
-    return {
-        **texts,
-        **noted._asdict(),
-        "description": plain(noted.description),
-        "message_id": plain(noted.message_id),
-        "at": to_micros(noted.at),
-    }
-
-
-def _told(connection: Connection, source_id: SourceId, row: Any) -> Told:
-    kind = ViolationKey(
-        source_id=source_id,
-        plan_id=TrackingPlanId(row.plan_id),
-        bucket=row.bucket,
-        type=row.type,
-        name=row.name,
-        violation=row.violation,
-        field=row.field,
-    )
-    place = [t.violations.c[name] == value for name, value in kind._asdict().items()]
-    newest = connection.execute(select(t.violations).where(*place)).one()
-    noted = Noted(
-        total=int(row.total),
-        blocked=int(row.blocked),
-        omitted=int(row.omitted),
-        description=newest.description,
-        message_id=MessageId(newest.message_id),
-        sample=bytes(newest.sample),
-        at=from_micros(newest.at),
-    )
-    return Told(kind, noted)

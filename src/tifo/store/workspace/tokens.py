@@ -8,7 +8,8 @@ from sqlalchemy import delete, insert, select
 from tifo.kernel.clock import Clock
 from tifo.kernel.ids import NewId
 from tifo.store.sql import tables as t
-from tifo.store.sql.database import Database, from_micros, to_micros
+from tifo.store.sql.database import Database
+from tifo.store.sql.times import from_micros, to_micros
 from tifo.workspace.tokens import Role, WorkspaceToken, new_token, no_token
 
 

@@ -1,7 +1,7 @@
-"""Secrets at rest: encrypted with a key that is not in the database.
+"""Encrypts secrets at rest, with a key that is not in the database.
 
-The key is the variable `TIFO_SECRET_KEY`, or else a file beside the state, made when it is needed first and readable by
-its owner only. Where several machines share a PostgreSQL, all of them need the same variable.
+The key is the variable `TIFO_SECRET_KEY`, or else a file beside the state, which is made when it is first needed and is
+readable by its owner only. Machines that share a PostgreSQL all need the same variable.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ VARIABLE = "TIFO_SECRET_KEY"
 
 
 class Vault:
-    """`given` is one key, or several separated by commas: the first one encrypts, all of them decrypt."""
+    """Encrypts with the first of the `given` keys, which commas separate, and decrypts with all of them."""
 
     def __init__(self, given: str, file: Path) -> None:
         self._given = given
@@ -28,7 +28,7 @@ class Vault:
         return self._fernet().encrypt(text.encode()).decode()
 
     def decrypt(self, token: str) -> str:
-        """Raises `Transient` where the key is another one: the secret is not lost, the key is."""
+        """Raises `Transient` for a secret that was encrypted with another key: it is readable again with that key."""
         try:
             return self._fernet().decrypt(token.encode()).decode()
         except InvalidToken as error:
@@ -44,7 +44,7 @@ class Vault:
         return self._opened
 
     def _from_file(self) -> Fernet:
-        """Made aside and then given its name, so that another process meets the whole key or none."""
+        """Reads the key's file, or makes it."""
         try:
             if not self._file.exists():
                 _make(self._file)
@@ -55,16 +55,17 @@ class Vault:
 
 def _make(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor, aside = tempfile.mkstemp(dir=path.parent)  # readable by its owner only
+    # The key is written under another name first, so that no process ever reads half of it.
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent)  # readable by its owner only
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(Fernet.generate_key())
             file.flush()
             os.fsync(file.fileno())
-        with contextlib.suppress(FileExistsError):  # another process was quicker: its key it is
-            os.link(aside, path)
+        with contextlib.suppress(FileExistsError):  # another process was quicker: its key counts
+            os.link(temporary, path)
     finally:
-        os.unlink(aside)  # noqa: PTH108 (a name, as mkstemp gives it)
+        os.unlink(temporary)  # noqa: PTH108 (a name, as mkstemp gives it)
 
 
 def _read(key: str) -> Fernet:

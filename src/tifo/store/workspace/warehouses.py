@@ -10,8 +10,9 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from tifo.kernel.clock import Clock
 from tifo.kernel.ids import Position, SourceId
 from tifo.store.sql import tables as t
-from tifo.store.sql.database import Database, from_micros, to_micros
-from tifo.store.sql.upserts import put
+from tifo.store.sql.bulk import upsert_each
+from tifo.store.sql.database import Database
+from tifo.store.sql.times import from_micros, to_micros
 from tifo.workspace.warehouses import (
     KEPT_SYNCS,
     ConnectedWarehouse,
@@ -55,8 +56,8 @@ class SqlWarehouses:
     def disconnect(self, name: str, source_id: SourceId, everyone: Collection[SourceId]) -> ConnectedWarehouse:
         with self._database.writing() as connection:
             now = read_warehouse(connection, name)
-            taken = frozenset(everyone) if now.source_ids is None else now.source_ids
-            return change_warehouse(connection, name, sources=sources_text(taken - {source_id}))
+            connected = frozenset(everyone) if now.source_ids is None else now.source_ids
+            return change_warehouse(connection, name, sources=sources_text(connected - {source_id}))
 
     def remove(self, name: str) -> None:
         with self._database.writing() as connection:
@@ -65,23 +66,19 @@ class SqlWarehouses:
     def record(self, syncs: Sequence[Sync]) -> None:
         if not syncs:
             return
-        table = t.warehouse_syncs
         with self._database.writing() as connection:
-            connection.execute(insert(table), [_sync_row(sync) for sync in syncs])
+            connection.execute(insert(t.warehouse_syncs), [_sync_row(sync) for sync in syncs])
             for name in {sync.warehouse for sync in syncs}:
-                of_name = select(table.c.number).where(table.c.warehouse == name)
-                oldest = of_name.order_by(table.c.number.desc()).offset(KEPT_SYNCS).limit(1).scalar_subquery()
-                old = (table.c.warehouse == name) & (table.c.number <= func.coalesce(oldest, -1))
-                connection.execute(delete(table).where(old))
+                _trim_history(connection, name)
             _count(connection, [sync for sync in syncs if sync.position is not None])
 
     def loads(self, warehouse: str) -> list[Loads]:
         loads, latencies = t.warehouse_loads, t.warehouse_latencies
         with self._database.reading() as connection:
             rows = connection.execute(select(loads).where(loads.c.warehouse == warehouse)).all()
-            taken = connection.execute(select(latencies).where(latencies.c.warehouse == warehouse)).all()
+            counted = connection.execute(select(latencies).where(latencies.c.warehouse == warehouse)).all()
         buckets: dict[str, dict[int, int]] = {}
-        for row in taken:
+        for row in counted:
             buckets.setdefault(row.source_id, {})[row.bucket] = row.total
         return [
             Loads(
@@ -161,13 +158,23 @@ def delete_warehouse(connection: Connection, name: str) -> None:
         connection.execute(delete(table).where(table.c.warehouse == name))
 
 
+def _trim_history(connection: Connection, warehouse: str) -> None:
+    table = t.warehouse_syncs
+    of_it = table.c.warehouse == warehouse
+    newest_first = select(table.c.number).where(of_it).order_by(table.c.number.desc())
+    newest_old = newest_first.offset(KEPT_SYNCS).limit(1).scalar_subquery()
+    connection.execute(delete(table).where(of_it & (table.c.number <= func.coalesce(newest_old, -1))))
+
+
 def _count(connection: Connection, syncs: Sequence[Sync]) -> None:
     for sync in syncs:
         place = {"warehouse": sync.warehouse, "source_id": sync.source_id}
         counts = {"events": sync.events, "withheld": sync.withheld, "failed": sync.failed}
-        put(connection, t.warehouse_loads, [{**place, "position": sync.position, **counts}], adding=list(counts))
-        taken = [{**place, "bucket": bucket, "total": total} for bucket, total in sync.latencies.items()]
-        put(connection, t.warehouse_latencies, taken, adding=["total"])
+        upsert_each(
+            connection, t.warehouse_loads, [{**place, "position": sync.position, **counts}], adding=list(counts)
+        )
+        latencies = [{**place, "bucket": bucket, "total": total} for bucket, total in sync.latencies.items()]
+        upsert_each(connection, t.warehouse_latencies, latencies, adding=["total"])
 
 
 def _row(made: ConnectedWarehouse) -> dict[str, Any]:

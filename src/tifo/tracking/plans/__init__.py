@@ -1,1 +1,1 @@
-"""Tracking plans: what a source's events should hold, and what becomes of those that do not. Pure."""
+"""Tracking plans: the rules that events are checked by, and what becomes of events that violate them. Pure."""

@@ -1,8 +1,8 @@
-"""Whether an event is as planned, and what becomes of one that is not.
+"""Checks events by a tracking plan, and decides what becomes of an event that violates it.
 
-Segment's order: the standard controls by the event's own rule first, then the common rule. Schemas are checked by
-compiled code in half a microsecond; only for an event that violates one is it found out how. Patterns run on an engine
-that takes linear time, whatever is written in them.
+The order is Segment's: the standard controls by the event's own rule first, then the common rule. Compiled code checks
+a schema in half a microsecond; only an event that violates it is searched for its violations. Patterns run on an engine
+that needs linear time, whatever is written in them.
 """
 
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
@@ -28,10 +28,10 @@ from tifo.tracking.plans.model import (
 )
 
 MAX_VIOLATIONS = 20
-"""That are told of one event."""
+"""Violations that are reported of one event."""
 _MAX_DEPTH = 64
 _PLAIN = frozenset(("$schema", "$id", "title", "description", "type", "properties", "required", "labels"))
-"""Keywords at a schema's top that look at no field but those they name."""
+"""Keywords at the top of a schema that look only at the fields that they name."""
 _DESCRIPTION = 300
 _KINDS = {"required": "Required", "type": "Invalid Type"}
 _TYPES = {
@@ -53,7 +53,7 @@ class Violation(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """Of an event that is not as planned."""
+    """The result for an event that violates its plan."""
 
     call: str
     """`track`, `identify`, …"""
@@ -61,19 +61,19 @@ class Verdict(NamedTuple):
     """A track's event, a page's or screen's name; else empty."""
     violations: Sequence[Violation]
     blocked: str | None
-    """Segment's code, where the event is kept out."""
+    """Segment's code where the event is blocked; None where it is not."""
     omitted: Sequence[str]
-    """Fields that were taken out of it."""
+    """Fields that were removed from it."""
 
 
 class _Checked(NamedTuple):
     validator: jsonschema_rs.Draft7Validator
     planned: frozenset[str]
-    """Names of the payload that the schema knows."""
+    """Fields of the payload that the schema names."""
 
 
 class Checker:
-    """Of one source: its plan under its controls. Call it with an event; its payload is changed in place."""
+    """Checks the events of one source by its plan and controls. Changes an event's payload in place."""
 
     def __init__(self, plan: TrackingPlan, controls: Controls) -> None:
         self._controls = controls
@@ -191,26 +191,26 @@ class _Case:
         ]
 
     def omit(self, found: Sequence[Violation]) -> None:
-        """What of the payload violates; what is missing cannot be taken out."""
+        """Removes violating fields from the payload; a missing field cannot be removed."""
         for violation in found:
             payload, _, path = violation.field.partition(".")
-            if payload == self._payload and path and violation.type != "Required" and self._take_out(path.split(".")):
+            if payload == self._payload and path and violation.type != "Required" and self._remove(path.split(".")):
                 self.omitted.append(violation.field)
 
-    def _take_out(self, path: Sequence[str]) -> bool:
+    def _remove(self, path: Sequence[str]) -> bool:
         holder: Any = self.event[self._payload]
         for name in path[:-1]:
             holder = holder.get(name) if isinstance(holder, dict) else None
         if not isinstance(holder, MutableMapping) or path[-1] not in holder:
-            return self._take_out(path[:-1]) if len(path) > 1 else False
+            return self._remove(path[:-1]) if len(path) > 1 else False
         del holder[path[-1]]
         return True
 
 
 def check_rules(rules: Sequence[Rule]) -> None:
-    """Raises `Rejected` for the first rule that is none, naming it and the place in its schema."""
+    """Raises `Rejected` for the first malformed rule, naming it and the place in its schema."""
     if len(rules) > MAX_RULES:
-        raise Rejected(f"There are {len(rules):,} rules; at most {MAX_RULES:,} are taken.", field="rules")
+        raise Rejected(f"There are {len(rules):,} rules; at most {MAX_RULES:,} are allowed.", field="rules")
     seen = set()
     for number, rule in enumerate(rules):
         if rule.place in seen:
@@ -227,7 +227,7 @@ def check_rules(rules: Sequence[Rule]) -> None:
 
 
 def _compiled(rule: Rule) -> _Checked:
-    """Raises `Rejected` for a schema that is none. References lead to places in it, never anywhere else."""
+    """Raises `Rejected` for a malformed schema. References lead to places in it, never anywhere else."""
     if len(repr(rule.json_schema)) > MAX_SCHEMA_BYTES:
         raise Rejected(f"The schema is larger than {MAX_SCHEMA_BYTES:,} bytes.")
     if _is_deeper(rule.json_schema, _MAX_DEPTH):
@@ -244,7 +244,7 @@ def _compiled(rule: Rule) -> _Checked:
 
 
 def _parts(schema: Mapping[str, Any]) -> frozenset[str] | None:
-    """The fields of the event that a schema looks at; None where it may look at any."""
+    """Returns the fields of the event that a schema looks at; None where it may look at any."""
     if schema.keys() - _PLAIN or not isinstance(schema.get("properties", {}), dict):
         return None
     return frozenset((*schema.get("properties", {}), *schema.get("required", ())))

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import NotFound
@@ -19,8 +20,8 @@ from tifo.tracking.plans.model import (
     checked_plan_name,
     no_plan,
 )
-from tifo.tracking.plans.ports import Told
-from tifo.tracking.plans.violations import Noted, ViolationKey, added, bucket_of
+from tifo.tracking.plans.ports import ViolationSummary
+from tifo.tracking.plans.violations import ViolationCounts, ViolationKey, added, bucket_of
 
 
 class InMemoryTrackingPlans:
@@ -40,13 +41,12 @@ class InMemoryTrackingPlans:
         self._plans: dict[TrackingPlanId, TrackingPlan] = {}
         self._connections: dict[SourceId, TrackingPlanId | None] = {}
         self._controls: dict[SourceId, Controls] = {}
-        self._violations: dict[ViolationKey, Noted] = {}
+        self._violations: dict[ViolationKey, ViolationCounts] = {}
 
     def create(self, name: str, plan_type: PlanType, description: str = "", rules: Sequence[Rule] = ()) -> TrackingPlan:
-        check_rules(rules)
+        now = self._clock()
         with self.lock:
-            check_plan_name_free(name, [each.name for each in self._plans.values()])
-            now = self._clock()
+            check_plan_name_free(name, self._names())
             made = TrackingPlan(
                 id=TrackingPlanId(self._new_id()),
                 name=checked_plan_name(name),
@@ -56,6 +56,7 @@ class InMemoryTrackingPlans:
                 created_at=now,
                 updated_at=now,
             )
+            check_rules(rules)
             self._plans[made.id] = made
             return made
 
@@ -66,14 +67,12 @@ class InMemoryTrackingPlans:
     def change(
         self, plan_id: TrackingPlanId, *, name: str | None = None, description: str | None = None
     ) -> TrackingPlan:
+        values: dict[str, Any] = {} if name is None else {"name": checked_plan_name(name)}
+        values |= {} if description is None else {"description": description}
         with self.lock:
-            plan = self._plan(plan_id)
             if name is not None:
-                check_plan_name_free(name, [each.name for each in self._plans.values() if each.id != plan_id])
-                plan = replace(plan, name=checked_plan_name(name))
-            if description is not None:
-                plan = replace(plan, description=description)
-            return self._put(plan)
+                check_plan_name_free(name, self._names(but=plan_id))
+            return self._put(replace(self._plan(plan_id), **values))
 
     def replace_rules(self, plan_id: TrackingPlanId, rules: Sequence[Rule]) -> TrackingPlan:
         check_rules(rules)
@@ -81,7 +80,7 @@ class InMemoryTrackingPlans:
             return self._put(replace(self._plan(plan_id), rules=tuple(rules)))
 
     def delete(self, plan_id: TrackingPlanId, *, force: bool = False) -> None:
-        """With `force` the sources that are connected to it are left without a plan."""
+        """With `force` the sources that are connected to it lose their plan."""
         with self.lock:
             plan = self._plan(plan_id)
             slugs = self._slugs()
@@ -112,19 +111,19 @@ class InMemoryTrackingPlans:
         with self.lock:
             self._controls[source_id] = controls
 
-    def record(self, found: Mapping[ViolationKey, Noted]) -> None:
+    def record(self, found: Mapping[ViolationKey, ViolationCounts]) -> None:
         with self.lock:
             for kind, noted in found.items():
                 self._violations[kind] = added(self._violations.get(kind), noted)
 
-    def violations(self, source_id: SourceId, since: datetime, *, limit: int) -> list[Told]:
-        summed: dict[ViolationKey, Told] = {}
+    def violations(self, source_id: SourceId, since: datetime, *, limit: int) -> list[ViolationSummary]:
+        summed: dict[ViolationKey, ViolationSummary] = {}
         with self.lock:
             for kind, noted in sorted(self._violations.items(), key=lambda each: each[0].bucket):
                 if kind.source_id == source_id and kind.bucket >= bucket_of(since):
                     regardless = kind._replace(bucket=0)
                     before = summed.get(regardless)
-                    summed[regardless] = Told(kind, added(before and before.noted, noted))
+                    summed[regardless] = ViolationSummary(kind, added(before and before.noted, noted))
         return sorted(summed.values(), key=lambda each: (-each.noted.total, each.kind))[:limit]
 
     def forget(self, before: datetime) -> None:
@@ -140,6 +139,9 @@ class InMemoryTrackingPlans:
             self._plans, self._connections, self._controls = plans, connections, controls
 
         return restore
+
+    def _names(self, *, but: TrackingPlanId | None = None) -> list[str]:
+        return [each.name for each in self._plans.values() if each.id != but]
 
     def _plan(self, plan_id: TrackingPlanId) -> TrackingPlan:
         if plan_id not in self._plans:

@@ -13,14 +13,14 @@ from tifo.kernel.ids import SourceId, TrackingPlanId
 
 MAX_RULES = 2_000
 MAX_SCHEMA_BYTES = 64 * 1024
-"""Ours, of one rule."""
+"""The largest schema of one rule. Ours."""
 MAX_NAME = 200
 BUILT_IN_PLAN = TrackingPlanId("livelike")
 """The plan that LiveLike sources come with (source/plan.py)."""
 LIVELIKE = "LiveLike"
-"""Its name."""
+"""Name of the built-in plan; no other plan may have it."""
 NO_PLAN = "none"
-"""What a text says in a plan's place; no plan is named so."""
+"""Stands in a workspace file for a source without a plan; no plan may have this name."""
 
 
 class PlanType(StrEnum):
@@ -33,7 +33,7 @@ class PlanType(StrEnum):
 
 class RuleType(StrEnum):
     COMMON = "COMMON"
-    """For every event, after the rule of its own."""
+    """Checks every event, after the event's own rule."""
     TRACK = "TRACK"
     IDENTIFY = "IDENTIFY"
     GROUP = "GROUP"
@@ -44,14 +44,14 @@ class RuleType(StrEnum):
 class Rule(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     type: RuleType
     json_schema: dict[str, Any]
-    """Draft 7, of the whole event: `{"type": "object", "properties": {"properties": {…}, "context": {…}}}`."""
+    """Draft 7. It describes the whole event: `{"properties": {"properties": {…}, "context": {…}}}`."""
     key: str | None = None
-    """A track's event, a page's or screen's name; None for all of the type."""
+    """The event of a track, the name of a page or screen; None for all calls of the type."""
     version: int = 1
 
     @property
     def place(self) -> tuple[RuleType, str | None, int]:
-        """No two rules of a plan have the same."""
+        """Identifies a rule in its plan."""
         return self.type, self.key or None, self.version
 
     def __str__(self) -> str:
@@ -70,7 +70,7 @@ class TrackingPlan:
 
     @property
     def latest(self) -> Mapping[tuple[RuleType, str | None], Rule]:
-        """Of rules for the same events the newest version: the others are history."""
+        """Returns the newest version of each rule; older versions are history."""
         ordered = sorted(self.rules, key=lambda rule: rule.version)
         return {(rule.type, rule.key or None): rule for rule in ordered}
 
@@ -91,7 +91,7 @@ class TrackControls(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_
 
 
 class TraitControls(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """Of identify and of group calls: Segment never blocks them for their own rule."""
+    """Controls of identify and group calls. Segment never blocks these for their own rule."""
 
     allow_unplanned_traits: bool = True
     allow_traits_on_violations: bool = True
@@ -99,7 +99,7 @@ class TraitControls(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_
 
 
 class Controls(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """What becomes of a source's events that are not as planned. By themselves they are all let through."""
+    """What becomes of a source's events that violate its plan. The default lets all of them through."""
 
     track: TrackControls = TrackControls()
     identify: TraitControls = TraitControls()
@@ -112,17 +112,16 @@ LENIENT = Controls()
 
 
 def changed(controls: Controls, asked: Mapping[str, Any]) -> Controls:
-    """What `asked`, in the form of the API, does not name stays; an empty text takes a forwarding away.
+    """Changes the controls that `asked`, in the form of the API, names. An empty text removes a forwarding.
 
     Raises `Rejected`, naming the field.
     """
-    told = msgspec.to_builtins(controls)
+    merged = msgspec.to_builtins(controls)
     for name, value in asked.items():
-        told[name] = {**told[name], **value} if isinstance(value, dict) and isinstance(told.get(name), dict) else value
-        if value == "":
-            told[name] = None
+        is_group = isinstance(value, dict) and isinstance(merged.get(name), dict)
+        merged[name] = {**merged[name], **value} if is_group else None if value == "" else value
     try:
-        made = msgspec.convert(told, Controls)
+        made = msgspec.convert(merged, Controls)
     except msgspec.ValidationError as error:
         raise Rejected(f"The settings are not as expected: {error}.", field=_field(str(error))) from error
     _check(made)

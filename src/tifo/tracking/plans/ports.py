@@ -1,4 +1,4 @@
-"""What is kept of tracking plans."""
+"""The contract of tracking plans, schema controls and violations."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -6,25 +6,25 @@ from typing import NamedTuple, Protocol
 
 from tifo.kernel.ids import SourceId, TrackingPlanId
 from tifo.tracking.plans.model import Controls, PlanType, Rule, RuleType, TrackingPlan
-from tifo.tracking.plans.violations import Noted, ViolationKey
+from tifo.tracking.plans.violations import ViolationCounts, ViolationKey
 
 
-class Told(NamedTuple):
-    """Violations of one kind in a stretch of time."""
+class ViolationSummary(NamedTuple):
+    """Violations of one kind since a moment."""
 
     kind: ViolationKey
-    """Its bucket is the newest one."""
-    noted: Noted
+    """Its bucket is the newest one that has such a violation."""
+    noted: ViolationCounts
 
 
 class TrackingPlans(Protocol):
     """Methods block. Other processes see a change within a second."""
 
     def create(self, name: str, plan_type: PlanType, description: str = "", rules: Sequence[Rule] = ()) -> TrackingPlan:
-        """Raises `Rejected` for a bad name or rule, `Conflict` for a name that another plan has."""
+        """Raises `Rejected` for a bad name or rule, `Conflict` for the name of another plan."""
 
     def plans(self) -> list[TrackingPlan]:
-        """In the order of their making."""
+        """Returns plans in the order in which they were made."""
 
     def change(
         self, plan_id: TrackingPlanId, *, name: str | None = None, description: str | None = None
@@ -32,33 +32,34 @@ class TrackingPlans(Protocol):
         """Raises `NotFound`."""
 
     def replace_rules(self, plan_id: TrackingPlanId, rules: Sequence[Rule]) -> TrackingPlan:
-        """Raises `NotFound`, and `Rejected` for bad rules: then nothing is changed."""
+        """Raises `NotFound`, and `Rejected` for bad rules; the plan keeps its rules then."""
 
     def delete(self, plan_id: TrackingPlanId) -> None:
         """Raises `NotFound`, and `Conflict` while a source is connected to it."""
 
     def connect(self, source_id: SourceId, plan_id: TrackingPlanId | None) -> None:
-        """In the place of another plan; None: to none, also where the source's kind comes with one. The plan may be one
-        that is built in. Raises `NotFound` for an unknown source.
+        """Replaces the source's plan; None leaves it without one, even where its kind comes with a built-in plan.
+
+        The plan may be a built-in one. Raises `NotFound` for an unknown source.
         """
 
     def connections(self) -> Mapping[SourceId, TrackingPlanId | None]:
-        """Those that somebody made."""
+        """Returns the connections that were made; a source that is not in it has its kind's plan."""
 
     def controls(self) -> Mapping[SourceId, Controls]:
-        """Those that were set."""
+        """Returns the controls that were set; a source that is not in it has the default."""
 
     def control(self, source_id: SourceId, controls: Controls) -> None:
-        """Raises `NotFound` for an unknown source, also for one that is forwarded to."""
+        """Raises `NotFound` for an unknown source, whether it is controlled or forwarded to."""
 
-    def record(self, found: Mapping[ViolationKey, Noted]) -> None:
-        """Adds up with what was recorded before."""
+    def record(self, found: Mapping[ViolationKey, ViolationCounts]) -> None:
+        """Adds counts to those that were recorded before; the newest sample stays."""
 
-    def violations(self, source_id: SourceId, since: datetime, *, limit: int) -> list[Told]:
-        """The most frequent first."""
+    def violations(self, source_id: SourceId, since: datetime, *, limit: int) -> list[ViolationSummary]:
+        """Returns the most frequent kinds first."""
 
     def forget(self, before: datetime) -> None:
-        """Violations that are older."""
+        """Deletes violations from before the moment."""
 
 
 def with_rule_changes(
@@ -66,16 +67,16 @@ def with_rule_changes(
     upserted: Sequence[tuple[Rule, str | None]],
     removed: Sequence[tuple[RuleType, str | None, int]],
 ) -> list[Rule]:
-    """`upserted`: rules with the key that they shall have instead, if any."""
-    kept = {rule.place: rule for rule in rules}
+    """Removes rules by their place, then adds or replaces rules: each `upserted` one with its new key, if any."""
+    by_place = {rule.place: rule for rule in rules}
     for place in removed:
-        kept.pop(place, None)
+        by_place.pop(place, None)
     for rule, new_key in upserted:
-        kept.pop(rule.place, None)
+        by_place.pop(rule.place, None)
         made = (
             rule
             if new_key is None
             else Rule(type=rule.type, json_schema=rule.json_schema, key=new_key, version=rule.version)
         )
-        kept[made.place] = made
-    return list(kept.values())
+        by_place[made.place] = made
+    return list(by_place.values())

@@ -1,4 +1,4 @@
-"""What was not as planned: counted by kind with a sample, and told as events where somebody wants them."""
+"""Violations of tracking plans: counted by kind with a sample, and forwarded as events where controls say so."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from tifo.tracking.plans.checking import Verdict, Violation
 from tifo.tracking.plans.model import TrackingPlan
 
 MAX_KINDS = 2_000
-"""That are counted one by one between two writes; what is beyond is counted together."""
+"""Kinds that are counted singly between two writes; further ones are counted together as `OTHER`."""
 OTHER = "(other)"
 BUCKET_MINUTES = 10
 GENERATED = "Violation Generated"
@@ -24,20 +24,20 @@ SAMPLE_BYTES = 1_024
 
 
 class ViolationKey(NamedTuple):
-    """What one number is of."""
+    """One kind of violation of one source in ten minutes."""
 
     source_id: SourceId
     plan_id: TrackingPlanId
     bucket: int
-    """Of ten minutes, since 1970."""
+    """Number of the ten minutes, counted from 1970."""
     type: str
     name: str
     violation: str
     field: str
 
 
-class Noted(NamedTuple):
-    """Events of one kind: how many, how many of them were kept out or lost a property, and the newest."""
+class ViolationCounts(NamedTuple):
+    """Events with one kind of violation: all, those blocked, those that lost a property; and the newest as a sample."""
 
     total: int
     blocked: int
@@ -53,7 +53,7 @@ def bucket_of(moment: datetime) -> int:
     return int(moment.timestamp()) // (60 * BUCKET_MINUTES)
 
 
-def added(before: Noted | None, noted: Noted) -> Noted:
+def added(before: ViolationCounts | None, noted: ViolationCounts) -> ViolationCounts:
     """Adds the counts up; the newer sample stays."""
     if before is None:
         return noted
@@ -64,12 +64,12 @@ def added(before: Noted | None, noted: Noted) -> Noted:
     )
 
 
-class Notebook:
-    """Takes what requests find until it is written. Never grows beyond its bounds."""
+class ViolationBuffer:
+    """Holds the violations of requests until they are written. Never grows beyond its limit."""
 
     def __init__(self, limit: int = MAX_KINDS) -> None:
         self._limit = limit
-        self._found: dict[ViolationKey, Noted] = {}
+        self._found: dict[ViolationKey, ViolationCounts] = {}
 
     def note(self, source_id: SourceId, plan_id: TrackingPlanId, message: Message, at: datetime) -> None:
         verdict = message.verdict
@@ -90,7 +90,7 @@ class Notebook:
             sample = message.body[:SAMPLE_BYTES]
             self._add(
                 kind,
-                Noted(
+                ViolationCounts(
                     total=1,
                     blocked=is_blocked,
                     omitted=is_omitted,
@@ -101,26 +101,26 @@ class Notebook:
                 ),
             )
 
-    def give_back(self, found: Mapping[ViolationKey, Noted]) -> None:
-        """What was taken, and could not be written."""
+    def give_back(self, found: Mapping[ViolationKey, ViolationCounts]) -> None:
+        """Returns counts that were taken and could not be written; newer ones are added to them."""
         newer, self._found = self._found, dict(found)
         for kind, noted in newer.items():
             self._add(kind, noted)
 
-    def _add(self, kind: ViolationKey, noted: Noted) -> None:
+    def _add(self, kind: ViolationKey, noted: ViolationCounts) -> None:
         if kind not in self._found and len(self._found) >= self._limit:
             kind = kind._replace(name=OTHER, field=OTHER, violation=OTHER)
         self._found[kind] = added(self._found.get(kind), noted)
 
-    def take(self) -> Mapping[ViolationKey, Noted]:
-        """All since the last time."""
+    def take(self) -> Mapping[ViolationKey, ViolationCounts]:
+        """Takes everything since the last call."""
         found, self._found = self._found, {}
         return found
 
 
 @dataclass(frozen=True)
 class Origin:
-    """The source that events came from."""
+    """The source of the events."""
 
     id: SourceId
     name: str
@@ -135,8 +135,9 @@ class _Sent(msgspec.Struct, rename="camel"):
 
 
 def generated(origin: Origin, plan: TrackingPlan, message: Message, at: datetime) -> Sequence[Message]:
-    """A `Violation Generated` track for each violation, as Segment forwards them. Their ids follow from the message's:
-    one that is sent again is known.
+    """Makes a `Violation Generated` track of each violation, as Segment forwards them.
+
+    Their ids follow from the message's id, so that a message that is sent again gives duplicates.
     """
     verdict = message.verdict
     if verdict is None:
@@ -188,12 +189,12 @@ def _track(about: Mapping[str, Any], violation: Violation, at: datetime) -> Mess
 
 
 def forwarded(origin: Origin, message: Message) -> Message:
-    """A blocked event on its way to another source: as it was, with a word of where from and why."""
+    """Makes the event that another source gets of a blocked one: the same, with its source and violations."""
     body = msgspec.json.decode(message.body)
     verdict = message.verdict
-    told = [] if verdict is None else [each._asdict() for each in verdict.violations]
+    violations = [] if verdict is None else [each._asdict() for each in verdict.violations]
     context = body.get("context") or {}
-    body["context"] = {**context, "protocols": {"sourceId": origin.id, "violations": told}}
+    body["context"] = {**context, "protocols": {"sourceId": origin.id, "violations": violations}}
     made_id = body["messageId"] = _id("blocked", origin.id, message.message_id)
     body["context"]["protocols"]["messageId"] = message.message_id
     return Message(made_id, msgspec.json.encode(body))

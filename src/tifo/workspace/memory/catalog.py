@@ -36,7 +36,7 @@ class InMemoryCatalog:
                 source_type,
                 source_id=SourceId(self._new_id()),
                 at=self._clock(),
-                taken=self.used_names(),
+                used=self.used_names(),
                 enabled=enabled,
                 slug=slug,
             )
@@ -85,7 +85,7 @@ class InMemoryCatalog:
 
     def connections(self) -> list[Connection]:
         with self.lock:
-            return list(self._connections.values())
+            return sorted(self._connections.values(), key=lambda each: each.client_id)
 
     def selection_of(self, source_id: SourceId, warehouse: str) -> Selection:
         with self.lock:

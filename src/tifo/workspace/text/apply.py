@@ -115,7 +115,7 @@ class _Applying:
             SourceType(text.type),
             source_id=SourceId(self._context.new_id()),
             at=self._context.at,
-            taken=used,
+            used=used,
             slug=slug,
         )
         if text.schema is not None:

@@ -9,10 +9,12 @@ from tifo.app.roles.upkeep import forget_old_answers
 from tifo.engagement import commands as c
 from tifo.engagement.ports import Idempotency
 from tifo.kernel.ids import uuid7
+from tifo.store.engagement.access import create_application
 from tifo.store.engagement.answers import forget_answers
-from tifo.store.engagement.engine import SqlEngine, create_application
+from tifo.store.engagement.engine import SqlEngine
 from tifo.store.sql import tables as t
-from tifo.store.sql.database import Database, open_sqlite, to_micros
+from tifo.store.sql.database import Database, open_sqlite
+from tifo.store.sql.times import to_micros
 
 NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
 

@@ -1,4 +1,4 @@
-"""One destination's deliveries against a destination that does as it is told. Time runs a thousand times as fast."""
+"""One destination's deliveries against a destination that follows a script. Time runs a thousand times as fast."""
 
 import asyncio
 import random
@@ -48,11 +48,11 @@ def no(code: str, **more: Any) -> Outcome:
     return Outcome(Fate.FAILED if final else Fate.RETRY, code, "as told", **more)
 
 
-async def eventually(is_so: Callable[[], bool], told: Callable[[], object] = lambda: None) -> None:
+async def eventually(is_so: Callable[[], bool], describe: Callable[[], object] = lambda: None) -> None:
     deadline = time.monotonic() + 20
     while not is_so():
         if time.monotonic() > deadline:
-            raise AssertionError(told())
+            raise AssertionError(describe())
         await asyncio.sleep(0.01)
 
 
@@ -61,7 +61,7 @@ def limit_of(connection: DestinationConnection) -> int:
     return int(connection._parts.health.limit)
 
 
-class Told:
+class Scripted:
     """Answers each event's n-th attempt as `answer` says."""
 
     def __init__(self, answer: Answer, *, batch: int = 1, ordered: bool = False, slow_s: float = 0.0) -> None:
@@ -124,7 +124,7 @@ class House:
         return self.state.settle([change])[0]
 
     def connection(
-        self, destination: Told, *, clock: Clock = clock, monotonic: Callable[[], float] = fast
+        self, destination: Scripted, *, clock: Clock = clock, monotonic: Callable[[], float] = fast
     ) -> DestinationConnection:
         return DestinationConnection(
             Terms(ID, SOURCE, self.retry_for_s),
@@ -138,7 +138,7 @@ class House:
         )
 
     @asynccontextmanager
-    async def delivering(self, destination: Told) -> Any:
+    async def delivering(self, destination: Scripted) -> Any:
         stop = asyncio.Event()
         connection = self.connection(destination)
         running = asyncio.create_task(connection.run(stop))
@@ -182,42 +182,44 @@ def house() -> House:
     return House()
 
 
-async def test_what_the_source_received_is_delivered_in_its_order_and_nothing_of_other_sources(house: House) -> None:
+async def test_a_sources_events_are_delivered_in_order_and_nothing_of_other_sources(house: House) -> None:
     ids = house.receive(30)
     house.receive(10, source=OTHER)
-    told = Told(lambda *_: DELIVERED, batch=7)
-    async with house.delivering(told) as connection:
+    destination = Scripted(lambda *_: DELIVERED, batch=7)
+    async with house.delivering(destination) as connection:
         await house.until(delivered=30)
         more = house.receive(3)
         connection.log_grew()
         await house.until(delivered=33)
-    assert sorted(told.took) == sorted(ids + more)
-    assert [len(batch) for batch in told.sent[:4]] == [7, 7, 7, 7]
+    assert sorted(destination.took) == sorted(ids + more)
+    assert [len(batch) for batch in destination.sent[:4]] == [7, 7, 7, 7]
     assert house.state.status(ID).position == house.log.end()
 
 
 async def test_calls_that_the_kind_does_not_handle_are_counted_as_filtered(house: House) -> None:
     house.receive(4, kind="identify")
     house.receive(2)
-    told = Told(lambda *_: DELIVERED)
-    async with house.delivering(told):
+    destination = Scripted(lambda *_: DELIVERED)
+    async with house.delivering(destination):
         await house.until(delivered=2, filtered=4)
     assert {counted.code for counted in house.state.counts(ID)} == {"", "UNSUPPORTED_EVENT_TYPE"}
 
 
-async def test_what_fails_for_a_while_is_delivered_once_and_never_tried_again_after_it(house: House) -> None:
+async def test_an_event_that_fails_for_a_while_is_delivered_once_and_not_tried_again(house: House) -> None:
     ids = house.receive(40)
-    told = Told(lambda event, attempt: DELIVERED if attempt > int(event.position) % 4 else no("500"), batch=5)
-    async with house.delivering(told):
+    destination = Scripted(
+        lambda event, attempt: DELIVERED if attempt > int(event.position) % 4 else no("500"), batch=5
+    )
+    async with house.delivering(destination):
         await house.until(delivered=40)
-    assert Counter(told.took) == Counter(ids)
-    assert all(told.attempts[f"m{position - 1}"] == position % 4 + 1 for position in range(1, 41))
+    assert Counter(destination.took) == Counter(ids)
+    assert all(destination.attempts[f"m{position - 1}"] == position % 4 + 1 for position in range(1, 41))
 
 
-async def test_what_is_refused_for_good_is_kept_with_its_payload_and_answer(house: House) -> None:
+async def test_an_event_refused_for_good_is_stored_with_its_payload_and_answer(house: House) -> None:
     house.receive(10)
-    told = Told(lambda event, _: no("400") if event.position == Position(3) else DELIVERED)
-    async with house.delivering(told):
+    destination = Scripted(lambda event, _: no("400") if event.position == Position(3) else DELIVERED)
+    async with house.delivering(destination):
         await house.until(delivered=9, failed=1)
     (dead,) = house.state.undelivered(ID)
     assert (dead.state, dead.code, dead.attempts, dead.next_at) == (UndeliveredState.FAILED, "400", 1, None)
@@ -227,46 +229,46 @@ async def test_what_is_refused_for_good_is_kept_with_its_payload_and_answer(hous
 
 async def test_a_refused_batch_is_halved_until_the_culprit_is_alone(house: House) -> None:
     house.receive(16)
-    told = Told(lambda event, _: no("400") if event.position == Position(11) else DELIVERED, batch=16)
-    async with house.delivering(told):
+    destination = Scripted(lambda event, _: no("400") if event.position == Position(11) else DELIVERED, batch=16)
+    async with house.delivering(destination):
         await house.until(delivered=15, failed=1)
     assert house.state.undelivered(ID)[0].event.message_id == "m10"
-    assert max(Counter(told.took).values()) == 1
+    assert max(Counter(destination.took).values()) == 1
 
 
-async def test_an_event_is_given_up_after_its_time_while_others_are_taken(house: House) -> None:
+async def test_an_event_is_dead_lettered_after_its_time_while_others_are_accepted(house: House) -> None:
     house.receive(3)
     house.retry_for_s = 900.0
-    told = Told(lambda event, _: no("500") if event.position == Position(2) else DELIVERED)
-    async with house.delivering(told):
+    destination = Scripted(lambda event, _: no("500") if event.position == Position(2) else DELIVERED)
+    async with house.delivering(destination):
         await house.until(delivered=2, failed=1)
     (dead,) = house.state.undelivered(ID)
     assert dead.history[-1].at - dead.first_at >= timedelta(seconds=900)
     assert dead.attempts == len(dead.history) > 8
 
 
-async def test_of_a_dead_destination_the_log_keeps_the_rest_and_all_arrives_when_it_is_back(house: House) -> None:
+async def test_the_log_stores_the_rest_for_a_dead_destination_and_all_arrives_when_it_is_back(house: House) -> None:
     ids = house.receive(500)
     back = False
-    told = Told(lambda *_: DELIVERED if back else no("ECONNREFUSED"))
-    async with house.delivering(told):
+    destination = Scripted(lambda *_: DELIVERED if back else no("ECONNREFUSED"))
+    async with house.delivering(destination):
         await eventually(lambda: house.state.status(ID).dead_since is not None)
         await asyncio.sleep(0.3)  # three hundred of its seconds: some probes
-        status, tried = house.state.status(ID), len(told.attempts)
+        status, tried = house.state.status(ID), len(destination.attempts)
         assert tried < 30
         assert status.waiting <= tried
         assert "ECONNREFUSED" in status.dead_reason
         back = True
         await house.until(delivered=500)
-    assert Counter(told.took) == Counter(ids)
+    assert Counter(destination.took) == Counter(ids)
     assert house.state.status(ID).dead_since is None
 
 
-async def test_what_the_log_forgets_before_a_dead_destination_has_it_is_counted_once(house: House) -> None:
+async def test_events_that_leave_the_log_before_a_dead_destination_has_them_are_counted_once(house: House) -> None:
     ids = house.receive(500)
     alive = False
-    told = Told(lambda *_: DELIVERED if alive else no("ECONNREFUSED"))
-    running = asyncio.create_task(house.connection(told).run(asyncio.Event()))
+    destination = Scripted(lambda *_: DELIVERED if alive else no("ECONNREFUSED"))
+    running = asyncio.create_task(house.connection(destination).run(asyncio.Event()))
     await eventually(lambda: house.state.status(ID).dead_since is not None)
     dead, tried = house.state.status(ID), house.state.status(ID).waiting
     cursor = DeliveryCursor(ID, SOURCE, dead.position)
@@ -278,18 +280,18 @@ async def test_what_the_log_forgets_before_a_dead_destination_has_it_is_counted_
         async with asyncio.timeout(10):
             await running
     assert expire(house.log, house.state, [cursor], Position(200)) == dead.position, "it was not so any more"
-    async with house.delivering(told):
+    async with house.delivering(destination):
         await house.until_standing(received=500)
     expired = sum(n for counted, n in house.state.counts(ID).items() if counted.code == "EXPIRED")
     assert expired == house.state.status(ID).expired
     assert house.parts() == (500 - expired, 0, 0, 0)
-    assert set(told.took) >= set(ids[200:])
+    assert set(destination.took) >= set(ids[200:])
 
 
 async def test_a_destination_that_refuses_whatever_it_is_sent_does_not_fill_the_dead_letters(house: House) -> None:
     house.receive(5_000)
-    told = Told(lambda *_: no("401"))
-    async with house.delivering(told):
+    destination = Scripted(lambda *_: no("401"))
+    async with house.delivering(destination):
         await eventually(lambda: house.state.status(ID).dead_since is not None)
         await asyncio.sleep(0.1)
     assert 100 <= house.state.status(ID).failed < 200
@@ -299,21 +301,23 @@ async def test_a_destination_that_refuses_whatever_it_is_sent_does_not_fill_the_
 async def test_one_users_events_come_in_order_whatever_fails(house: House) -> None:
     house.receive(200, users=7)
     generator = random.Random(3)
-    told = Told(lambda *_: DELIVERED if generator.random() < 0.6 else no("500"), batch=1, ordered=True, slow_s=0.001)
-    async with house.delivering(told):
+    destination = Scripted(
+        lambda *_: DELIVERED if generator.random() < 0.6 else no("500"), batch=1, ordered=True, slow_s=0.001
+    )
+    async with house.delivering(destination):
         await house.until(delivered=200)
     for user in range(7):
-        assert [int(each[1:]) for each in told.took if int(each[1:]) % 7 == user] == list(range(user, 200, 7))
-    assert any(len(users) > 1 for users in told.together)
-    assert all(max(Counter(users).values()) == 1 for users in told.together)
+        assert [int(each[1:]) for each in destination.took if int(each[1:]) % 7 == user] == list(range(user, 200, 7))
+    assert any(len(users) > 1 for users in destination.together)
+    assert all(max(Counter(users).values()) == 1 for users in destination.together)
 
 
-async def test_what_waits_behind_one_users_event_follows_it_at_once(house: House) -> None:
+async def test_events_behind_one_users_event_follow_it_at_once(house: House) -> None:
     """Time stands still: whoever looked by the clock for what is due would look once."""
     now = 0.0
     house.receive(30, users=1)
-    told = Told(lambda *_: DELIVERED if now else no("500"), ordered=True)
-    connection = house.connection(told, clock=lambda: _EPOCH + timedelta(seconds=now), monotonic=lambda: now)
+    destination = Scripted(lambda *_: DELIVERED if now else no("500"), ordered=True)
+    connection = house.connection(destination, clock=lambda: _EPOCH + timedelta(seconds=now), monotonic=lambda: now)
     stop = asyncio.Event()
     running = asyncio.create_task(connection.run(stop))
     await house.until(waiting=30)
@@ -325,13 +329,13 @@ async def test_what_waits_behind_one_users_event_follows_it_at_once(house: House
 
 async def test_a_halved_batch_keeps_its_users_in_order(house: House) -> None:
     house.receive(300, users=3)
-    told = Told(
+    destination = Scripted(
         lambda event, _: no("400") if int(event.position) % 50 == 0 else DELIVERED, batch=16, ordered=True, slow_s=0.001
     )
-    async with house.delivering(told):
+    async with house.delivering(destination):
         await house.until(delivered=294, failed=6)
     for user in range(3):
-        of_user = [int(each[1:]) for each in told.took if int(each[1:]) % 3 == user]
+        of_user = [int(each[1:]) for each in destination.took if int(each[1:]) % 3 == user]
         assert of_user == sorted(of_user)
 
 
@@ -347,57 +351,57 @@ async def test_a_push_back_is_waited_out(house: House) -> None:
         return DELIVERED
 
     after: list[float] = []
-    told = Told(answer, slow_s=0.002)
-    async with house.delivering(told):
+    destination = Scripted(answer, slow_s=0.002)
+    async with house.delivering(destination):
         await house.until(delivered=60)
-    late = sorted(after)[4:]  # what was under way already
-    assert min(late) >= 300
+    later = sorted(after)[4:]  # those in flight already
+    assert min(later) >= 300
 
 
-async def test_a_width_grows_while_it_is_quick_and_is_halved_by_a_push_back(house: House) -> None:
+async def test_a_limit_grows_while_answers_are_quick_and_is_halved_by_a_push_back(house: House) -> None:
     house.receive(3_000)
-    told = Told(lambda *_: DELIVERED, slow_s=0.001)
-    async with house.delivering(told) as connection:
+    destination = Scripted(lambda *_: DELIVERED, slow_s=0.001)
+    async with house.delivering(destination) as connection:
         await house.until(delivered=3_000)
         wide = limit_of(connection)
-        told.answer = lambda _, attempt: DELIVERED if attempt > 1 else no("429")
+        destination.answer = lambda _, attempt: DELIVERED if attempt > 1 else no("429")
         house.receive(1)
         connection.log_grew()
         await house.until(delivered=3_001)
         assert limit_of(connection) < wide
-    assert max(map(len, told.together)) > 16
+    assert max(map(len, destination.together)) > 16
 
 
-async def test_what_was_not_kept_is_sent_again_after_a_crash_and_the_parts_add_up(house: House) -> None:
+async def test_uncommitted_events_are_sent_again_after_a_crash_and_the_parts_add_up(house: House) -> None:
     ids = house.receive(300)
     generator = random.Random(5)
 
     def answer(*_: Any) -> Outcome:
         return generator.choices([DELIVERED, no("500"), no("400")], [8, 2, 1])[0]
 
-    told = Told(answer, batch=1, slow_s=0.001)
+    destination = Scripted(answer, batch=1, slow_s=0.001)
     for _ in range(5):
-        running = asyncio.create_task(house.connection(told).run(asyncio.Event()))
+        running = asyncio.create_task(house.connection(destination).run(asyncio.Event()))
         await asyncio.sleep(0.05)
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
             task.cancel()
         with suppress(asyncio.CancelledError):
             await running
-    told.answer = lambda *_: DELIVERED
-    async with house.delivering(told):
+    destination.answer = lambda *_: DELIVERED
+    async with house.delivering(destination):
         await eventually(
             lambda: sum(house.parts()) == 300 and not house.parts()[3],
             lambda: (house.parts(), house.state.status(ID), house.state.undelivered(ID)[:3]),
         )
         failed = house.state.status(ID).failed
         await house.until(delivered=300 - failed, failed=failed)
-    dead = {late.event.message_id for late in house.state.undelivered(ID)}
-    assert set(told.took) >= set(ids) - dead
+    dead = {each.event.message_id for each in house.state.undelivered(ID)}
+    assert set(destination.took) >= set(ids) - dead
 
 
 async def test_a_destination_that_breaks_costs_no_event(house: House) -> None:
     house.receive(10)
-    told = Told(lambda *_: DELIVERED)
+    destination = Scripted(lambda *_: DELIVERED)
     broken = 3
 
     async def send(events: Sequence[Event]) -> Sequence[Outcome]:
@@ -405,21 +409,21 @@ async def test_a_destination_that_breaks_costs_no_event(house: House) -> None:
         broken -= 1
         if broken >= 0:
             raise ZeroDivisionError
-        return await Told.send(told, events)
+        return await Scripted.send(destination, events)
 
-    told.send = send  # type: ignore[method-assign]
-    async with house.delivering(told):
+    destination.send = send  # type: ignore[method-assign]
+    async with house.delivering(destination):
         await house.until(delivered=10)
     assert sum(n for counted, n in house.state.counts(ID).items() if counted.code == "INTERNAL") == 3
 
 
-async def test_nothing_is_forgotten_while_the_state_cannot_be_written(house: House) -> None:
+async def test_nothing_is_lost_while_the_state_cannot_be_written(house: House) -> None:
     ids = house.receive(50)
     house.refusals = 20
-    told = Told(lambda event, attempt: DELIVERED if attempt > 1 or int(event.position) % 5 else no("500"))
-    async with house.delivering(told):
+    destination = Scripted(lambda event, attempt: DELIVERED if attempt > 1 or int(event.position) % 5 else no("500"))
+    async with house.delivering(destination):
         await house.until(delivered=50)
-    assert Counter(told.took) == Counter(ids)
+    assert Counter(destination.took) == Counter(ids)
 
 
 async def test_a_log_that_cannot_be_read_for_a_moment_costs_nothing(
@@ -434,21 +438,21 @@ async def test_a_log_that_cannot_be_read_for_a_moment_costs_nothing(
         return read(*args, **more)
 
     monkeypatch.setattr(house.log, "read", fails_at_first)
-    told = Told(lambda *_: DELIVERED)
-    async with house.delivering(told):
+    destination = Scripted(lambda *_: DELIVERED)
+    async with house.delivering(destination):
         await house.until(delivered=50)
-    assert Counter(told.took) == Counter(ids)
+    assert Counter(destination.took) == Counter(ids)
 
 
 async def test_dead_letters_are_tried_again_when_asked_for(house: House) -> None:
     house.receive(6)
     mended = False
-    told = Told(lambda event, _: DELIVERED if mended or int(event.position) > 4 else no("400"))
-    async with house.delivering(told):
+    destination = Scripted(lambda event, _: DELIVERED if mended or int(event.position) > 4 else no("400"))
+    async with house.delivering(destination):
         await house.until(delivered=2, failed=4)
         mended = True
         assert house.state.redrive(ID, ReplaySelection(message_ids=["m2"]), clock()) == 1
         await house.until(delivered=3, failed=3)
         assert house.state.redrive(ID, ReplaySelection(), clock()) == 3
         await house.until(delivered=6)
-    assert Counter(told.took) == Counter(f"m{number}" for number in range(6))
+    assert Counter(destination.took) == Counter(f"m{number}" for number in range(6))

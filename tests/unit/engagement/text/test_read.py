@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from tifo.documents.read import MAX_TOLD
+from tifo.documents.read import MAX_REPORTED
 from tifo.documents.tree import MAX_BYTES, MAX_DEPTH
 from tifo.engagement.definitions import MAX_PARTS
 from tifo.engagement.text.document import ActionText, QuestText, RewardText, TaskText
@@ -72,7 +72,7 @@ def test_every_type_of_value_is_read() -> None:
         ("badges: {b: {}}", "line 1: badges.b.name: name is missing. Write it."),
         ("badges: {b: {name: ~}}", "line 1: badges.b.name: name is missing. Write it."),
         ('badges: {b: {name: " "}}', "line 1: badges.b.name: name is empty. Send a text."),
-        (f"badges: {{b: {{name: {'x' * 256}}}}}", "badges.b.name: name has 256 characters; at most 255 are taken."),
+        (f"badges: {{b: {{name: {'x' * 256}}}}}", "badges.b.name: name has 256 characters; at most 255 are accepted."),
         ("badges: {b: {name: 7}}", "badges.b.name: '7' is not a text. Put it in quotes: \"7\"."),
         ("badges: {b: {name: true}}", "badges.b.name: 'true' is not a text. Put it in quotes: \"true\"."),
         ('badges: {b: {name: "\\0"}}', "badges.b.name: '\\x00' is not a text that can be stored."),
@@ -83,9 +83,9 @@ def test_every_type_of_value_is_read() -> None:
         ("badges: {b: {name: x, zzz: 1}}", "badges.b.zzz: There is no field 'zzz' here. Known are name, description,"),
         ("badges:\n  b: {name: x}\n  b: {name: y}", "line 3: badges.b: The key is here twice (line 2). Keep one."),
         ('badges: {"\\e[2J": {}}', "badges.'\\x1b[2J'.name: name is missing. Write it."),
-        ("badges: &all {}", "line 1: badges: &all is an anchor. Take it away."),
+        ("badges: &all {}", "line 1: badges: &all is an anchor. Remove it."),
         ("badges: *all", "line 1: badges: *all is an alias. Write the value out."),
-        ("badges: !!python/object:os.system {}", "python/object:os.system' is a tag. Take it away."),
+        ("badges: !!python/object:os.system {}", "python/object:os.system' is a tag. Remove it."),
         ("application: {auto_claim_quest_rewards: yes}", "'yes' is not true or false."),
         ("quests: {q: {name: x, tasks: {}}}", "quests.q.tasks: a mapping is not a list."),
         ("quests: {q: {name: x, tasks: [x]}}", "quests.q.tasks[0]: 'x' is not a mapping with fields such as key, name"),
@@ -155,8 +155,8 @@ def test_a_definition_with_problems_is_none_for_those_that_name_it() -> None:
 
 
 def test_a_message_stays_short_however_many_problems_there_are() -> None:
-    lines = refused("badges:\n" + "".join(f"  b{n}: {{}}\n" for n in range(MAX_TOLD + 1_000))).splitlines()
-    assert len(lines) == MAX_TOLD + 1
+    lines = refused("badges:\n" + "".join(f"  b{n}: {{}}\n" for n in range(MAX_REPORTED + 1_000))).splitlines()
+    assert len(lines) == MAX_REPORTED + 1
     assert lines[-1] == "rules.yaml: and 1,000 more problems."
 
 
@@ -164,7 +164,7 @@ def test_size_depth_and_length_are_bounded() -> None:
     assert f"at most {MAX_BYTES:,} are read" in refused("#" * (MAX_BYTES + 1))
     assert f"more than {MAX_DEPTH} deep" in refused("[" * 100_000)
     parts = ", ".join(["{item: coins, amount: 1}"] * (MAX_PARTS + 1))
-    assert "rewards has 1,001 parts; at most 1,000 are taken." in refused(
+    assert "rewards has 1,001 parts; at most 1,000 are allowed." in refused(
         f"quests: {{q: {{name: x, rewards: [{parts}]}}}}"
     )
 

@@ -25,7 +25,7 @@ from tifo.source.endpoint import open_session
 from tifo.source.outbox import Late, LateState, Subscriber
 from tifo.source.sender import BACKOFF, DEAD_AFTER, GIVE_UP, Sender
 from tifo.store.engagement import rows as r
-from tifo.store.engagement.engine import create_application
+from tifo.store.engagement.access import create_application
 from tifo.store.source.webhooks_out import SqlWebhookOutbox
 from tifo.store.sql import tables as t
 from tifo.store.sql.database import Database, open_sqlite

@@ -8,7 +8,8 @@ from tifo.engagement.model import Fan, Profile
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import BadgeId, ClientId, ProfileId, QuestId, RewardItemId, uuid7
-from tifo.store.engagement.engine import SqlEngine, create_application
+from tifo.store.engagement.access import create_application
+from tifo.store.engagement.engine import SqlEngine
 from tifo.store.engagement.fans import Fans, Known, raise_versions
 from tifo.store.engagement.queries import SqlQueries
 from tifo.store.sql.database import Database

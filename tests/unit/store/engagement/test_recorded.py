@@ -9,9 +9,10 @@ from tifo.engagement.model import Application
 from tifo.engagement.replay import RulesReplay
 from tifo.kernel.clock import system_clock
 from tifo.kernel.ids import ProfileId, RewardItemId, uuid7
-from tifo.store.engagement.engine import SqlEngine, create_application
+from tifo.store.engagement.access import SqlAccess, create_application
+from tifo.store.engagement.engine import SqlEngine
 from tifo.store.engagement.queries import SqlQueries
-from tifo.store.engagement.recorded import GROUP, SqlRecorded, client_ids
+from tifo.store.engagement.recorded import GROUP, SqlRecordedActions
 from tifo.store.sql.database import open_sqlite
 
 
@@ -49,16 +50,17 @@ async def test_every_fan_is_read_once_and_replays_to_what_they_have_earned(tmp_p
     await engine.handle(c.Credit(**common, **gift))
     await engine.handle(c.Transfer(**common, **gift, recipient_profile_id=fans[-1]))
     await engine.close()
-    assert client_ids(database) == [club.id, other.id]
-    recorded = SqlRecorded(database, club.id)
-    groups = list(recorded.groups())
+    listed = SqlAccess(database, system_clock, uuid7).applications()
+    assert [application.id for application in listed] == [club.id, other.id]
+    recorded = SqlRecordedActions(database)
+    groups = list(recorded.groups(club.id))
     assert [len(group) for group in groups] == [GROUP, 1]
     assert len({each.profile.id for group in groups for each in group}) == GROUP + 1
-    assert recorded.count_actions() == sum(len(each.actions) for group in groups for each in group) == 201
+    assert recorded.count_actions(club.id) == sum(len(each.actions) for group in groups for each in group) == 201
     replay = RulesReplay(SqlQueries(database).game(club.id))
     for group in groups:
         replay.play(group)
-    have, would = recorded.earned(), replay.tally
+    have, would = recorded.earned(club.id), replay.tally
     assert sum(would.item_totals.values()) == 201 * 5 + 134
     assert (have.item_fans, have.item_totals) == (would.item_fans, would.item_totals)
     assert (have.badges, have.started, have.completed) == (would.badges, would.started, would.completed)
@@ -67,5 +69,5 @@ async def test_every_fan_is_read_once_and_replays_to_what_they_have_earned(tmp_p
     engine = SqlEngine(database, system_clock, uuid7)
     await engine.handle(c.RevokeBadge(client_id=club.id, earned_badge_id=revoked.id))
     await engine.close()
-    assert recorded.earned().badges[revoked.badge_id] == would.badges[revoked.badge_id] - 1
+    assert recorded.earned(club.id).badges[revoked.badge_id] == would.badges[revoked.badge_id] - 1
     database.dispose()

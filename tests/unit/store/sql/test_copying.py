@@ -14,8 +14,9 @@ from tifo.engagement.ports import Idempotency
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import uuid7
-from tifo.store.engagement.audit import state_problems
-from tifo.store.engagement.engine import SqlEngine, create_application
+from tifo.store.engagement.access import create_application
+from tifo.store.engagement.audit import SqlLedgerAudit
+from tifo.store.engagement.engine import SqlEngine
 from tifo.store.source.facts import SqlFactFeed
 from tifo.store.sql import tables as t
 from tifo.store.sql.copying import copy_state
@@ -120,7 +121,7 @@ async def test_every_row_arrives_as_it_was_and_the_game_goes_on(new_state: NewSt
     engine = SqlEngine(target, system_clock, uuid7)
     await vote(engine, club, "second")
     await engine.close()
-    assert state_problems(target) == state_problems(source) == []
+    assert SqlLedgerAudit(target).problems() == SqlLedgerAudit(source).problems() == []
     grown, known = rows(target), before
     for table in ("transactions", "invoked_actions", "earned_badges", "facts"):
         fresh = [row[0] for row in grown[table]][len(known[table]) :]

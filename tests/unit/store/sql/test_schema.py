@@ -1,4 +1,4 @@
-"""However a state came about, once it is opened its tables are those of store/tables.py."""
+"""However a state came about, once it is opened its tables are those of store/sql/tables."""
 
 import sqlite3
 import subprocess
@@ -20,7 +20,7 @@ from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Rejected, Transient
 from tifo.kernel.ids import ClientId, uuid7
 from tifo.store.engagement.access import SqlAccess
-from tifo.store.engagement.audit import state_problems
+from tifo.store.engagement.audit import SqlLedgerAudit
 from tifo.store.engagement.engine import SqlEngine
 from tifo.store.source.facts import SqlFactFeed
 from tifo.store.sql import tables as t
@@ -98,7 +98,7 @@ async def test_a_folder_of_before_the_revisions_keeps_all_it_has_and_plays_on(ol
     vote: dict[str, Any] = {"client_id": client_id, "program_id": program_id, "reward_action_key": "vote"}
     await engine.handle(c.InvokeAction(**vote, custom_profile_id="fan", code="2"))
     await engine.close()
-    assert state_problems(database) == []
+    assert SqlLedgerAudit(database).problems() == []
     assert len(SqlFactFeed(database).pending(client_id, 10)) == 6
     database.dispose()
 

@@ -1,0 +1,25 @@
+"""Base classes of the commands."""
+
+from typing import Generic, TypeVar
+
+import msgspec
+
+from tifo.kernel.ids import ClientId
+
+A_co = TypeVar("A_co", covariant=True)
+
+
+class Command(msgspec.Struct, Generic[A_co], frozen=True, kw_only=True):
+    client_id: ClientId
+
+
+Unset = msgspec.UnsetType
+"""An update's field that was not sent has this type; the definition keeps its value."""
+
+
+class Create(Command[A_co], frozen=True, kw_only=True):
+    name: str
+    key: str | None = None
+    """The command is refused with 409 if another live definition of this kind has the key."""
+    id: str | None = None
+    """The caller may choose a UUID; None makes a new one."""

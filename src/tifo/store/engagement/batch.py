@@ -1,0 +1,104 @@
+"""Performs one batch of commands in one transaction: load, play, write. The engine commits."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection
+
+from tifo.engagement.batch import Working
+from tifo.engagement.commands import Command
+from tifo.engagement.dispatch import answer_type, defines, perform, play_commands
+from tifo.engagement.idempotency import FirstAnswers
+from tifo.engagement.model import Game
+from tifo.engagement.ports import Idempotency
+from tifo.kernel.errors import NotFound, TifoError
+from tifo.kernel.ids import ClientId, NewId, ProfileId
+from tifo.store.engagement.answers import load_answers
+from tifo.store.engagement.fans import Fans, Known, raise_versions
+from tifo.store.engagement.games import Games
+from tifo.store.engagement.loading import load_working, lock_applications
+from tifo.store.engagement.writing import Written, write_answers, write_definitions, write_play
+from tifo.store.sql.bulk import without_waiting
+
+
+class Asked(NamedTuple):
+    command: Command[Any]
+    idempotency: Idempotency | None
+
+
+class EngineMemory(NamedTuple):
+    """Games and fans that the engine's batches have seen."""
+
+    games: Games
+    fans: Fans
+
+
+class CommandBatch:
+    """One transaction's work."""
+
+    def __init__(
+        self, connection: Connection, memory: EngineMemory, asked: Sequence[Asked], *, now: datetime, new_id: NewId
+    ) -> None:
+        self._connection = connection
+        self._memory = memory
+        self._asked = asked
+        self._now = now
+        self._new_id = new_id
+        self._results: list[Any] = [None] * len(asked)
+        self.seen: dict[ProfileId, Known] = {}
+        """The fans that were read, as they will be once this is committed."""
+
+    def run(self) -> list[Any]:
+        """Returns each command's answer, or the error that refuses it. Accepted ones are written, not yet committed."""
+        by_client: dict[ClientId, list[int]] = defaultdict(list)
+        for number, (command, _) in enumerate(self._asked):
+            by_client[command.client_id].append(number)
+        defining = {each.command.client_id for each in self._asked if defines(each.command)}
+        lock_applications(self._connection, set(by_client), defining)
+        games = self._memory.games.load(self._connection, set(by_client), locked=True)
+        keyed = [(each.command.client_id, each.idempotency.key) for each in self._asked if each.idempotency]
+        earlier = load_answers(self._connection, keyed)
+        # In one order, so that two writers never wait for one another in a circle.
+        for client_id, numbers in sorted(by_client.items()):
+            if client_id not in games:
+                error = NotFound(f"There is no application {client_id!r:.100}.", field="client_id")
+                for number in numbers:
+                    self._results[number] = error
+            else:
+                self._run_application(games[client_id], numbers, FirstAnswers(earlier))
+        return self._results
+
+    def _run_application(self, game: Game, numbers: Sequence[int], answers: FirstAnswers) -> None:
+        commands = [each for number in numbers for each in play_commands(self._asked[number].command)]
+        working, loaded = load_working(self._connection, game, self._memory.fans, commands)
+        before = dict(working.fans)
+        written = Written()
+        for number in numbers:
+            try:
+                self._results[number] = self._answer(self._asked[number], working, written, answers)
+            except TifoError as error:
+                self._results[number] = error
+        after = {fan_id: fan for fan_id, fan in working.fans.items() if before.get(fan_id) is not fan}
+        write_definitions(self._connection, working.game, written.definitions.values())
+        with without_waiting(self._connection):
+            write_play(self._connection, working.game, written.decisions, before=before, after=after)
+            write_answers(self._connection, answers.new, self._now)
+            self.seen |= loaded | raise_versions(self._connection, after, loaded)
+
+    def _answer(self, asked: Asked, working: Working, written: Written, answers: FirstAnswers) -> object:
+        command, idempotency = asked
+        if idempotency is None:
+            return self._perform(command, working, written)
+        return answers.once(
+            command.client_id,
+            idempotency,
+            answer_type(type(command)),
+            lambda: self._perform(command, working, written),
+        )
+
+    def _perform(self, command: Command[Any], working: Working, written: Written) -> object:
+        effects = perform(working, command, self._now, self._new_id)
+        written.add(effects)
+        return effects.answer

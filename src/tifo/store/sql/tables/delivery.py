@@ -1,0 +1,102 @@
+"""Delivery's tables: cursors, undelivered events, counts and latencies."""
+
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, Table, Text
+
+from tifo.store.sql.tables.metadata import METADATA
+
+ingest_seen = Table(
+    "ingest_seen",
+    METADATA,
+    Column("source_id", String, primary_key=True),
+    Column("code", String, primary_key=True),
+    Column("total", BigInteger, nullable=False),
+)
+"""The log's totals when they were last spread over time."""
+
+ingest_counts = Table(
+    "ingest_counts",
+    METADATA,
+    Column("source_id", String, primary_key=True),
+    Column("code", String, primary_key=True),
+    Column("grain", String, primary_key=True),
+    Column("at", BigInteger, primary_key=True, autoincrement=False),
+    Column("total", BigInteger, nullable=False),
+)
+
+delivery_cursors = Table(
+    "delivery_cursors",
+    METADATA,
+    Column("destination_id", String, primary_key=True),
+    Column("start", BigInteger, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("received", BigInteger, nullable=False),
+    Column("forgotten", BigInteger, nullable=False),
+    Column("dead_since", BigInteger),
+    Column("dead_reason", Text, nullable=False),
+)
+
+undelivered = Table(
+    "undelivered",
+    METADATA,
+    Column("destination_id", String, primary_key=True),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("replay", String, primary_key=True),
+    Column("state", String, nullable=False),
+    Column("message_id", String, nullable=False, index=True),
+    Column("type", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("user", String, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("left", LargeBinary),
+    Column("first_at", BigInteger, nullable=False),
+    Column("tried_at", BigInteger, nullable=False),
+    Column("next_at", BigInteger),
+    Column("attempts", Integer, nullable=False),
+    Column("history", Text, nullable=False),
+    Column("code", String, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("exchange", Text),
+    Index("undelivered_by_time", "destination_id", "state", "next_at"),
+    Index("undelivered_by_user", "destination_id", "state", "user", "position"),
+    Index("undelivered_by_age", "state", "tried_at"),
+)
+
+delivery_counts = Table(
+    "delivery_counts",
+    METADATA,
+    Column("destination_id", String, primary_key=True),
+    Column("grain", String, primary_key=True),
+    Column("at", BigInteger, primary_key=True, autoincrement=False),
+    Column("type", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("result", String, primary_key=True),
+    Column("code", String, primary_key=True),
+    Column("total", BigInteger, nullable=False),
+    Index("delivery_counts_by_age", "grain", "at"),
+)
+"""Counts by minute, by hour, and in total (`grain`); `at` is the minute or hour since 1970, or 0."""
+
+delivery_latencies = Table(
+    "delivery_latencies",
+    METADATA,
+    Column("destination_id", String, primary_key=True),
+    Column("grain", String, primary_key=True),
+    Column("at", BigInteger, primary_key=True, autoincrement=False),
+    Column("bucket", Integer, primary_key=True, autoincrement=False),
+    Column("total", BigInteger, nullable=False),
+    Index("delivery_latencies_by_age", "grain", "at"),
+)
+
+delivery_samples = Table(
+    "delivery_samples",
+    METADATA,
+    Column("destination_id", String, primary_key=True),
+    Column("result", String, primary_key=True),
+    Column("code", String, primary_key=True),
+    Column("message_id", String, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("received", LargeBinary, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("exchange", Text),
+)

@@ -1,0 +1,67 @@
+"""A warehouse in memory, and pieces to load into it."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import cast
+
+from tifo.delivery.loading.progress import SourceProgress
+from tifo.kernel.errors import Rejected
+from tifo.kernel.ids import Position, SourceId
+from tifo.warehouses.ports import Cursor, Load, Loaded, Warehouse
+from tifo.workspace.model import Source, SourceType, WriteKey
+
+NOW = datetime(2026, 11, 24, 10, 0, 1, tzinfo=UTC)
+
+
+def source(name: str, *, schema: str | None = None) -> Source:
+    return Source(
+        SourceId(name),
+        name,
+        name,
+        schema or name,
+        SourceType.HTTP,
+        enabled=True,
+        created_at=NOW,
+        keys=(WriteKey("k", NOW),),
+    )
+
+
+def progress_of(name: str, read: int = 0) -> SourceProgress:
+    return SourceProgress(source_id=SourceId(name), schema=name, committed=Position(read), read=Position(read))
+
+
+class FakeWarehouse:
+    """The part of a warehouse that loading uses. It refuses loads that hold one of the ids in `poison`."""
+
+    def __init__(self) -> None:
+        self.cursors: dict[str, Cursor] = {}
+        self.names: dict[str, frozenset[str]] = {}
+        self.failures: list[Exception] = []
+        self.poison: set[str] = set()
+        self.refuses_all = False
+        self.loads: list[list[str]] = []
+        self.discards: list[str] = []
+
+    @property
+    def contract(self) -> Warehouse:
+        return cast("Warehouse", self)
+
+    def positions(self) -> dict[str, Cursor]:
+        if self.failures:
+            raise self.failures.pop(0)
+        return dict(self.cursors)
+
+    def table_names(self, schema: str) -> frozenset[str]:
+        return self.names.get(schema, frozenset())
+
+    def load(self, loads: Sequence[Load], meanwhile: Callable[[], None] | None = None) -> list[Loaded]:
+        if self.failures:
+            raise self.failures.pop(0)
+        ids = [i for load in loads if "tracks" in load.tables for i in load.tables["tracks"].rows["id"].to_pylist()]
+        if self.refuses_all or self.poison & set(ids):
+            raise Rejected("poison")
+        if meanwhile is not None:
+            meanwhile()
+        self.loads.append(ids)
+        self.discards += [str(each.message_id) for load in loads for each in load.discards]
+        return [Loaded(load.connection, {"tracks": len(ids)}, 0, len(load.discards), ()) for load in loads]
