@@ -1,1 +1,1 @@
-"""LiveLike's REST resources, discovery document and tokens: routes and wire shapes. Never holds a rule."""
+"""Serves LiveLike's REST resources, discovery document and tokens: routes and their JSON. Never holds a rule."""

@@ -1,9 +1,10 @@
-"""The Litestar application that serves LiveLike's resources below `/api/v1/`."""
+"""The Litestar application that serves LiveLike's resources below `/api/v1/`, and the document of its routes."""
 
 from litestar import Litestar, Router, get
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
 from litestar.response.base import ASGIResponse
 
 from tifo.engagement.access import Access
@@ -11,31 +12,47 @@ from tifo.engagement.images import Images
 from tifo.engagement.ports import Engine, Queries
 from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import TifoError
-from tifo.livelike.call import LiveLikeRequest, LiveLikeServices, answer
+from tifo.livelike.batched_reads import BatchedReads
 from tifo.livelike.errors import on_crash, on_http_exception, on_tifo_error
 from tifo.livelike.images import serve_image
 from tifo.livelike.links import ROOT
 from tifo.livelike.nicknames import Nicknames
-from tifo.livelike.openapi import docs_routes, document
-from tifo.livelike.reads import Reads
+from tifo.livelike.openapi.document import document
+from tifo.livelike.openapi.pages import docs_routes
+from tifo.livelike.request import LiveLikeRequest
+from tifo.livelike.responses import respond
 from tifo.livelike.routes import (
     applications,
     badges,
-    changes,
+    invoked_actions,
     leaderboards,
     ledger,
     organisation,
     profiles,
     quests,
+    reward_tables,
     rewards,
     user_quests,
     webhooks,
 )
+from tifo.livelike.services import LiveLikeServices
 from tifo.livelike.tokens import Tokens
 from tifo.source.outbox import WebhookOutbox
 from tifo.workspace.model import Catalog
 
 MAX_BODY_BYTES = 1 << 20
+_FAMILIES = (
+    applications,
+    profiles,
+    rewards,
+    reward_tables,
+    invoked_actions,
+    ledger,
+    badges,
+    quests,
+    user_quests,
+    leaderboards,
+)
 
 
 def livelike_app(
@@ -49,49 +66,55 @@ def livelike_app(
     outbox: WebhookOutbox | None = None,
     catalog: Catalog | None = None,
 ) -> Litestar:
-    """Addresses in answers start with `public_url`, or with the request's own scheme and host where there is none.
+    """Addresses in answers start with `public_url`, or with the request's own scheme and host where it is None.
 
-    The routes of webhooks are there where an `outbox` is given; actions of type `segment` need the `catalog`.
-    `/docs` describes the routes, from `/docs/openapi.json`.
+    `access` adds the organisation's routes, `outbox` the routes of webhooks. Actions of the type `segment` need the
+    `catalog`. `/docs` shows the routes, from `/docs/openapi.json`.
     """
-    tokens, nicknames = Tokens(queries, clock, access), Nicknames(queries)
-    families = (changes, applications, profiles, rewards, ledger, badges, quests, user_quests, leaderboards)
-    routes = [handler for family in families for handler in family.ROUTES]
-    if access is not None:
-        routes += organisation.ROUTES
-    if outbox is not None:
-        routes += webhooks.ROUTES
+    routes = _routes(with_organisation=access is not None, with_webhooks=outbox is not None)
+    services = LiveLikeServices(
+        engine=engine,
+        queries=queries,
+        tokens=Tokens(queries, clock, access),
+        nicknames=Nicknames(queries),
+        public_url=public_url,
+        clock=clock,
+        reads=BatchedReads(queries),
+        access=access,
+        images=images,
+        outbox=outbox,
+        catalog=catalog,
+    )
     return Litestar(
         [Router(ROOT, route_handlers=routes), health, serve_image, *docs_routes(document(routes))],
         request_class=LiveLikeRequest,
         request_max_body_size=MAX_BODY_BYTES,
         exception_handlers={TifoError: on_tifo_error, HTTPException: on_http_exception, Exception: on_crash},
-        state=State(
-            {
-                "desk": LiveLikeServices(
-                    engine, queries, tokens, nicknames, public_url, clock, Reads(queries), access=access, images=images
-                ),
-                "webhooks": outbox,
-                "catalog": catalog,
-            }
-        ),
+        state=State({"services": services}),
         on_shutdown=[_close],
         cors_config=_CORS,
+        # The document is our own: Litestar's generator does not know the types of bodies that handlers decode.
         openapi_config=None,
         logging_config=None,
     )
 
 
+def _routes(*, with_organisation: bool, with_webhooks: bool) -> list[HTTPRouteHandler]:
+    families = [*_FAMILIES, *([organisation] if with_organisation else []), *([webhooks] if with_webhooks else [])]
+    return [handler for family in families for handler in family.ROUTES]
+
+
 async def _close(app: Litestar) -> None:
-    desk: LiveLikeServices = app.state["desk"]
-    await desk.reads.close()
+    services: LiveLikeServices = app.state["services"]
+    await services.reads.close()
 
 
 @get("/health")
 async def health() -> ASGIResponse:
-    return answer({"status": "ok"})
+    return respond({"status": "ok"})
 
 
+# A token is sent in a header and never in a cookie, so a request from any site is harmless without one.
 _CORS = CORSConfig(
     allow_origins=["*"],
     allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],

@@ -1,9 +1,9 @@
-"""Errors as Django REST framework writes them: `{"field": ["…"]}` or `{"detail": "…"}`."""
+"""Answers errors as Django REST framework writes them: `{"field": ["…"]}` or `{"detail": "…"}`."""
 
 import math
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import structlog
@@ -22,7 +22,6 @@ from tifo.kernel.errors import (
     Transient,
     Unauthorized,
 )
-from tifo.kernel.json import JsonObject
 
 STATUS: Mapping[type[TifoError], int] = {
     Rejected: 400,
@@ -35,13 +34,20 @@ STATUS: Mapping[type[TifoError], int] = {
     Transient: 503,
 }
 
+
+class Detail(msgspec.Struct, frozen=True):
+    detail: str
+
+
+FieldErrors = Annotated[dict[str, list[str]], msgspec.Meta(min_length=1)]
+
 _log = structlog.get_logger(__name__)
 _MISSING = re.compile(r"Object missing required field `([^`]+)`")
 _PLACE = re.compile(r"(.*) - at `\$\.?([^.\[`]*)([^`]*)`", re.DOTALL)
 
 
 def invalid_field(error: msgspec.ValidationError) -> Rejected:
-    """What msgspec found, with the outermost field at fault as its field and the place within it in the message."""
+    """Translates msgspec's error: `field` is the outermost field at fault, the message names the place within it."""
     text, outer, inner = str(error), "", ""
     if place := _PLACE.match(text):
         text, outer, inner = place.groups()
@@ -58,19 +64,21 @@ def on_tifo_error(_: Request[Any, Any, Any], error: TifoError) -> Response[bytes
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
+    # Clients read field names of a 400 only; every other error of Django REST framework is a detail.
     named = error.field is not None and status == STATUS[Rejected]
-    return _answer({error.field or "": [error.message]} if named else {"detail": error.message}, status, headers)
+    body = {error.field or "": [error.message]} if named else Detail(error.message)
+    return _answer(body, status, headers)
 
 
 def on_http_exception(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
-    """Litestar's own: unknown path, wrong method, body too large, client gone."""
-    return _answer({"detail": error.detail or "Error."}, error.status_code, dict(error.headers or {}))
+    """Answers Litestar's own errors: an unknown path, a wrong method, a body that is too large, a client that left."""
+    return _answer(Detail(error.detail or "Error."), error.status_code, dict(error.headers or {}))
 
 
 def on_crash(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     _log.error("livelike request failed", method=request.method, path=request.url.path, exc_info=error)
-    return _answer({"detail": "Something failed here. It was logged."}, 500, {})
+    return _answer(Detail("Something failed here. It was logged."), 500, {})
 
 
-def _answer(body: JsonObject, status: int, headers: dict[str, str]) -> Response[bytes]:
+def _answer(body: Detail | FieldErrors, status: int, headers: dict[str, str]) -> Response[bytes]:
     return Response(msgspec.json.encode(body), status_code=status, media_type="application/json", headers=headers)

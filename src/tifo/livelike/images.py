@@ -1,6 +1,6 @@
-"""Images that come as uploads: `multipart/form-data` with the picture in `file`, beside the fields of the JSON body.
+"""Reads uploaded images: `multipart/form-data` with the picture in `file`, beside the fields of the JSON body.
 
-What it is, is judged by its content, whatever the client calls it. SVG is refused: it can carry scripts.
+The content decides the image's type, not the client's name for it. SVG is refused, because it can hold scripts.
 """
 
 import hashlib
@@ -14,29 +14,30 @@ from litestar.response.base import ASGIResponse
 
 from tifo.engagement.images import Image
 from tifo.kernel.errors import NotFound, Rejected, TooLarge
-from tifo.livelike.call import LiveLikeRequest
 from tifo.livelike.errors import invalid_field
+from tifo.livelike.request import LiveLikeRequest
 
 MAX_IMAGE_BYTES = 1 << 20
 MAX_UPLOAD_BYTES = 2 * MAX_IMAGE_BYTES
-"""Of a whole request: above the image's limit, so that a picture somewhat too large gets a clear answer."""
+"""The limit of a whole request: above the image's, so that a picture slightly too large gets a clear error."""
 
 T = TypeVar("T")
 _EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/gif": "gif", "image/webp": "webp"}
 
 
 async def decoded_with_image(request: LiveLikeRequest, decoder: msgspec.json.Decoder[T]) -> T:
-    """As `LiveLikeRequest.decoded`; of a form, with the address of the uploaded picture as `image_url`."""
+    """Decodes a JSON body or a form. The address of a form's picture becomes `image_url`."""
     if not (request.header(b"content-type") or "").lower().startswith("multipart/form-data"):
         return await request.decoded(decoder)
-    await request.body()  # kept, for the digest of an Idempotency-Key
+    # The digest of an Idempotency-Key needs the raw body, which is gone once the form has consumed the stream.
+    await request.body()
     try:
         form = await request.form()
     except (ValidationException, ValueError) as exc:
         raise Rejected(f"The form cannot be read: {exc}.") from exc
     fields: dict[str, Any] = {name: _value(name, text) for name, text in form.items() if isinstance(text, str)}
     if "file" in form:
-        fields["image_url"] = await _kept(request, form["file"])
+        fields["image_url"] = await _stored(request, form["file"])
     try:
         return msgspec.convert(fields, decoder.type, strict=False)
     except msgspec.ValidationError as exc:
@@ -45,15 +46,16 @@ async def decoded_with_image(request: LiveLikeRequest, decoder: msgspec.json.Dec
 
 @get("/media/{name:str}")
 async def serve_image(request: LiveLikeRequest) -> ASGIResponse:
-    """Needs no token. The address holds the content's digest, so it can be cached for ever."""
+    """Needs no token. The address holds the content's digest, so caches may store it indefinitely."""
     digest, _, extension = request.part("name").partition(".")
-    images = request.desk.images
-    image = None if images is None else await request.ask(images.find, digest)
+    images = request.services.images
+    image = None if images is None else await request.in_thread(images.find, digest)
     if image is None or _EXTENSIONS[image.media_type] != extension:
         raise NotFound("There is no such image.")
     return ASGIResponse(body=image.content, media_type=image.media_type, headers=_HEADERS)
 
 
+# An uploaded file must never run as a page of this origin, whatever a browser makes of its content.
 _HEADERS = {
     "Cache-Control": "public, max-age=31536000, immutable",
     "X-Content-Type-Options": "nosniff",
@@ -62,7 +64,7 @@ _HEADERS = {
 
 
 def media_type_of(content: bytes) -> str | None:
-    """By the first bytes; None for what is no image that we serve."""
+    """Recognises the media type by the first bytes; None for content that is not served as an image."""
     if content.startswith(b"\x89PNG\r\n\x1a\n"):
         return "image/png"
     if content.startswith(b"\xff\xd8\xff"):
@@ -74,24 +76,24 @@ def media_type_of(content: bytes) -> str | None:
     return None
 
 
-async def _kept(request: LiveLikeRequest, file: object) -> str:
+async def _stored(request: LiveLikeRequest, file: object) -> str:
     if not isinstance(file, UploadFile):
         raise Rejected("Send the picture as a file.", field="file")
     content = await file.read()
     if len(content) > MAX_IMAGE_BYTES:
-        raise TooLarge(f"The image has {len(content):,} bytes; at most {MAX_IMAGE_BYTES:,} are taken.", field="file")
+        raise TooLarge(f"The image has {len(content):,} bytes; at most {MAX_IMAGE_BYTES:,} are accepted.", field="file")
     media_type = media_type_of(content)
     if media_type is None:
         raise Rejected("This is no PNG, JPEG, GIF or WebP image.", field="file")
-    if request.desk.images is None:
-        raise Rejected("Images are not kept here; send an image_url.", field="file")
+    if request.services.images is None:
+        raise Rejected("Images are not stored here; send an image_url.", field="file")
     digest = hashlib.sha256(content).hexdigest()
-    await request.ask(request.desk.images.keep, digest, Image(content, media_type))
+    await request.in_thread(request.services.images.keep, digest, Image(content, media_type))
     return f"{request.links.base}/media/{digest}.{_EXTENSIONS[media_type]}"
 
 
 def _value(name: str, text: str) -> Any:
-    """Lists come as JSON in a form's field."""
+    """Decodes a form's field, which holds a list as JSON."""
     if "\0" in text:
         raise Rejected("Holds a NUL character; leave it out.", field=name)
     if not text.startswith("["):

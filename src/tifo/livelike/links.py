@@ -1,4 +1,4 @@
-"""Absolute addresses of resources. Clients find all but the application itself by following these."""
+"""Builds absolute addresses of resources. Clients know the application's address only and follow these to the rest."""
 
 from urllib.parse import quote, urlencode
 

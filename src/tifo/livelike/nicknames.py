@@ -1,16 +1,16 @@
-"""Nicknames of fans seen lately, so that answering an invoked action needs no read."""
+"""Caches fans' nicknames, so that the answer to an invoked action needs no read."""
 
 from collections import OrderedDict
 
 from tifo.engagement.ports import Queries
 from tifo.kernel.ids import ClientId, ProfileId
-from tifo.livelike.asking import ask
+from tifo.livelike.blocking import in_thread
 
 CAPACITY = 50_000
 
 
 class Nicknames:
-    """A nickname changed through another process may be shown as it was until it drops out or is changed here."""
+    """Holds the nicknames used last. One that another process changed stays stale until it is evicted."""
 
     def __init__(self, queries: Queries, *, capacity: int = CAPACITY) -> None:
         self._queries = queries
@@ -20,7 +20,7 @@ class Nicknames:
     async def of(self, client_id: ClientId, profile_id: ProfileId) -> str:
         name = self._names.get((client_id, profile_id))
         if name is None:
-            name = (await ask(self._queries.profile, client_id, profile_id)).nickname
+            name = (await in_thread(self._queries.profile, client_id, profile_id)).nickname
             self.remember(client_id, profile_id, name)
         return name
 

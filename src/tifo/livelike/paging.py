@@ -1,36 +1,40 @@
-"""LiveLike's list envelope: `count`, `next`, `previous`, `results`.
+"""Cuts lists into pages as LiveLike does, in the envelope `count`, `next`, `previous`, `results`.
 
-`?page=2` counts pages as they are now. The addresses in `next` and `previous` carry an anchor as well (`before` or
-`after`, with the row that they start from): whoever follows them sees each row once, whatever is added meanwhile.
+`?page=2` counts pages as they are now. The addresses in `next` and `previous` carry an anchor too: `before` or `after`
+with the position of a row. A client that follows them sees each row once, even while rows are added.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
+
+import msgspec
 
 from tifo.engagement.ports import Anchor, Page
 from tifo.kernel.errors import NotFound
 from tifo.livelike.links import Links
 from tifo.livelike.query import Query
+from tifo.livelike.resources.base import Url
 
 DEFAULT_SIZE = 20
 MAX_SIZE = 100
 MAX_PAGE = 10_000_000
-GREATEST_POSITION = 2**63 - 1
-"""Of a row in a database."""
-_GREATEST_ID = 2**128 - 1
-_PLACE = frozenset({"page", "offset", "before", "after"})
+MAX_POSITION = 2**63 - 1
+"""The greatest position of a row in a database."""
+_MAX_ID = 2**128 - 1
+_POSITION = frozenset({"page", "offset", "before", "after"})
 
+R = TypeVar("R")
 T = TypeVar("T")
 
 
 class PageRequest(NamedTuple):
-    """Which page is asked for: `page` (from 1) or `offset`, and `page_size`."""
+    """The number (from 1) and the size of the page that the query names."""
 
     page: int
     size: int
 
     def of(self, items: Sequence[T]) -> Page[T]:
-        """Of a list that grows at its end only."""
+        """Cuts the page out of a list in memory that grows at its end only."""
         start = (self.page - 1) * self.size
         return Page(count=len(items), results=items[start : start + self.size], number=self.page, size=self.size)
 
@@ -41,12 +45,13 @@ def window(query: Query) -> PageRequest:
     if offset is None:
         return PageRequest(_number(query.one("page") or "1"), size)
     skipped = _number(offset, at_least=0)
+    # Pages are counted in whole pages, so an offset inside one cannot be served.
     if skipped % size:
         raise NotFound(f"Invalid offset: {skipped} is no multiple of the page size, {size}.")
     return PageRequest(skipped // size + 1, size)
 
 
-def anchor(query: Query, *, at_most: int = GREATEST_POSITION) -> Anchor:
+def anchor(query: Query, *, at_most: int = MAX_POSITION) -> Anchor:
     before, after = query.one("before"), query.one("after")
     if before is not None and after is not None:
         raise NotFound("Invalid page: give before or after, not both.")
@@ -54,9 +59,9 @@ def anchor(query: Query, *, at_most: int = GREATEST_POSITION) -> Anchor:
 
 
 def anchored(query: Query, newest_first: Sequence[T], position: Callable[[T], int]) -> Page[T]:
-    """A page of a list in memory that grows at its front; positions fall from row to row."""
+    """Cuts the page out of a list in memory that grows at its front. Positions must fall from row to row."""
     page, size = window(query)
-    before, after = anchor(query, at_most=_GREATEST_ID)
+    before, after = anchor(query, at_most=_MAX_ID)
     if before is not None:
         start = next((n for n, row in enumerate(newest_first) if position(row) < before), len(newest_first))
     elif after is not None:
@@ -75,20 +80,29 @@ def anchored(query: Query, newest_first: Sequence[T], position: Callable[[T], in
     )
 
 
-def envelope(page: Page[T], shape: Callable[[T], Any], links: Links, path: str, query: Query) -> dict[str, Any]:
-    kept = [pair for pair in query.pairs if pair[0] not in _PLACE]
+class Listed(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
+    """One page of a list; `next` and `previous` are the addresses of the pages beside it."""
+
+    count: int
+    next: Url | None
+    previous: Url | None
+    results: list[T]
+
+
+def listed(page: Page[T], resource: Callable[[T], R], links: Links, path: str, query: Query) -> Listed[R]:
+    filters = [pair for pair in query.pairs if pair[0] not in _POSITION]
 
     def address(number: int, **edge: int | None) -> str:
-        place = [(name, str(position)) for name, position in edge.items() if position is not None]
-        return links.page(path, [*kept, ("page", str(number)), *place])
+        anchors = [(name, str(position)) for name, position in edge.items() if position is not None]
+        return links.page(path, [*filters, ("page", str(number)), *anchors])
 
     more = page.number * page.size < page.count if page.more is None else page.more
-    return {
-        "count": page.count,
-        "next": address(page.number + 1, before=page.last) if more else None,
-        "previous": address(page.number - 1, after=page.first) if page.number > 1 else None,
-        "results": [shape(item) for item in page.results],
-    }
+    return Listed(
+        count=page.count,
+        next=address(page.number + 1, before=page.last) if more else None,
+        previous=address(page.number - 1, after=page.first) if page.number > 1 else None,
+        results=[resource(item) for item in page.results],
+    )
 
 
 def _position(text: str | None, at_most: int) -> int | None:

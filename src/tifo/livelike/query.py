@@ -1,4 +1,4 @@
-"""The query string: repeated names, stray `&`, times and attribute filters as LiveLike's SDK writes them."""
+"""Reads the query string as LiveLike's SDK writes it: repeated names, stray `&`, times, attribute filters."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -17,6 +17,7 @@ class Query:
             self.pairs = parse_qsl(raw.decode("latin-1"), keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
         except ValueError as exc:
             raise Rejected(f"The query string holds more than {MAX_PARAMETERS} parameters.") from exc
+        # PostgreSQL refuses a NUL in a text, SQLite does not; both must answer alike.
         if any("\0" in value for _, value in self.pairs):
             raise Rejected("The query string holds a NUL character.")
 
@@ -25,7 +26,7 @@ class Query:
         return [v for n, v in self.pairs if n == name and v]
 
     def one(self, name: str) -> str | None:
-        """The last value, as Django takes it."""
+        """The last value, which is the one that Django uses."""
         values = self.all(name)
         return values[-1] if values else None
 
@@ -46,7 +47,7 @@ class Query:
         if value is None:
             return None
         try:
-            # An unescaped `+` of the offset arrives as a space.
+            # The SDK does not escape the `+` of an offset, which arrives as a space.
             return from_iso(value.replace(" ", "+") if "T" in value else value)
         except (ValueError, OverflowError) as exc:
             raise Rejected(f"{value[:64]!r} is no ISO 8601 time.", field=name) from exc

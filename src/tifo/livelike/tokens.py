@@ -1,8 +1,8 @@
-"""Who is calling: a producer (all of its application), a fan (her own things), or the organisation (applications).
+"""Tokens identify callers: a producer (its whole application), a fan (own data), the organisation (applications).
 
-A fan's token is a JWT, HS256, signed with the application's client secret: Tifo's own (`iss` client id, `id` profile
-id, `iat`), or one that the integrator makes (`iss`, `iat`, `custom_profile_id`, `exp` where wanted), as in LiveLike's
-docs. Everything else is taken for a producer's or the organisation's token, which are opaque.
+A fan's token is a JWT, HS256, signed with the application's client secret. Tifo's own holds `iss` (client id), `id`
+(profile id) and `iat`. An integrator's holds `iss`, `iat`, `custom_profile_id` and perhaps `exp`, as in LiveLike's
+docs. Every other token is opaque: a producer's or the organisation's.
 """
 
 import base64
@@ -20,10 +20,10 @@ from tifo.engagement.ports import Queries
 from tifo.kernel.clock import Clock
 from tifo.kernel.errors import Forbidden, NotFound, Unauthorized
 from tifo.kernel.ids import ClientId, ProfileId
-from tifo.livelike.asking import ask
+from tifo.livelike.blocking import in_thread
 
 RECHECK_AFTER = timedelta(seconds=5)
-"""How long a producer token revoked elsewhere, or one signed with a replaced client secret, may still be believed."""
+"""Maximum time for which this process accepts a token after another process revoked it or replaced its secret."""
 MAX_TOKEN_LENGTH = 4_096
 CACHED_TOKENS = 20_000
 
@@ -31,21 +31,21 @@ V = TypeVar("V")
 
 
 class Caller(NamedTuple):
-    """Whom a valid token speaks for."""
+    """The owner of a valid token."""
 
     client_id: ClientId
     is_producer: bool
     profile_id: ProfileId | None = None
-    """None for a producer, and for a fan of the integrator's own token who has no profile yet."""
+    """None for a producer, and for a fan with an integrator's token who has no profile yet."""
     custom_id: str | None = None
 
     @property
     def subject(self) -> str:
-        """Tells callers of one application apart."""
+        """A text that identifies the caller within the application."""
         return "producer" if self.is_producer else f"profile {self.profile_id} {self.custom_id}"
 
     def must_be_of(self, client_id: str | None) -> None:
-        """None is a request that names no application: it means the caller's."""
+        """Raises `Forbidden` for another application. None names none, and means the caller's."""
         if client_id is not None and client_id != self.client_id:
             raise Forbidden("This token belongs to another application than the client_id in the request.")
 
@@ -66,7 +66,7 @@ class Caller(NamedTuple):
 
 
 class Tokens:
-    """Checks tokens, and makes Tifo's own. Used on one event loop; what blocks is handed to a thread."""
+    """Checks tokens and makes Tifo's own. Belongs to one event loop; blocking calls run in a thread."""
 
     def __init__(
         self, queries: Queries, clock: Clock, access: Access | None = None, *, capacity: int = CACHED_TOKENS
@@ -79,8 +79,9 @@ class Tokens:
         self._secrets: _Recent[ClientId, str] = _Recent(capacity)
 
     async def caller(self, token: str) -> Caller:
-        """Raises `Unauthorized` for a token that is not valid (any more)."""
+        """Returns the token's owner. Raises `Unauthorized` for a token that is not, or no longer, valid."""
         now = self._clock()
+        # The cache is keyed by a digest, so that it holds no usable token.
         digest = hashlib.sha256(token.encode()).digest()
         known = self._callers.get(digest, now)
         if known is not None:
@@ -88,18 +89,19 @@ class Tokens:
         if len(token) > MAX_TOKEN_LENGTH:
             raise Unauthorized(f"The token is longer than {MAX_TOKEN_LENGTH} characters.")
         caller, valid_until = await (self._fan(token, now) if token.count(".") == 2 else self._producer(token, now))  # noqa: PLR2004 (a JWT's three parts)
+        # A fan without a profile gets one at any moment, so "no profile yet" must not be cached.
         if caller.is_producer or caller.profile_id is not None:
             self._callers.put(digest, caller, valid_until)
         return caller
 
     async def must_be_organisation(self, token: str) -> None:
-        """Asked of the store each time: such requests are few."""
+        """Raises `Forbidden` for a valid token of anyone else. Reads the store each time: such requests are few."""
         if not await self.is_organisation(token):
             await self.caller(token)
             raise Forbidden("Only the organisation's token may do this.")
 
     def forget(self) -> None:
-        """Believe nothing that was believed before: a token was revoked, or a secret replaced."""
+        """Empties the caches, because a token was revoked or a client secret was replaced."""
         self._callers = _Recent(self._capacity)
         self._secrets = _Recent(self._capacity)
 
@@ -107,16 +109,16 @@ class Tokens:
         return (
             self._access is not None
             and len(token) <= MAX_TOKEN_LENGTH
-            and await ask(self._access.is_organisation_token, token)
+            and await in_thread(self._access.is_organisation_token, token)
         )
 
     async def mint(self, profile: Profile) -> str:
-        """The same token each time, so that a repeated answer is the first answer."""
+        """Makes the fan's token: the same each time, so that a repeated request gets the first answer again."""
         claims = {"iss": profile.client_id, "id": profile.id, "iat": int(profile.created_at.timestamp())}
         return jwt.encode(claims, await self._secret(profile.client_id, self._clock()), algorithm="HS256")
 
     async def _producer(self, token: str, now: datetime) -> "tuple[Caller, datetime]":
-        client_id = await ask(self._queries.client_of_producer_token, token)
+        client_id = await in_thread(self._queries.client_of_producer_token, token)
         if client_id is None:
             if await self.is_organisation(token):
                 raise Forbidden("The organisation's token makes and changes applications only; use a producer token.")
@@ -127,10 +129,10 @@ class Tokens:
         claims = await self._verified(token, now)
         valid_until = now + RECHECK_AFTER
         if claims.exp is not None:
-            left_s = claims.exp - now.timestamp()
-            if left_s <= 0:
+            remaining_s = claims.exp - now.timestamp()
+            if remaining_s <= 0:
                 raise Unauthorized("The token has expired.")
-            valid_until = now + min(RECHECK_AFTER, timedelta(seconds=min(left_s, RECHECK_AFTER.total_seconds())))
+            valid_until = now + min(RECHECK_AFTER, timedelta(seconds=min(remaining_s, RECHECK_AFTER.total_seconds())))
         if claims.id is not None:
             return Caller(claims.iss, is_producer=False, profile_id=claims.id), valid_until
         if claims.custom_profile_id is None:
@@ -140,7 +142,7 @@ class Tokens:
 
     async def _verified(self, token: str, now: datetime) -> "_Claims":
         try:
-            # Read before the check only to learn whose secret to check with; used only after it.
+            # The issuer is read before the signature is checked, because it names the secret that checks it.
             secret = await self._secret(_CLAIMS.decode(_claims_part(token)).iss, now)
             return _CLAIMS.decode(_JWS.decode(token, secret, algorithms=["HS256"]))
         except (jwt.PyJWTError, ValueError, RecursionError, NotFound) as exc:
@@ -149,13 +151,13 @@ class Tokens:
     async def _secret(self, client_id: ClientId, now: datetime) -> str:
         secret = self._secrets.get(client_id, now)
         if secret is None:
-            secret = await ask(self._queries.client_secret, client_id)
+            secret = await in_thread(self._queries.client_secret, client_id)
             self._secrets.put(client_id, secret, now + RECHECK_AFTER)
         return secret
 
     async def _profile_of(self, client_id: ClientId, custom_id: str) -> ProfileId | None:
         try:
-            return (await ask(self._queries.profile_by_custom_id, client_id, custom_id)).id
+            return (await in_thread(self._queries.profile_by_custom_id, client_id, custom_id)).id
         except NotFound:
             return None
 
@@ -181,7 +183,7 @@ K = TypeVar("K")
 
 
 class _Recent(Generic[K, V]):
-    """The entries used last, each until its time."""
+    """Caches the entries used last, each until its own time."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity

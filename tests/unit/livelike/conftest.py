@@ -1,32 +1,29 @@
-"""LiveLike's routes over the in-memory engine and queries."""
+"""Fixtures of the routes: over the rules with dictionaries (`world`, `stage`), and over SQLite (`match`, `club`)."""
 
 import itertools
-import json
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import httpx
-import jwt
 import pytest
 from litestar import Litestar
 from litestar.testing import AsyncTestClient
 
+from tests.unit.livelike.clients import Club, Match, Stage, World, client_secret, producer_token
 from tifo.engagement.access import TokenInfo, token_digest
 from tifo.engagement.commands import Command, InvokeActions
 from tifo.engagement.memory import ApplicationState, InMemoryEngine, InMemoryQueries, InMemoryState
 from tifo.engagement.memory.state import StoredToken
 from tifo.engagement.model import Application, Fan, Game, Program
-from tifo.engagement.ports import Idempotency, NewApplication
+from tifo.engagement.ports import Idempotency
 from tifo.kernel.clock import system_clock
 from tifo.kernel.ids import ClientId, NewId, ProfileId, ProgramId, uuid7
 from tifo.livelike.app import livelike_app
-from tifo.livelike.call import LiveLikeServices
+from tifo.livelike.batched_reads import BatchedReads
 from tifo.livelike.nicknames import Nicknames
-from tifo.livelike.reads import Reads
+from tifo.livelike.services import LiveLikeServices
 from tifo.livelike.tokens import Tokens
 from tifo.store.engagement.access import SqlAccess, create_application
 from tifo.store.engagement.engine import SqlEngine
@@ -104,88 +101,9 @@ class Twin(CountingEngine, InMemoryQueries):
         return super().fan(client_id, profile_id)
 
 
-def client_secret(client_id: str) -> str:
-    return f"the client secret of application {client_id}"
-
-
-def producer_token(client_id: str) -> str:
-    return f"producer-token-of-{client_id}"
-
-
-class Answer:
-    def __init__(self, status: int, content: bytes, headers: Mapping[str, str]) -> None:
-        self.status = status
-        self.headers = headers
-        self.body: Any = json.loads(content, parse_float=Decimal) if content else None
-
-
-@dataclass
-class World:
-    """One application (`client_id`) and a rival, over HTTP."""
-
-    http: Any
-    twin: Twin
-    clock: Clock
-    client_id: ClientId
-    rival_id: ClientId
-
-    async def call(
-        self,
-        method: str,
-        path: str,
-        body: object = None,
-        *,
-        token: str | None = None,
-        raw: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Answer:
-        """`token` defaults to the producer's; "" is the empty Bearer that the SDK signs up with."""
-        content = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
-        sent = {
-            "Content-Type": "application/json",
-            "Authorization": f"Bearer {self.producer if token is None else token}",
-        }
-        url = path if path.startswith("/") else f"/api/v1/{path}"
-        answer = await self.http.request(method, url, content=content, headers={**sent, **(headers or {})})
-        return Answer(answer.status_code, answer.content, answer.headers)
-
-    async def make(self, path: str, token: str | None = None, **body: object) -> Any:
-        """What a POST makes."""
-        answer = await self.call("POST", path, body, token=token)
-        assert answer.status == 201, answer.body
-        return answer.body
-
-    async def get(self, path: str, token: str | None = None) -> Any:
-        answer = await self.call("GET", path, token=token)
-        assert answer.status == 200, answer.body
-        return answer.body
-
-    @property
-    def producer(self) -> str:
-        return producer_token(self.client_id)
-
-    @property
-    def rival(self) -> str:
-        return producer_token(self.rival_id)
-
-    @property
-    def program_id(self) -> str:
-        return self.twin.game(self.client_id).application.default_program_id
-
-    async def fan(self, nickname: str = "Zoë", client_id: str | None = None) -> Any:
-        return await self.make(f"applications/{client_id or self.client_id}/profile/", token="", nickname=nickname)
-
-    def signed(self, *, client_id: str | None = None, secret: str | None = None, **claims: object) -> str:
-        """A token as an integrator makes it."""
-        issuer = client_id or self.client_id
-        key = secret or client_secret(issuer)
-        given = {"iss": issuer, "iat": int(self.clock().timestamp()), **claims}
-        return jwt.encode({k: v for k, v in given.items() if v is not None}, key, algorithm="HS256")
-
-
 @pytest.fixture(scope="session")
 def app() -> Litestar:
-    """Made once, because making it takes longer than a test; each test has a desk of its own."""
+    """The application, made once because that lasts longer than a test. Each test has services of its own."""
     nothing = Twin(Clock())
     return livelike_app(nothing, nothing)
 
@@ -194,23 +112,17 @@ def app() -> Litestar:
 async def world(app: Litestar) -> AsyncIterator[World]:
     clock = Clock()
     twin = Twin(clock)
-    app.state["desk"] = LiveLikeServices(twin, twin, Tokens(twin, clock), Nicknames(twin), BASE, clock, Reads(twin))
+    app.state["services"] = LiveLikeServices(
+        engine=twin,
+        queries=twin,
+        tokens=Tokens(twin, clock),
+        nicknames=Nicknames(twin),
+        public_url=BASE,
+        clock=clock,
+        reads=BatchedReads(twin),
+    )
     async with AsyncTestClient(app) as http:
         yield World(http, twin, clock, twin.add_application("Club"), twin.add_application("Rival"))
-
-
-class Stage:
-    """A world with one of each definition: an item, an action, a table that pays 5, badges, a quest."""
-
-    world: World
-    item: Any
-    action: Any
-    table: Any
-    badge: Any
-    plain_badge: Any
-    quest: Any
-    vote_task: Any
-    watch_task: Any
 
 
 @pytest.fixture
@@ -237,28 +149,6 @@ async def stage(world: World) -> Stage:
     return stage
 
 
-class Match:
-    def __init__(self, http: Any, made: NewApplication, access: SqlAccess) -> None:
-        self.access = access
-        self.http = http
-        self.made = made
-        self.client_id = made.application.id
-
-    async def call(self, method: str, path: str, body: Any = None, token: str | None = None, **headers: str) -> Any:
-        sent = {"Authorization": f"Bearer {self.made.producer_token if token is None else token}", **headers}
-        return await self.http.request(method, f"/api/v1/{path}", json=body, headers=sent)
-
-    async def make(self, path: str, token: str | None = None, **body: object) -> Any:
-        answer = await self.call("POST", path, body, token)
-        assert answer.status_code == 201, answer.text
-        return answer.json()
-
-    async def get(self, path: str, token: str | None = None) -> Any:
-        answer = await self.call("GET", path, token=token)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-
 @pytest.fixture
 async def match(tmp_path: Path) -> AsyncIterator[Match]:
     database = open_sqlite(tmp_path / "tifo.db")
@@ -273,3 +163,13 @@ async def match(tmp_path: Path) -> AsyncIterator[Match]:
         yield Match(http, made, access)
     await engine.close()
     database.dispose()
+
+
+@pytest.fixture
+async def club(match: Match) -> Club:
+    club = Club(match.http, match.made, match.access)
+    club.points = (await club.make("reward-items/", name="Points", key="points"))["id"]
+    club.action = (await club.make("reward-actions/", name="Vote", key="vote"))["id"]
+    club.program_id = club.made.application.default_program_id
+    club.fan = (await club.make(f"profile-by-custom-id/{club.client_id}/ada/"))["id"]
+    return club

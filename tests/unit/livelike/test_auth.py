@@ -1,4 +1,4 @@
-"""Who may do what: a producer all of its application, a fan her own things, a rival and a stranger nothing."""
+"""A producer may do everything in its application, a fan reaches own data only, a rival and a stranger nothing."""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What producers define, in LiveLike's shapes."""
+"""Producers define the game in LiveLike's shapes."""
 
 from typing import Any
 

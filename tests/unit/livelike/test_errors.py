@@ -1,4 +1,4 @@
-"""What the engine raises, as an answer; and writes that are sent twice."""
+"""The engine's errors become answers, and a write that is sent twice is done once."""
 
 from typing import Any
 

@@ -1,9 +1,11 @@
-"""What holds for every route, tried on all that the API's document lists: a new one is covered when it is made."""
+"""Rules of every route, tried on all routes of the document, so that a new route is covered when it is made."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import jsonschema_rs
+import msgspec
 import pytest
 
 FANS_THINGS = {"profile_id", "custom_id", "custom_profile_id", "user_quest_id", "user_quest_task_id", "earned_badge_id"}
@@ -27,7 +29,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "start_quest": {"quest_id": "{second_quest_id}", "profile_id": "{profile_id}"},
     "link_reward_table": {"program_ids": []},
 }
-"""What a write needs beyond the document's required fields, by its operation id."""
+"""Fields that a write needs beyond the document's required ones, by its operation id."""
 PARTS = {
     "create_by_custom_id": {"custom_id": "fan-new"},
     "archive_program": {"program_id": "{spare_programs}"},
@@ -39,7 +41,15 @@ PARTS = {
     "claim_badges": {"user_quest_id": "{completed_id}"},
     "claim_quest_badges": {"quest_id": "{done_quest_id}"},
 }
-"""What stands in a write's path in the place of the usual thing."""
+"""Ids that replace the usual ones in a write's path, by its operation id."""
+
+
+NEEDED = {
+    "list_badge_profiles": ["badge_id"],
+    "list_user_quest_rewards": ["user_quest_id"],
+    "list_user_quests": ["profile_id"],
+}
+"""Ids that a read must name in its query, by its operation id."""
 
 
 @dataclass
@@ -62,7 +72,7 @@ class Operation:
         return schema
 
     def names(self) -> set[str]:
-        """Of everything that a request of this operation may name."""
+        """The names of all parameters and fields that a request of this operation may have."""
         return {*self.parameters("path"), *self.parameters("query"), *_properties(self.body)}
 
     def address(self, ids: Mapping[str, str], *, filters: bool) -> str:
@@ -119,7 +129,7 @@ async def operations(world: Any) -> list[Operation]:
 
 
 class Cast:
-    """Ann, whose token is tried; Bob of the same application; and a rival application with the same things."""
+    """Ann, whose token is tried; Bob of the same application; and a rival application with the same definitions."""
 
     world: Any
     ann: Any
@@ -287,3 +297,50 @@ async def test_every_write_is_done_once_for_an_idempotency_key(cast: Cast, opera
         other = await world.call(operation.method, address, {**(body or {}), "other": 1}, token=token, headers=key)
         assert other.status == 409, what
         assert len(world.twin.handled) == handled, f"{what} was done twice"
+
+
+def _closed(schema: Any) -> Any:
+    """The schema, which now allows no property beyond those that it names."""
+    if isinstance(schema, list):
+        return [_closed(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {key: _closed(value) for key, value in schema.items()}
+    return {**closed, "additionalProperties": False} if isinstance(schema.get("properties"), dict) else closed
+
+
+async def _read(cast: Cast, operation: Operation) -> bytes:
+    """Reads resources that exist, by a caller who may read them."""
+    query = "&".join(f"{name}={cast.own[name]}" for name in NEEDED.get(operation.name, ()))
+    token = cast.ann if operation.name == "get_own_profile" else cast.world.producer
+    body = await cast.world.get(f"{operation.address(cast.own, filters=False)}?{query}", token=token)
+    return msgspec.json.Encoder(decimal_format="number").encode(body)
+
+
+async def test_every_answer_of_a_read_has_the_shape_that_the_document_describes(
+    cast: Cast, operations: list[Operation]
+) -> None:
+    components = _closed(await cast.world.get("/docs/openapi.json"))["components"]
+    reads = [operation for operation in operations if operation.method == "GET"]
+    assert len(reads) >= 35
+    for operation in reads:
+        schema = operation.described["responses"]["200"]["content"]["application/json"]["schema"]
+        answer = msgspec.json.decode(await _read(cast, operation))
+        errors = jsonschema_rs.validator_for({**schema, "components": components}).iter_errors(answer)
+        assert [(operation.name, str(error)) for error in errors] == []
+
+
+async def test_a_fan_is_refused_wherever_the_document_names_only_other_callers(
+    cast: Cast, operations: list[Operation]
+) -> None:
+    let_in, refused = [], 0
+    for operation in operations:
+        callers = {name for each in operation.described["security"] for name in each or {"": None}}
+        if callers & {"", "fan"}:
+            continue
+        answer = await _try(cast, operation, cast.own, cast.ann)
+        refused += answer.status == 403
+        if answer.status != 403:
+            let_in.append((operation.name, answer.status))
+    assert let_in == []
+    assert refused >= 40

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import jwt
 import pytest
 
-from tests.unit.livelike.conftest import Match
+from tests.unit.livelike.clients import Match
 
 
 async def test_a_fan_plays_a_match_from_sign_up_to_claim(match: Match) -> None:

@@ -1,4 +1,4 @@
-"""What fans do and get: actions, the ledger, badges, quests."""
+"""Fans act and are rewarded: actions, the ledger, badges, quests."""
 
 from decimal import Decimal
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which tokens are believed, and until when."""
+"""Tokens are accepted until they expire, are revoked, or their secret is replaced."""
 
 import base64
 import json

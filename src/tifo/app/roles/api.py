@@ -25,7 +25,7 @@ from tifo.kernel.batching import GroupCommit
 from tifo.kernel.errors import Transient
 from tifo.kernel.memory import collect_seldom
 from tifo.livelike.app import livelike_app
-from tifo.livelike.quick import Quick
+from tifo.livelike.fast_path import FastPath
 from tifo.source.inbox import ReceivedWebhook
 from tifo.store.engagement.engine import SqlEngine
 from tifo.tracking.rates import SourceRateLimit
@@ -102,7 +102,7 @@ class _Parts:
             MANAGEMENT: ManagementApi(backend),
             "/metrics": metrics_page(),
         }
-        return dispatch(quick, Quick(livelike))
+        return dispatch(quick, FastPath(livelike))
 
     def jobs(self) -> tuple[Coroutine[None, None, None], ...]:
         return (

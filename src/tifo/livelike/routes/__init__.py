@@ -1,1 +1,1 @@
-"""The routes, one module for each family of resources. Each lists its handlers as `ROUTES`."""
+"""Each module holds the route handlers of one noun and lists them as `ROUTES`."""

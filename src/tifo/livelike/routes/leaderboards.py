@@ -1,10 +1,9 @@
-"""Leaderboards: who leads, where a fan stands. They are read without a token, as LiveLike's SDK does."""
+"""Routes of leaderboards and their entries. LiveLike's SDK reads them without a token."""
 
 from collections.abc import Sequence
 
 import msgspec
 from litestar import delete, get, patch, post
-from litestar.response.base import ASGIResponse
 
 from tifo.engagement.commands import Archive, CreateLeaderboard, UpdateLeaderboard
 from tifo.engagement.leaderboards import Standing, known
@@ -12,27 +11,37 @@ from tifo.engagement.model import Leaderboard
 from tifo.engagement.ports import Page, Queries
 from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import ClientId, LeaderboardId, ProfileId
-from tifo.livelike.call import LiveLikeRequest, answer
-from tifo.livelike.documented import takes
-from tifo.livelike.leaderboards import LeaderboardChange, LeaderboardInput, entry, leaderboard
-from tifo.livelike.paging import PageRequest, window
-from tifo.livelike.resources import Resource, Resources
+from tifo.livelike.inputs.leaderboards import LeaderboardChange, LeaderboardInput
+from tifo.livelike.openapi import filters
+from tifo.livelike.openapi.description import ANYONE, PRODUCER, describe
+from tifo.livelike.paging import Listed, PageRequest, window
+from tifo.livelike.request import LiveLikeRequest
+from tifo.livelike.resources.context import ResourceContext
+from tifo.livelike.resources.leaderboards import (
+    LeaderboardEntryResource,
+    LeaderboardResource,
+    LeaderboardViewResource,
+    ProfileLeaderboardResource,
+)
+from tifo.livelike.responses import JsonResponse, respond
 
 _LEADERBOARD = msgspec.json.Decoder(LeaderboardInput)
 _CHANGE = msgspec.json.Decoder(LeaderboardChange)
 
 
 @get("/leaderboards/")
-async def list_leaderboards(request: LiveLikeRequest) -> ASGIResponse:
+@describe(filters.CLIENT_ID)
+async def list_leaderboards(request: LiveLikeRequest) -> JsonResponse[Listed[LeaderboardResource]]:
     caller = await request.caller(request.query.one("client_id"))
-    resources = await request.resources(caller.client_id)
-    boards = [*resources.game.leaderboards.values()]
-    return request.page(window(request.query).of(boards), lambda b: leaderboard(b, resources, request.links))
+    context = await request.context(caller.client_id)
+    boards = [*context.game.leaderboards.values()]
+    return request.page(window(request.query).of(boards), lambda board: LeaderboardResource.of(board, context))
 
 
-@post("/leaderboards/", operation_class=takes(LeaderboardInput))
-async def create_leaderboard(request: LiveLikeRequest) -> ASGIResponse:
-    """Linked to the application's default program where no program is given."""
+@post("/leaderboards/")
+@describe(callers=PRODUCER, body=LeaderboardInput)
+async def create_leaderboard(request: LiveLikeRequest) -> JsonResponse[LeaderboardResource]:
+    """Links the leaderboard to the application's default program where the body names none."""
     caller = await request.producer()
     body = await request.decoded(_LEADERBOARD)
     caller.must_be_of(body.client_id)
@@ -46,19 +55,21 @@ async def create_leaderboard(request: LiveLikeRequest) -> ASGIResponse:
         attributes=body.attributes,
     )
     board = await request.handle(caller, command)
-    return answer(leaderboard(board, await request.resources(caller.client_id), request.links), 201)
+    return respond(LeaderboardResource.of(board, await request.context(caller.client_id)), 201)
 
 
 @get("/leaderboards/{leaderboard_id:str}/")
-async def get_leaderboard(request: LiveLikeRequest) -> ASGIResponse:
+@describe(callers=ANYONE)
+async def get_leaderboard(request: LiveLikeRequest) -> JsonResponse[LeaderboardResource]:
     """Needs no token."""
-    board, resources = await _board(request)
-    return answer(leaderboard(board, resources, request.links))
+    board, context = await _board(request)
+    return respond(LeaderboardResource.of(board, context))
 
 
-@patch("/leaderboards/{leaderboard_id:str}/", operation_class=takes(LeaderboardChange))
-async def change_leaderboard(request: LiveLikeRequest) -> ASGIResponse:
-    """`program_ids` replaces the programs that it is linked to."""
+@patch("/leaderboards/{leaderboard_id:str}/")
+@describe(callers=PRODUCER, body=LeaderboardChange)
+async def change_leaderboard(request: LiveLikeRequest) -> JsonResponse[LeaderboardResource]:
+    """`program_ids` replaces all programs that the leaderboard is linked to."""
     caller = await request.producer()
     body = await request.decoded(_CHANGE)
     command = UpdateLeaderboard(
@@ -71,10 +82,11 @@ async def change_leaderboard(request: LiveLikeRequest) -> ASGIResponse:
         attributes=body.attributes,
     )
     board = await request.handle(caller, command)
-    return answer(leaderboard(board, await request.resources(caller.client_id), request.links))
+    return respond(LeaderboardResource.of(board, await request.context(caller.client_id)))
 
 
 @delete("/leaderboards/{leaderboard_id:str}/")
+@describe(callers=PRODUCER)
 async def delete_leaderboard(request: LiveLikeRequest) -> None:
     caller = await request.producer()
     leaderboard_id = LeaderboardId(request.part("leaderboard_id"))
@@ -82,79 +94,74 @@ async def delete_leaderboard(request: LiveLikeRequest) -> None:
 
 
 @get("/leaderboards/{leaderboard_id:str}/entries/")
-async def list_leaderboard_entries(request: LiveLikeRequest) -> ASGIResponse:
-    """Needs no token. With `profile_id` (repeatable) only these fans' entries."""
-    board, resources = await _board(request)
-    asked = [ProfileId(each) for each in request.query.all("profile_id")]
+@describe(filters.LEADERBOARD_PROFILE_ID, callers=ANYONE)
+async def list_leaderboard_entries(request: LiveLikeRequest) -> JsonResponse[Listed[LeaderboardEntryResource]]:
+    """Needs no token. `profile_id` (repeatable) lists only these fans' entries."""
+    board, context = await _board(request)
+    named = [ProfileId(each) for each in request.query.all("profile_id")]
     page, size = window(request.query)
-    found, count = await request.ask(_entries, request.desk.queries, board, asked, page, size)
+    found, count = await request.in_thread(_entries, request.services.queries, board, named, page, size)
     ids = [each.profile_id for each in found.results]
-    profiles = await request.ask(request.desk.queries.profiles, resources.client_id, ids)
-    return request.page(found, lambda standing: entry(standing, count, profiles))
+    profiles = await request.in_thread(request.services.queries.profiles, context.client_id, ids)
+    return request.page(found, lambda standing: LeaderboardEntryResource.of(standing, count, profiles))
 
 
 @get("/leaderboards/{leaderboard_id:str}/entries/{profile_id:str}/")
-async def get_leaderboard_entry(request: LiveLikeRequest) -> ASGIResponse:
+@describe(callers=ANYONE)
+async def get_leaderboard_entry(request: LiveLikeRequest) -> JsonResponse[LeaderboardEntryResource]:
     """Needs no token."""
-    board, resources = await _board(request)
-    asked = [ProfileId(request.part("profile_id"))]
-    found, count = await request.ask(_entries, request.desk.queries, board, asked, 1, 1)
-    profiles = await request.ask(request.desk.queries.profiles, resources.client_id, asked)
+    board, context = await _board(request)
+    named = [ProfileId(request.part("profile_id"))]
+    found, count = await request.in_thread(_entries, request.services.queries, board, named, 1, 1)
+    profiles = await request.in_thread(request.services.queries.profiles, context.client_id, named)
     if not found.results:
         raise NotFound("This profile is not on the leaderboard.")
-    return answer(entry(found.results[0], count, profiles))
+    return respond(LeaderboardEntryResource.of(found.results[0], count, profiles))
 
 
 @get("/profiles/{profile_id:str}/leaderboards/")
-async def list_profile_leaderboards(request: LiveLikeRequest) -> ASGIResponse:
-    """Those that the fan is on."""
-    return await _of_profile(request, views=False)
+@describe()
+async def list_profile_leaderboards(request: LiveLikeRequest) -> JsonResponse[Listed[ProfileLeaderboardResource]]:
+    """Lists the leaderboards that the fan is on."""
+    return request.page(await _places_of_profile(request), lambda place: place)
 
 
 @get("/profiles/{profile_id:str}/leaderboard-views/")
-async def list_profile_leaderboard_views(request: LiveLikeRequest) -> ASGIResponse:
-    """Each leaderboard has one view: itself."""
-    return await _of_profile(request, views=True)
+@describe()
+async def list_profile_leaderboard_views(request: LiveLikeRequest) -> JsonResponse[Listed[LeaderboardViewResource]]:
+    """Lists the leaderboards that the fan is on as views: each has one, itself."""
+    return request.page(await _places_of_profile(request), LeaderboardViewResource.of)
 
 
-async def _of_profile(request: LiveLikeRequest, *, views: bool) -> ASGIResponse:
+async def _places_of_profile(request: LiveLikeRequest) -> Page[ProfileLeaderboardResource]:
     caller = await request.caller()
     profile_id = ProfileId(request.part("profile_id"))
     caller.must_reach(profile_id)
-    queries = request.desk.queries
-    profile = await request.ask(queries.profile, caller.client_id, profile_id)
-    resources = await request.resources(caller.client_id)
-    places = await request.ask(_places, queries, [*resources.game.leaderboards.values()], profile_id)
-
-    def shape(place: tuple[Leaderboard, Standing, int]) -> Resource:
-        board, standing, count = place
-        return {
-            **({"id": board.id, "name": board.name} if views else {}),
-            "client_id": caller.client_id,
-            "profile_id": profile_id,
-            "profile_nickname": profile.nickname,
-            "entry": entry(standing, count, {profile_id: profile}),
-            "leaderboard": leaderboard(board, resources, request.links),
-        }
-
-    return request.page(window(request.query).of(places), shape)
+    queries = request.services.queries
+    profile = await request.in_thread(queries.profile, caller.client_id, profile_id)
+    context = await request.context(caller.client_id)
+    places = await request.in_thread(_places, queries, [*context.game.leaderboards.values()], profile_id)
+    return window(request.query).of(
+        [ProfileLeaderboardResource.of(*place, profile=profile, context=context) for place in places]
+    )
 
 
-async def _board(request: LiveLikeRequest) -> tuple[Leaderboard, Resources]:
+async def _board(request: LiveLikeRequest) -> tuple[Leaderboard, ResourceContext]:
     leaderboard_id = LeaderboardId(request.part("leaderboard_id"))
-    client_id: ClientId = await request.ask(request.desk.queries.client_of_leaderboard, leaderboard_id)
-    resources = await request.resources(client_id)
-    return known(resources.game, leaderboard_id), resources
+    # The request has no token and its address names no application, so the leaderboard must lead to it.
+    client_id: ClientId = await request.in_thread(request.services.queries.client_of_leaderboard, leaderboard_id)
+    context = await request.context(client_id)
+    return known(context.game, leaderboard_id), context
 
 
 def _entries(
-    queries: Queries, board: Leaderboard, asked: Sequence[ProfileId], page: int, size: int
+    queries: Queries, board: Leaderboard, named: Sequence[ProfileId], page: int, size: int
 ) -> tuple[Page[Standing], int]:
-    """The entries, and how many the whole leaderboard has."""
-    if not asked:
+    """Returns the entries (of the named fans, or all), and the number of entries of the whole leaderboard."""
+    if not named:
         found = queries.standings(board, page=page, size=size)
         return found, found.count
-    return PageRequest(page, size).of(queries.standings_of(board, asked)), queries.standings_count(board)
+    return PageRequest(page, size).of(queries.standings_of(board, named)), queries.standings_count(board)
 
 
 def _places(

@@ -1,78 +1,88 @@
-"""What the organisation's token opens: applications, their producer tokens and their client secrets.
+"""Routes for the organisation's token: applications, their producer tokens and their client secrets.
 
-An installation is one organisation. Tokens and secrets are shown in the one answer that makes them.
+An installation is one organisation. Only the answer that makes a token or a secret shows it.
 """
 
 import msgspec
 from litestar import delete, get, post
-from litestar.response.base import ASGIResponse
 
-from tifo.engagement.access import TokenInfo
 from tifo.kernel.clock import to_iso
 from tifo.kernel.ids import ClientId
-from tifo.livelike.call import LiveLikeRequest, answer
-from tifo.livelike.documented import takes
-from tifo.livelike.paging import window
-from tifo.livelike.resources import Resource, application
-from tifo.livelike.shapes import ApplicationInput, TokenInput
+from tifo.livelike.inputs.applications import ApplicationInput, TokenInput
+from tifo.livelike.openapi.description import ORGANISATION, describe
+from tifo.livelike.paging import Listed, window
+from tifo.livelike.request import LiveLikeRequest
+from tifo.livelike.resources.applications import (
+    ApplicationResource,
+    ClientSecretResource,
+    NewApplicationResource,
+    NewTokenResource,
+    TokenResource,
+)
+from tifo.livelike.responses import JsonResponse, respond
 
 _APPLICATION = msgspec.json.Decoder(ApplicationInput)
 _TOKEN = msgspec.json.Decoder(TokenInput)
 
 
 @get("/applications/")
-async def list_applications(request: LiveLikeRequest) -> ASGIResponse:
+@describe(callers=ORGANISATION)
+async def list_applications(request: LiveLikeRequest) -> JsonResponse[Listed[ApplicationResource]]:
     access = await request.organisation()
-    found = await request.ask(access.applications)
-    return request.page(window(request.query).of(found), lambda app: application(app, request.links))
+    found = await request.in_thread(access.applications)
+    return request.page(window(request.query).of(found), lambda app: ApplicationResource.of(app, request.links))
 
 
-@post("/applications/", operation_class=takes(ApplicationInput))
-async def create_application(request: LiveLikeRequest) -> ASGIResponse:
+@post("/applications/")
+@describe(callers=ORGANISATION, body=ApplicationInput)
+async def create_application(request: LiveLikeRequest) -> JsonResponse[NewApplicationResource]:
     access = await request.organisation()
     body = await request.decoded(_APPLICATION)
-    shown = {name: request.new_secret(name) for name in ("client_secret", "producer_token")}
-    made = await request.ask(access.create_application, body.name, **shown, once=await request.once())
-    return answer({**application(made, request.links), **shown}, 201)
+    secret, token = request.new_secret("client_secret"), request.new_secret("producer_token")
+    made = await request.in_thread(
+        access.create_application, body.name, client_secret=secret, producer_token=token, once=await request.once()
+    )
+    shown = NewApplicationResource.with_secrets(made, request.links, client_secret=secret, producer_token=token)
+    return respond(shown, 201)
 
 
 @post("/applications/{client_id:str}/client-secret/")
-async def rotate_client_secret(request: LiveLikeRequest) -> ASGIResponse:
-    """Replaces the secret. Every fan's token was signed with the old one and is refused from now on."""
+@describe(callers=ORGANISATION)
+async def rotate_client_secret(request: LiveLikeRequest) -> JsonResponse[ClientSecretResource]:
+    """Replaces the secret. Every fan's token that the old one signed is refused from now on."""
     access = await request.organisation()
     client_id, secret = ClientId(request.part("client_id")), request.new_secret("client_secret")
-    await request.ask(access.rotate_secret, client_id, secret, await request.once())
-    request.desk.tokens.forget()
-    return answer({"client_id": client_id, "client_secret": secret}, 201)
+    await request.in_thread(access.rotate_secret, client_id, secret, await request.once())
+    request.services.tokens.forget()
+    return respond(ClientSecretResource(client_id=client_id, client_secret=secret), 201)
 
 
 @get("/applications/{client_id:str}/tokens/")
-async def list_tokens(request: LiveLikeRequest) -> ASGIResponse:
+@describe(callers=ORGANISATION)
+async def list_tokens(request: LiveLikeRequest) -> JsonResponse[Listed[TokenResource]]:
     access = await request.organisation()
-    found = await request.ask(access.tokens, ClientId(request.part("client_id")))
-    return request.page(window(request.query).of(found), _shape)
+    found = await request.in_thread(access.tokens, ClientId(request.part("client_id")))
+    return request.page(window(request.query).of(found), TokenResource.of)
 
 
-@post("/applications/{client_id:str}/tokens/", operation_class=takes(TokenInput))
-async def create_token(request: LiveLikeRequest) -> ASGIResponse:
+@post("/applications/{client_id:str}/tokens/")
+@describe(callers=ORGANISATION, body=TokenInput)
+async def create_token(request: LiveLikeRequest) -> JsonResponse[NewTokenResource]:
     access = await request.organisation()
     body = await request.decoded(_TOKEN)
     client_id, token = ClientId(request.part("client_id")), request.new_secret("producer_token")
-    made = await request.ask(access.add_token, client_id, body.name, token, await request.once())
-    return answer({**_shape(made), "token": token}, 201)
+    made = await request.in_thread(access.add_token, client_id, body.name, token, await request.once())
+    return respond(NewTokenResource(id=made.id, name=made.name, created_at=to_iso(made.created_at), token=token), 201)
 
 
 @delete("/applications/{client_id:str}/tokens/{token_id:str}/")
+@describe(callers=ORGANISATION)
 async def revoke_token(request: LiveLikeRequest) -> None:
-    """At once in this process; others believe the token for five seconds more at most."""
+    """Revokes the token: at once in this process, after at most five seconds in others."""
     access = await request.organisation()
     client_id = ClientId(request.part("client_id"))
-    await request.ask(access.revoke_token, client_id, request.part("token_id"), await request.once())
-    request.desk.tokens.forget()
-
-
-def _shape(info: TokenInfo) -> Resource:
-    return {"id": info.id, "name": info.name, "created_at": to_iso(info.created_at)}
+    await request.in_thread(access.revoke_token, client_id, request.part("token_id"), await request.once())
+    request.services.tokens.forget()
 
 
 ROUTES = (list_applications, create_application, rotate_client_secret, list_tokens, create_token, revoke_token)

@@ -1,24 +1,25 @@
-"""Profiles: sign-up, one's own, by id, by the integrator's id."""
+"""Routes of profiles: sign-up, the caller's own, by id, by the integrator's id."""
 
 import msgspec
 from litestar import get, patch, post
-from litestar.response.base import ASGIResponse
 
 from tifo.engagement.commands import CreateProfile, UpdateProfile
 from tifo.engagement.model import Profile
 from tifo.kernel.errors import Forbidden, Rejected
 from tifo.kernel.ids import ClientId, ProfileId
-from tifo.livelike.call import MIN_ANONYMOUS_KEY_LENGTH, LiveLikeRequest, answer
-from tifo.livelike.documented import takes
-from tifo.livelike.resources import Resource, profile_resource
-from tifo.livelike.shapes import ProfileInput
+from tifo.livelike.inputs.profiles import ProfileInput
+from tifo.livelike.openapi.description import ANYONE, FAN_ONLY, PRODUCER, describe
+from tifo.livelike.request import MIN_ANONYMOUS_KEY_LENGTH, LiveLikeRequest
+from tifo.livelike.resources.profiles import NewProfileResource, ProfileResource
+from tifo.livelike.responses import JsonResponse, respond
 from tifo.livelike.tokens import Caller
 
 _PROFILE = msgspec.json.Decoder(ProfileInput)
 
 
-@post("/applications/{client_id:str}/profile/", operation_class=takes(ProfileInput, required=False))
-async def sign_up(request: LiveLikeRequest) -> ASGIResponse:
+@post("/applications/{client_id:str}/profile/")
+@describe(callers=(*ANYONE, *PRODUCER), body=ProfileInput, body_required=False)
+async def sign_up(request: LiveLikeRequest) -> JsonResponse[NewProfileResource]:
     """Needs no token: LiveLike's SDK sends an empty `Bearer`, and no body unless the fan has a nickname."""
     client_id = ClientId(request.part("client_id"))
     caller = await request.caller_or_none()
@@ -32,51 +33,57 @@ async def sign_up(request: LiveLikeRequest) -> ASGIResponse:
         raise Forbidden("A custom_id can be set with a producer token only.")
     key = request.header(b"idempotency-key")
     if key is None:
-        return await _created(request, await request.desk.engine.handle(command))
+        return await _created(request, await request.services.engine.handle(command))
     if len(key) < MIN_ANONYMOUS_KEY_LENGTH:
-        # Whoever repeats the key is given the same token: it must not be guessable.
+        # A repeated key gets the same fan's token again, so it must not be guessable.
         raise Rejected(f"To sign up, an Idempotency-Key needs {MIN_ANONYMOUS_KEY_LENGTH} characters or more.")
+    # There is no caller to scope the key with, so all anonymous sign-ups of an application share one scope.
     once = await request.idempotency("anonymous", key)
-    return await _created(request, await request.desk.engine.handle(command, once))
+    return await _created(request, await request.services.engine.handle(command, once))
 
 
 @get("/applications/{client_id:str}/profile/")
-async def get_own_profile(request: LiveLikeRequest) -> ASGIResponse:
-    """Creates the fan of an integrator's own token on first sight."""
+@describe(callers=FAN_ONLY)
+async def get_own_profile(request: LiveLikeRequest) -> JsonResponse[ProfileResource]:
+    """Creates the profile of an integrator's own token at its first request."""
     caller = await request.caller(request.part("client_id"))
     if caller.profile_id is None and caller.custom_id is not None:
         command = CreateProfile(client_id=caller.client_id, custom_id=caller.custom_id, existing_is_fine=True)
-        profile = await request.desk.engine.handle(command)
+        profile = await request.services.engine.handle(command)
     else:
-        profile = await request.ask(request.desk.queries.profile, caller.client_id, caller.own_profile())
-    return answer(profile_resource(profile, request.links))
+        profile = await request.in_thread(request.services.queries.profile, caller.client_id, caller.own_profile())
+    return respond(ProfileResource.of(profile, request.links))
 
 
-@patch("/applications/{client_id:str}/profile/", operation_class=takes(ProfileInput))
-async def change_own_profile(request: LiveLikeRequest) -> ASGIResponse:
+@patch("/applications/{client_id:str}/profile/")
+@describe(callers=FAN_ONLY, body=ProfileInput)
+async def change_own_profile(request: LiveLikeRequest) -> JsonResponse[ProfileResource]:
     caller = await request.caller(request.part("client_id"))
     return await _change(request, caller, caller.own_profile())
 
 
 @get("/profiles/{profile_id:str}/")
-async def get_profile(request: LiveLikeRequest) -> ASGIResponse:
+@describe()
+async def get_profile(request: LiveLikeRequest) -> JsonResponse[ProfileResource]:
     caller = await request.caller()
     profile_id = ProfileId(request.part("profile_id"))
     caller.must_reach(profile_id)
-    profile = await request.ask(request.desk.queries.profile, caller.client_id, profile_id)
-    return answer(profile_resource(profile, request.links))
+    profile = await request.in_thread(request.services.queries.profile, caller.client_id, profile_id)
+    return respond(ProfileResource.of(profile, request.links))
 
 
-@patch("/profiles/{profile_id:str}/", operation_class=takes(ProfileInput))
-async def change_profile(request: LiveLikeRequest) -> ASGIResponse:
+@patch("/profiles/{profile_id:str}/")
+@describe(body=ProfileInput)
+async def change_profile(request: LiveLikeRequest) -> JsonResponse[ProfileResource]:
     caller = await request.caller()
     profile_id = ProfileId(request.part("profile_id"))
     caller.must_reach(profile_id)
     return await _change(request, caller, profile_id)
 
 
-@post("/profile-by-custom-id/{client_id:str}/{custom_id:str}/", operation_class=takes(ProfileInput, required=False))
-async def create_by_custom_id(request: LiveLikeRequest) -> ASGIResponse:
+@post("/profile-by-custom-id/{client_id:str}/{custom_id:str}/")
+@describe(callers=PRODUCER, body=ProfileInput, body_required=False)
+async def create_by_custom_id(request: LiveLikeRequest) -> JsonResponse[NewProfileResource]:
     caller = await request.producer(request.part("client_id"))
     body = await request.decoded(_PROFILE, empty_is=b"{}")
     command = _create(caller.client_id, body, request.part("custom_id"))
@@ -84,18 +91,19 @@ async def create_by_custom_id(request: LiveLikeRequest) -> ASGIResponse:
 
 
 @get("/profile-by-custom-id/{client_id:str}/{custom_id:str}/")
-async def get_by_custom_id(request: LiveLikeRequest) -> ASGIResponse:
+@describe()
+async def get_by_custom_id(request: LiveLikeRequest) -> JsonResponse[ProfileResource]:
     caller = await request.caller(request.part("client_id"))
     custom_id = request.part("custom_id")
-    queries = request.desk.queries
+    queries = request.services.queries
     if caller.is_producer:
-        profile = await request.ask(queries.profile_by_custom_id, caller.client_id, custom_id)
+        profile = await request.in_thread(queries.profile_by_custom_id, caller.client_id, custom_id)
     else:
-        # Looked up by the token, so that a fan cannot probe which custom ids there are.
-        profile = await request.ask(queries.profile, caller.client_id, caller.own_profile())
+        # Read by the token, not by the custom id, so that a fan cannot probe which custom ids exist.
+        profile = await request.in_thread(queries.profile, caller.client_id, caller.own_profile())
         if profile.custom_id != custom_id:
             raise Forbidden("This custom_id is not the fan's own.")
-    return answer(profile_resource(profile, request.links))
+    return respond(ProfileResource.of(profile, request.links))
 
 
 def _create(client_id: ClientId, body: ProfileInput, custom_id: str | None) -> CreateProfile:
@@ -108,13 +116,13 @@ def _create(client_id: ClientId, body: ProfileInput, custom_id: str | None) -> C
     )
 
 
-async def _created(request: LiveLikeRequest, profile: Profile) -> ASGIResponse:
-    request.desk.nicknames.remember(profile.client_id, profile.id, profile.nickname)
-    resource: Resource = profile_resource(profile, request.links)
-    return answer({**resource, "access_token": await request.desk.tokens.mint(profile)}, 201)
+async def _created(request: LiveLikeRequest, profile: Profile) -> JsonResponse[NewProfileResource]:
+    request.services.nicknames.remember(profile.client_id, profile.id, profile.nickname)
+    access_token = await request.services.tokens.mint(profile)
+    return respond(NewProfileResource.with_token(profile, request.links, access_token), 201)
 
 
-async def _change(request: LiveLikeRequest, caller: Caller, profile_id: ProfileId) -> ASGIResponse:
+async def _change(request: LiveLikeRequest, caller: Caller, profile_id: ProfileId) -> JsonResponse[ProfileResource]:
     body = await request.decoded(_PROFILE)
     if body.custom_id is not None and not caller.is_producer:
         raise Forbidden("A custom_id can be set with a producer token only.")
@@ -127,8 +135,8 @@ async def _change(request: LiveLikeRequest, caller: Caller, profile_id: ProfileI
         attributes=body.attributes,
     )
     profile = await request.handle(caller, command)
-    request.desk.nicknames.remember(profile.client_id, profile.id, profile.nickname)
-    return answer(profile_resource(profile, request.links))
+    request.services.nicknames.remember(profile.client_id, profile.id, profile.nickname)
+    return respond(ProfileResource.of(profile, request.links))
 
 
 ROUTES = (

@@ -1,70 +1,93 @@
-"""What can be rewarded, and for what: reward items, reward actions, reward tables and their entries."""
+"""Routes of reward items and of the reward actions that pay them."""
 
 import msgspec
-from litestar import delete, get, post
-from litestar.response.base import ASGIResponse
+from litestar import delete, get, patch, post
 
-from tifo.engagement.commands import (
-    AddRewardTableEntry,
-    CreateRewardAction,
-    CreateRewardItem,
-    CreateRewardTable,
-    NewEntry,
-    RemoveRewardTableEntry,
-)
-from tifo.engagement.model import Game, RewardTable, RewardTableEntry, live
+from tifo.engagement.commands import CreateRewardAction, CreateRewardItem, UpdateRewardAction, UpdateRewardItem
+from tifo.engagement.model import live
 from tifo.kernel.errors import NotFound
-from tifo.kernel.ids import RewardActionId, RewardItemId, RewardTableEntryId, RewardTableId
-from tifo.livelike.call import LiveLikeRequest, answer
-from tifo.livelike.documented import takes
-from tifo.livelike.paging import window
-from tifo.livelike.segment import trigger_of
-from tifo.livelike.shapes import EntryInput, RewardActionInput, RewardItemInput, RewardTableInput
+from tifo.kernel.ids import RewardActionId, RewardItemId
+from tifo.livelike.editing import apply_change, archive, body_of_producer
+from tifo.livelike.inputs.rewards import RewardActionChange, RewardActionInput, RewardItemChange, RewardItemInput
+from tifo.livelike.openapi import filters
+from tifo.livelike.openapi.description import PRODUCER, describe
+from tifo.livelike.paging import Listed, window
+from tifo.livelike.request import LiveLikeRequest
+from tifo.livelike.resources.rewards import RewardActionResource, RewardItemResource
+from tifo.livelike.responses import JsonResponse, respond
+from tifo.livelike.segment_triggers import trigger_of
 
 _ITEM = msgspec.json.Decoder(RewardItemInput)
+_ITEM_CHANGE = msgspec.json.Decoder(RewardItemChange)
 _ACTION = msgspec.json.Decoder(RewardActionInput)
-_TABLE = msgspec.json.Decoder(RewardTableInput)
-_ENTRY = msgspec.json.Decoder(EntryInput)
+_ACTION_CHANGE = msgspec.json.Decoder(RewardActionChange)
 
 
 @get("/reward-items/")
-async def list_reward_items(request: LiveLikeRequest) -> ASGIResponse:
+@describe(filters.CLIENT_ID, filters.ATTRIBUTES)
+async def list_reward_items(request: LiveLikeRequest) -> JsonResponse[Listed[RewardItemResource]]:
     query = request.query
     caller = await request.caller(query.one("client_id"))
-    resources = await request.resources(caller.client_id)
-    items = [item for item in live(resources.game.reward_items) if query.matches_attributes(item.attributes)]
-    return request.page(window(query).of(items), resources.reward_item)
+    context = await request.context(caller.client_id)
+    items = [item for item in live(context.game.reward_items) if query.matches_attributes(item.attributes)]
+    return request.page(window(query).of(items), lambda item: RewardItemResource.of(item, context))
 
 
-@post("/reward-items/", operation_class=takes(RewardItemInput))
-async def create_reward_item(request: LiveLikeRequest) -> ASGIResponse:
+@post("/reward-items/")
+@describe(callers=PRODUCER, body=RewardItemInput)
+async def create_reward_item(request: LiveLikeRequest) -> JsonResponse[RewardItemResource]:
     caller = await request.producer()
     body = await request.decoded(_ITEM)
     caller.must_be_of(body.client_id)
     command = CreateRewardItem(client_id=caller.client_id, key=body.key, name=body.name, attributes=body.attributes)
     item = await request.handle(caller, command)
-    return answer((await request.resources(caller.client_id)).reward_item(item), 201)
+    return respond(RewardItemResource.of(item, await request.context(caller.client_id)), 201)
 
 
 @get("/reward-items/{reward_item_id:str}/")
-async def get_reward_item(request: LiveLikeRequest) -> ASGIResponse:
-    resources = await request.resources((await request.caller()).client_id)
-    item = resources.game.reward_items.get(RewardItemId(request.part("reward_item_id")))
+@describe()
+async def get_reward_item(request: LiveLikeRequest) -> JsonResponse[RewardItemResource]:
+    context = await request.context((await request.caller()).client_id)
+    item = context.game.reward_items.get(RewardItemId(request.part("reward_item_id")))
     if item is None:
         raise NotFound("There is no such reward item.")
-    return answer(resources.reward_item(item))
+    return respond(RewardItemResource.of(item, context))
+
+
+@patch("/reward-items/{reward_item_id:str}/")
+@describe(callers=PRODUCER, body=RewardItemChange)
+async def change_reward_item(request: LiveLikeRequest) -> JsonResponse[RewardItemResource]:
+    caller, body = await body_of_producer(request, _ITEM_CHANGE)
+    command = UpdateRewardItem(
+        client_id=caller.client_id,
+        reward_item_id=RewardItemId(request.part("reward_item_id")),
+        name=body.name,
+        key=body.key,
+        attributes=body.attributes,
+    )
+    return await apply_change(request, caller, command, RewardItemResource.of)
+
+
+@delete("/reward-items/{reward_item_id:str}/")
+@describe(callers=PRODUCER)
+async def archive_reward_item(request: LiveLikeRequest) -> None:
+    await archive(request, "reward_item", request.part("reward_item_id"))
 
 
 @get("/reward-actions/")
-async def list_reward_actions(request: LiveLikeRequest) -> ASGIResponse:
+@describe(filters.CLIENT_ID)
+async def list_reward_actions(request: LiveLikeRequest) -> JsonResponse[Listed[RewardActionResource]]:
     query = request.query
     caller = await request.caller(query.one("client_id"))
-    resources = await request.resources(caller.client_id)
-    return request.page(window(query).of(live(resources.game.actions_by_id)), resources.reward_action)
+    context = await request.context(caller.client_id)
+    return request.page(
+        window(query).of(live(context.game.actions_by_id)), lambda action: RewardActionResource.of(action, context)
+    )
 
 
-@post("/reward-actions/", operation_class=takes(RewardActionInput))
-async def create_reward_action(request: LiveLikeRequest) -> ASGIResponse:
+@post("/reward-actions/")
+@describe(callers=PRODUCER, body=RewardActionInput)
+async def create_reward_action(request: LiveLikeRequest) -> JsonResponse[RewardActionResource]:
     caller = await request.producer()
     body = await request.decoded(_ACTION)
     caller.must_be_of(body.client_id)
@@ -76,118 +99,48 @@ async def create_reward_action(request: LiveLikeRequest) -> ASGIResponse:
         trigger=await trigger_of(request, caller, body),
     )
     action = await request.handle(caller, command)
-    return answer((await request.resources(caller.client_id)).reward_action(action), 201)
+    return respond(RewardActionResource.of(action, await request.context(caller.client_id)), 201)
 
 
 @get("/reward-actions/{reward_action_id:str}/")
-async def get_reward_action(request: LiveLikeRequest) -> ASGIResponse:
-    resources = await request.resources((await request.caller()).client_id)
-    action = resources.game.actions_by_id.get(RewardActionId(request.part("reward_action_id")))
+@describe()
+async def get_reward_action(request: LiveLikeRequest) -> JsonResponse[RewardActionResource]:
+    context = await request.context((await request.caller()).client_id)
+    action = context.game.actions_by_id.get(RewardActionId(request.part("reward_action_id")))
     if action is None:
         raise NotFound("There is no such reward action.")
-    return answer(resources.reward_action(action))
+    return respond(RewardActionResource.of(action, context))
 
 
-@get("/reward-tables/")
-async def list_reward_tables(request: LiveLikeRequest) -> ASGIResponse:
-    query = request.query
-    caller = await request.caller(query.one("client_id"))
-    resources = await request.resources(caller.client_id)
-    return request.page(window(query).of(live(resources.game.reward_tables)), resources.reward_table)
-
-
-@post("/reward-tables/", operation_class=takes(RewardTableInput))
-async def create_reward_table(request: LiveLikeRequest) -> ASGIResponse:
-    caller = await request.producer()
-    body = await request.decoded(_TABLE)
-    caller.must_be_of(body.client_id)
-    command = CreateRewardTable(
+@patch("/reward-actions/{reward_action_id:str}/")
+@describe(callers=PRODUCER, body=RewardActionChange)
+async def change_reward_action(request: LiveLikeRequest) -> JsonResponse[RewardActionResource]:
+    """The key cannot change: tables, tasks and recorded actions name it."""
+    caller, body = await body_of_producer(request, _ACTION_CHANGE)
+    command = UpdateRewardAction(
         client_id=caller.client_id,
-        key=body.key,
+        reward_action_id=RewardActionId(request.part("reward_action_id")),
         name=body.name,
-        entries=tuple(new_entry(entry) for entry in body.entries),
-        program_ids=body.program_ids,
+        description=body.description,
     )
-    table = await request.handle(caller, command)
-    return answer((await request.resources(caller.client_id)).reward_table(table), 201)
+    return await apply_change(request, caller, command, RewardActionResource.of)
 
 
-@get("/reward-tables/{table_id:str}/")
-async def get_reward_table(request: LiveLikeRequest) -> ASGIResponse:
-    resources = await request.resources((await request.caller()).client_id)
-    return answer(resources.reward_table(_table(resources.game, request)))
-
-
-@get("/reward-tables/{table_id:str}/entries/")
-async def list_entries(request: LiveLikeRequest) -> ASGIResponse:
-    resources = await request.resources((await request.caller()).client_id)
-    return request.page(window(request.query).of(_table(resources.game, request).entries), resources.entry)
-
-
-@post("/reward-tables/{table_id:str}/entries/", operation_class=takes(EntryInput))
-async def add_entry(request: LiveLikeRequest) -> ASGIResponse:
-    caller = await request.producer()
-    entry = new_entry(await request.decoded(_ENTRY))
-    table_id = RewardTableId(request.part("table_id"))
-    command = AddRewardTableEntry(client_id=caller.client_id, reward_table_id=table_id, entry=entry)
-    table = await request.handle(caller, command)
-    return answer((await request.resources(caller.client_id)).entry(table.entries[-1]), 201)
-
-
-@get("/reward-tables/{table_id:str}/entries/{entry_id:str}/")
-async def get_entry(request: LiveLikeRequest) -> ASGIResponse:
-    resources = await request.resources((await request.caller()).client_id)
-    return answer(resources.entry(_entry(_table(resources.game, request), request)))
-
-
-@delete("/reward-tables/{table_id:str}/entries/{entry_id:str}/")
-async def remove_entry(request: LiveLikeRequest) -> None:
-    caller = await request.producer()
-    command = RemoveRewardTableEntry(
-        client_id=caller.client_id,
-        reward_table_id=RewardTableId(request.part("table_id")),
-        entry_id=RewardTableEntryId(request.part("entry_id")),
-    )
-    await request.handle(caller, command)
-
-
-def new_entry(entry: EntryInput) -> NewEntry:
-    return NewEntry(
-        reward_item_id=entry.reward_item_id,
-        reward_item_amount=entry.reward_item_amount,
-        action_key=entry.action,
-        rate_limit=None if entry.rate_limit is None else entry.rate_limit.value(),
-        reward_limit=None if entry.reward_limit is None else entry.reward_limit.value(),
-    )
-
-
-def _table(game: Game, request: LiveLikeRequest) -> RewardTable:
-    table = game.reward_tables.get(RewardTableId(request.part("table_id")))
-    if table is None:
-        raise NotFound("There is no such reward table.")
-    return table
-
-
-def _entry(table: RewardTable, request: LiveLikeRequest) -> RewardTableEntry:
-    wanted = request.part("entry_id")
-    entry = next((entry for entry in table.entries if entry.id == wanted), None)
-    if entry is None:
-        raise NotFound("There is no such entry in this reward table.")
-    return entry
+@delete("/reward-actions/{reward_action_id:str}/")
+@describe(callers=PRODUCER)
+async def archive_reward_action(request: LiveLikeRequest) -> None:
+    await archive(request, "reward_action", request.part("reward_action_id"))
 
 
 ROUTES = (
     list_reward_items,
     create_reward_item,
     get_reward_item,
+    change_reward_item,
+    archive_reward_item,
     list_reward_actions,
     create_reward_action,
     get_reward_action,
-    list_reward_tables,
-    create_reward_table,
-    get_reward_table,
-    list_entries,
-    add_entry,
-    get_entry,
-    remove_entry,
+    change_reward_action,
+    archive_reward_action,
 )

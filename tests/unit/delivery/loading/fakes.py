@@ -15,11 +15,11 @@ NOW = datetime(2026, 11, 24, 10, 0, 1, tzinfo=UTC)
 
 def source(name: str, *, schema: str | None = None) -> Source:
     return Source(
-        SourceId(name),
-        name,
-        name,
-        schema or name,
-        SourceType.HTTP,
+        id=SourceId(name),
+        name=name,
+        slug=name,
+        schema=schema or name,
+        type=SourceType.HTTP,
         enabled=True,
         created_at=NOW,
         keys=(WriteKey("k", NOW),),

@@ -11,6 +11,7 @@ from tifo.destinations.ports import Event
 from tifo.kernel.ids import DestinationId, Position
 from tifo.store.delivery.undelivered import read_undelivered, undelivered_row
 from tifo.store.sql import tables as t
+from tifo.store.sql.bulk import upsert_each
 from tifo.store.sql.database import open_sqlite
 
 NOW = datetime.fromtimestamp(1_795_000_000.123456, UTC)
@@ -33,6 +34,6 @@ def test_a_row_keeps_the_form_that_older_versions_have_written(tmp_path: Path) -
     assert {row[name] for name in ("received_at", "first_at", "tried_at", "next_at")} == {1_795_000_000_123_456}
     database = open_sqlite(tmp_path / "tifo.db")
     with database.writing() as connection:
-        put(connection, t.undelivered, [row])
+        upsert_each(connection, t.undelivered, [row])
         assert read_undelivered(connection.execute(select(t.undelivered)).one()) == waiting
     database.dispose()

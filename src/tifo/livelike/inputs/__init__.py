@@ -1,0 +1,1 @@
+"""Requests are decoded into these structs, one module a noun. Fields that a struct does not name are ignored."""

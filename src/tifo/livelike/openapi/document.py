@@ -1,0 +1,149 @@
+"""Builds the document: paths from the routes, schemas from the structs that they answer with."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from litestar.handlers import HTTPRouteHandler
+
+from tifo.engagement.ports import COUNTED
+from tifo.livelike.errors import Detail, FieldErrors
+from tifo.livelike.links import ROOT
+from tifo.livelike.openapi.description import BodyDescription, RouteDescription, description_of
+from tifo.livelike.openapi.schemas import Schema, answer_schemas, body_schema, plain_schema, ref
+from tifo.livelike.paging import DEFAULT_SIZE, MAX_SIZE
+from tifo.livelike.request import MAX_KEY_LENGTH, MIN_ANONYMOUS_KEY_LENGTH
+
+# Every route may answer with these, so no handler has to name them.
+_ERRORS = {
+    400: "The request is not valid; the answer names the field.",
+    401: "There is no token, or it is not valid (any more).",
+    403: "The token may not do this.",
+    404: "The application has no such resource, or the list has no such page.",
+    413: "The body is too large.",
+    429: "Too many requests are waiting; try again after Retry-After seconds.",
+    503: "The state is out of reach; try again after Retry-After seconds.",
+}
+_WRITE_ERRORS = {
+    409: "The resource exists already, a code or custom id is used, or an Idempotency-Key was used for another request."
+}
+_PAGES = (
+    ("page", {"type": "integer", "minimum": 1}, "The page as the list is now; `next` is steadier."),
+    (
+        "page_size",
+        {"type": "integer", "minimum": 1, "maximum": MAX_SIZE, "default": DEFAULT_SIZE},
+        "Rows a page.",
+    ),
+)
+_IDEMPOTENCY_KEY = {
+    "type": "string",
+    "minLength": MIN_ANONYMOUS_KEY_LENGTH,
+    "maxLength": MAX_KEY_LENGTH,
+    "pattern": "^[\\x21-\\x7e]+$",
+}
+_NO_CONTENT = 204
+_SCHEMES = {
+    "fan": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "A fan's: own data only. From sign-up, or made by you: HS256 by the client secret, with `iss`"
+        " (client id), `iat`, `custom_profile_id`.",
+    },
+    "producer": {"type": "http", "scheme": "bearer", "description": "Your backend's: all of one application."},
+    "organisation": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A personal API token: makes and changes applications. `Token …` works as `Bearer …` does.",
+    },
+}
+_ABOUT = f"""LiveLike-compatible profiles, reward items, reward tables, badges and quests.
+
+Every write takes an `Idempotency-Key` header: the same key and body again gives the first answer again.
+Lists are `{{count, next, previous, results}}`; follow `next` to see every row once, whatever is added meanwhile;
+`count` stops at {COUNTED:,} in lists that may grow without end."""
+
+
+def document(handlers: Iterable[HTTPRouteHandler]) -> dict[str, Any]:
+    routes = [(handler, description_of(handler.fn)) for handler in handlers]
+    answers, components = answer_schemas([Detail, *(description.answer for _, description in routes)])
+    paths: dict[str, dict[str, Any]] = {}
+    for (handler, description), answer in zip(routes, answers[1:], strict=True):
+        for path in handler.paths:
+            address = f"{ROOT.rstrip('/')}{path.rstrip('/')}/".replace(":str}", "}")
+            for method in handler.http_methods:
+                paths.setdefault(address, {})[method.lower()] = {
+                    **_operation(handler, description, address),
+                    "parameters": _parameters(description, method, address),
+                    "responses": _responses(method, handler.status_code, answer),
+                }
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Tifo", "version": "1", "description": _ABOUT},
+        "paths": paths,
+        "components": {"schemas": {**components, "Error": _error()}, "securitySchemes": _SCHEMES},
+    }
+
+
+def _operation(handler: HTTPRouteHandler, description: RouteDescription, address: str) -> dict[str, Any]:
+    name = handler.fn.__name__
+    operation: dict[str, Any] = {
+        "operationId": name,
+        "summary": name.replace("_", " ").capitalize(),
+        "description": (handler.fn.__doc__ or "").strip(),
+        "tags": [address.removeprefix(ROOT).split("/")[0]],
+        "security": [{caller.value: []} if caller else {} for caller in description.callers],
+    }
+    if description.body is not None:
+        operation["requestBody"] = {"required": description.body.required, "content": _content(description.body)}
+    return operation
+
+
+def _content(body: BodyDescription) -> dict[str, Any]:
+    schema = body_schema(body.type)
+    content: dict[str, Any] = {"application/json": {"schema": schema}}
+    if body.image:
+        file = {
+            "type": "string",
+            "contentMediaType": "application/octet-stream",
+            "description": "PNG, JPEG, GIF or WebP, 1 MiB at most.",
+        }
+        form = {**schema, "properties": {**schema["properties"], "file": file}}
+        content["multipart/form-data"] = {"schema": form}
+    return content
+
+
+def _parameters(description: RouteDescription, method: str, address: str) -> list[dict[str, Any]]:
+    parts = [part.strip("{}") for part in address.split("/") if part.startswith("{")]
+    parameters = [_parameter(part, {"type": "string", "minLength": 1}, "", "path", required=True) for part in parts]
+    parameters += [
+        _parameter(each.name, plain_schema(each.type), each.text, "query", required=each.required)
+        for each in description.filters
+    ]
+    if description.is_paged:
+        parameters += [_parameter(name, schema, text, "query") for name, schema, text in _PAGES]
+    if method != "GET":
+        parameters.append(_parameter("Idempotency-Key", _IDEMPOTENCY_KEY, "Makes the write safe to repeat.", "header"))
+    return parameters
+
+
+def _parameter(name: str, schema: Schema, text: str, place: str, *, required: bool = False) -> dict[str, Any]:
+    return {"name": name, "in": place, "required": required, "description": text, "schema": schema}
+
+
+def _responses(method: str, status: int, answer: Schema) -> dict[str, Any]:
+    errors = _ERRORS if method == "GET" else {**_ERRORS, **_WRITE_ERRORS}
+    responses: dict[str, Any] = {str(code): _json(text, ref("Error")) for code, text in sorted(errors.items())}
+    done = {"description": "Done."} if status == _NO_CONTENT else _json("Done.", answer)
+    return {str(status): done, **responses}
+
+
+def _json(text: str, schema: Schema) -> dict[str, Any]:
+    return {"description": text, "content": {"application/json": {"schema": schema}}}
+
+
+def _error() -> Schema:
+    return {
+        "description": "`detail`, or for each field at fault what is wrong with it.",
+        "anyOf": [ref("Detail"), plain_schema(FieldErrors)],
+        "examples": [{"reward_item_amount": ["Must be 1 or more."]}, {"detail": "There is no such quest."}],
+    }
