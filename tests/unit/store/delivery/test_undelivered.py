@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import select
-from tifo.store.sql.upserts import put
 
 from tifo.delivery.ports import Attempt, Undelivered, UndeliveredState
 from tifo.destinations.ports import Event
