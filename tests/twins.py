@@ -6,8 +6,11 @@ from pathlib import Path
 
 import aiohttp
 
+from tifo.destinations.catalog import kind_of
 from tifo.destinations.ports import Tools
+from tifo.destinations.settings import secret_names
 from tifo.egress.rules import read_allowed
+from tifo.engagement.ports import Engine
 from tifo.eventlog.memory import MemoryEventLog
 from tifo.eventlog.ports import EventLog
 from tifo.kernel.clock import Clock, system_clock
@@ -17,14 +20,18 @@ from tifo.operations.notifying import AlertNotice, Notifier
 from tifo.store.delivery.deliveries import SqlDeliveryState
 from tifo.store.delivery.ingest import SqlIngestNumbers
 from tifo.store.engagement.access import SqlAccess
+from tifo.store.engagement.audit import SqlLedgerAudit
+from tifo.store.engagement.engine import SqlEngine
 from tifo.store.engagement.ledger_trace import SqlLedgerTrace
 from tifo.store.engagement.queries import SqlQueries
+from tifo.store.engagement.recorded import SqlRecordedActions
 from tifo.store.source.facts import SqlFactFeed
 from tifo.store.source.segment_actions import SqlActionsState
 from tifo.store.source.webhooks_in import SqlWebhookInbox
 from tifo.store.source.webhooks_out import SqlWebhookOutbox
 from tifo.store.sql.database import Database
 from tifo.store.workspace.alerts import SqlAlerts
+from tifo.store.workspace.as_text import SqlWorkspace
 from tifo.store.workspace.destinations import SqlDestinations
 from tifo.store.workspace.plans import SqlTrackingPlans
 from tifo.store.workspace.tokens import SqlWorkspaceTokens
@@ -66,16 +73,27 @@ class TwinBackend:
         check_warehouse: Callable[[str, str], None] = reachable,
     ) -> None:
         self.clock, self.new_id = clock, new_id
+        self._database = database
         self.catalog: Catalog = InMemoryCatalog(()) if catalog is None else catalog
         self.destinations = SqlDestinations(database, clock, new_id, Vault("", folder / "key"))
         self.warehouses = SqlWarehouses(database, clock)
         self.plans = SqlTrackingPlans(database, clock, new_id)
         self.alerts = SqlAlerts(database)
+        self.workspace = SqlWorkspace(
+            database,
+            clock,
+            new_id,
+            Vault("", folder / "key"),
+            secret_names=lambda kind: secret_names(kind_of(kind).settings),
+            start=self.log_end,
+        )
         self.workspace_tokens = SqlWorkspaceTokens(database, clock, new_id)
         self.deliveries = self.delivery_numbers = SqlDeliveryState(database)
         self.ingest_numbers = SqlIngestNumbers(database)
         self.queries = SqlQueries(database)
         self.ledger_trace = SqlLedgerTrace(database)
+        self.ledger_audit = SqlLedgerAudit(database)
+        self.recorded = SqlRecordedActions(database)
         self.access = SqlAccess(database, clock, new_id)
         self.facts = SqlFactFeed(database)
         self.inbox = SqlWebhookInbox(database)
@@ -90,6 +108,14 @@ class TwinBackend:
 
     def public_address(self) -> str:
         return "https://tifo.example"
+
+    @asynccontextmanager
+    async def open_engine(self) -> AsyncIterator[Engine]:
+        engine = SqlEngine(self._database, self.clock, self.new_id)
+        try:
+            yield engine
+        finally:
+            await engine.close()
 
     @contextmanager
     def read_log(self) -> Iterator[EventLog]:

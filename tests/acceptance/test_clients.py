@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 
 from tests.commands import command
-from tifo.app import commands
 from tifo.app.demo.local import LocalTifo
 from tifo.app.settings import Settings
 from tifo.kernel.errors import Rejected
@@ -232,6 +231,7 @@ def test_what_a_source_prints_to_be_pasted_sends_an_event(tifo: LocalTifo, tmp_p
 
 def _rows(settings: Settings, query: str) -> list[dict[str, Any]]:
     try:
-        return commands.query(settings, query)
+        found: list[dict[str, Any]] = command(settings, "sql", query)
     except Rejected:  # a table is not there yet
         return []
+    return found

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from tests.commands import command
-from tifo.app import commands, compose
+from tifo.app import compose
 from tifo.app.demo.local import LocalTifo
 from tifo.app.settings import Settings
 from tifo.kernel.errors import Rejected
@@ -95,7 +95,7 @@ def until(told: Callable[[], Any], wanted: Any) -> None:
 
 def loaded(settings: Settings) -> int:
     try:
-        return len(commands.query(settings, "select id from shop.tracks"))
+        return len(command(settings, "sql", "select id from shop.tracks"))
     except Rejected:  # nothing is there yet
         return 0
 
@@ -209,13 +209,13 @@ def test_events_are_forwarded_as_they_are_to_another_pipeline(tifo: LocalTifo, c
         assert parts(settings) == {"delivered": 6}
         moved = "select max(abs(epoch(a.timestamp) - epoch(b.timestamp))) as s"
         moved += " from shop.tracks a join other.tracks b using (id)"
-        assert commands.query(settings, moved)[0]["s"] < 5, "corrected once, not twice"
+        assert command(settings, "sql", moved)[0]["s"] < 5, "corrected once, not twice"
 
 
 def rows(settings: Settings, schema: str, table: str) -> list[dict[str, Any]]:
     """But for the times: each pipeline has its own."""
     try:
-        found = commands.query(settings, f"select * from {schema}.{table} order by id")
+        found = command(settings, "sql", f"select * from {schema}.{table} order by id")
     except Rejected:  # nothing is there yet
         return []
     own = {"timestamp", "original_timestamp", "sent_at", "received_at", "uuid_ts"}

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from tests.commands import command
-from tifo.app import game
+from tifo.app.compose import opened
 from tifo.app.demo.local import LocalTifo
 from tifo.app.settings import Settings
 from tifo.kernel.errors import Conflict, Rejected
+from tifo.operations import game
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FOOTBALL, STREAMING = EXAMPLES / "football-match.yaml", EXAMPLES / "streaming-season.yaml"
@@ -38,7 +39,16 @@ class Club:
         return json.loads(self.run(*words, "--json").stdout)
 
     def export(self) -> str:
-        return game.export(self.settings, None)
+        with opened(self.settings) as backend:
+            return game.export(backend)
+
+    def plan(self, file: Path) -> game.PlannedGame:
+        with opened(self.settings) as backend:
+            return game.plan(backend, file.read_text(), file=str(file))
+
+    def apply(self, planned: game.PlannedGame) -> None:
+        with opened(self.settings) as backend:
+            game.apply(backend, planned)
 
 
 @pytest.fixture
@@ -117,12 +127,12 @@ def test_a_file_with_problems_changes_nothing_and_tells_them_all(club: Club, tmp
 def test_a_plan_for_a_game_that_has_changed_since_is_refused(club: Club, tmp_path: Path) -> None:
     file = tmp_path / "more.yaml"
     file.write_text("reward_items: {gems: {name: Gems}}")
-    early = game.plan(club.settings, file, None, prune=False)
+    early = club.plan(file)
     file.write_text("reward_items: {coins: {name: Coins}}")
-    game.apply(club.settings, game.plan(club.settings, file, None, prune=False))
+    club.apply(club.plan(file))
     before = club.export()
     with pytest.raises(Conflict, match="Plan them again"):
-        game.apply(club.settings, early)
+        club.apply(early)
     assert club.export() == before
     assert "coins" in before
 
@@ -131,7 +141,7 @@ def test_more_changes_than_can_be_made_at_once_are_refused(club: Club, tmp_path:
     file = tmp_path / "large.yaml"
     file.write_text("reward_items:\n" + "".join(f"  i{n}: {{name: Item}}\n" for n in range(game.MAX_CHANGES + 1)))
     with pytest.raises(Rejected, match="2,001 changes; at most 2,000"):
-        game.plan(club.settings, file, None, prune=False)
+        club.plan(file)
 
 
 @pytest.mark.parametrize("words", [("apply", "nowhere.yaml"), ("export", "--app", "unknown")])

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from tests.commands import command
-from tifo.app import commands
-from tifo.app import tracking_plans as plans
 from tifo.app.demo.local import LocalTifo
 from tifo.app.settings import Settings
 from tifo.kernel.errors import Rejected
@@ -58,9 +56,10 @@ def tries(tifo: LocalTifo, *words: str) -> tuple[int, str]:
 
 def rows_of(tifo: LocalTifo, query: str) -> list[dict[str, Any]]:
     try:
-        return commands.query(Settings(data=tifo.data), query)
+        found: list[dict[str, Any]] = command(Settings(data=tifo.data), "sql", query)
     except Rejected:  # the table is not there yet
         return []
+    return found
 
 
 class Shop:
@@ -75,11 +74,11 @@ class Shop:
         self.sent = 0
         file = tmp_path / "rules.json"
         file.write_text(json.dumps({"rules": rules}))
-        plans.create(self._settings, f"plan of {name}", file, "")
-        plans.connect(self._settings, f"plan of {name}", name)
+        command(self._settings, "plan", "create", f"plan of {name}", "--rules", str(file))
+        command(self._settings, "plan", "connect", f"plan of {name}", name)
 
     def controls(self, *settings: str) -> None:
-        plans.controls(self._settings, self.slug, settings)
+        command(self._settings, "plan", "controls", self.slug, *(f"--set={each}" for each in settings))
         time.sleep(1.5)  # every process sees it within a second
 
     def send(self, properties: dict[str, Any], event: str = "Order Completed", **more: Any) -> int:

@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.commands import command
 from tests.postgres import PostgresServer, postgres_server
-from tifo.app import warehouses
 from tifo.app.demo.local import LocalTifo
 from tifo.app.settings import Settings
 from tifo.warehouses.drivers.duckdb import DuckdbWarehouse
@@ -60,7 +60,7 @@ def test_a_warehouse_is_connected_later_and_one_that_is_away_holds_up_no_other(
     send(tifo, site["write_key"], 40, 60)
     until(lambda: _in_duckdb(tifo, schema) == 60, "DuckDB does not wait for PostgreSQL")
     until(lambda: _statuses(tifo)[:1] == ["failure"], "the failure is told")
-    listed = {row["name"]: row for row in warehouses.listed(Settings(data=tifo.data))}
+    listed = {row["name"]: row for row in command(Settings(data=tifo.data), "warehouse", "list")}
     assert listed["duckdb"]["waiting"] == 0
     assert listed["postgres"]["waiting"] is None
     assert "connect" in listed["postgres"]["error"]
@@ -88,4 +88,5 @@ def _statuses(tifo: LocalTifo) -> list[str]:
 
 
 def _syncs(tifo: LocalTifo) -> list[dict[str, Any]]:
-    return warehouses.syncs(Settings(data=tifo.data), "postgres", 50)
+    syncs: list[dict[str, Any]] = command(Settings(data=tifo.data), "warehouse", "syncs", "postgres")
+    return syncs

@@ -15,7 +15,6 @@ import pytest
 import yaml
 
 from tests.commands import command
-from tifo.app import commands
 from tifo.app.demo.local import LocalTifo
 from tifo.app.settings import Settings
 from tifo.source import events
@@ -93,7 +92,7 @@ def test_webhooks_out_and_in_again_give_the_relays_events_field_by_field(
             one, other = (
                 [
                     {name: row.get(name) for name in [*names, "original_timestamp"]}
-                    for row in commands.query(settings, f"select * from {schema}.{table} order by id")
+                    for row in command(settings, "sql", f"select * from {schema}.{table} order by id")
                 ]
                 for schema in ("relayed", "hooked")
             )

@@ -87,7 +87,7 @@ def test_a_source_lives_on_the_command_line(tifo: Tifo) -> None:
     assert as_json(tifo, "source", "enable", "shop")["enabled"]
     code, out, said = tifo("source", "delete", "shop", "--json")
     assert (code, json.loads(out)["schema_kept"]) == (OK, "fan_shop")
-    assert "stays in the event log" in said
+    assert "stay in the event log" in said
     assert as_json(tifo, "source", "list") == []
 
 

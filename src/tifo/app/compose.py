@@ -25,9 +25,12 @@ if TYPE_CHECKING:
     from tifo.store.delivery.deliveries import SqlDeliveryState
     from tifo.store.delivery.ingest import SqlIngestNumbers
     from tifo.store.engagement.access import SqlAccess
+    from tifo.store.engagement.audit import SqlLedgerAudit
+    from tifo.store.engagement.engine import SqlEngine
     from tifo.store.engagement.images import SqlImages
     from tifo.store.engagement.ledger_trace import SqlLedgerTrace
     from tifo.store.engagement.queries import SqlQueries
+    from tifo.store.engagement.recorded import SqlRecordedActions
     from tifo.store.source.facts import SqlFactFeed
     from tifo.store.source.segment_actions import SqlActionsState
     from tifo.store.source.webhooks_in import SqlWebhookInbox
@@ -242,6 +245,10 @@ class OpenedBackend:
         return alerts_of(self.database)
 
     @cached_property
+    def workspace(self) -> "SqlWorkspace":
+        return workspace_of(self.database, self.settings)
+
+    @cached_property
     def workspace_tokens(self) -> "SqlWorkspaceTokens":
         return workspace_tokens_of(self.database)
 
@@ -270,6 +277,18 @@ class OpenedBackend:
         return SqlLedgerTrace(self.database)
 
     @cached_property
+    def ledger_audit(self) -> "SqlLedgerAudit":
+        from tifo.store.engagement.audit import SqlLedgerAudit
+
+        return SqlLedgerAudit(self.database)
+
+    @cached_property
+    def recorded(self) -> "SqlRecordedActions":
+        from tifo.store.engagement.recorded import SqlRecordedActions
+
+        return SqlRecordedActions(self.database)
+
+    @cached_property
     def access(self) -> "SqlAccess":
         return access_of(self.database)
 
@@ -295,6 +314,16 @@ class OpenedBackend:
 
     def public_address(self) -> str:
         return (self.settings.public_url or own_address(self.settings)).rstrip("/")
+
+    @contextlib.asynccontextmanager
+    async def open_engine(self) -> "AsyncIterator[SqlEngine]":
+        from tifo.store.engagement.engine import SqlEngine
+
+        engine = SqlEngine(self.database, self.clock, self.new_id)
+        try:
+            yield engine
+        finally:
+            await engine.close()
 
     @contextlib.contextmanager
     def read_log(self) -> "Iterator[SqliteEventLog]":

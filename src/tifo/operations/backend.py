@@ -6,7 +6,8 @@ from typing import Protocol
 from tifo.delivery.ports import DeliveryNumbers, DeliveryState, IngestNumbers
 from tifo.destinations.ports import Tools
 from tifo.engagement.access import Access
-from tifo.engagement.ports import LedgerTrace, Queries
+from tifo.engagement.ports import Engine, LedgerAudit, LedgerTrace, Queries
+from tifo.engagement.replay import RecordedActions
 from tifo.eventlog.ports import EventLog
 from tifo.kernel.clock import Clock
 from tifo.kernel.ids import NewId, Position
@@ -20,6 +21,7 @@ from tifo.warehouses.ports import Warehouse
 from tifo.workspace.alerts import Alerts
 from tifo.workspace.destinations import Destinations
 from tifo.workspace.model import Catalog
+from tifo.workspace.ports import WorkspaceState
 from tifo.workspace.tokens import WorkspaceTokens
 from tifo.workspace.warehouses import Warehouses
 
@@ -48,6 +50,8 @@ class Backend(Protocol):
     @property
     def alerts(self) -> Alerts: ...
     @property
+    def workspace(self) -> WorkspaceState: ...
+    @property
     def workspace_tokens(self) -> WorkspaceTokens: ...
 
     # Delivery.
@@ -63,6 +67,10 @@ class Backend(Protocol):
     def queries(self) -> Queries: ...
     @property
     def ledger_trace(self) -> LedgerTrace: ...
+    @property
+    def ledger_audit(self) -> LedgerAudit: ...
+    @property
+    def recorded(self) -> RecordedActions: ...
     @property
     def access(self) -> Access: ...
     @property
@@ -80,6 +88,9 @@ class Backend(Protocol):
 
         Raises `Transient` while the api's port is not chosen yet.
         """
+
+    def open_engine(self) -> AbstractAsyncContextManager[Engine]:
+        """Opens the engine on the running event loop; leaving the block closes it, when its last commit is durable."""
 
     def read_log(self) -> AbstractContextManager[EventLog]:
         """Opens the event log for reading; leaving the block closes it."""

@@ -22,10 +22,12 @@ from tifo.destinations.ports import (
     Tools,
 )
 from tifo.eventlog.ports import Append
+from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import MessageId, Position, SourceId, uuid7
 from tifo.store.workspace.catalog import SqlCatalog
 from tifo.tracking.envelope import Message, Refused
+from tifo.warehouses.drivers.duckdb import DuckdbWarehouse
 from tifo.workspace.destinations import ConnectedDestination
 
 Counts = Mapping[Counted, int]
@@ -135,3 +137,15 @@ def undelivered(
         detail="as told",
         replay=replay,
     )
+
+
+@pytest.fixture
+def joined_backend(new_state: NewState, tmp_path: Path) -> TwinBackend:
+    """One state behind catalog, tracking plans and destinations: a plan is connected to sources of the catalog."""
+    database = new_state("sqlite")
+    return TwinBackend(database, tmp_path, catalog=SqlCatalog(database, system_clock, uuid7))
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> DuckdbWarehouse:
+    return DuckdbWarehouse(tmp_path / "warehouse.duckdb")

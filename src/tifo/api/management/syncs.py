@@ -1,4 +1,4 @@
-"""`/warehouses/…/selective-sync` and `/warehouses/…/syncs`: what is loaded, and what was."""
+"""`/warehouses/…/selective-sync` and `/warehouses/…/syncs`: tables and columns that are loaded, and past loads."""
 
 from collections.abc import Sequence
 
@@ -7,15 +7,14 @@ from tifo.api.management.request import Input, ManagementRoute, Request
 from tifo.api.management.sources import named_source
 from tifo.kernel.clock import to_iso
 from tifo.kernel.errors import Rejected
-from tifo.kernel.ids import SourceId
 from tifo.kernel.json import JsonObject
 from tifo.operations import selective_sync, warehouses
 from tifo.workspace.sync import Override
 from tifo.workspace.tokens import Role
 from tifo.workspace.warehouses import Sync, SyncStatus
 
-_LOOKED_AT = 1_000
-"""The newest loads, of all sources of the warehouse."""
+_NEWEST_LOADS = 1_000
+"""Answers look at so many loads of a warehouse, of all its sources."""
 
 
 class _OneOverride(Input, frozen=True, kw_only=True):
@@ -33,7 +32,7 @@ def _selective_syncs(request: Request) -> JsonObject:
     """Lists each table that was loaded lately or has a setting. `properties` holds the columns that are off."""
     name, source = _warehouse_name(request), named_source(request)
     selection = selective_sync.selection(request.backend, source.id, name)
-    loaded = {table for sync in _of(request, name, source.id) for table in sync.rows}
+    loaded = {table for sync in _newest(request, source.id) for table in sync.rows}
     tables = sorted(loaded | selection.tables_off | selection.columns_off.keys())
 
     def shown(table: str) -> JsonObject:
@@ -69,16 +68,16 @@ def _override(asked: _OneOverride) -> Override:
 
 
 def _syncs(request: Request) -> JsonObject:
-    return _reports(request, _of(request, _warehouse_name(request), None))
+    return _reports(request, _newest(request))
 
 
 def _syncs_of_source(request: Request) -> JsonObject:
-    return _reports(request, _of(request, _warehouse_name(request), named_source(request).id))
+    return _reports(request, _newest(request, request.parts["source_id"]))
 
 
-def _of(request: Request, warehouse: str, source_id: SourceId | None) -> list[Sync]:
-    newest = request.backend.warehouses.syncs(warehouse, limit=_LOOKED_AT)
-    return [sync for sync in newest if source_id in (None, sync.source_id)]
+def _newest(request: Request, source: str | None = None) -> Sequence[Sync]:
+    name = request.parts["warehouse_id"]
+    return warehouses.syncs(request.backend, name, source=source, limit=_NEWEST_LOADS)
 
 
 def _reports(request: Request, syncs: Sequence[Sync]) -> JsonObject:

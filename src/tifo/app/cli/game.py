@@ -4,21 +4,24 @@ Exit codes: 0 nothing differs, or it is applied; 1 there are changes that were n
 """
 
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from cyclopts import App, Parameter
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from tifo.app import game as rules
+from tifo.app.cli import text_plan
+from tifo.app.cli.files import read_file
 from tifo.app.cli.output import show, show_lines, show_table, talk
-from tifo.app.cli.text_plan import APPLIED, carry_out
-from tifo.app.settings import load_settings
+from tifo.app.cli.parameters import Data, Json, backend
+from tifo.documents.changes import Change, Verb
+from tifo.operations import game as operations
+from tifo.operations.game import GamePreview, NowAndWould, PlannedGame
 
-Data = Annotated[Path | None, Parameter(help="Folder that holds all state (default: tifo-data).")]
-Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document.")]
 Application = Annotated[str | None, Parameter(name="--app", help="Client id; not needed where there is only one.")]
 Prune = Annotated[bool, Parameter(negative="", help="Archive what the file does not name.")]
+_Row = Mapping[str, object]
 
 game = App(name="game", help="The rules of an application as text (docs/game.md).")
 
@@ -36,43 +39,78 @@ def apply(
     json: Json = False,
 ) -> int:
     """Make the rules what the file says: shows what would change, asks, and applies all of it or nothing."""
-    settings = load_settings({"data": data})
-    planned = rules.plan(settings, file, app, prune=prune)
-    return carry_out(planned, lambda: rules.apply(settings, planned), only_show=plan, unasked=yes, json=json)
+    with backend(data) as opened:
+        planned = operations.plan(opened, read_file(file), file=str(file), application=app, prune=prune)
+        apply_it = lambda: operations.apply(opened, planned)  # noqa: E731 (one line says it)
+        return text_plan.carry_out(_ShownPlan(planned), apply_it, only_show=plan, unasked=yes, json=json)
 
 
 @game.command
 def export(*, app: Application = None, data: Data = None) -> int:
     """Print the rules as they are: applying them again changes nothing."""
-    sys.stdout.write(rules.export(load_settings({"data": data}), app))
-    return APPLIED
+    with backend(data) as opened:
+        sys.stdout.write(operations.export(opened, app))
+    return text_plan.APPLIED
 
 
 @game.command
 def preview(
     file: Path, /, *, app: Application = None, prune: Prune = False, data: Data = None, json: Json = False
 ) -> int:
-    """Play the file's rules over all recorded actions and tell who would have earned what. Changes nothing."""
-    settings = load_settings({"data": data})
-    with _progress() as progress:
+    """Play all recorded actions by the file's rules, and count what fans would have earned. Changes nothing."""
+    with backend(data) as opened, _progress() as progress:
         bar = progress.add_task("Actions played again", total=None)
-        result = rules.preview(
-            settings, file, app, prune=prune, advance=lambda done, of: progress.update(bar, completed=done, total=of)
-        )
+        planned = operations.plan(opened, read_file(file), file=str(file), application=app, prune=prune)
+        previewed = operations.preview(opened, planned, lambda done, of: progress.update(bar, completed=done, total=of))
     if json:
-        show(result, as_json=True)
+        show(_preview_shown(previewed), as_json=True)
     else:
-        _show_preview(result)
-    return APPLIED
+        _show_preview(previewed)
+    return text_plan.APPLIED
 
 
-def _show_preview(result: dict[str, Any]) -> None:
-    for section in ("reward_items", "badges", "quests"):
-        if result[section]:
-            show_table([{section: row.pop("key"), **row} for row in result[section]])
+def _preview_shown(previewed: GamePreview) -> _Row:
+    return {
+        "client_id": previewed.client_id,
+        "fans": previewed.fans,
+        "actions": previewed.actions,
+        **{section: [{"key": key, **counts} for key, counts in rows] for section, rows in _sections(previewed)},
+        "left_out": [{"what": each.what, "count": each.count} for each in previewed.left_out],
+    }
+
+
+def _show_preview(previewed: GamePreview) -> None:
+    for section, rows in _sections(previewed):
+        if rows:
+            show_table([{section: key, **counts} for key, counts in rows])
             show_lines([""])
-    show_lines([f"{result['fans']:,} fans, {result['actions']:,} actions played again."])
-    show_lines(f"Left out: {each['count']:,} {each['what']}." for each in result["left_out"])
+    show_lines([f"{previewed.fans:,} fans, {previewed.actions:,} actions played again."])
+    show_lines(f"Left out: {each.count:,} {each.what}." for each in previewed.left_out)
+
+
+def _sections(previewed: GamePreview) -> Sequence[tuple[str, Sequence[tuple[str, _Row]]]]:
+    items = [(each.key, _counts(fans=each.fans, total=each.total)) for each in previewed.reward_items]
+    badges = [(each.key, _counts(fans=each.fans)) for each in previewed.badges]
+    quests = [(each.key, _counts(started=each.started, completed=each.completed)) for each in previewed.quests]
+    return [("reward_items", items), ("badges", badges), ("quests", quests)]
+
+
+def _counts(**measures: NowAndWould) -> _Row:
+    return {f"{name}_{when}": count for name, pair in measures.items() for when, count in pair._asdict().items()}
+
+
+class _ShownPlan(NamedTuple):
+    planned: PlannedGame
+
+    @property
+    def changes(self) -> Sequence[Change]:
+        return self.planned.changes
+
+    def as_data(self) -> Mapping[str, Any]:
+        return {"client_id": self.planned.before.application.id, "changes": text_plan.as_data(self.changes)}
+
+    def as_lines(self) -> Sequence[str]:
+        return text_plan.as_lines(self.changes, removal=Verb.ARCHIVE)
 
 
 def _progress() -> Progress:

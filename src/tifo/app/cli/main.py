@@ -6,27 +6,24 @@ Exit codes: 0 done; 1 a check found a difference, or a role ended badly; 2 bad i
 
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from cyclopts import App, CycloptsError
 
-from tifo.app import commands
 from tifo.app.cli.alerts import alerts
 from tifo.app.cli.applications import applications
+from tifo.app.cli.audit import audit
 from tifo.app.cli.delivery import delivery
 from tifo.app.cli.demo import demo
 from tifo.app.cli.destinations import destinations
 from tifo.app.cli.game import game
 from tifo.app.cli.migrate import migrate
-from tifo.app.cli.output import show, show_table, talk
-from tifo.app.cli.parameters import Data, Json
+from tifo.app.cli.output import talk
 from tifo.app.cli.sources import sources
 from tifo.app.cli.tokens import organisation
 from tifo.app.cli.tracking_plans import events, tracking_plans
 from tifo.app.cli.up import up
-from tifo.app.cli.warehouses import warehouses
+from tifo.app.cli.warehouses import sql, warehouses
 from tifo.app.cli.workspace import workspace
-from tifo.app.settings import Settings, load_settings
 from tifo.kernel.errors import Rejected, Transient
 
 OK, DIFFERENT, BAD_INPUT, TRY_LATER = 0, 1, 2, 75
@@ -46,31 +43,8 @@ for noun in (
     organisation,
 ):
     app.command(noun)
-for verb in (up, demo, migrate):
+for verb in (up, demo, migrate, sql, audit):
     app.command(verb)
-
-
-@app.command
-def sql(query: str, /, *, data: Data = None, json: Json = False) -> int:
-    """Ask the warehouse (DuckDB's SQL, read-only)."""
-    rows = commands.query(_settings(data), query)
-    if json:
-        show(rows, as_json=True)
-    else:
-        show_table(rows)
-    return OK
-
-
-@app.command
-def audit(*, data: Data = None, json: Json = False) -> int:
-    """Prove ledger = events = warehouse rows. Exits with 1 where they differ."""
-    verdict = commands.audit(_settings(data))
-    show(verdict, as_json=json)
-    return OK if verdict["ok"] else DIFFERENT
-
-
-def _settings(data: Path | None) -> Settings:
-    return load_settings({"data": data})
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -4,24 +4,27 @@ Exit codes of `apply`: 0 nothing differs, or it is applied; 1 there are changes 
 refused.
 """
 
+import os
 import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
-from secrets import token_urlsafe
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from cyclopts import App, Parameter
 
-from tifo.app import compose
-from tifo.app import workspace as work
+from tifo.app.cli import text_plan
+from tifo.app.cli.files import read_file
 from tifo.app.cli.output import show
-from tifo.app.cli.text_plan import carry_out
-from tifo.app.settings import FILE, load_settings
+from tifo.app.cli.parameters import Data, Json, backend
+from tifo.app.settings import FILE, Settings
+from tifo.documents.changes import Change, Verb
 from tifo.kernel.clock import to_iso
-from tifo.store.workspace.tokens import SqlWorkspaceTokens
+from tifo.operations import workspace as operations
+from tifo.operations import workspace_tokens as tokens
+from tifo.operations.workspace import PlannedWorkspace
 from tifo.workspace.tokens import Role
 
-Data = Annotated[Path | None, Parameter(help="Folder that holds all state (default: tifo-data).")]
-Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document.")]
 Name = Annotated[str, Parameter(help="Tells you later which token is used where.")]
 
 workspace = App(name="workspace", help="Sources, warehouses and selective sync, over HTTP and as text.")
@@ -43,9 +46,14 @@ def apply(
     """Make the workspace what the file says (tifo.toml where none is named): shows what would change, asks, and applies
     all of it or nothing.
     """
-    settings = load_settings({"data": data})
-    planned = work.plan(settings, file, prune=prune)
-    return carry_out(planned, lambda: work.apply(settings, planned), only_show=plan, unasked=yes, json=json)
+    # tifo.toml may also hold Tifo's settings, which are no part of the workspace.
+    settings = [known.name for known in fields(Settings)] if file.name == FILE.name else []
+    with backend(data) as opened:
+        planned = operations.plan(
+            opened, read_file(file), file=str(file), variables=os.environ, beside=settings, prune=prune
+        )
+        apply_it = lambda: operations.apply(opened, planned)  # noqa: E731 (one line says it)
+        return text_plan.carry_out(_ShownPlan(planned), apply_it, only_show=plan, unasked=yes, json=json)
 
 
 @workspace.command
@@ -57,7 +65,8 @@ def export(
     data: Data = None,
 ) -> None:
     """Print the workspace as it is: applying it again changes nothing."""
-    sys.stdout.write(work.export(load_settings({"data": data}), secrets=secrets))
+    with backend(data) as opened:
+        sys.stdout.write(operations.export(opened, secrets=secrets))
 
 
 @workspace_tokens.command(name="create")
@@ -69,26 +78,41 @@ def workspace_token_create(
     json: Json = False,
 ) -> None:
     """Make a token. It is shown this once."""
-    token = token_urlsafe(32)
-    made = _tokens(data).add(name, Role(role), token)
-    show({"id": made.id, "name": made.name, "role": made.role.value, "token": token}, as_json=json)
+    with backend(data) as opened:
+        made = tokens.create(opened, name, Role(role))
+    info = made.info
+    show({"id": info.id, "name": info.name, "role": info.role.value, "token": made.token}, as_json=json)
 
 
 @workspace_tokens.command(name="list")
 def workspace_token_list(*, data: Data = None, json: Json = False) -> None:
+    """List the tokens, without the tokens themselves."""
+    with backend(data) as opened:
+        listed = tokens.listed(opened)
     rows = [
         {"id": each.id, "name": each.name, "role": each.role.value, "created_at": to_iso(each.created_at)}
-        for each in _tokens(data).tokens()
+        for each in listed
     ]
     show(rows, as_json=json)
 
 
 @workspace_tokens.command(name="revoke")
 def workspace_token_revoke(token_id: str, /, *, data: Data = None, json: Json = False) -> None:
-    """It is refused at once."""
-    _tokens(data).revoke(token_id)
+    """Revoke a token. It is refused at once."""
+    with backend(data) as opened:
+        tokens.revoke(opened, token_id)
     show({"revoked": token_id}, as_json=json)
 
 
-def _tokens(data: Path | None) -> SqlWorkspaceTokens:
-    return compose.workspace_tokens_of(compose.open_state(load_settings({"data": data})))
+class _ShownPlan(NamedTuple):
+    planned: PlannedWorkspace
+
+    @property
+    def changes(self) -> Sequence[Change]:
+        return self.planned.changes
+
+    def as_data(self) -> Mapping[str, Any]:
+        return {"changes": text_plan.as_data(self.changes)}
+
+    def as_lines(self) -> Sequence[str]:
+        return text_plan.as_lines(self.changes, removal=Verb.DELETE)

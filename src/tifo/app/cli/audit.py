@@ -1,0 +1,24 @@
+"""`tifo audit`: the proof that ledger = events = warehouse rows."""
+
+from tifo.app.cli.output import show
+from tifo.app.cli.parameters import Data, Json, backend
+
+_OK, _DIFFERENT = 0, 1
+
+
+def audit(*, data: Data = None, json: Json = False) -> int:
+    """Prove ledger = events = warehouse rows. Exits with 1 where they differ."""
+    from tifo.operations.audit import run
+
+    with backend(data) as opened:
+        verdict = run(opened)
+    shown = {
+        "ok": verdict.ok,
+        "ledger": verdict.ledger,
+        "events": verdict.events,
+        "rows": verdict.rows,
+        "problems": verdict.problems,
+        "notes": verdict.notes,
+    }
+    show(shown, as_json=json)
+    return _OK if verdict.ok else _DIFFERENT
