@@ -9,7 +9,7 @@ from tifo.source.segment_actions.ports import SkippedAt
 
 
 @dataclass(frozen=True)
-class TriggeredAction:
+class ActionTrigger:
     """Names a reward action and what triggers it."""
 
     key: str
@@ -24,7 +24,7 @@ class SegmentActionsStatus:
 
     behind_events: int
     """Events of all sources that are not looked at yet."""
-    actions: Sequence[TriggeredAction]
+    actions: Sequence[ActionTrigger]
     skipped: Sequence[SkippedAt]
 
 
@@ -36,7 +36,7 @@ def status(backend: Backend, client_id: ClientId) -> SegmentActionsStatus | None
         return None
     slugs = {source.id: source.slug for source in backend.catalog.sources()}
     actions = [
-        TriggeredAction(each.action.key, slugs.get(each.trigger.source_id, each.trigger.source_id), each.trigger.event)
+        ActionTrigger(each.action.key, slugs.get(each.trigger.source_id, each.trigger.source_id), each.trigger.event)
         for each in triggered
     ]
     behind = max(0, backend.log_end() - state.position())

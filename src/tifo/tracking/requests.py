@@ -18,7 +18,7 @@ BATCH = "batch"
 _DETAIL = 1_000
 
 
-class Request(msgspec.Struct, frozen=True):
+class TrackingRequest(msgspec.Struct, frozen=True):
     """A body that is JSON of the right shape; its messages are not decoded yet."""
 
     call: str
@@ -46,7 +46,7 @@ _batch = msgspec.json.Decoder(_Batch)
 _call = msgspec.json.Decoder(_Call)
 
 
-def read_request(call: str, body: bytes) -> Request:
+def read_request(call: str, body: bytes) -> TrackingRequest:
     """Raises `Rejected` where the body is no JSON, or not of the call's shape: no message can be accepted then."""
     if len(body) > MAX_BODY_BYTES:
         raise TooLarge(
@@ -55,7 +55,7 @@ def read_request(call: str, body: bytes) -> Request:
         )
     try:
         if call != BATCH:
-            return Request(call, _call.decode(body).write_key, None, None, None, [msgspec.Raw(body)])
+            return TrackingRequest(call, _call.decode(body).write_key, None, None, None, [msgspec.Raw(body)])
         batch = _batch.decode(body)
     except msgspec.ValidationError as error:
         raise Rejected(f"The body is not what /v1/{call} takes: {error}. See Segment's Tracking API.") from error
@@ -67,7 +67,7 @@ def read_request(call: str, body: bytes) -> Request:
         ) from error
     if not batch.batch:
         raise Rejected("The batch holds no message. Send at least one.", code="empty_batch", field="batch")
-    return Request(call, batch.write_key, batch.sent_at, batch.context, batch.integrations, batch.batch)
+    return TrackingRequest(call, batch.write_key, batch.sent_at, batch.context, batch.integrations, batch.batch)
 
 
 class Read(NamedTuple):
@@ -80,7 +80,7 @@ class Read(NamedTuple):
     """All messages that are not as planned, accepted or blocked."""
 
 
-def read_messages(request: Request, received_at: datetime, new_id: NewId, check: Check | None = None) -> Read:
+def read_messages(request: TrackingRequest, received_at: datetime, new_id: NewId, check: Check | None = None) -> Read:
     """Writes valid messages in canonical form, and says why each other one is refused.
 
     Never raises: an invalid message must not harm the messages beside it.

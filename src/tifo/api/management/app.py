@@ -25,7 +25,7 @@ from tifo.api.management import (
     workspace,
 )
 from tifo.api.management import tracking_plans as plans
-from tifo.api.management.request import Request, Router
+from tifo.api.management.request import ManagementRequest, Router
 from tifo.kernel.errors import (
     Conflict,
     Forbidden,
@@ -89,7 +89,7 @@ class ManagementApi:
         if not role.may(found.route.needs):
             raise Forbidden(f"This needs a token of role {found.route.needs}; this one's role is {role}.")
         query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True))
-        request = Request(self._backend, role, found.parts, query, await read_body(receive, MAX_BODY_BYTES))
+        request = ManagementRequest(self._backend, role, found.parts, query, await read_body(receive, MAX_BODY_BYTES))
         data = await asyncio.to_thread(found.route.handle, request)
         return HttpResponse(200, msgspec.json.encode({"data": data}))
 

@@ -1,7 +1,7 @@
 """`/catalog`: which kinds of sources, warehouses and destinations there are."""
 
 from tifo.api.management.paging import page
-from tifo.api.management.request import ManagementRoute, Request
+from tifo.api.management.request import ManagementRequest, ManagementRoute
 from tifo.destinations.catalog import kind_of as destination_kind_of
 from tifo.destinations.catalog import kinds as destination_kinds
 from tifo.destinations.ports import Action, Kind, SettingType
@@ -129,27 +129,27 @@ def _action(action: Action) -> JsonObject:
     }
 
 
-def _sources(request: Request) -> JsonObject:
+def _sources(request: ManagementRequest) -> JsonObject:
     return page(request, "sourcesCatalog", KINDS, lambda kind: kind.id, source_metadata)
 
 
-def _source(request: Request) -> JsonObject:
+def _source(request: ManagementRequest) -> JsonObject:
     return {"sourceMetadata": source_metadata(kind_of(request.parts["metadata_id"]))}
 
 
-def _warehouses(request: Request) -> JsonObject:
+def _warehouses(request: ManagementRequest) -> JsonObject:
     return page(request, "warehousesCatalog", [kind.id for kind in warehouse_kinds()], str, warehouse_metadata)
 
 
-def _warehouse(request: Request) -> JsonObject:
+def _warehouse(request: ManagementRequest) -> JsonObject:
     return {"warehouseMetadata": warehouse_metadata(request.parts["metadata_id"])}
 
 
-def _destinations(request: Request) -> JsonObject:
+def _destinations(request: ManagementRequest) -> JsonObject:
     return page(request, "destinationsCatalog", destination_kinds(), lambda kind: kind.id, destination_metadata)
 
 
-def _destination(request: Request) -> JsonObject:
+def _destination(request: ManagementRequest) -> JsonObject:
     return {"destinationMetadata": destination_metadata(destination_kind_of(request.parts["metadata_id"]))}
 
 

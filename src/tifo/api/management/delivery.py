@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from tifo.api.management.paging import page
-from tifo.api.management.request import ManagementRoute, Request
+from tifo.api.management.request import ManagementRequest, ManagementRoute
 from tifo.delivery.ports import Grain, Group, Result, Series
 from tifo.kernel.clock import from_iso, to_iso
 from tifo.kernel.errors import Rejected
@@ -18,34 +18,34 @@ _FILTERED = re.compile(r"filter\[(\w+)\]\[\d*\]")
 _GROUPED = re.compile(r"groupBy(\[\d*\])?")
 
 
-def _successes(request: Request) -> JsonObject:
+def _successes(request: ManagementRequest) -> JsonObject:
     return _outcomes(request, Result.DELIVERED)
 
 
-def _failures(request: Request) -> JsonObject:
+def _failures(request: ManagementRequest) -> JsonObject:
     return _outcomes(request, Result.FAILED)
 
 
-def _filtered(request: Request) -> JsonObject:
+def _filtered(request: ManagementRequest) -> JsonObject:
     return _outcomes(request, Result.FILTERED)
 
 
-def _received(request: Request) -> JsonObject:
+def _received(request: ManagementRequest) -> JsonObject:
     window = _window(request)
     return _answer(request, delivery_series.received(request.backend, _source(request), window), window)
 
 
-def _failed_on_ingest(request: Request) -> JsonObject:
+def _failed_on_ingest(request: ManagementRequest) -> JsonObject:
     window = _window(request)
     return _answer(request, delivery_series.failed_on_ingest(request.backend, _source(request), window), window)
 
 
-def _filtered_at_source(request: Request) -> JsonObject:
+def _filtered_at_source(request: ManagementRequest) -> JsonObject:
     window = _window(request)
     return _answer(request, delivery_series.filtered_at_source(request.backend, _source(request), window), window)
 
 
-def _outcomes(request: Request, result: Result) -> JsonObject:
+def _outcomes(request: ManagementRequest, result: Result) -> JsonObject:
     window = _window(request)
     if request.query.get("subscriptionId"):
         raise Rejected(
@@ -55,17 +55,17 @@ def _outcomes(request: Request, result: Result) -> JsonObject:
     return _answer(request, delivery_series.outcomes(request.backend, destination, result, window), window)
 
 
-def _answer(request: Request, series: Sequence[Series], window: DeliveryWindow) -> JsonObject:
+def _answer(request: ManagementRequest, series: Sequence[Series], window: DeliveryWindow) -> JsonObject:
     key = lambda each: "\n".join(each.group.values())  # noqa: E731 (one line says it)
     paged = page(request, "dataset", series, key, lambda each: _shown(each, window))
     return {"total": sum(each.total for each in series), **paged}
 
 
-def _source(request: Request) -> str:
+def _source(request: ManagementRequest) -> str:
     return request.query.get("sourceId", "")
 
 
-def _window(request: Request) -> DeliveryWindow:
+def _window(request: ManagementRequest) -> DeliveryWindow:
     query = request.query
     grain = _grain(query.get("granularity", "").upper())
     only: dict[Group, list[str]] = {}

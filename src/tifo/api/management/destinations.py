@@ -7,7 +7,7 @@ from typing import Any
 
 from tifo.api.management.catalog import destination_metadata
 from tifo.api.management.paging import page
-from tifo.api.management.request import Input, ManagementRoute, Request, statused
+from tifo.api.management.request import Input, ManagementRequest, ManagementRoute, statused
 from tifo.delivery.ports import DeliveryProblem
 from tifo.destinations.catalog import kind_of
 from tifo.kernel.json import JsonObject, JsonValue
@@ -44,25 +44,25 @@ def destination_shown(destination: ConnectedDestination) -> JsonObject:
     }
 
 
-def named_destination(request: Request) -> ConnectedDestination:
+def named_destination(request: ManagementRequest) -> ConnectedDestination:
     return destinations.find(request.backend, request.parts["destination_id"])
 
 
-def _list(request: Request) -> JsonObject:
+def _list(request: ManagementRequest) -> JsonObject:
     listed = destinations.listed(request.backend)
     return page(request, "destinations", listed, lambda each: each.id, destination_shown)
 
 
-def _connected(request: Request) -> JsonObject:
+def _connected(request: ManagementRequest) -> JsonObject:
     listed = destinations.of_source(request.backend, request.parts["source_id"])
     return page(request, "destinations", listed, lambda each: each.id, destination_shown)
 
 
-def _get(request: Request) -> JsonObject:
+def _get(request: ManagementRequest) -> JsonObject:
     return {"destination": destination_shown(named_destination(request))}
 
 
-def _create(request: Request) -> JsonObject:
+def _create(request: ManagementRequest) -> JsonObject:
     new = request.read(_New)
     made = destinations.add(
         request.backend,
@@ -76,19 +76,19 @@ def _create(request: Request) -> JsonObject:
     return {"destination": destination_shown(made)}
 
 
-def _update(request: Request) -> JsonObject:
+def _update(request: ManagementRequest) -> JsonObject:
     asked = request.read(_Change)
     edit = DestinationEdit(name=asked.name, enabled=asked.enabled, settings=asked.settings)
     made = destinations.change(request.backend, request.parts["destination_id"], edit, role=request.role)
     return {"destination": destination_shown(made)}
 
 
-def _delete(request: Request) -> JsonObject:
+def _delete(request: ManagementRequest) -> JsonObject:
     destinations.remove(request.backend, request.parts["destination_id"])
     return statused("SUCCESS")
 
 
-def _metrics(request: Request) -> JsonObject:
+def _metrics(request: ManagementRequest) -> JsonObject:
     """Counts everything since the destination was added; `/delivery-overview` counts windows."""
     report = delivery.destination_report(request.backend, request.parts["destination_id"])
     totals = report.totals

@@ -4,7 +4,7 @@ from typing import Any
 
 from tifo.api.management.destinations import named_destination
 from tifo.api.management.paging import page
-from tifo.api.management.request import Input, ManagementRoute, Request, statused
+from tifo.api.management.request import Input, ManagementRequest, ManagementRoute, statused
 from tifo.kernel.json import JsonObject
 from tifo.operations import filters
 from tifo.operations.filters import FilterChange, NewFilter
@@ -60,19 +60,19 @@ def _action_shown(action: FilterAction) -> JsonObject:
     return {"type": action.type.value, **{name: value for name, value in fields.items() if value is not None}}
 
 
-def _list(request: Request) -> JsonObject:
+def _list(request: ManagementRequest) -> JsonObject:
     destination = named_destination(request)
     listed = filters.listed(request.backend, destination.id)
     return page(request, "filters", listed, lambda each: each.id, lambda each: filter_shown(each, destination))
 
 
-def _get(request: Request) -> JsonObject:
+def _get(request: ManagementRequest) -> JsonObject:
     destination = named_destination(request)
     found = filters.find(request.backend, destination.id, request.parts["filter_id"])
     return {"filter": filter_shown(found, destination)}
 
 
-def _create(request: Request) -> JsonObject:
+def _create(request: ManagementRequest) -> JsonObject:
     destination, asked = named_destination(request), request.read(_New)
     new = NewFilter(
         condition=asked.if_,
@@ -84,7 +84,7 @@ def _create(request: Request) -> JsonObject:
     return {"filter": filter_shown(filters.add(request.backend, destination.id, new), destination)}
 
 
-def _update(request: Request) -> JsonObject:
+def _update(request: ManagementRequest) -> JsonObject:
     destination, asked = named_destination(request), request.read(_Change)
     change = FilterChange(
         if_=asked.if_,
@@ -97,12 +97,12 @@ def _update(request: Request) -> JsonObject:
     return {"filter": filter_shown(made, destination)}
 
 
-def _remove(request: Request) -> JsonObject:
+def _remove(request: ManagementRequest) -> JsonObject:
     filters.remove(request.backend, request.parts["destination_id"], request.parts["filter_id"])
     return statused("SUCCESS")
 
 
-def _preview(request: Request) -> JsonObject:
+def _preview(request: ManagementRequest) -> JsonObject:
     asked = request.read(_Preview)
     result = filters.preview(asked.filter.if_, asked.filter.actions, asked.payload)
     return {"inputPayload": asked.payload, "result": result}

@@ -9,7 +9,7 @@ import binascii
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from tifo.api.management.request import Request
+from tifo.api.management.request import ManagementRequest
 from tifo.kernel.errors import Rejected
 from tifo.kernel.json import JsonObject
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 def page(
-    request: Request, field: str, items: Sequence[T], key: Callable[[T], str], shown: Callable[[T], Any]
+    request: ManagementRequest, field: str, items: Sequence[T], key: Callable[[T], str], shown: Callable[[T], Any]
 ) -> dict[str, Any]:
     """`{field: […], "pagination": {current, next?, previous?, totalEntries}}`."""
     count = _count(request.query.get("pagination[count]"))

@@ -21,7 +21,7 @@ WORKSPACE_ID = "tifo"
 
 
 @dataclass(frozen=True)
-class Request:
+class ManagementRequest:
     """Carries one request whose token is valid and whose role may do this."""
 
     backend: Backend
@@ -50,7 +50,7 @@ class ManagementRoute(NamedTuple):
     path: str
     """`/sources/{source_id}`, below `/management`."""
     needs: Role
-    handle: Callable[[Request], JsonObject]
+    handle: Callable[[ManagementRequest], JsonObject]
     """Returns what stands under `data`. Blocks."""
 
 

@@ -6,7 +6,7 @@ import msgspec
 
 from tifo.api.management.catalog import source_metadata
 from tifo.api.management.paging import page
-from tifo.api.management.request import WORKSPACE_ID, Input, ManagementRoute, Request, statused
+from tifo.api.management.request import WORKSPACE_ID, Input, ManagementRequest, ManagementRoute, statused
 from tifo.kernel.errors import Rejected
 from tifo.kernel.json import JsonObject
 from tifo.operations import sources
@@ -46,20 +46,20 @@ def source_shown(source: Source, role: Role) -> JsonObject:
     }
 
 
-def named_source(request: Request) -> Source:
+def named_source(request: ManagementRequest) -> Source:
     return sources.find(request.backend, request.parts["source_id"])
 
 
-def _list(request: Request) -> JsonObject:
+def _list(request: ManagementRequest) -> JsonObject:
     shown = lambda source: source_shown(source, request.role)  # noqa: E731 (one line says it)
     return page(request, "sources", sources.listed(request.backend), lambda source: source.id, shown)
 
 
-def _get(request: Request) -> JsonObject:
+def _get(request: ManagementRequest) -> JsonObject:
     return _answer(request, named_source(request))
 
 
-def _create(request: Request) -> JsonObject:
+def _create(request: ManagementRequest) -> JsonObject:
     new = request.read(_New)
     if _schema(new.settings) is not None:
         raise Rejected("The schema comes from the slug. Change it afterwards.", field="settings.schema")
@@ -67,22 +67,22 @@ def _create(request: Request) -> JsonObject:
     return _answer(request, made)
 
 
-def _update(request: Request) -> JsonObject:
+def _update(request: ManagementRequest) -> JsonObject:
     asked = request.read(_Change)
     change = SourceChange(name=asked.name, enabled=asked.enabled, slug=asked.slug, schema=_schema(asked.settings))
     return _answer(request, sources.change(request.backend, request.parts["source_id"], change))
 
 
-def _delete(request: Request) -> JsonObject:
+def _delete(request: ManagementRequest) -> JsonObject:
     sources.delete(request.backend, request.parts["source_id"])
     return statused("SUCCESS")
 
 
-def _create_key(request: Request) -> JsonObject:
+def _create_key(request: ManagementRequest) -> JsonObject:
     return _answer(request, sources.create_write_key(request.backend, request.parts["source_id"]))
 
 
-def _remove_key(request: Request) -> JsonObject:
+def _remove_key(request: ManagementRequest) -> JsonObject:
     sources.remove_write_key(request.backend, request.parts["source_id"], request.parts["write_key"])
     return statused("SUCCESS")
 
@@ -97,7 +97,7 @@ def _schema(settings: _Settings | None) -> str | None:
     return schema
 
 
-def _answer(request: Request, source: Source) -> JsonObject:
+def _answer(request: ManagementRequest, source: Source) -> JsonObject:
     return {"source": source_shown(source, request.role)}
 
 

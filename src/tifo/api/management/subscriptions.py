@@ -4,7 +4,7 @@ from typing import Any
 
 from tifo.api.management.destinations import named_destination
 from tifo.api.management.paging import page
-from tifo.api.management.request import Input, ManagementRoute, Request, statused
+from tifo.api.management.request import Input, ManagementRequest, ManagementRoute, statused
 from tifo.destinations.ports import ActionMapping
 from tifo.kernel.json import JsonObject
 from tifo.operations import mappings
@@ -45,34 +45,34 @@ def subscription_shown(each: ActionMapping, destination: ConnectedDestination) -
     }
 
 
-def _list(request: Request) -> JsonObject:
+def _list(request: ManagementRequest) -> JsonObject:
     destination = named_destination(request)
     shown = lambda each: subscription_shown(each, destination)  # noqa: E731 (one line says it)
     listed = mappings.listed(request.backend, destination.id)
     return page(request, "subscriptions", listed, lambda each: each.id, shown)
 
 
-def _get(request: Request) -> JsonObject:
+def _get(request: ManagementRequest) -> JsonObject:
     destination = named_destination(request)
     found = mappings.find(request.backend, destination.id, request.parts["subscription_id"])
     return {"subscription": subscription_shown(found, destination)}
 
 
-def _create(request: Request) -> JsonObject:
+def _create(request: ManagementRequest) -> JsonObject:
     destination, new = named_destination(request), request.read(_New)
     change = MappingChange(name=new.name, trigger=new.trigger, mapping=new.settings, enabled=new.enabled)
     made = mappings.add_action(request.backend, destination.id, new.action_id, change)
     return {"destinationSubscription": subscription_shown(made, destination)}
 
 
-def _update(request: Request) -> JsonObject:
+def _update(request: ManagementRequest) -> JsonObject:
     destination, asked = named_destination(request), request.read(_Change).input
     change = MappingChange(name=asked.name, trigger=asked.trigger, mapping=asked.settings, enabled=asked.enabled)
     made = mappings.change(request.backend, destination.id, request.parts["subscription_id"], change)
     return {"subscription": subscription_shown(made, destination)}
 
 
-def _remove(request: Request) -> JsonObject:
+def _remove(request: ManagementRequest) -> JsonObject:
     mappings.remove(request.backend, request.parts["destination_id"], request.parts["subscription_id"])
     return statused("SUCCESS")
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tifo.api.management.paging import page
-from tifo.api.management.request import Input, ManagementRoute, Request
+from tifo.api.management.request import Input, ManagementRequest, ManagementRoute
 from tifo.api.management.sources import named_source
 from tifo.kernel.clock import to_iso
 from tifo.kernel.errors import Rejected
@@ -28,7 +28,7 @@ class _Overrides(Input, frozen=True, kw_only=True):
     sync_overrides: list[_OneOverride]
 
 
-def _selective_syncs(request: Request) -> JsonObject:
+def _selective_syncs(request: ManagementRequest) -> JsonObject:
     """Lists each table that was loaded lately or has a setting. `properties` holds the columns that are off."""
     name, source = _warehouse_name(request), named_source(request)
     selection = selective_sync.selection(request.backend, source.id, name)
@@ -47,7 +47,7 @@ def _selective_syncs(request: Request) -> JsonObject:
     return page(request, "items", tables, str, shown)
 
 
-def _select(request: Request) -> JsonObject:
+def _select(request: ManagementRequest) -> JsonObject:
     name, asked = _warehouse_name(request), request.read(_Overrides).sync_overrides
     overrides: dict[str, list[Override]] = {}
     for each in asked:
@@ -67,20 +67,20 @@ def _override(asked: _OneOverride) -> Override:
     return Override(asked.collection, asked.property, asked.enabled)
 
 
-def _syncs(request: Request) -> JsonObject:
+def _syncs(request: ManagementRequest) -> JsonObject:
     return _reports(request, _newest(request))
 
 
-def _syncs_of_source(request: Request) -> JsonObject:
+def _syncs_of_source(request: ManagementRequest) -> JsonObject:
     return _reports(request, _newest(request, request.parts["source_id"]))
 
 
-def _newest(request: Request, source: str | None = None) -> Sequence[Sync]:
+def _newest(request: ManagementRequest, source: str | None = None) -> Sequence[Sync]:
     name = request.parts["warehouse_id"]
     return warehouses.syncs(request.backend, name, source=source, limit=_NEWEST_LOADS)
 
 
-def _reports(request: Request, syncs: Sequence[Sync]) -> JsonObject:
+def _reports(request: ManagementRequest, syncs: Sequence[Sync]) -> JsonObject:
     return page(request, "reports", syncs, lambda sync: f"{sync.source_id} {to_iso(sync.started_at)}", _report)
 
 
@@ -101,7 +101,7 @@ def _report(sync: Sync) -> JsonObject:
     }
 
 
-def _warehouse_name(request: Request) -> str:
+def _warehouse_name(request: ManagementRequest) -> str:
     return warehouses.known_name(request.backend, request.parts["warehouse_id"])
 
 

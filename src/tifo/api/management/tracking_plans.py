@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from tifo.api.management.paging import page
-from tifo.api.management.request import Input, ManagementRoute, Request, statused
+from tifo.api.management.request import Input, ManagementRequest, ManagementRoute, statused
 from tifo.api.management.sources import named_source, source_shown
 from tifo.kernel.clock import to_iso
 from tifo.kernel.errors import Rejected
@@ -79,59 +79,59 @@ def _rule_shown(plan: TrackingPlan, rule: Rule) -> JsonObject:
     return shown if rule.key is None else {**shown, "key": rule.key}
 
 
-def _list(request: Request) -> JsonObject:
+def _list(request: ManagementRequest) -> JsonObject:
     found = tracking_plans.listed(request.backend, request.query.get("type"))
     return page(request, "trackingPlans", found, lambda plan: plan.id, plan_shown)
 
 
-def _create(request: Request) -> JsonObject:
+def _create(request: ManagementRequest) -> JsonObject:
     new = request.read(_New)
     made = tracking_plans.create(request.backend, new.name, new.type, description=new.description)
     return {"trackingPlan": plan_shown(made)}
 
 
-def _get(request: Request) -> JsonObject:
+def _get(request: ManagementRequest) -> JsonObject:
     return {"trackingPlan": plan_shown(tracking_plans.find(request.backend, _plan(request)))}
 
 
-def _update(request: Request) -> JsonObject:
+def _update(request: ManagementRequest) -> JsonObject:
     asked = request.read(_Change)
     tracking_plans.change(request.backend, _plan(request), new_name=asked.name, description=asked.description)
     return statused("SUCCESS")
 
 
-def _delete(request: Request) -> JsonObject:
+def _delete(request: ManagementRequest) -> JsonObject:
     tracking_plans.delete(request.backend, _plan(request))
     return statused("SUCCESS")
 
 
-def _list_rules(request: Request) -> JsonObject:
+def _list_rules(request: ManagementRequest) -> JsonObject:
     plan = tracking_plans.find(request.backend, _plan(request))
     return page(
         request, "rules", plan.rules, lambda rule: str(msgspec.json.encode(rule.place)), lambda r: _rule_shown(plan, r)
     )
 
 
-def _replace_rules(request: Request) -> JsonObject:
+def _replace_rules(request: ManagementRequest) -> JsonObject:
     rules = [rule.as_rule() for rule in request.read(_Rules).rules]
     tracking_plans.replace_rules(request.backend, _plan(request), rules)
     return statused("SUCCESS")
 
 
-def _update_rules(request: Request) -> JsonObject:
+def _update_rules(request: ManagementRequest) -> JsonObject:
     rules = [(rule.as_rule(), rule.new_key) for rule in request.read(_Rules).rules]
     tracking_plans.put_rules(request.backend, _plan(request), rules)
     return statused("SUCCESS")
 
 
-def _remove_rules(request: Request) -> JsonObject:
+def _remove_rules(request: ManagementRequest) -> JsonObject:
     """Reads the rules from the query, as `rules[0][type]=TRACK&rules[0][key]=…`, or as JSON."""
     places = [(each.type, each.key or None, each.version) for each in _removed(request)]
     tracking_plans.remove_rules(request.backend, _plan(request), places)
     return statused("SUCCESS")
 
 
-def _removed(request: Request) -> list[_Removed]:
+def _removed(request: ManagementRequest) -> list[_Removed]:
     given: dict[str, dict[str, Any]] = {}
     for name, value in request.query.items():
         if name == "rules":
@@ -159,27 +159,27 @@ def _read_removed(given: Any) -> list[_Removed]:
     return removed
 
 
-def _sources(request: Request) -> JsonObject:
+def _sources(request: ManagementRequest) -> JsonObject:
     found = tracking_plans.sources_of(request.backend, _plan(request))
     return page(request, "sources", found, lambda source: source.id, lambda source: source_shown(source, request.role))
 
 
-def _connect(request: Request) -> JsonObject:
+def _connect(request: ManagementRequest) -> JsonObject:
     tracking_plans.connect(request.backend, _plan(request), request.read(_Source).source_id)
     return statused("SUCCESS")
 
 
-def _disconnect(request: Request) -> JsonObject:
+def _disconnect(request: ManagementRequest) -> JsonObject:
     tracking_plans.disconnect(request.backend, request.query.get("sourceId", ""), _plan(request))
     return statused("SUCCESS")
 
 
-def _settings(request: Request) -> JsonObject:
+def _settings(request: ManagementRequest) -> JsonObject:
     source = named_source(request)
     return _settings_shown(source, tracking_plans.controls(request.backend, source.id))
 
 
-def _change_settings(request: Request) -> JsonObject:
+def _change_settings(request: ManagementRequest) -> JsonObject:
     source = named_source(request)
     asked = request.read(dict[str, Any])
     return _settings_shown(source, tracking_plans.change_controls(request.backend, source.id, asked))
@@ -190,7 +190,7 @@ def _settings_shown(source: Source, controls: Controls) -> JsonObject:
     return {"sourceId": source.id, "settings": settings}
 
 
-def _plan(request: Request) -> str:
+def _plan(request: ManagementRequest) -> str:
     return request.parts["plan_id"]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from tifo.api.management.catalog import warehouse_metadata
 from tifo.api.management.paging import page
-from tifo.api.management.request import WORKSPACE_ID, Input, ManagementRoute, Request, statused
+from tifo.api.management.request import WORKSPACE_ID, Input, ManagementRequest, ManagementRoute, statused
 from tifo.api.management.sources import source_shown
 from tifo.kernel.json import JsonObject
 from tifo.operations import warehouses
@@ -50,15 +50,15 @@ def warehouse_shown(warehouse: ConnectedWarehouse) -> JsonObject:
     }
 
 
-def _list(request: Request) -> JsonObject:
+def _list(request: ManagementRequest) -> JsonObject:
     return _page(request, warehouses.listed(request.backend))
 
 
-def _get(request: Request) -> JsonObject:
+def _get(request: ManagementRequest) -> JsonObject:
     return {"warehouse": warehouse_shown(warehouses.find(request.backend, _name(request)))}
 
 
-def _create(request: Request) -> JsonObject:
+def _create(request: ManagementRequest) -> JsonObject:
     """Makes a warehouse that loads no source yet, as Segment does."""
     new = request.read(_New)
     made = warehouses.add(
@@ -72,50 +72,50 @@ def _create(request: Request) -> JsonObject:
     return {"warehouse": warehouse_shown(made)}
 
 
-def _update(request: Request) -> JsonObject:
+def _update(request: ManagementRequest) -> JsonObject:
     asked = request.read(_Change)
     change = WarehouseChange(asked.name, asked.enabled, asked.settings)
     return {"warehouse": warehouse_shown(warehouses.change(request.backend, _name(request), change))}
 
 
-def _delete(request: Request) -> JsonObject:
+def _delete(request: ManagementRequest) -> JsonObject:
     warehouses.remove(request.backend, _name(request))
     return statused("SUCCESS")
 
 
-def _validate(request: Request) -> JsonObject:
+def _validate(request: ManagementRequest) -> JsonObject:
     asked = request.read(_Checked)
     return statused(_state(connected=warehouses.can_connect(request.backend, asked.metadata_id, asked.settings)))
 
 
-def _connection_state(request: Request) -> JsonObject:
+def _connection_state(request: ManagementRequest) -> JsonObject:
     return {"connectionState": _state(connected=warehouses.is_reachable(request.backend, _name(request)))}
 
 
-def _connected_sources(request: Request) -> JsonObject:
+def _connected_sources(request: ManagementRequest) -> JsonObject:
     loaded = warehouses.loaded_sources(request.backend, _name(request))
     return page(request, "sources", loaded, lambda source: source.id, lambda source: source_shown(source, request.role))
 
 
-def _connected_warehouses(request: Request) -> JsonObject:
+def _connected_warehouses(request: ManagementRequest) -> JsonObject:
     return _page(request, warehouses.loading(request.backend, request.parts["source_id"]))
 
 
-def _connect(request: Request) -> JsonObject:
+def _connect(request: ManagementRequest) -> JsonObject:
     warehouses.connect_source(request.backend, _name(request), request.parts["source_id"])
     return statused("CONNECTED")
 
 
-def _disconnect(request: Request) -> JsonObject:
+def _disconnect(request: ManagementRequest) -> JsonObject:
     warehouses.disconnect_source(request.backend, _name(request), request.parts["source_id"])
     return statused("SUCCESS")
 
 
-def _page(request: Request, listed: Sequence[ConnectedWarehouse]) -> JsonObject:
+def _page(request: ManagementRequest, listed: Sequence[ConnectedWarehouse]) -> JsonObject:
     return page(request, "warehouses", listed, lambda warehouse: warehouse.name, warehouse_shown)
 
 
-def _name(request: Request) -> str:
+def _name(request: ManagementRequest) -> str:
     return request.parts["warehouse_id"]
 
 
