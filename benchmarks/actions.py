@@ -21,7 +21,6 @@ from tests.postgres import postgres_server
 from tifo.app import compose
 from tifo.app.demo.local import LocalTifo
 from tifo.app.settings import load_settings
-from tifo.store.engagement.audit import SqlLedgerAudit
 
 TARGET = 1_000_000
 BATCH = 500
@@ -51,7 +50,8 @@ def _engine(on: str, settings: Mapping[str, str], seconds: float, fans: int, bar
             game = asyncio.run(_set_up(tifo, app, fans))
             result = drive(tifo.port, game.action, seconds=seconds, ok=b"HTTP/1.1 201")
             settings_of = load_settings({"data": tifo.data}, settings)
-            facts = sum(SqlLedgerAudit(compose.open_state(settings_of)).facts_by_application().values())
+            with compose.opened(settings_of) as backend:
+                facts = sum(backend.ledger_audit.facts_by_application().values())
             batches = drive(tifo.port, game.batch, seconds=seconds, connections=4, ok=b"HTTP/1.1 201")
             memory = peak_mb(api.pid)
             reads = drive(tifo.port, game.balances, seconds=seconds)

@@ -23,6 +23,7 @@ from tifo.app.demo.local import LocalTifo
 from tifo.app.settings import load_settings
 from tifo.kernel.errors import Rejected, Transient
 from tifo.warehouses.ports import Warehouse
+from tifo.workspace.warehouses import BUILT_IN
 
 BATCH = 100
 _LOOK_S = 0.05
@@ -49,7 +50,7 @@ async def _run(tifo: LocalTifo, key: str, rate: int, seconds: float) -> tuple[li
     """When each batch was acknowledged; and when the warehouse showed how many batches."""
     total = int(rate * seconds / BATCH)
     acknowledged: list[float] = []
-    warehouse = compose.open_warehouse(load_settings({"data": tifo.data}))
+    warehouse = compose.OpenedBackend(load_settings({"data": tifo.data})).open_warehouse(BUILT_IN)
     watching = asyncio.create_task(asyncio.to_thread(_watch, warehouse, total))
     headers = {"Authorization": f"Basic {base64.b64encode(f'{key}:'.encode()).decode()}"}
     began = time.monotonic()

@@ -88,14 +88,12 @@ def npm_packages() -> None:
 @pytest.fixture(scope="module")
 def sdks(tifo: LocalTifo, npm_packages: None) -> Iterator[dict[str, Sdk]]:  # noqa: ARG001 (installed before)
     """One for each role."""
-    state = compose.open_state(load_settings({"data": tifo.data}))
-    with contextlib.ExitStack() as stack:
+    with compose.opened(load_settings({"data": tifo.data})) as backend, contextlib.ExitStack() as stack:
         made = {}
         for role in Role:
-            compose.workspace_tokens_of(state).add(role, role, f"token-of-the-{role}")
+            backend.workspace_tokens.add(role, role, f"token-of-the-{role}")
             made[role.value] = Sdk(tifo.address, f"token-of-the-{role}")
             stack.callback(made[role.value].close)
-        state.dispose()
         yield made
 
 
