@@ -1,4 +1,4 @@
-"""Settings: a flag, else a `TIFO_*` variable, else `tifo.toml` in the working folder, else the default."""
+"""Reads settings: a flag, else a `TIFO_*` variable, else `tifo.toml` in the working folder, else the default."""
 
 import os
 import tomllib
@@ -11,7 +11,7 @@ from tifo.kernel.errors import Rejected
 
 FILE = Path("tifo.toml")
 WORKSPACE = ("sources", "tracking_plans", "warehouses", "destinations")
-"""What may stand in the file beside settings: `tifo workspace apply` makes the workspace so."""
+"""Sections that the file may hold beside settings: `tifo workspace apply` reads them."""
 
 
 def _setting(default: object, meaning: str, *, secret: bool = False) -> Any:  # the field's own type stands beside it
@@ -52,8 +52,9 @@ class Settings:
     log_retention_days: float = _setting(7.0, "how long the event log keeps what is loaded, in days")
 
     def as_flags(self) -> list[str]:
-        """The same settings as flags of `tifo up`, but for the database's address: others see flags, and it may hold a
-        password. It goes by `as_variables`.
+        """Returns the settings as flags of `tifo up`, without secrets: every user of the machine sees flags in `ps`.
+
+        Secrets go to the roles by `as_variables`.
         """
         return [
             word
@@ -100,7 +101,9 @@ def load_settings(
             values[name] = _convert(known.type, env[variable], variable)
         elif name in from_file:
             values[name] = _convert(known.type, from_file[name], f"{name} in {file or FILE}")
-    values["data"] = Path(str(values.get("data", _DATA))).absolute()  # the same folder, wherever it is asked from
+    values["data"] = Path(
+        str(values.get("data", _DATA))
+    ).absolute()  # roles are started with it, whatever folder they run in
     return Settings(**values)  # type: ignore[arg-type]  # _convert has made each of its field's type
 
 

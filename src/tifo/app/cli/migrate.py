@@ -1,6 +1,6 @@
-"""`tifo migrate`: the state moves from its folder into PostgreSQL.
+"""`tifo migrate`: copies the state from its folder into PostgreSQL.
 
-Exit codes: 0 copied, and the copy is like the source; 1 they differ, and nothing of the copy is kept.
+Exit codes: 0 copied, and the copy equals the source; 1 they differ, and the copy is discarded.
 """
 
 import dataclasses
@@ -42,9 +42,9 @@ def migrate(
     for difference in moved["differences"]:
         talk.print(f"DIFFERS  {difference}", style="bold red", markup=False)
     if moved["differences"]:
-        talk.print("Nothing of the copy is kept.")
+        talk.print("The copy is discarded.")
         return DIFFERENT
-    talk.print("The copy is like the source. From now on start Tifo with TIFO_DATABASE_URL set to it.")
+    talk.print("The copy equals the source. From now on start Tifo with TIFO_DATABASE_URL set to it.")
     return COPIED
 
 
@@ -52,7 +52,7 @@ def move(settings: Settings, to: str, advance: Advance) -> dict[str, Any]:
     """`{"tables", "balances", "differences", "ok"}`. Raises `Transient` while an api runs on the folder."""
     with ExitStack() as opened:
         if not settings.database_url:
-            # Who may append to the folder's event log is its api: as long as it is us, there is none.
+            # Only one process may append to the event log, and the api does. While we hold the log, no api runs.
             opened.enter_context(closing(compose.open_log(settings)))
         source = compose.open_state(settings)
         opened.callback(source.dispose)
@@ -68,7 +68,7 @@ def move(settings: Settings, to: str, advance: Advance) -> dict[str, Any]:
 
 
 def source_of(settings: Settings, to: str) -> Settings:
-    """The folder, but for where the settings name another PostgreSQL than the one to copy to."""
+    """Returns the settings of the state to copy: the folder, unless they name another PostgreSQL than the target."""
     if settings.database_url and _place(settings.database_url) == _place(to):
         settings = dataclasses.replace(settings, database_url="")
     if not settings.database_url and not settings.database.exists():

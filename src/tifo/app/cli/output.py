@@ -1,4 +1,4 @@
-"""What commands print: data on stdout (one JSON document with `--json`, a table otherwise), talk on stderr."""
+"""Prints data on stdout (one JSON document with `--json`, a table otherwise), and talk on stderr."""
 
 import contextlib
 import logging
@@ -60,7 +60,7 @@ def _plain(value: object) -> str:
 
 
 def log_to_stderr() -> None:
-    """Logs are lines on stderr: coloured on a terminal, JSON otherwise."""
+    """Writes log lines to stderr: coloured on a terminal, JSON otherwise."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -75,12 +75,14 @@ def log_to_stderr() -> None:
 
 
 class _StderrLogger:
-    """Writes without a buffer, and gives a line up that cannot be written (stderr is a file on a full disk, or a pipe
-    that nobody reads any more): whoever logs has something to finish, and there is nowhere left to complain.
+    """Writes without a buffer, and drops a line that cannot be written.
+
+    stderr may be a file on a full disk, or a pipe that nobody reads any more. A role must finish its work all the same,
+    and there is nowhere left to complain.
     """
 
     def __init__(self, *_: object) -> None:
-        """What `get_logger` was given comes here too, and says nothing that we need."""
+        """Ignores the arguments of `get_logger`, which structlog passes on."""
 
     def msg(self, message: str) -> None:
         rest = f"{message}\n".encode()
@@ -92,5 +94,5 @@ class _StderrLogger:
 
 
 def _pretty() -> structlog.dev.ConsoleRenderer:
-    """Without the local variables of tracebacks: they may hold secrets."""
+    """Renders tracebacks without local variables, which may hold secrets."""
     return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)

@@ -1,4 +1,4 @@
-"""A Tifo on one folder of this machine, used as a stranger would: by its command line and HTTP."""
+"""Runs a Tifo on one folder of this machine, and uses it as a stranger would: by its command line and HTTP."""
 
 import contextlib
 import json
@@ -19,9 +19,9 @@ _STARTS_WITHIN_S = 30.0
 
 
 class LocalTifo:
-    """`data` need not exist. The port is a free one, and stays the same when Tifo is started again.
+    """Starts Tifo and runs its commands. The port is a free one, and stays the same when Tifo is started again.
 
-    `settings` are variables for all of its commands, such as `TIFO_DATABASE_URL`.
+    The folder `data` need not exist. `settings` are variables for all commands, such as `TIFO_DATABASE_URL`.
     """
 
     def __init__(self, data: Path, settings: Mapping[str, str] | None = None) -> None:
@@ -32,7 +32,7 @@ class LocalTifo:
 
     @contextlib.contextmanager
     def up(self, *flags: str) -> Iterator[subprocess.Popen[bytes]]:
-        """Runs until the block ends, then stops by SIGTERM. Raises `Transient` where it does not end with 0."""
+        """Runs Tifo until the block ends, then stops it by SIGTERM. Raises `Transient` for an exit code other than 0."""
         process = self.start(*flags)
         try:
             self.wait_until_healthy(process)
@@ -56,7 +56,7 @@ class LocalTifo:
         raise Transient("Tifo did not come up in time; its log above says why.")
 
     def command(self, *words: str) -> Any:
-        """What the command prints with `--json`. Raises CalledProcessError where it does not end with 0."""
+        """Returns what the command prints with `--json`. Raises CalledProcessError for an exit code other than 0."""
         done = subprocess.run(
             [*_TIFO, *words, "--json"], stdout=subprocess.PIPE, text=True, check=True, env=self._env()
         )
@@ -66,14 +66,14 @@ class LocalTifo:
         return self.command("sql", sql)
 
     def audit(self) -> Any:
-        """Exit code 1 says that it found a problem; the document on stdout says which."""
+        """Returns the verdict. The command exits with 1 where it found a problem; the document names it."""
         done = subprocess.run(
             [*_TIFO, "audit", "--json"], stdout=subprocess.PIPE, text=True, check=False, env=self._env()
         )
         return json.loads(done.stdout)
 
     def rows(self, schema: str, tables: list[str]) -> dict[str, int]:
-        """Rows by table; a table that is not there yet is not in the answer."""
+        """Counts rows by table. A table that does not exist yet is left out."""
         if not (self.data / "warehouse.duckdb").exists():
             return {}
         known = {

@@ -1,4 +1,4 @@
-"""The demo from start to verdict. Everything goes through the command line and HTTP, as for a stranger."""
+"""Runs the demo from start to verdict. Everything goes through the command line and HTTP, as for a stranger."""
 
 import asyncio
 import tempfile
@@ -40,7 +40,7 @@ _LATENCY = """
 
 @dataclass(frozen=True)
 class DemoOutcome:
-    """What the demo saw. `differences` is empty when all came out as the script says."""
+    """Holds what the demo measured. `differences` is empty when everything equals the script."""
 
     expected: Mapping[str, int]
     rows: Mapping[str, int]
@@ -55,7 +55,7 @@ class DemoOutcome:
 
 
 def run_demo(*, fans: int, seed: int) -> DemoOutcome:
-    """Plays the match on a Tifo started for it on a fresh folder, which is taken away afterwards."""
+    """Plays the match on a fresh Tifo, whose folder is deleted afterwards."""
     began = time.monotonic()
     script = write_script(fans, seed)
     with tempfile.TemporaryDirectory(prefix="tifo-demo-") as folder, _progress() as progress:
@@ -133,7 +133,7 @@ def _play(tifo: LocalTifo, app: Mapping[str, str], script: list[FanScript], prog
 def _wait_for_rows(
     tifo: LocalTifo, schema: str, expected: Mapping[str, int], progress: Progress
 ) -> tuple[dict[str, int], float]:
-    """Until the six tables hold as many rows as expected, or time is up: then with what there is."""
+    """Waits until the six tables hold as many rows as expected, or time is up. Returns the rows by table."""
     bar = progress.add_task("Rows in the warehouse", total=sum(expected.values()))
     began = time.monotonic()
     while True:

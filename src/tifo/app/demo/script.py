@@ -1,4 +1,4 @@
-"""What each fan does in the match, and what must come out of it."""
+"""Writes what each fan does in the match, and computes what must come out of it."""
 
 import random
 from collections import Counter
@@ -18,7 +18,7 @@ BADGES: Final = {"Regular": 20, "Superfan": 50}
 
 @dataclass(frozen=True)
 class FanScript:
-    """One fan's match. `actions` are played in order; each of `repeats` is an index into them, sent once more."""
+    """Describes one fan's match. `actions` are played in order; each of `repeats` is an index of one that is sent twice."""
 
     number: int
     custom_id: str | None

@@ -1,6 +1,6 @@
-"""What `tifo up` runs: the api answers, the relay sends facts, the deliverer and the loader take what came.
+"""The roles of `tifo up`: the api answers, the relay sends facts, the deliverer and the loader read the event log.
 
-Each also runs alone.
+Each role also runs alone, on this machine or another.
 """
 
 from importlib import import_module
@@ -8,13 +8,13 @@ from importlib import import_module
 from tifo.app.settings import Settings
 
 RUN = ("relay", "api", "deliverer", "loader")
-"""In the order of stopping: the relay needs the api, and the loader carries what both have accepted."""
+"""The order in which roles stop: the relay needs the api, and the loader loads what both have accepted."""
 
 
 def run(role: str, settings: Settings, *, supervised: bool) -> int:
-    """Until SIGTERM, Ctrl-C, or (supervised) until the supervisor is gone.
+    """Runs the role until SIGTERM, Ctrl-C, or (supervised) until the supervisor is gone. Returns the exit code.
 
-    Each role is a module of its own, imported when it runs: none waits for what only another needs.
+    A role's module is imported when it runs, so that no role waits for a library that only another needs.
     """
     code: int = import_module(f"tifo.app.roles.{role}").run(settings, supervised)
     return code

@@ -1,4 +1,4 @@
-"""A role on an event loop."""
+"""Runs a role on an event loop."""
 
 import asyncio
 import sys
@@ -9,7 +9,7 @@ import uvloop
 from tifo.app.roles.signals import stop_on_signals, when_parent_ends
 
 Role = Callable[[asyncio.Event], Awaitable[None]]
-"""Runs until the event is set, then finishes what it was handed."""
+"""Runs until the event is set, then finishes the work that it has accepted."""
 
 
 def run_on_loop(role: Role, supervised: bool) -> int:

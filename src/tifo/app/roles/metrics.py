@@ -1,6 +1,6 @@
-"""`/metrics`: the counters of every role that runs under this supervisor, as one page for Prometheus.
+"""`/metrics`: shows the counters of every role under this supervisor as one page for Prometheus.
 
-Each role counts in files of its own in the metrics folder, and so keeps its counts when it dies and is started again.
+Each role counts in its own files in the metrics folder, so its counts survive its death and restart.
 """
 
 import os
@@ -17,7 +17,7 @@ _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def fresh_folder(data: Path) -> Mapping[str, str]:
-    """What the environment of each role needs, to count where the page looks. Counts begin at 0 with a supervisor."""
+    """Returns the variables that let each role count where the page reads. Counts begin at 0 with a supervisor."""
     folder = data / "metrics"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, mode=0o700)
@@ -25,12 +25,12 @@ def fresh_folder(data: Path) -> Mapping[str, str]:
 
 
 def forget_gauges(environment: Mapping[str, str], pid: int) -> None:
-    """What a dead process measured is no longer so; what it counted was."""
+    """Deletes a dead process's gauges, which no longer hold. Its counters stay: they did happen."""
     mark_process_dead(pid, environment[_FOLDER])  # type: ignore[no-untyped-call]  # the library types no more than its classes
 
 
 def metrics_page() -> Any:
-    """The ASGI application."""
+    """Returns the ASGI application of `/metrics`."""
     if _FOLDER not in os.environ:
         return make_asgi_app(REGISTRY)
     registry = CollectorRegistry()

@@ -1,4 +1,4 @@
-"""When a role is to stop: on a signal, or when its supervisor is gone."""
+"""Tells a role to stop: on a signal, or when its supervisor is gone."""
 
 import asyncio
 import signal
@@ -13,7 +13,7 @@ def stop_on_signals(stop: asyncio.Event) -> None:
 
 
 def when_parent_ends(stdin: int, act: Callable[[], object]) -> None:
-    """Call `act` once the pipe on `stdin` ends: the supervisor has died without a word."""
+    """Calls `act` once the pipe on `stdin` ends, which means that the supervisor has died."""
 
     def wait() -> None:
         with open(stdin, "rb", closefd=False) as pipe:

@@ -17,8 +17,8 @@ from tifo.kernel.backoff import Backoff
 _log = structlog.get_logger("tifo.supervisor")
 
 STOP_WITHIN_S = 9.0
-"""All roles together; what has not stopped by then is killed (nothing acknowledged is lost by that)."""
-_BACKOFF = Backoff(base_s=0.1, cap_s=10.0, jitter=0.0)
+"""Time for all roles together. A role that still runs then is killed, which loses nothing that was acknowledged."""
+_BACKOFF = Backoff(base_s=0.1, cap_s=10.0, jitter=0.0)  # four roles of one machine need no chance between them
 _HEALTHY_AFTER_S = 1.0
 
 
@@ -33,24 +33,24 @@ class Child:
 
 
 def pause_s(failures: int) -> float:
-    """How long to wait before a role is started again: at once at first, then doubling."""
+    """Returns the pause before a role is started again: none after its first death, then one that doubles."""
     return 0.0 if failures <= 1 else _BACKOFF.pause_s(failures, 0.0)
 
 
 @dataclass
 class Supervisor:
-    """`command(role)` is what starts a role. Roles are started in the order given and stopped in that order too:
-    the caller names them so that each hands on what it has before the next one stops.
+    """Starts the roles in the order given, restarts those that die, and stops them in the same order.
 
-    A role notices that the supervisor is gone (even by SIGKILL) when its standard input ends.
+    The order lets each role hand on its work before the next one stops. A role's standard input ends when the
+    supervisor is gone, even by SIGKILL: that is how the role notices.
     """
 
     roles: Sequence[str]
     arguments: Sequence[str]
     environment: Mapping[str, str]
-    """Of each role, beside our own."""
+    """Variables of each role, beside this process's own."""
     on_death: Callable[[int], object] = lambda _pid: None
-    """Told the process id of each role that died."""
+    """Called with the process id of each role that died."""
     children: dict[str, Child] = field(default_factory=dict)
     stopping: threading.Event = field(default_factory=threading.Event)
 
