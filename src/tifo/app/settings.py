@@ -113,7 +113,7 @@ def _read(file: Path) -> dict[str, object]:
     try:
         content = tomllib.loads(file.read_text())
     except tomllib.TOMLDecodeError as error:
-        raise Rejected(f"{file} is no TOML: {error}. Mend it, or take it away.") from error
+        raise Rejected(f"{file} is no TOML: {error}. Correct it, or delete it.") from error
     unknown = content.keys() - {known.name for known in fields(Settings)} - set(WORKSPACE)
     if unknown:
         raise Rejected(f"{file} sets {min(unknown)!r}, which is no setting. See docs/settings.md for those.")

@@ -18,7 +18,7 @@ BADGES: Final = {"Regular": 20, "Superfan": 50}
 
 @dataclass(frozen=True)
 class FanScript:
-    """Describes one fan's match. `actions` are played in order; each of `repeats` is an index of one that is sent twice."""
+    """Describes one fan's match: `actions` in their order, and in `repeats` the indexes of those that are sent twice."""
 
     number: int
     custom_id: str | None
