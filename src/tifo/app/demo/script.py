@@ -18,7 +18,7 @@ BADGES: Final = {"Regular": 20, "Superfan": 50}
 
 @dataclass(frozen=True)
 class FanScript:
-    """Describes one fan's match: `actions` in their order, and in `repeats` the indexes of those that are sent twice."""
+    """Describes one fan's match: `actions` in their order, and in `repeats` the indexes of those sent twice."""
 
     number: int
     custom_id: str | None
