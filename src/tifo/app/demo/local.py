@@ -32,7 +32,7 @@ class LocalTifo:
 
     @contextlib.contextmanager
     def up(self, *flags: str) -> Iterator[subprocess.Popen[bytes]]:
-        """Runs Tifo until the block ends, then stops it by SIGTERM. Raises `Transient` where it exits with other than 0."""
+        """Runs Tifo until the block ends, then stops it by SIGTERM. Raises `Transient` unless it exits with 0."""
         process = self.start(*flags)
         try:
             self.wait_until_healthy(process)
