@@ -59,7 +59,7 @@ def app_show(client_id: str, /, *, data: Data = None, json: Json = False) -> Non
         talk.print()
         show_table(shown["set_aside"]["answers"])
     if actions := shown.get("segment_actions"):
-        talk.print(f"\nActions that events trigger; {actions['behind_events']:,} events are not looked at yet")
+        talk.print(f"\nActions that events trigger; {actions['behind_events']:,} events are not read yet")
         show_table(actions["actions"])
         show_table(actions["skipped"])
 

@@ -37,7 +37,7 @@ def apply(
     file: Path = FILE,
     /,
     *,
-    prune: Annotated[bool, Parameter(negative="", help="Delete sources and warehouses that it does not name.")] = False,
+    prune: Annotated[bool, Parameter(negative="", help="Delete sources, plans, warehouses and destinations that it does not name.")] = False,
     yes: Annotated[bool, Parameter(negative="", help="Apply without asking.")] = False,
     plan: Annotated[bool, Parameter(negative="", help="Only show what would change.")] = False,
     data: Data = None,
