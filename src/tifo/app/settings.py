@@ -43,7 +43,9 @@ class Settings:
     egress_allow: str = _setting("", "networks that configured addresses may reach though they are not public (CIDRs)")
     rate_limit: float = _setting(0.0, "events a second that a source may send to one api process; 0: no limit")
     max_event_tables: int = _setting(1_000, "number of event names of a source that get a table in a warehouse")
-    log_waits_days: float = _setting(30.0, "how long the event log waits for a warehouse or destination that is behind, in days")
+    log_waits_days: float = _setting(
+        30.0, "how long the event log waits for a warehouse or destination that is behind, in days"
+    )
     alert_look_s: float = _setting(30.0, "time between two checks of the alerts, in seconds")
     smtp_url: str = _setting(
         "", "where alerts' mail goes, such as smtp://user:password@host:587, or smtps://", secret=True

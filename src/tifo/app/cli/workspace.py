@@ -37,7 +37,9 @@ def apply(
     file: Path = FILE,
     /,
     *,
-    prune: Annotated[bool, Parameter(negative="", help="Delete sources, plans, warehouses and destinations that it does not name.")] = False,
+    prune: Annotated[
+        bool, Parameter(negative="", help="Delete what it does not name: sources, plans, warehouses, destinations.")
+    ] = False,
     yes: Annotated[bool, Parameter(negative="", help="Apply without asking.")] = False,
     plan: Annotated[bool, Parameter(negative="", help="Only show what would change.")] = False,
     data: Data = None,
