@@ -24,9 +24,9 @@ SETTINGS = {"url": "https://example.com/hook", "shared_secret": "hush"}
 
 
 @pytest.fixture
-def backend(club: TwinBackend) -> TwinBackend:
-    sources.create(club, "Shop", "http")
-    return club
+def backend(backend: TwinBackend) -> TwinBackend:
+    sources.create(backend, "Shop", "http")
+    return backend
 
 
 @pytest.fixture

@@ -1,34 +1,23 @@
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from tests.conftest import NewState
 from tests.twins import TwinBackend
+from tests.unit.operations.conftest import NOW
 from tifo.kernel.errors import Conflict, NotFound, Rejected
-from tifo.kernel.ids import uuid7
 from tifo.operations import sources, tracking_plans
 from tifo.source.plan import LIVELIKE_PLAN
-from tifo.store.workspace.catalog import SqlCatalog
 from tifo.tracking.plans.model import LENIENT, PlanType, Rule, RuleType
 from tifo.tracking.plans.violations import ViolationCounts, ViolationKey
 from tifo.workspace.model import Source
 
-NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"properties": {"type": "object"}}}
 ORDER = Rule(type=RuleType.TRACK, key="Order", json_schema=SCHEMA)
 REFUND = Rule(type=RuleType.TRACK, key="Refund", json_schema=SCHEMA)
 BROKEN = Rule(type=RuleType.TRACK, key="Order", json_schema={"properties": {"properties": {"type": "strin"}}})
-
-
-@pytest.fixture
-def backend(new_state: NewState, tmp_path: Path) -> TwinBackend:
-    database = new_state("sqlite")
-    clock = lambda: NOW  # noqa: E731 (one line says it)
-    return TwinBackend(database, tmp_path, catalog=SqlCatalog(database, clock, uuid7), clock=clock)
 
 
 @pytest.fixture

@@ -154,7 +154,8 @@ class _Subscription:
 class InMemoryWebhookOutbox:
     """A `WebhookOutbox`. `commit` gives it facts, as the engine's transactions give the other ones theirs.
 
-    `context_of` stands for the state that the SQL implementation reads.
+    `context_of` and `secret_of` stand for the state that the SQL implementation reads; `secret_of` raises `NotFound`
+    for an unknown application.
     """
 
     def __init__(
@@ -163,10 +164,12 @@ class InMemoryWebhookOutbox:
         clock: Clock = system_clock,
         new_id: NewId = uuid7,
         context_of: Callable[[AnyFact], FactContext] = lambda _: FactContext(),
+        secret_of: Callable[[ClientId], str] | None = None,
     ) -> None:
         self._clock = clock
         self._new_id = new_id
         self._context_of = context_of
+        self._secret_of = secret_of or self._added_secret
         self._lock = threading.Lock()
         self._secrets: dict[ClientId, str] = {}
         self._facts: list[AnyFact] = []
@@ -183,13 +186,13 @@ class InMemoryWebhookOutbox:
     def subscribe(self, client_id: ClientId, url: str, events: Sequence[str], secret: str | None) -> Subscriber:
         address, wanted = checked_address(url, "target_url"), checked_events(events)
         with self._lock:
-            self._check_application(client_id)
+            own_secret = self._secret_of(client_id)
             subscriber = Subscriber(
                 id=self._new_id(),
                 client_id=client_id,
                 url=address,
                 events=wanted,
-                secret=secret or self._secrets[client_id],
+                secret=secret or own_secret,
                 created_at=self._clock(),
             )
             self._subscriptions[subscriber.id] = _Subscription(subscriber, cursor=len(self._facts))
@@ -198,7 +201,7 @@ class InMemoryWebhookOutbox:
     def subscribers(self, client_id: ClientId | None = None) -> Sequence[Subscriber]:
         with self._lock:
             if client_id is not None:
-                self._check_application(client_id)
+                self._secret_of(client_id)
             found = [each.subscriber for each in self._subscriptions.values()]
             return [each for each in found if client_id is None or each.client_id == client_id]
 
@@ -293,9 +296,10 @@ class InMemoryWebhookOutbox:
         late = {} if found is None else found.late
         return [late[position] for position in sorted(late) if late[position].state is LateState.WAITING]
 
-    def _check_application(self, client_id: ClientId) -> None:
+    def _added_secret(self, client_id: ClientId) -> str:
         if client_id not in self._secrets:
             raise NotFound(f"There is no application {client_id!r:.100}.", field="client_id")
+        return self._secrets[client_id]
 
     def _known(self, client_id: ClientId, subscriber_id: str) -> _Subscription:
         found = self._subscriptions.get(subscriber_id)
