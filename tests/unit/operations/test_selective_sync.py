@@ -1,8 +1,12 @@
+from dataclasses import replace
+
 import pytest
 
+from tests.tracks import sync
 from tests.twins import TwinBackend
 from tifo.kernel.errors import NotFound, Rejected
 from tifo.operations import selective_sync, sources
+from tifo.operations.selective_sync import SyncedTable
 from tifo.workspace.sync import Override
 
 
@@ -35,3 +39,15 @@ def test_unknown_names_are_refused(backend: TwinBackend, source: str, warehouse:
     sources.create(backend, "Shop", "http")
     with pytest.raises(NotFound):
         selective_sync.selection(backend, source, warehouse)
+
+
+def test_tables_are_those_that_were_loaded_lately_or_have_a_setting(backend: TwinBackend) -> None:
+    made, other = (sources.create(backend, name, "http") for name in ("Shop", "Other"))
+    backend.warehouses.record([sync(made.id), replace(sync(other.id), rows={"not_mine": 1})])
+    off = ["pages", "tracks.url", "tracks.city", "pages.title"]
+    selective_sync.select(backend, "duckdb", {"shop": selective_sync.overrides_of(off=off, on=())})
+    assert selective_sync.tables(backend, "shop", "duckdb") == [
+        SyncedTable("goal", True, ()),
+        SyncedTable("pages", False, ("title",)),
+        SyncedTable("tracks", True, ("city", "url")),
+    ]
