@@ -7,7 +7,7 @@ import pytest
 
 from tests.contract.parity.conftest import Both, Refusal
 from tifo.app import compose
-from tifo.delivery.ports import Checkpoint, Counted, Result
+from tifo.delivery.ports import Checkpoint, Counted, Result, Sample
 from tifo.eventlog.ports import Append
 from tifo.kernel.ids import MessageId, Position
 from tifo.operations import destinations
@@ -39,7 +39,12 @@ def crm(both: Both) -> ConnectedDestination:
         counted(Result.FILTERED, "FILTERED_BY_RULES"): 1,
         counted(Result.FAILED, "400"): 2,
     }
-    both.backend.deliveries.settle([Checkpoint(made.id, position=Position(6), received=6, counts=counts, expired=2)])
+    samples = [
+        Sample(result=result, code=code, message_id="m1", at=now, detail="as told", received=body, exchange=None)
+        for result, code in ((Result.FILTERED, "FILTERED_BY_RULES"), (Result.FAILED, "400"))
+    ]
+    outcome = Checkpoint(made.id, position=Position(6), received=6, counts=counts, expired=2, samples=samples)
+    both.backend.deliveries.settle([outcome])
     return made
 
 
@@ -60,6 +65,14 @@ def test_the_parts_of_received_are_the_same_and_add_up(both: Both) -> None:
     assert {each["metricName"]: each["total"] for each in metrics} == totals
     assert totals == {"successes": 3, "filtered": 1, "discarded": 2, "awaiting-retry": 1}
     assert sum(totals.values()) == 7
+
+
+def test_reasons_are_the_same(both: Both) -> None:
+    printed = both.cli("delivery", "errors")
+    metrics = both.api("GET", METRICS)["deliveryMetricsSummary"]["metrics"]
+    answered = {each["metricName"]: each["value"] for metric in metrics for each in metric["breakdown"]}
+    assert answered == {"discarded.400": 2, "filtered.FILTERED_BY_RULES": 1}
+    assert {each["code"]: each["count"] for each in printed} == {"400": 2, "FILTERED_BY_RULES": 1}
 
 
 def _asked(step: str, **more: str) -> tuple[str, str, None, str]:
