@@ -11,6 +11,7 @@ from sqlalchemy import insert
 from tifo.engagement.access import create_application
 from tifo.engagement.commands import AddQuestTask, CreateProfile, CreateQuest, CreateRewardAction, StartQuest
 from tifo.engagement.facts import AnyFact, RewardItemRewarded, UserQuestCompleted
+from tifo.engagement.memory import InMemoryAccess, InMemoryQueries, InMemoryState
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import NotFound, Rejected
 from tifo.kernel.ids import (
@@ -88,13 +89,14 @@ class SqlRig(Rig):
 
 class InMemoryRig(Rig):
     def __init__(self) -> None:
-        self.twin = InMemoryWebhookOutbox(clock=lambda: NOW)
-        self.twin.add_application(ClientId("club"), "secret of club")
-        super().__init__(self.twin, ClientId("club"), "secret of club")
+        state = InMemoryState()
+        self.access = InMemoryAccess(state)
+        made = create_application(self.access, "Club")
+        self.twin = InMemoryWebhookOutbox(clock=lambda: NOW, secret_of=InMemoryQueries(state).client_secret)
+        super().__init__(self.twin, made.application.id, made.client_secret)
 
     def other_application(self) -> ClientId:
-        self.twin.add_application(ClientId("other"), "secret of other")
-        return ClientId("other")
+        return create_application(self.access, "Other").application.id
 
     def store(self, fact: AnyFact) -> None:
         self.twin.commit(fact)

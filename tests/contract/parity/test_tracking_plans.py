@@ -141,6 +141,12 @@ def test_both_refuse_alike(both: Both, words: list[str], ask: tuple[Any, ...]) -
     assert isinstance(both.same(words, ask), Refusal)
 
 
+def test_both_refuse_rules_of_a_plan_that_is_unknown_or_built_in(both: Both, rules: str) -> None:
+    for name in ("nowhere", "livelike"):
+        ask = ("PUT", f"/tracking-plans/{name}/rules", {"rules": [RULE]})
+        assert isinstance(both.same(["plan", "rules", name, rules], ask), Refusal)
+
+
 def test_both_refuse_bad_rules_alike(both: Both, tmp_path: Path) -> None:
     _known(both)
     bad = {**RULE, "jsonSchema": {"properties": {"properties": {"type": "strin"}}}}

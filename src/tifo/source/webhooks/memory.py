@@ -164,20 +164,15 @@ class InMemoryWebhookOutbox:
         clock: Clock = system_clock,
         new_id: NewId = uuid7,
         context_of: Callable[[AnyFact], FactContext] = lambda _: FactContext(),
-        secret_of: Callable[[ClientId], str] | None = None,
+        secret_of: Callable[[ClientId], str],
     ) -> None:
         self._clock = clock
         self._new_id = new_id
         self._context_of = context_of
-        self._secret_of = secret_of or self._added_secret
+        self._secret_of = secret_of
         self._lock = threading.Lock()
-        self._secrets: dict[ClientId, str] = {}
         self._facts: list[AnyFact] = []
         self._subscriptions: dict[str, _Subscription] = {}
-
-    def add_application(self, client_id: ClientId, client_secret: str) -> None:
-        with self._lock:
-            self._secrets[client_id] = client_secret
 
     def commit(self, *facts: AnyFact) -> None:
         with self._lock:
@@ -295,11 +290,6 @@ class InMemoryWebhookOutbox:
         found = self._subscriptions.get(subscriber.id)
         late = {} if found is None else found.late
         return [late[position] for position in sorted(late) if late[position].state is LateState.WAITING]
-
-    def _added_secret(self, client_id: ClientId) -> str:
-        if client_id not in self._secrets:
-            raise NotFound(f"There is no application {client_id!r:.100}.", field="client_id")
-        return self._secrets[client_id]
 
     def _known(self, client_id: ClientId, subscriber_id: str) -> _Subscription:
         found = self._subscriptions.get(subscriber_id)
