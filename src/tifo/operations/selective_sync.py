@@ -38,15 +38,17 @@ def tables(backend: Backend, source: str, warehouse: str) -> Sequence[SyncedTabl
     ]
 
 
-def select(
-    backend: Backend, warehouse: str, overrides: Mapping[str, Sequence[Override]]
-) -> Mapping[SourceId, Selection]:
-    """Turns tables and columns off or on, by source (slug or id); all of them, or none where one is refused."""
+def select(backend: Backend, warehouse: str, overrides: Mapping[str, Sequence[Override]]) -> bool:
+    """Turns tables and columns off or on, by source (slug or id); all of them, or none where one is refused.
+
+    Returns whether anything is other than it was.
+    """
     name = warehouses.known_name(backend, warehouse)
     by_id: dict[SourceId, list[Override]] = {}
     for source, those in overrides.items():
         by_id.setdefault(sources.find(backend, source).id, []).extend(those)
-    return backend.catalog.select(name, by_id)
+    before = {source_id: backend.catalog.selection_of(source_id, name) for source_id in by_id}
+    return backend.catalog.select(name, by_id) != before
 
 
 def overrides_of(*, off: Sequence[str], on: Sequence[str]) -> Sequence[Override]:

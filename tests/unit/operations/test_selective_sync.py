@@ -25,6 +25,15 @@ def test_what_is_turned_off_is_not_taken(backend: TwinBackend) -> None:
     assert not selective_sync.selection(backend, "shop", "duckdb").takes_table("pages")
 
 
+def test_a_change_says_whether_anything_is_other_than_it_was(backend: TwinBackend) -> None:
+    made = sources.create(backend, "Shop", "http")
+    off = selective_sync.overrides_of(off=["pages"], on=())
+    assert [selective_sync.select(backend, "duckdb", {name: off}) for name in ("shop", made.id)] == [True, False]
+    both = {"shop": off, made.id: selective_sync.overrides_of(off=["groups"], on=())}
+    assert selective_sync.select(backend, "duckdb", both)
+    assert selective_sync.selection(backend, "shop", "duckdb").tables_off == {"pages", "groups"}
+
+
 def test_one_refused_override_changes_nothing(backend: TwinBackend) -> None:
     made = sources.create(backend, "Shop", "http")
     with pytest.raises(Rejected):

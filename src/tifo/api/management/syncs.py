@@ -51,10 +51,8 @@ def _select(request: ManagementRequest) -> JsonObject:
     overrides: dict[str, list[Override]] = {}
     for each in asked:
         overrides.setdefault(each.source_id, []).append(_override(each))
-    before = {source: selective_sync.selection(request.backend, source, name) for source in overrides}
-    after = selective_sync.select(request.backend, name, overrides)
-    unchanged = list(before.values()) == list(after.values())
-    return {"status": "UNCHANGED" if unchanged else "UPDATED", "warnings": []}
+    changed = selective_sync.select(request.backend, name, overrides)
+    return {"status": "UPDATED" if changed else "UNCHANGED", "warnings": []}
 
 
 def _override(asked: _OneOverride) -> Override:
