@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,9 +20,18 @@ from tifo.destinations.ports import (
     Settings,
     Tools,
 )
+from tifo.engagement.commands import (
+    CreateProfile,
+    CreateRewardAction,
+    CreateRewardItem,
+    CreateRewardTable,
+    InvokeAction,
+    NewEntry,
+)
+from tifo.engagement.model import Application, Profile
 from tifo.eventlog.ports import Append
 from tifo.kernel.errors import Transient
-from tifo.kernel.ids import MessageId, Position, SourceId
+from tifo.kernel.ids import MessageId, Position, ProfileId, SourceId
 from tifo.tracking.envelope import Message, Refused
 from tifo.warehouses.ports import Warehouse
 from tifo.workspace.destinations import ConnectedDestination
@@ -133,3 +143,24 @@ def undelivered(
 def warehouse(backend: TwinBackend) -> Warehouse:
     """The built-in one."""
     return backend.open_warehouse("duckdb")
+
+
+def earn(backend: TwinBackend, application: Application) -> ProfileId:
+    """Lets a fan vote once, which pays 5 points: one row of the ledger and one fact. Returns the fan."""
+    return asyncio.run(_earn(backend, application))
+
+
+async def _earn(backend: TwinBackend, application: Application) -> ProfileId:
+    async with backend.open_engine() as engine:
+
+        async def do(command: type[Any], **fields: Any) -> Any:
+            return await engine.handle(command(client_id=application.id, **fields))
+
+        points = await do(CreateRewardItem, name="Points")
+        await do(CreateRewardAction, name="Vote", key="vote")
+        entry = NewEntry(reward_item_id=points.id, reward_item_amount=5, action_key="vote")
+        await do(CreateRewardTable, name="Votes", entries=(entry,))
+        fan: Profile = await do(CreateProfile, custom_id="ada")
+        program = application.default_program_id
+        await do(InvokeAction, program_id=program, reward_action_key="vote", profile_id=fan.id)
+    return fan.id

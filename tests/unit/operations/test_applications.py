@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from tests.twins import TwinBackend
-from tests.unit.operations.conftest import NOW
+from tests.unit.operations.conftest import NOW, earn
 from tifo.app.cli.applications import as_data, in_words
 from tifo.engagement.facts import RewardItemRewarded
 from tifo.kernel.errors import NotFound
@@ -113,3 +113,9 @@ def test_an_endpoint_of_someone_elses_is_shown_without_its_key(club: Club) -> No
 def test_an_unknown_application_is_not_found(club: Club) -> None:
     with pytest.raises(NotFound):
         applications.status(club.backend, ClientId("nothing"))
+
+
+def test_what_a_fan_earns_waits_for_the_endpoint(club: Club) -> None:
+    applications.connect(club.backend, club.app.id, "their-key", "https://api.segment.io")
+    earn(club.backend, club.app)
+    assert (club.status().state, club.status().report.waiting) == (FeedState.SENDING, 1)

@@ -4,7 +4,7 @@ import pytest
 
 from tests.tracks import append, load, track
 from tests.twins import TwinBackend
-from tests.unit.operations.conftest import NOW
+from tests.unit.operations.conftest import NOW, earn
 from tifo.engagement.facts import QuestTaskCompleted
 from tifo.engagement.model import Application, Transaction, TransactionKind
 from tifo.kernel.ids import (
@@ -142,6 +142,12 @@ def test_facts_that_go_elsewhere_are_not_audited(backend: TwinBackend, club: App
 def test_an_installation_without_facts_is_sound(backend: TwinBackend) -> None:
     applications.create(backend, "Club")
     assert audited(backend) == AuditVerdict()
+
+
+def test_what_a_fan_earns_is_one_fact_of_a_sound_ledger(backend: TwinBackend) -> None:
+    earn(backend, applications.create(backend, "Club").application)
+    (problem,) = audited(backend).problems
+    assert problem.startswith("1 events wait")
 
 
 def test_verdicts_add_up() -> None:

@@ -136,6 +136,13 @@ def test_a_breakdown_that_is_none_is_refused(backend: TwinBackend, by: str, sinc
     assert refused.value.field == field
 
 
+def test_what_numbers_are_grouped_by_is_read_from_its_name() -> None:
+    assert delivery_series.group_of("discardReason", "groupBy") is Group.DISCARD_REASON
+    with pytest.raises(Rejected) as refused:
+        delivery_series.group_of("mood", "groupBy")
+    assert refused.value.field == "groupBy"
+
+
 def test_every_grain_of_a_window_has_a_number(backend: TwinBackend, crm: ConnectedDestination) -> None:
     settle(backend, crm, 0, counts=counted(Result.DELIVERED, 3))
     window = DeliveryWindow(

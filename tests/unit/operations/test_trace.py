@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.twins import TwinBackend
-from tests.unit.operations.conftest import NOW, receive, settle, undelivered
+from tests.unit.operations.conftest import NOW, earn, receive, settle, undelivered
 from tifo.engagement.model import Transaction, TransactionKind
 from tifo.eventlog.ports import EventLog
 from tifo.kernel.errors import NotFound, Transient
@@ -58,6 +58,12 @@ def test_the_ledger_comes_before_the_messages(backend: TwinBackend, shop: Source
     ledger, stored, *_ = trace(backend, "tx-1")
     assert (ledger, stored.outcome) == (committed, "stored")
     assert trace(backend, "fan-1") == [committed]
+
+
+def test_a_fan_is_traced_to_what_the_engine_paid(backend: TwinBackend) -> None:
+    fan = earn(backend, applications.create(backend, "Club").application)
+    (step,) = trace(backend, fan)
+    assert (step.where, step.outcome) == ("ledger", "committed")
 
 
 def test_a_message_is_found_by_its_id_its_user_and_its_properties(backend: TwinBackend, shop: SourceId) -> None:

@@ -44,6 +44,14 @@ def test_plans_are_listed_by_type_with_the_built_in_one_first(backend: TwinBacke
     assert refused.value.field == "type"
 
 
+def test_every_plan_is_listed_with_the_sources_that_are_connected_to_it(backend: TwinBackend, shop: Source) -> None:
+    fans = sources.create(backend, "Fans", "livelike")
+    orders = tracking_plans.create(backend, "Orders")
+    assert [use.sources for use in tracking_plans.uses(backend)] == [[fans], []]
+    tracking_plans.connect(backend, "Orders", "shop")
+    assert [(use.plan, use.sources) for use in tracking_plans.uses(backend)][1:] == [(orders, [shop])]
+
+
 def test_the_built_in_plan_stays_as_it_is(backend: TwinBackend) -> None:
     changes: list[Callable[[], object]] = [
         lambda: tracking_plans.change(backend, "livelike", new_name="Mine"),

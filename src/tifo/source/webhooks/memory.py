@@ -35,7 +35,7 @@ class _StoredWebhook:
 
 
 class InMemoryWebhookInbox:
-    """A `WebhookInbox`."""
+    """Implements `source.webhooks.inbox.WebhookInbox`."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -152,7 +152,7 @@ class _Subscription:
 
 
 class InMemoryWebhookOutbox:
-    """A `WebhookOutbox`. `commit` gives it facts, as the engine's transactions give the other ones theirs.
+    """Implements `source.webhooks.outbox.WebhookOutbox`. `commit` adds facts, as the engine's transactions do on SQL.
 
     `context_of` and `secret_of` stand for the state that the SQL implementation reads; `secret_of` raises `NotFound`
     for an unknown application.
