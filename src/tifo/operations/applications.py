@@ -1,4 +1,4 @@
-"""Applications of the engagement half: their making, and how their facts fare on the way to an endpoint."""
+"""Makes applications of the engagement half, and reports how their facts fare on the way to an endpoint."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

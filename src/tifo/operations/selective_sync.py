@@ -1,4 +1,4 @@
-"""Selective sync: which tables and columns of a source are loaded into a warehouse."""
+"""Selects which tables and columns of a source are loaded into a warehouse."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,8 @@ from tifo.operations.backend import Backend
 from tifo.workspace.sync import Override, Selection
 
 _NEWEST_LOADS = 1_000
-"""The loads of a warehouse, of all its sources, that are looked at for the names of tables."""
+"""Tables are known from so many loads of a warehouse, of all its sources: the history is long, and one load names all
+that it had rows for."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class SyncedTable:
 
 
 def selection(backend: Backend, source: str, warehouse: str) -> Selection:
-    """Returns what is turned off. `source` is a slug or id, `warehouse` a name. Raises `NotFound`."""
+    """Returns the tables and columns that are off. `source` is a slug or id, `warehouse` a name. Raises `NotFound`."""
     return backend.catalog.selection_of(sources.find(backend, source).id, warehouses.known_name(backend, warehouse))
 
 

@@ -36,6 +36,13 @@ def test_the_built_in_warehouse_is_listed_first_and_loads_every_source(backend: 
     assert warehouses.find(backend, "duckdb").is_built_in
 
 
+def test_the_name_of_an_unknown_warehouse_is_refused_with_those_that_there_are(backend: TwinBackend) -> None:
+    warehouses.add(backend, "postgres", URL, name="analytics")
+    assert warehouses.known_name(backend, "analytics") == "analytics"
+    with pytest.raises(NotFound, match="duckdb, analytics"):
+        warehouses.known_name(backend, "nowhere")
+
+
 def test_a_warehouse_is_added_for_the_sources_that_are_named_by_slug_or_id(backend: TwinBackend, shop: Source) -> None:
     other = sources.create(backend, "Other", "http")
     sources.create(backend, "Third", "http")

@@ -1,4 +1,4 @@
-"""`/warehouses/…/selective-sync` and `/warehouses/…/syncs`: tables and columns that are loaded, and past loads."""
+"""Serves `/warehouses/…/selective-sync` (tables and columns that are loaded) and `/warehouses/…/syncs` (past loads)."""
 
 from collections.abc import Sequence
 

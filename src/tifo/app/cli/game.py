@@ -1,4 +1,4 @@
-"""`tifo game`: the rules of an application as text.
+"""The commands of `tifo game` apply, export and preview the rules of an application as text.
 
 Exit codes: 0 nothing differs, or it is applied; 1 there are changes that were not applied; 2 the file is refused.
 """

@@ -17,13 +17,13 @@ _SIGNS = {Verb.CREATE: "+", Verb.CHANGE: "~", Verb.ARCHIVE: "-", Verb.DELETE: "-
 
 @dataclass(frozen=True)
 class TextPlan:
-    """What applying a file would change, as a command shows it."""
+    """Holds the changes that applying a file would make, for a command to show."""
 
     changes: Sequence[Change]
     removal: Verb
-    """What pruning does here."""
+    """The verb of what pruning does: a game archives, a workspace deletes."""
     about: Mapping[str, object] = field(default_factory=dict)
-    """Stands before the changes in the JSON document."""
+    """Fields that stand before the changes in the JSON document."""
 
 
 def carry_out(planned: TextPlan, apply: Callable[[], None], *, only_show: bool, unasked: bool, json: bool) -> int:

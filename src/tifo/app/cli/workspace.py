@@ -1,4 +1,4 @@
-"""`tifo workspace`: tokens of the management API, and the workspace as text.
+"""The commands of `tifo workspace` apply and export the workspace as text, and manage tokens of the management API.
 
 Exit codes of `apply`: 0 nothing differs, or it is applied; 1 there are changes that were not applied; 2 the file is
 refused.

@@ -1,4 +1,4 @@
-"""The in-memory twins of the webhooks' inbox and outbox, for tests and short-lived processes."""
+"""Implements the webhooks' inbox and outbox in memory: the twins of those on SQL, for tests."""
 
 import threading
 from collections import Counter
