@@ -17,7 +17,8 @@ The installation is real: state, log and warehouses as the command line opens th
     filters           add, list, remove, preview                     all
     mappings          presets, add an action, list, enable,          all
                       disable, remove
-    delivery          totals, reasons, numbers over time             unknown destination, unknown breakdown
+    delivery          totals, refusals on ingest, reasons, numbers   unknown destination, unknown breakdown
+                      over time
 
 Refusals of `source create` are not compared: the API makes its name from a slug, the command line a slug from a name.
 Only one of them offers: violations, events, replay, trace, resync, SQL, test sends, choices of events, presets to add,

@@ -1,3 +1,4 @@
+import contextlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +12,7 @@ from tifo.delivery.ports import Checkpoint, Counted, Result, Sample
 from tifo.eventlog.ports import Append
 from tifo.kernel.ids import MessageId, Position
 from tifo.operations import destinations
-from tifo.tracking.envelope import Message
+from tifo.tracking.envelope import Message, Refused
 from tifo.workspace.destinations import ConnectedDestination
 
 METRICS = "/destinations/crm/delivery-metrics"
@@ -101,6 +102,22 @@ def test_numbers_over_time_are_the_same(both: Both, by: str) -> None:
         answered = {each[by]: each["total"] for each in _ask(both, step, groupBy=by)["dataset"]}
         assert {row[by]: row[result] for row in printed if row[result]} == answered
         assert answered
+
+
+def test_what_a_source_refused_is_the_same(both: Both, crm: ConnectedDestination) -> None:
+    now = datetime.now(UTC)
+    both.backend.ingest_numbers.note([], now)  # events that were counted before the first look have no known time
+    with contextlib.closing(compose.open_log(both.settings)) as log:
+        refused = [Refused(code, "as told", b"{}") for code in ("no_user_anon_id", "unplanned", "unplanned")]
+        log.append([Append(crm.source_id, now, [], refused)])
+        both.backend.ingest_numbers.note(log.ingest_counts(), now)
+    (row,) = [each for each in both.cli("delivery", "overview")["connections"] if each["name"] == "crm"]
+    for column, step, total in (
+        ("received", "successfully-received", 7),
+        ("failed_on_ingest", "failed-on-ingest", 1),
+        ("filtered_at_source", "filtered-at-source", 2),
+    ):
+        assert row[column] == sum(each["total"] for each in _ask(both, step)["dataset"]) == total
 
 
 def test_both_refuse_alike(both: Both) -> None:
