@@ -18,10 +18,11 @@ from pathlib import Path
 from sqlalchemy import create_engine, insert, select
 
 from tifo.engagement import commands as c
+from tifo.engagement.access import create_application
 from tifo.engagement.model import Leaderboard
 from tifo.kernel.clock import system_clock
 from tifo.kernel.ids import ClientId, ProfileId, RewardItemId, uuid7
-from tifo.store.engagement.access import create_application
+from tifo.store.engagement.access import SqlAccess
 from tifo.store.engagement.engine import SqlEngine
 from tifo.store.engagement.queries import SqlQueries
 from tifo.store.sql import tables as t
@@ -65,7 +66,7 @@ def _postgresql(address: str) -> Iterator[Database]:
 
 async def _run(name: str, database: Database, fans: int) -> None:
     engine, queries = SqlEngine(database, system_clock, uuid7), SqlQueries(database)
-    client_id = create_application(database, "Bench", system_clock, uuid7).application.id
+    client_id = create_application(SqlAccess(database, system_clock, uuid7), "Bench").application.id
     item = RewardItemId((await engine.handle(c.CreateRewardItem(client_id=client_id, name="Points"))).id)
     ids = _fill(database, client_id, item, fans)
     without = await _moves(engine, client_id, item, ids)

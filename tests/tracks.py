@@ -1,6 +1,7 @@
 """Track events for tests of operations: appended to a log, and loaded from it into a warehouse."""
 
 import json
+from collections.abc import Collection
 from datetime import UTC, datetime
 
 from tifo.eventlog.ports import Append, EventLog
@@ -35,13 +36,14 @@ def append(log: EventLog, source_id: SourceId, *messages: Message, at: datetime 
     log.append([Append(source_id, at, messages)])
 
 
-def load(log: EventLog, warehouse: Warehouse, source: Source) -> None:
-    """Loads all that the log holds of the source and the warehouse does not."""
+def load(log: EventLog, warehouse: Warehouse, source: Source, only: Collection[str] | None = None) -> None:
+    """Loads all that the log holds of the source and the warehouse does not; with `only`, rows of these tables."""
     held = warehouse.positions().get(source.id)
     after = held.position if held else Position(0)
     blocks = log.read(after, max_events=10_000, source_id=source.id)
     converted = convert(b"".join(block.bodies for block in blocks))
-    rows = Load(source.id, source.schema, after, log.end(), tables=converted.tables, discards=converted.discards)
+    tables = {name: rows for name, rows in converted.tables.items() if only is None or name in only}
+    rows = Load(source.id, source.schema, after, log.end(), tables=tables, discards=converted.discards)
     warehouse.load([rows])
 
 

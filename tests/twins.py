@@ -1,46 +1,50 @@
 """A backend for unit tests of operations and of those who show them: in-memory twins behind every contract."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import aiohttp
 
+from tifo.delivery.memory import MemoryDeliveryState, MemoryIngestNumbers
 from tifo.destinations.catalog import kind_of
 from tifo.destinations.ports import Tools
 from tifo.destinations.settings import secret_names
 from tifo.egress.rules import read_allowed
+from tifo.engagement.facts import AnyFact
+from tifo.engagement.memory import (
+    InMemoryAccess,
+    InMemoryEngine,
+    InMemoryLedgerAudit,
+    InMemoryLedgerTrace,
+    InMemoryQueries,
+    InMemoryRecordedActions,
+    InMemoryState,
+)
+from tifo.engagement.model import Game
 from tifo.engagement.ports import Engine
 from tifo.eventlog.memory import MemoryEventLog
 from tifo.eventlog.ports import EventLog
 from tifo.kernel.clock import Clock, system_clock
-from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import NewId, Position, uuid7
 from tifo.operations.notifying import AlertNotice, Notifier
-from tifo.store.delivery.deliveries import SqlDeliveryState
-from tifo.store.delivery.ingest import SqlIngestNumbers
-from tifo.store.engagement.access import SqlAccess
-from tifo.store.engagement.audit import SqlLedgerAudit
-from tifo.store.engagement.engine import SqlEngine
-from tifo.store.engagement.ledger_trace import SqlLedgerTrace
-from tifo.store.engagement.queries import SqlQueries
-from tifo.store.engagement.recorded import SqlRecordedActions
-from tifo.store.source.facts import SqlFactFeed
-from tifo.store.source.segment_actions import SqlActionsState
-from tifo.store.source.webhooks_in import SqlWebhookInbox
-from tifo.store.source.webhooks_out import SqlWebhookOutbox
-from tifo.store.sql.database import Database
-from tifo.store.workspace.alerts import SqlAlerts
-from tifo.store.workspace.as_text import SqlWorkspace
-from tifo.store.workspace.destinations import SqlDestinations
-from tifo.store.workspace.plans import SqlTrackingPlans
-from tifo.store.workspace.tokens import SqlWorkspaceTokens
-from tifo.store.workspace.vault import Vault
-from tifo.store.workspace.warehouses import SqlWarehouses
+from tifo.source.memory import InMemoryFactFeed
+from tifo.source.segment_actions.memory import InMemoryActionsState
+from tifo.source.webhooks.memory import InMemoryWebhookInbox, InMemoryWebhookOutbox
+from tifo.tracking.plans.memory import InMemoryTrackingPlans
+from tifo.warehouses.memory import MemoryWarehouse
 from tifo.warehouses.ports import Warehouse
 from tifo.workspace.alerts import Alert
-from tifo.workspace.memory import InMemoryCatalog
-from tifo.workspace.model import Catalog
+from tifo.workspace.destinations import ConnectedDestination
+from tifo.workspace.memory import (
+    InMemoryAlerts,
+    InMemoryCatalog,
+    InMemoryDestinations,
+    InMemoryWarehouses,
+    InMemoryWorkspaceState,
+    InMemoryWorkspaceTokens,
+)
+from tifo.workspace.warehouses import every_warehouse, named_warehouse
 
 
 def reachable(_kind: str, _url: str) -> None:
@@ -48,7 +52,7 @@ def reachable(_kind: str, _url: str) -> None:
 
 
 class RecordingNotifier:
-    """Implements `operations.notifying.Notifier`: keeps each notice, and says that it did not arrive where told so."""
+    """Implements `operations.notifying.Notifier`: stores each notice, and returns `problem` as its outcome."""
 
     def __init__(self) -> None:
         self.notices: list[tuple[Alert, AlertNotice]] = []
@@ -60,62 +64,78 @@ class RecordingNotifier:
 
 
 class TwinBackend:
-    """Implements `operations.backend.Backend`."""
+    """Implements `operations.backend.Backend`. Its twins are joined up as the tables of one database are.
+
+    Plans and destinations know the catalog's sources; a removed destination's deliveries end; the facts of the engine
+    reach the feed and the outbox; an application that `access` makes is known everywhere.
+    """
 
     def __init__(
         self,
-        database: Database,
-        folder: Path,
         *,
-        catalog: Catalog | None = None,
         clock: Clock = system_clock,
         new_id: NewId = uuid7,
         check_warehouse: Callable[[str, str], None] = reachable,
     ) -> None:
         self.clock, self.new_id = clock, new_id
-        self._database = database
-        self.catalog: Catalog = InMemoryCatalog(()) if catalog is None else catalog
-        self.destinations = SqlDestinations(database, clock, new_id, Vault("", folder / "key"))
-        self.warehouses = SqlWarehouses(database, clock)
-        self.plans = SqlTrackingPlans(database, clock, new_id)
-        self.alerts = SqlAlerts(database)
-        self.workspace = SqlWorkspace(
-            database,
-            clock,
-            new_id,
-            Vault("", folder / "key"),
+        self.log = MemoryEventLog()
+        self.opened: dict[str, Warehouse] = {}
+        """The drivers by warehouse; a test may put its own here."""
+        self.recorder = RecordingNotifier()
+        self.can_mail = False
+        self._check_warehouse = check_warehouse
+        self._make_engagement()
+        self._make_workspace()
+
+    def _make_engagement(self) -> None:
+        self.state = InMemoryState()
+        self.queries = InMemoryQueries(self.state)
+        self.ledger_trace = InMemoryLedgerTrace(self.state)
+        self.ledger_audit = InMemoryLedgerAudit(self.state)
+        self.recorded = InMemoryRecordedActions(self.state)
+        self.access = InMemoryAccess(self.state, self.clock, self.new_id)
+        self.facts = InMemoryFactFeed()
+        self.inbox = InMemoryWebhookInbox()
+        self.outbox = InMemoryWebhookOutbox(clock=self.clock, new_id=self.new_id, secret_of=self.queries.client_secret)
+        self.segment_actions = InMemoryActionsState(self._games, self.clock)
+
+    def _make_workspace(self) -> None:
+        self.catalog = InMemoryCatalog(self.state.applications.keys(), clock=self.clock, new_id=self.new_id)
+        self.deliveries = self.delivery_numbers = MemoryDeliveryState()
+        self.ingest_numbers = MemoryIngestNumbers()
+        self.destinations = InMemoryDestinations(
+            self.catalog,
+            clock=self.clock,
+            new_id=self.new_id,
+            on_add=self._begin_delivery,
+            on_remove=self.deliveries.end,
+        )
+        self.warehouses = InMemoryWarehouses(self.catalog, clock=self.clock)
+        self.plans = InMemoryTrackingPlans(self.catalog.slugs, clock=self.clock, new_id=self.new_id)
+        self.alerts = InMemoryAlerts()
+        self.workspace_tokens = InMemoryWorkspaceTokens(clock=self.clock, new_id=self.new_id)
+        self.workspace = InMemoryWorkspaceState(
+            self.catalog,
+            self.warehouses,
+            self.plans,
+            self.destinations,
+            clock=self.clock,
+            new_id=self.new_id,
             secret_names=lambda kind: secret_names(kind_of(kind).settings),
             start=self.log_end,
         )
-        self.workspace_tokens = SqlWorkspaceTokens(database, clock, new_id)
-        self.deliveries = self.delivery_numbers = SqlDeliveryState(database)
-        self.ingest_numbers = SqlIngestNumbers(database)
-        self.queries = SqlQueries(database)
-        self.ledger_trace = SqlLedgerTrace(database)
-        self.ledger_audit = SqlLedgerAudit(database)
-        self.recorded = SqlRecordedActions(database)
-        self.access = SqlAccess(database, clock, new_id)
-        self.facts = SqlFactFeed(database)
-        self.inbox = SqlWebhookInbox(database)
-        self.outbox = SqlWebhookOutbox(database, clock, new_id)
-        self.segment_actions = SqlActionsState(database, clock)
-        self.log = MemoryEventLog()
-        self.opened: dict[str, Warehouse] = {}
-        self._check_warehouse = check_warehouse
-        self.folder = folder
-        self.recorder = RecordingNotifier()
-        self.can_mail = False
 
     def public_address(self) -> str:
         return "https://tifo.example"
 
     @asynccontextmanager
     async def open_engine(self) -> AsyncIterator[Engine]:
-        engine = SqlEngine(self._database, self.clock, self.new_id)
-        try:
-            yield engine
-        finally:
-            await engine.close()
+        yield InMemoryEngine(self.state, self.clock, self.new_id, on_facts=self.commit)
+
+    def commit(self, facts: Sequence[AnyFact]) -> None:
+        """Hands facts to their readers, as the engine's commit does."""
+        self.facts.commit(*facts)
+        self.outbox.commit(*facts)
 
     @contextmanager
     def read_log(self) -> Iterator[EventLog]:
@@ -125,19 +145,24 @@ class TwinBackend:
         return self.log.end()
 
     def open_warehouse(self, name: str) -> Warehouse:
-        if name not in self.opened:
-            raise NotFound(f"There is no warehouse {name!r}.", field="warehouse")
-        return self.opened[name]
+        known = named_warehouse(every_warehouse(self.warehouses.connected()), name)
+        return self.opened.setdefault(known.name, MemoryWarehouse(self.clock))
 
     def check_warehouse(self, kind: str, url: str) -> None:
         self._check_warehouse(kind, url)
 
     @asynccontextmanager
     async def destination_tools(self) -> AsyncIterator[Tools]:
-        """Reaches this machine."""
+        """Reaches this machine only; there is no folder."""
         async with aiohttp.ClientSession() as session:
-            yield Tools(session, read_allowed("127.0.0.0/8"), self.clock, self.folder)
+            yield Tools(session, read_allowed("127.0.0.0/8"), self.clock, Path("no-folder"))
 
     @asynccontextmanager
     async def notifier(self) -> AsyncIterator[Notifier]:
         yield self.recorder
+
+    def _games(self) -> Iterable[Game]:
+        return [each.game for each in self.state.applications.values()]
+
+    def _begin_delivery(self, made: ConnectedDestination, start: Position) -> None:
+        self.deliveries.begin(made.id, start, made.source_id)

@@ -1,11 +1,11 @@
-"""Applications of the engagement half: their making, and how their facts fare on the way to an endpoint."""
+"""Makes applications of the engagement half, and reports how their facts fare on the way to an endpoint."""
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from tifo.engagement.access import create_application
 from tifo.engagement.model import Application
 from tifo.engagement.ports import NewApplication
 from tifo.kernel.ids import ClientId, FactId
@@ -70,9 +70,7 @@ class ApplicationStatus:
 
 def create(backend: Backend, name: str) -> NewApplication:
     """Makes an application with its default program. The store keeps a digest of the producer token only."""
-    client_secret, producer_token = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
-    made = backend.access.create_application(name, client_secret=client_secret, producer_token=producer_token)
-    return NewApplication(application=made, client_secret=client_secret, producer_token=producer_token)
+    return create_application(backend.access, name)
 
 
 def connect(backend: Backend, client_id: ClientId, write_key: str, endpoint: str | None) -> Connection:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tifo.engagement.access import create_application
 from tifo.engagement.commands import (
     AddQuestTask,
     Command,
@@ -30,7 +31,7 @@ from tifo.source.segment_actions.consumer import SegmentActions, read_through
 from tifo.source.segment_actions.matching import MADE_BY_TIFO, NO_USER_ID, UNKNOWN_USER, UNUSABLE_ID
 from tifo.source.segment_actions.memory import InMemoryActionsState
 from tifo.source.segment_actions.ports import ActionsState
-from tifo.store.engagement.access import create_application
+from tifo.store.engagement.access import SqlAccess
 from tifo.store.engagement.engine import SqlEngine
 from tifo.store.engagement.queries import SqlQueries
 from tifo.store.source.segment_actions import SqlActionsState
@@ -57,7 +58,7 @@ class Flaky:
 class Rig:
     def __init__(self, folder: Path, kind: str) -> None:
         self.database = open_sqlite(folder / "tifo.db")
-        self.client_id = create_application(self.database, "Club", system_clock, uuid7).application.id
+        self.client_id = create_application(SqlAccess(self.database, system_clock, uuid7), "Club").application.id
         self.engine = Flaky(SqlEngine(self.database, system_clock, uuid7))
         self.ahead = timedelta(0)
         self.log = SqliteEventLog(folder / "log", clock=lambda: system_clock() + self.ahead)

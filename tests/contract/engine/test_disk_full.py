@@ -11,12 +11,13 @@ import httpx
 import pytest
 from sqlalchemy import event
 
+from tifo.engagement.access import create_application
 from tifo.engagement.ports import NewApplication, TransactionFilter
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import FactId, ProfileId, uuid7
 from tifo.livelike.app import livelike_app
-from tifo.store.engagement.access import create_application
+from tifo.store.engagement.access import SqlAccess
 from tifo.store.engagement.audit import SqlLedgerAudit
 from tifo.store.engagement.engine import SqlEngine
 from tifo.store.engagement.queries import SqlQueries
@@ -62,7 +63,7 @@ class Club:
 @pytest.fixture
 async def club(tmp_path: Path) -> AsyncIterator[Club]:
     database = open_sqlite(tmp_path / "tifo.db")
-    made = create_application(database, "Club", system_clock, uuid7)
+    made = create_application(SqlAccess(database, system_clock, uuid7), "Club")
     engine = SqlEngine(database, system_clock, uuid7)
     app = livelike_app(engine, SqlQueries(database), public_url="https://x.example")
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://tifo") as http:  # type: ignore[arg-type]

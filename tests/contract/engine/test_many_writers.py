@@ -17,10 +17,11 @@ from sqlalchemy import text
 
 from tests.postgres import PostgresServer, postgres_server
 from tifo.engagement import commands as c
+from tifo.engagement.access import create_application
 from tifo.engagement.model import Application
 from tifo.kernel.clock import system_clock
 from tifo.kernel.ids import ProfileId, RewardItemId, uuid7
-from tifo.store.engagement.access import create_application
+from tifo.store.engagement.access import SqlAccess
 from tifo.store.engagement.audit import SqlLedgerAudit
 from tifo.store.engagement.engine import SqlEngine
 from tifo.store.engagement.queries import SqlQueries
@@ -50,7 +51,7 @@ def place(server: PostgresServer) -> Iterator[tuple[str, Database]]:
 
 
 async def _begin(database: Database) -> dict[str, Any]:
-    app = create_application(database, "Club", system_clock, uuid7).application
+    app = create_application(SqlAccess(database, system_clock, uuid7), "Club").application
     engine = SqlEngine(database, system_clock, uuid7)
 
     async def do(command: type[Any], **fields: Any) -> Any:
@@ -166,7 +167,7 @@ def _wait_for_more_commits(server: PostgresServer, url: str) -> None:
 async def test_a_commit_whose_answer_is_lost_is_not_done_again(place: tuple[str, Database]) -> None:
     """The server has committed, and the connection breaks before it says so."""
     _, database = place
-    app: Application = create_application(database, "Club", system_clock, uuid7).application
+    app: Application = create_application(SqlAccess(database, system_clock, uuid7), "Club").application
     engine = SqlEngine(database, system_clock, uuid7)
     item = await engine.handle(c.CreateRewardItem(client_id=app.id, name="Points"))
     fan = await engine.handle(c.CreateProfile(client_id=app.id))

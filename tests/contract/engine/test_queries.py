@@ -14,6 +14,7 @@ from tifo.engagement.memory import (
     InMemoryAccess,
     InMemoryEngine,
     InMemoryLedgerAudit,
+    InMemoryLedgerTrace,
     InMemoryQueries,
     InMemoryRecordedActions,
     InMemoryState,
@@ -24,6 +25,7 @@ from tifo.engagement.ports import (
     Engine,
     InvokedFilter,
     LedgerAudit,
+    LedgerTrace,
     Page,
     Queries,
     TransactionFilter,
@@ -35,6 +37,7 @@ from tifo.kernel.ids import ClientId, EarnedBadgeId, ProfileId, UserQuestId, uui
 from tifo.store.engagement.access import SqlAccess
 from tifo.store.engagement.audit import SqlLedgerAudit
 from tifo.store.engagement.engine import SqlEngine
+from tifo.store.engagement.ledger_trace import SqlLedgerTrace
 from tifo.store.engagement.queries import SqlQueries
 from tifo.store.engagement.recorded import SqlRecordedActions
 
@@ -47,6 +50,7 @@ class Club:
     queries: Queries
     audit: LedgerAudit
     recorded: RecordedActions
+    trace: LedgerTrace
 
     async def do(self, command: type[Any], **fields: Any) -> Any:
         return await self.engine.handle(command(client_id=self.client_id, **fields))
@@ -83,10 +87,11 @@ def _club(database: Any) -> Club:
         state = InMemoryState()
         club.access, club.engine, club.queries = InMemoryAccess(state), InMemoryEngine(state), InMemoryQueries(state)
         club.audit, club.recorded = InMemoryLedgerAudit(state), InMemoryRecordedActions(state)
+        club.trace = InMemoryLedgerTrace(state)
         return club
     club.access, club.engine = SqlAccess(database, system_clock, uuid7), SqlEngine(database, system_clock, uuid7)
     club.queries, club.audit = SqlQueries(database), SqlLedgerAudit(database)
-    club.recorded = SqlRecordedActions(database)
+    club.recorded, club.trace = SqlRecordedActions(database), SqlLedgerTrace(database)
     return club
 
 
@@ -117,6 +122,19 @@ async def test_transactions_are_newest_first_and_only_earned_ones_unless_others_
     assert _amounts(club.queries.transactions(club.client_id, by_action)) == [5]
     since = TransactionFilter(kinds=(), created_since=everything.results[1].created_at)
     assert _amounts(club.queries.transactions(club.client_id, since)) == [2, -2]
+
+
+async def test_a_transaction_or_the_newest_of_a_profile_are_traced_oldest_first(club: Club) -> None:
+    rival = create_application(club.access, "Rival").application
+    for amount in (1, 2, 3):
+        for fan in (club.ada, club.bo):
+            await club.do(c.Credit, profile_id=fan, reward_item_id=club.points, reward_item_amount=amount)
+    second = club.trace.about(club.ada, limit=2)[0]
+    assert [row.amount for row in club.trace.about(club.ada, limit=20)] == [1, 2, 3]
+    assert [row.amount for row in club.trace.about(club.ada, limit=2)] == [2, 3]
+    assert (second.profile_id, club.trace.about(second.id, limit=20)) == (club.ada, [second])
+    for unknown in ("nobody\x00", "", rival.id):
+        assert club.trace.about(unknown, limit=20) == []
 
 
 async def test_a_page_at_an_anchor_stays_where_it_is_when_rows_are_added(club: Club) -> None:

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
+from tifo.engagement.access import create_application
 from tifo.engagement.commands import AddQuestTask, CreateProfile, CreateQuest, CreateRewardAction, StartQuest
 from tifo.engagement.facts import AnyFact, RewardItemRewarded, UserQuestCompleted
+from tifo.engagement.memory import InMemoryAccess, InMemoryQueries, InMemoryState
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import NotFound, Rejected
 from tifo.kernel.ids import (
@@ -23,7 +25,7 @@ from tifo.kernel.ids import (
 from tifo.source.webhooks.memory import InMemoryWebhookOutbox
 from tifo.source.webhooks.outbox import Late, LateState, PlacedFact, Subscriber, WebhookOutbox
 from tifo.store.engagement import rows as r
-from tifo.store.engagement.access import create_application
+from tifo.store.engagement.access import SqlAccess
 from tifo.store.engagement.engine import SqlEngine
 from tifo.store.source.webhooks_out import SqlWebhookOutbox
 from tifo.store.sql import tables as t
@@ -73,12 +75,12 @@ class Rig:
 class SqlRig(Rig):
     def __init__(self, database: Database) -> None:
         self.database = database
-        made = create_application(database, "Club", system_clock, uuid7)
+        made = create_application(SqlAccess(database, system_clock, uuid7), "Club")
         outbox = SqlWebhookOutbox(database, lambda: NOW, uuid7)
         super().__init__(outbox, made.application.id, made.client_secret)
 
     def other_application(self) -> ClientId:
-        return create_application(self.database, "Other", system_clock, uuid7).application.id
+        return create_application(SqlAccess(self.database, system_clock, uuid7), "Other").application.id
 
     def store(self, fact: AnyFact) -> None:
         with self.database.writing() as connection:
@@ -87,13 +89,14 @@ class SqlRig(Rig):
 
 class InMemoryRig(Rig):
     def __init__(self) -> None:
-        self.twin = InMemoryWebhookOutbox(clock=lambda: NOW)
-        self.twin.add_application(ClientId("club"), "secret of club")
-        super().__init__(self.twin, ClientId("club"), "secret of club")
+        state = InMemoryState()
+        self.access = InMemoryAccess(state)
+        made = create_application(self.access, "Club")
+        self.twin = InMemoryWebhookOutbox(clock=lambda: NOW, secret_of=InMemoryQueries(state).client_secret)
+        super().__init__(self.twin, made.application.id, made.client_secret)
 
     def other_application(self) -> ClientId:
-        self.twin.add_application(ClientId("other"), "secret of other")
-        return ClientId("other")
+        return create_application(self.access, "Other").application.id
 
     def store(self, fact: AnyFact) -> None:
         self.twin.commit(fact)

@@ -1,3 +1,4 @@
+import contextlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,11 +8,11 @@ import pytest
 
 from tests.contract.parity.conftest import Both, Refusal
 from tifo.app import compose
-from tifo.delivery.ports import Checkpoint, Counted, Result
+from tifo.delivery.ports import Checkpoint, Counted, Result, Sample
 from tifo.eventlog.ports import Append
 from tifo.kernel.ids import MessageId, Position
 from tifo.operations import destinations
-from tifo.tracking.envelope import Message
+from tifo.tracking.envelope import Message, Refused
 from tifo.workspace.destinations import ConnectedDestination
 
 METRICS = "/destinations/crm/delivery-metrics"
@@ -39,7 +40,12 @@ def crm(both: Both) -> ConnectedDestination:
         counted(Result.FILTERED, "FILTERED_BY_RULES"): 1,
         counted(Result.FAILED, "400"): 2,
     }
-    both.backend.deliveries.settle([Checkpoint(made.id, position=Position(6), received=6, counts=counts, expired=2)])
+    samples = [
+        Sample(result=result, code=code, message_id="m1", at=now, detail="as told", received=body, exchange=None)
+        for result, code in ((Result.FILTERED, "FILTERED_BY_RULES"), (Result.FAILED, "400"))
+    ]
+    outcome = Checkpoint(made.id, position=Position(6), received=6, counts=counts, expired=2, samples=samples)
+    both.backend.deliveries.settle([outcome])
     return made
 
 
@@ -60,6 +66,14 @@ def test_the_parts_of_received_are_the_same_and_add_up(both: Both) -> None:
     assert {each["metricName"]: each["total"] for each in metrics} == totals
     assert totals == {"successes": 3, "filtered": 1, "discarded": 2, "awaiting-retry": 1}
     assert sum(totals.values()) == 7
+
+
+def test_reasons_are_the_same(both: Both) -> None:
+    printed = both.cli("delivery", "errors")
+    metrics = both.api("GET", METRICS)["deliveryMetricsSummary"]["metrics"]
+    answered = {each["metricName"]: each["value"] for metric in metrics for each in metric["breakdown"]}
+    assert answered == {"discarded.400": 2, "filtered.FILTERED_BY_RULES": 1}
+    assert {each["code"]: each["count"] for each in printed} == {"400": 2, "FILTERED_BY_RULES": 1}
 
 
 def _asked(step: str, **more: str) -> tuple[str, str, None, str]:
@@ -88,6 +102,22 @@ def test_numbers_over_time_are_the_same(both: Both, by: str) -> None:
         answered = {each[by]: each["total"] for each in _ask(both, step, groupBy=by)["dataset"]}
         assert {row[by]: row[result] for row in printed if row[result]} == answered
         assert answered
+
+
+def test_what_a_source_refused_is_the_same(both: Both, crm: ConnectedDestination) -> None:
+    now = datetime.now(UTC)
+    both.backend.ingest_numbers.note([], now)  # events that were counted before the first look have no known time
+    with contextlib.closing(compose.open_log(both.settings)) as log:
+        refused = [Refused(code, "as told", b"{}") for code in ("no_user_anon_id", "unplanned", "unplanned")]
+        log.append([Append(crm.source_id, now, [], refused)])
+        both.backend.ingest_numbers.note(log.ingest_counts(), now)
+    (row,) = [each for each in both.cli("delivery", "overview")["connections"] if each["name"] == "crm"]
+    for column, step, total in (
+        ("received", "successfully-received", 7),
+        ("failed_on_ingest", "failed-on-ingest", 1),
+        ("filtered_at_source", "filtered-at-source", 2),
+    ):
+        assert row[column] == sum(each["total"] for each in _ask(both, step)["dataset"]) == total
 
 
 def test_both_refuse_alike(both: Both) -> None:

@@ -90,6 +90,20 @@ def test_a_destination_is_found_by_id_and_by_name(both: Both) -> None:
         ]
 
 
+def test_a_destination_is_renamed_and_enabled_by_both(both: Both) -> None:
+    _crm(both)
+    both.cli("destination", "disable", "crm")
+    printed = both.cli("destination", "set", "crm", "--new-name", "erp")
+    assert (printed["name"], printed["enabled"]) == ("erp", False)
+    answered = both.api("PATCH", "/destinations/erp", {"name": "crm"})["destination"]
+    assert (answered["name"], answered["enabled"]) == ("crm", False)
+    assert both.cli("destination", "enable", "crm")["enabled"]
+    both.api("PATCH", "/destinations/crm", {"enabled": False})
+    assert both.api("PATCH", "/destinations/crm", {"enabled": True})["destination"]["enabled"]
+    (listed,) = both.same(["destination", "list"], ("GET", "/destinations"), _listed)
+    assert (listed["name"], listed["enabled"]) == ("crm", True)
+
+
 def test_both_remove(both: Both) -> None:
     _crm(both)
     assert both.cli("destination", "remove", "crm") == {"removed": "crm"}
@@ -102,6 +116,11 @@ def test_both_remove(both: Both) -> None:
     ("words", "ask"),
     [
         (["destination", "enable", "erp"], ("PATCH", "/destinations/erp", {"enabled": True})),
+        (["destination", "disable", "erp"], ("PATCH", "/destinations/erp", {"enabled": False})),
+        (
+            ["destination", "set", "erp", "--set", "url=https://example.com"],
+            ("PATCH", "/destinations/erp", {"settings": {"url": "https://example.com"}}),
+        ),
         (["destination", "remove", "erp"], ("DELETE", "/destinations/erp")),
         (["destination", "set", "crm", "--new-name", " "], ("PATCH", "/destinations/crm", {"name": " "})),
         (["destination", "set", "crm", "--new-name", "other"], ("PATCH", "/destinations/crm", {"name": "other"})),

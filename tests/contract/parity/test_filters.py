@@ -87,3 +87,22 @@ def test_a_preview_is_the_same(both: Both, tmp_path: Path) -> None:
         body = {"filter": {"if": "type = 'track'", "actions": actions}, "payload": message}
         ask = ("POST", "/destination/filters/preview", body)
         both.same(words, ask, lambda data: {"result": data["result"]})
+
+
+@pytest.mark.parametrize(
+    ("flags", "asked"),
+    [
+        (["--if", "type = ", "--drop"], {"if": "type = ", "actions": [DROP]}),
+        (["--if", "type = 'page'"], {"if": "type = 'page'", "actions": []}),
+        (
+            ["--if", "type = 'page'", "--sample", "2"],
+            {"if": "type = 'page'", "actions": [{"type": "SAMPLE", "percent": 2}]},
+        ),
+    ],
+)
+def test_both_refuse_a_preview_alike(both: Both, tmp_path: Path, flags: list[str], asked: Any) -> None:
+    event = tmp_path / "event.json"
+    event.write_text('{"type": "track"}')
+    words = ["destination", "filter", "preview", str(event), *flags]
+    body = {"filter": asked, "payload": {"type": "track"}}
+    assert isinstance(both.same(words, ("POST", "/destination/filters/preview", body)), Refusal)

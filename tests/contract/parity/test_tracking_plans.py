@@ -54,6 +54,50 @@ def test_a_plan_is_found_by_name_and_by_id(both: Both, rules: str) -> None:
         assert both.api("GET", f"/tracking-plans/{name}/sources")["sources"][0]["slug"] == "shop"
 
 
+def test_a_plan_is_shown_with_the_same_rules(both: Both, rules: str) -> None:
+    both.cli("plan", "create", "Orders", "--rules", rules, "--description", "what is bought")
+    printed = both.cli("plan", "show", "Orders", always_json=True)
+    answered = both.api("GET", "/tracking-plans/Orders")["trackingPlan"]
+    assert [printed[name] for name in ("id", "name", "description", "type")] == [
+        answered[name] for name in ("id", "name", "description", "type")
+    ]
+    answered_rules = both.api("GET", "/tracking-plans/Orders/rules")["rules"]
+    assert [(each["key"], each["jsonSchema"]) for each in printed["rules"]] == [
+        (each["key"], each["jsonSchema"]) for each in answered_rules
+    ]
+    assert len(answered_rules) == 1
+
+
+def test_both_refuse_to_show_an_unknown_plan(both: Both) -> None:
+    refusal = both.cli("plan", "show", "nowhere", always_json=True)
+    assert isinstance(refusal, Refusal)
+    assert refusal == both.api("GET", "/tracking-plans/nowhere")
+
+
+def test_both_replace_rules_disconnect_and_delete(both: Both, rules: str) -> None:
+    _known(both)
+    both.api("POST", "/tracking-plans", {"name": "Refunds", "type": "LIVE"})
+    assert both.cli("plan", "rules", "Orders", rules)["rules"] == 1
+    assert both.api("PUT", "/tracking-plans/Refunds/rules", {"rules": [RULE]}) == {"status": "SUCCESS"}
+    assert [each["rules"] for each in both.cli("plan", "list")[1:]] == [1, 1]
+    both.api("POST", "/tracking-plans/Orders/sources", {"sourceId": "shop"})
+    both.cli("plan", "connect", "Refunds", "alarm")
+    assert [each["sources"] for each in both.cli("plan", "list")[1:]] == ["shop", "alarm"]
+    assert both.cli("plan", "disconnect", "shop") == {"source": "shop", "plan": None}
+    both.api("DELETE", "/tracking-plans/Refunds/sources", query="sourceId=alarm")
+    assert [each["sources"] for each in both.cli("plan", "list")[1:]] == ["", ""]
+    assert both.cli("plan", "delete", "Orders") == {"deleted": "Orders"}
+    assert both.api("DELETE", "/tracking-plans/Refunds") == {"status": "SUCCESS"}
+    assert [each["name"] for each in both.cli("plan", "list")] == ["LiveLike"]
+
+
+def test_both_refuse_an_unknown_source_to_disconnect(both: Both) -> None:
+    _known(both)
+    refusal = both.cli("plan", "disconnect", "nowhere")
+    assert isinstance(refusal, Refusal)
+    assert refusal == both.api("DELETE", "/tracking-plans/Orders/sources", query="sourceId=nowhere")
+
+
 def test_controls_are_the_same(both: Both) -> None:
     _known(both)
     both.cli("plan", "controls", "shop", "--set", "track.allowUnplannedEvents=false")
@@ -95,6 +139,12 @@ def test_both_refuse_alike(both: Both, words: list[str], ask: tuple[Any, ...]) -
     both.cli("plan", "create", "Used")
     both.cli("plan", "connect", "Used", "shop")
     assert isinstance(both.same(words, ask), Refusal)
+
+
+def test_both_refuse_rules_of_a_plan_that_is_unknown_or_built_in(both: Both, rules: str) -> None:
+    for name in ("nowhere", "livelike"):
+        ask = ("PUT", f"/tracking-plans/{name}/rules", {"rules": [RULE]})
+        assert isinstance(both.same(["plan", "rules", name, rules], ask), Refusal)
 
 
 def test_both_refuse_bad_rules_alike(both: Both, tmp_path: Path) -> None:

@@ -49,6 +49,25 @@ def test_loads_are_the_same(both: Both) -> None:
     assert of_source == answered[1]
 
 
+def test_a_change_of_the_connected_sources_is_shown_by_both(both: Both, postgres: PostgresServer) -> None:
+    """The command line connects sources as it adds a warehouse; it shows those that the API connects later."""
+    for name in ("shop", "app"):
+        both.cli("source", "create", name, "--type", "http")
+    both.cli("warehouse", "add", "postgres", postgres.new_database(), "--source", "shop")
+
+    def shown() -> Any:
+        _, printed = both.cli("warehouse", "list")
+        answered = both.api("GET", "/warehouses/postgres/connected-sources")["sources"]
+        assert printed["sources"] == ", ".join(sorted(each["slug"] for each in answered))
+        return printed["sources"]
+
+    assert shown() == "shop"
+    both.api("POST", "/warehouses/postgres/connected-sources/app")
+    assert shown() == "app, shop"
+    both.api("DELETE", "/warehouses/postgres/connected-sources/shop")
+    assert shown() == "app"
+
+
 def _body(url: str, **more: str) -> dict[str, Any]:
     return {"metadataId": "postgres", "settings": {"url": url}, **more}
 
@@ -58,6 +77,12 @@ def _body(url: str, **more: str) -> dict[str, Any]:
     [
         (["warehouse", "remove", "nowhere"], ("DELETE", "/warehouses/nowhere")),
         (["warehouse", "remove", "duckdb"], ("DELETE", "/warehouses/duckdb")),
+        (["warehouse", "add", "fax", "fax://x"], ("POST", "/warehouses", {**_body("fax://x"), "metadataId": "fax"})),
+        (
+            ["warehouse", "add", "duckdb", "file"],
+            ("POST", "/warehouses", {**_body("file"), "metadataId": "duckdb"}),
+        ),
+        (["warehouse", "resync", "nowhere"], ("GET", "/warehouses/nowhere")),
         (["warehouse", "syncs", "nowhere"], ("GET", "/warehouses/nowhere/syncs")),
         (["warehouse", "add", "postgres", "no address"], ("POST", "/warehouses", _body("no address"))),
         (

@@ -1,19 +1,14 @@
 """The management API as an ASGI application, over the catalog in memory. Segment's SDK drives it in acceptance."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from tests.conftest import NewState
 from tests.twins import TwinBackend
 from tifo.api.management.app import MAX_BODY_BYTES, ManagementApi
-from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Transient
-from tifo.kernel.ids import uuid7
-from tifo.store.workspace.tokens import SqlWorkspaceTokens
 from tifo.workspace.memory import InMemoryCatalog
 from tifo.workspace.model import SourceType
 from tifo.workspace.tokens import Role
@@ -22,21 +17,25 @@ TOKEN = "the-owner's-token"
 Ask = Callable[..., Any]
 
 
-@pytest.fixture
-def catalog() -> InMemoryCatalog:
-    return InMemoryCatalog(())
-
-
 def reach(_: str, url: str) -> None:
     if "away" in url:
         raise Transient("The warehouse is away.", retry_after_s=3)
 
 
 @pytest.fixture
-def ask(catalog: InMemoryCatalog, new_state: NewState, tmp_path: Path) -> Ask:
-    database = new_state("sqlite")
-    SqlWorkspaceTokens(database, system_clock, uuid7).add("tests", Role.OWNER, TOKEN)
-    backend = TwinBackend(database, tmp_path, catalog=catalog, check_warehouse=reach)
+def backend() -> TwinBackend:
+    made = TwinBackend(check_warehouse=reach)
+    made.workspace_tokens.add("tests", Role.OWNER, TOKEN)
+    return made
+
+
+@pytest.fixture
+def catalog(backend: TwinBackend) -> InMemoryCatalog:
+    return backend.catalog
+
+
+@pytest.fixture
+def ask(backend: TwinBackend) -> Ask:
     api = ManagementApi(backend)
 
     async def ask(

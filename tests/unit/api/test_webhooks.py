@@ -1,4 +1,4 @@
-"""The address that LiveLike posts to, as an ASGI application on a real inbox."""
+"""The address that LiveLike posts to, as an ASGI application over an inbox in memory."""
 
 import json
 import os
@@ -6,7 +6,6 @@ import shutil
 import subprocess
 from base64 import b64encode
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,12 +13,10 @@ import pytest
 from tifo.api.webhooks import MAX_BODY_BYTES, Intakes, WebhookApi
 from tifo.kernel.batching import GroupCommit
 from tifo.kernel.clock import system_clock
-from tifo.kernel.ids import uuid7
 from tifo.source.webhooks.inbox import Intake, ReceivedWebhook
 from tifo.source.webhooks.incoming import signature
-from tifo.store.source.webhooks_in import SqlWebhookInbox
-from tifo.store.sql.database import open_sqlite
-from tifo.store.workspace.catalog import SqlCatalog
+from tifo.source.webhooks.memory import InMemoryWebhookInbox
+from tifo.workspace.memory import InMemoryCatalog
 from tifo.workspace.model import SourceType
 
 HOOK = {"id": "wh-1", "event": "badge-awarded", "created_at": "2026-11-24T10:00:00Z", "data": {"badge_title": "Zoë ☕"}}
@@ -27,7 +24,7 @@ BODY = json.dumps(HOOK, ensure_ascii=False).encode()
 
 
 class Rig:
-    def __init__(self, api: WebhookApi, inbox: SqlWebhookInbox, catalog: SqlCatalog) -> None:
+    def __init__(self, api: WebhookApi, inbox: InMemoryWebhookInbox, catalog: InMemoryCatalog) -> None:
         self.api, self.inbox = api, inbox
         self.source = catalog.create_source("Fans", SourceType.LIVELIKE)
         inbox.configure(Intake(self.source.id, "secret"))
@@ -55,13 +52,11 @@ class Rig:
 
 
 @pytest.fixture
-async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
-    database = open_sqlite(tmp_path / "tifo.db")
-    inbox, catalog = SqlWebhookInbox(database), SqlCatalog(database, system_clock, uuid7)
+async def rig() -> AsyncIterator[Rig]:
+    inbox, catalog = InMemoryWebhookInbox(), InMemoryCatalog(())
     arrivals = GroupCommit[ReceivedWebhook, bool](inbox.add, max_batch=10, max_waiting=10)
     yield Rig(WebhookApi(arrivals, Intakes(inbox, catalog), system_clock), inbox, catalog)
     await arrivals.close()
-    database.dispose()
 
 
 async def test_a_signed_webhook_is_kept_byte_for_byte_before_it_is_answered(rig: Rig) -> None:

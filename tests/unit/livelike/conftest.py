@@ -12,7 +12,7 @@ from litestar import Litestar
 from litestar.testing import AsyncTestClient
 
 from tests.unit.livelike.clients import Club, Match, Stage, World, client_secret, producer_token
-from tifo.engagement.access import TokenInfo, token_digest
+from tifo.engagement.access import TokenInfo, create_application, token_digest
 from tifo.engagement.commands import Command, InvokeActions
 from tifo.engagement.memory import ApplicationState, InMemoryEngine, InMemoryQueries, InMemoryState
 from tifo.engagement.memory.state import StoredToken
@@ -25,7 +25,7 @@ from tifo.livelike.batched_reads import BatchedReads
 from tifo.livelike.nicknames import Nicknames
 from tifo.livelike.services import LiveLikeServices
 from tifo.livelike.tokens import Tokens
-from tifo.store.engagement.access import SqlAccess, create_application
+from tifo.store.engagement.access import SqlAccess
 from tifo.store.engagement.engine import SqlEngine
 from tifo.store.engagement.images import SqlImages
 from tifo.store.engagement.queries import SqlQueries
@@ -152,7 +152,7 @@ async def stage(world: World) -> Stage:
 @pytest.fixture
 async def match(tmp_path: Path) -> AsyncIterator[Match]:
     database = open_sqlite(tmp_path / "tifo.db")
-    made = create_application(database, "Club", system_clock, uuid7)
+    made = create_application(SqlAccess(database, system_clock, uuid7), "Club")
     engine = SqlEngine(database, system_clock, uuid7)
     access = SqlAccess(database, system_clock, uuid7)
     app = livelike_app(

@@ -7,10 +7,11 @@ from typing import Any
 import httpx
 import pytest
 
+from tifo.engagement.access import create_application
 from tifo.kernel.clock import system_clock
 from tifo.kernel.ids import uuid7
 from tifo.livelike.app import livelike_app
-from tifo.store.engagement.access import create_application
+from tifo.store.engagement.access import SqlAccess
 from tifo.store.engagement.engine import SqlEngine
 from tifo.store.engagement.queries import SqlQueries
 from tifo.store.sql.database import open_sqlite
@@ -32,7 +33,7 @@ class Club:
 @pytest.fixture
 async def club(tmp_path: Path) -> AsyncIterator[Club]:
     database = open_sqlite(tmp_path / "tifo.db")
-    made = create_application(database, "Club", system_clock, uuid7)
+    made = create_application(SqlAccess(database, system_clock, uuid7), "Club")
     catalog = SqlCatalog(database, system_clock, uuid7)
     own = catalog.create_source("Own", SourceType.LIVELIKE)
     catalog.connect(made.application.id, own.write_key, None)

@@ -1,12 +1,11 @@
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from tests.conftest import NewState
 from tests.twins import TwinBackend
 from tifo.delivery.ports import Attempt, Checkpoint, Counted, Result, Undelivered, UndeliveredState
 from tifo.destinations import catalog
@@ -21,13 +20,20 @@ from tifo.destinations.ports import (
     Settings,
     Tools,
 )
+from tifo.engagement.commands import (
+    CreateProfile,
+    CreateRewardAction,
+    CreateRewardItem,
+    CreateRewardTable,
+    InvokeAction,
+    NewEntry,
+)
+from tifo.engagement.model import Application, Profile
 from tifo.eventlog.ports import Append
-from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Transient
-from tifo.kernel.ids import MessageId, Position, SourceId, uuid7
-from tifo.store.workspace.catalog import SqlCatalog
+from tifo.kernel.ids import MessageId, Position, ProfileId, SourceId
 from tifo.tracking.envelope import Message, Refused
-from tifo.warehouses.drivers.duckdb import DuckdbWarehouse
+from tifo.warehouses.ports import Warehouse
 from tifo.workspace.destinations import ConnectedDestination
 
 Counts = Mapping[Counted, int]
@@ -35,15 +41,9 @@ NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
 
 
 @pytest.fixture
-def backend(new_state: NewState, tmp_path: Path) -> TwinBackend:
-    return TwinBackend(new_state("sqlite"), tmp_path)
-
-
-@pytest.fixture
-def club(new_state: NewState, tmp_path: Path) -> TwinBackend:
-    """A backend whose sources can have destinations; its clock stands at `NOW`."""
-    database = new_state("sqlite")
-    return TwinBackend(database, tmp_path, catalog=SqlCatalog(database, lambda: NOW, uuid7), clock=lambda: NOW)
+def backend() -> TwinBackend:
+    """Everything in memory and joined up; its clock stands at `NOW`."""
+    return TwinBackend(clock=lambda: NOW)
 
 
 def receive(
@@ -140,12 +140,27 @@ def undelivered(
 
 
 @pytest.fixture
-def joined_backend(new_state: NewState, tmp_path: Path) -> TwinBackend:
-    """One state behind catalog, tracking plans and destinations: a plan is connected to sources of the catalog."""
-    database = new_state("sqlite")
-    return TwinBackend(database, tmp_path, catalog=SqlCatalog(database, system_clock, uuid7))
+def warehouse(backend: TwinBackend) -> Warehouse:
+    """The built-in one."""
+    return backend.open_warehouse("duckdb")
 
 
-@pytest.fixture
-def warehouse(tmp_path: Path) -> DuckdbWarehouse:
-    return DuckdbWarehouse(tmp_path / "warehouse.duckdb")
+def earn(backend: TwinBackend, application: Application) -> ProfileId:
+    """Lets a fan vote once, which pays 5 points: one row of the ledger and one fact. Returns the fan."""
+    return asyncio.run(_earn(backend, application))
+
+
+async def _earn(backend: TwinBackend, application: Application) -> ProfileId:
+    async with backend.open_engine() as engine:
+
+        async def do(command: type[Any], **fields: Any) -> Any:
+            return await engine.handle(command(client_id=application.id, **fields))
+
+        points = await do(CreateRewardItem, name="Points")
+        await do(CreateRewardAction, name="Vote", key="vote")
+        entry = NewEntry(reward_item_id=points.id, reward_item_amount=5, action_key="vote")
+        await do(CreateRewardTable, name="Votes", entries=(entry,))
+        fan: Profile = await do(CreateProfile, custom_id="ada")
+        program = application.default_program_id
+        await do(InvokeAction, program_id=program, reward_action_key="vote", profile_id=fan.id)
+    return fan.id

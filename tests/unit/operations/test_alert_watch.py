@@ -1,19 +1,15 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 
-from tests.conftest import NewState
 from tests.twins import TwinBackend
 from tests.unit.operations.conftest import NOW, counted, receive, settle, undelivered
 from tifo.delivery.ports import Checkpoint, Result
-from tifo.kernel.ids import Position, uuid7
+from tifo.kernel.ids import Position
 from tifo.operations import alerts, destinations, sources
 from tifo.operations.alert_watch import AlertWatch
 from tifo.operations.alerts import NewAlert
-from tifo.store.workspace.catalog import SqlCatalog
-from tifo.warehouses.drivers.duckdb import DuckdbWarehouse
 from tifo.warehouses.ports import Load
 from tifo.workspace.alerts import AlertState
 from tifo.workspace.destinations import ConnectedDestination
@@ -31,10 +27,9 @@ class Watched(TwinBackend):
 
 
 @pytest.fixture
-def backend(new_state: NewState, tmp_path: Path) -> Watched:
-    database = new_state("sqlite")
+def backend() -> Watched:
     clock: Callable[[], datetime] = lambda: made.now  # noqa: E731 (it stands for the backend that comes)
-    made = Watched(database, tmp_path, catalog=SqlCatalog(database, clock, uuid7), clock=clock)
+    made = Watched(clock=clock)
     made.now = NOW
     sources.create(made, "Shop", "http")
     return made
@@ -139,7 +134,7 @@ async def test_a_notice_that_does_not_arrive_is_sent_again(backend: Watched, crm
 async def test_a_warehouse_that_is_behind_is_notified_until_it_has_loaded(backend: Watched) -> None:
     watcher = watch(backend, "warehouse", "duckdb", 600)
     source_id = sources.find(backend, "shop").id
-    warehouse = backend.opened["duckdb"] = DuckdbWarehouse(backend.folder / "warehouse.duckdb")
+    warehouse = backend.open_warehouse("duckdb")
     await look(backend, watcher, 1)
     assert (state(backend).value, state(backend).reason) == (0.0, "all is loaded")
     receive(backend, source_id, "m1", at=backend.now)

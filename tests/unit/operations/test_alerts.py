@@ -13,10 +13,10 @@ VOLUME = NewAlert(name="Quiet shop", kind="volume", of="shop", threshold=50, win
 
 
 @pytest.fixture
-def backend(club: TwinBackend) -> TwinBackend:
-    sources.create(club, "Shop", "http")
-    destinations.add(club, "webhook", "shop", {"url": "https://example.com"}, name="crm")
-    return club
+def backend(backend: TwinBackend) -> TwinBackend:
+    sources.create(backend, "Shop", "http")
+    destinations.add(backend, "webhook", "shop", {"url": "https://example.com"}, name="crm")
+    return backend
 
 
 def test_an_alert_watches_a_source_a_destination_or_a_warehouse_by_id(backend: TwinBackend) -> None:

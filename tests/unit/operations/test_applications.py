@@ -1,33 +1,24 @@
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 
 import pytest
-from sqlalchemy import insert
 
-from tests.conftest import NewState
 from tests.twins import TwinBackend
+from tests.unit.operations.conftest import NOW, earn
 from tifo.app.cli.applications import as_data, in_words
 from tifo.engagement.facts import RewardItemRewarded
 from tifo.kernel.errors import NotFound
-from tifo.kernel.ids import ClientId, FactId, ProfileId, RewardItemId, TransactionId, uuid7
+from tifo.kernel.ids import ClientId, FactId, ProfileId, RewardItemId, TransactionId
 from tifo.operations import applications
 from tifo.operations.applications import ApplicationStatus, ConnectedEndpoint, FeedState
 from tifo.source.ports import Trouble
-from tifo.store.engagement import rows
-from tifo.store.sql import tables
-from tifo.store.workspace.catalog import SqlCatalog
 from tifo.workspace.model import SourceType
-
-NOW = datetime(2026, 11, 24, 10, 0, 0, tzinfo=UTC)
 
 
 class Club:
     """An application with as many queued facts as `commit` was given."""
 
-    def __init__(self, new_state: NewState, folder: Path) -> None:
-        self.database = new_state("sqlite")
-        catalog = SqlCatalog(self.database, lambda: NOW, uuid7)
-        self.backend = TwinBackend(self.database, folder, catalog=catalog, clock=lambda: NOW)
+    def __init__(self, backend: TwinBackend) -> None:
+        self.backend = backend
         self.app = applications.create(self.backend, "Club").application
 
     def commit(self, *ids: str) -> None:
@@ -46,16 +37,15 @@ class Club:
             )
             for each in ids
         ]
-        with self.database.writing() as connection:
-            connection.execute(insert(tables.facts), [rows.fact_row(fact) for fact in facts])
+        self.backend.commit(facts)
 
     def status(self) -> ApplicationStatus:
         return applications.status(self.backend, self.app.id)
 
 
 @pytest.fixture
-def club(new_state: NewState, tmp_path: Path) -> Club:
-    return Club(new_state, tmp_path)
+def club(backend: TwinBackend) -> Club:
+    return Club(backend)
 
 
 def test_an_application_that_is_not_connected_shows_what_waits(club: Club) -> None:
@@ -123,3 +113,9 @@ def test_an_endpoint_of_someone_elses_is_shown_without_its_key(club: Club) -> No
 def test_an_unknown_application_is_not_found(club: Club) -> None:
     with pytest.raises(NotFound):
         applications.status(club.backend, ClientId("nothing"))
+
+
+def test_what_a_fan_earns_waits_for_the_endpoint(club: Club) -> None:
+    applications.connect(club.backend, club.app.id, "their-key", "https://api.segment.io")
+    earn(club.backend, club.app)
+    assert (club.status().state, club.status().report.waiting) == (FeedState.SENDING, 1)

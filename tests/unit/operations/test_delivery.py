@@ -19,13 +19,13 @@ PARTS = ("filtered_at_destination", "waiting", "failed", "delivered")
 
 
 @pytest.fixture
-def shop(club: TwinBackend) -> SourceId:
-    return sources.create(club, "Shop", "http").id
+def shop(backend: TwinBackend) -> SourceId:
+    return sources.create(backend, "Shop", "http").id
 
 
 @pytest.fixture
-def crm(club: TwinBackend, shop: SourceId) -> ConnectedDestination:  # noqa: ARG001 (made before)
-    return destinations.add(club, "webhook", "shop", {"url": "https://example.com"}, name="crm")
+def crm(backend: TwinBackend, shop: SourceId) -> ConnectedDestination:  # noqa: ARG001 (made before)
+    return destinations.add(backend, "webhook", "shop", {"url": "https://example.com"}, name="crm")
 
 
 def parts(totals: ConnectionTotals) -> dict[str, int]:
@@ -36,54 +36,56 @@ def parts(totals: ConnectionTotals) -> dict[str, int]:
 
 
 def test_events_that_the_cursor_has_not_come_to_are_received_and_wait(
-    club: TwinBackend, shop: SourceId, crm: ConnectedDestination
+    backend: TwinBackend, shop: SourceId, crm: ConnectedDestination
 ) -> None:
-    receive(club, shop, "m1", "m2", "m3")
-    settle(club, crm, 1, counts=counted(Result.DELIVERED, 1))
-    (totals,) = delivery.overview(club)
+    receive(backend, shop, "m1", "m2", "m3")
+    settle(backend, crm, 1, counts=counted(Result.DELIVERED, 1))
+    (totals,) = delivery.overview(backend)
     assert (totals.id, totals.name, totals.kind, totals.source) == (crm.id, "crm", "webhook", "shop")
     assert parts(totals) == {"delivered": 1, "waiting": 2}
     assert totals.dead is None
 
 
 def test_failed_counts_dead_letters_and_those_that_expired(
-    club: TwinBackend, shop: SourceId, crm: ConnectedDestination
+    backend: TwinBackend, shop: SourceId, crm: ConnectedDestination
 ) -> None:
-    receive(club, shop, *(f"m{number}" for number in range(6)))
+    receive(backend, shop, *(f"m{number}" for number in range(6)))
     events = [undelivered(1, "m0", dead=True), undelivered(2, "m1", dead=True), undelivered(3, "m2")]
     counts = {**counted(Result.DELIVERED, 1), **counted(Result.FILTERED, 2, code="FILTERED_BY_RULES")}
-    settle(club, crm, 6, undelivered=events, counts=counts)
-    (before,) = delivery.overview(club)
+    settle(backend, crm, 6, undelivered=events, counts=counts)
+    (before,) = delivery.overview(backend)
     assert parts(before) == {"failed": 2, "waiting": 1, "delivered": 1, "filtered_at_destination": 2}
-    assert club.deliveries.expire_dead_letters(NOW + timedelta(days=31), limit=1) == 1
-    (after,) = delivery.overview(club)
+    assert backend.deliveries.expire_dead_letters(NOW + timedelta(days=31), limit=1) == 1
+    (after,) = delivery.overview(backend)
     assert parts(after) == parts(before)
 
 
-def test_a_replays_events_are_none_of_the_parts(club: TwinBackend, shop: SourceId, crm: ConnectedDestination) -> None:
-    receive(club, shop, "m1")
+def test_a_replays_events_are_none_of_the_parts(
+    backend: TwinBackend, shop: SourceId, crm: ConnectedDestination
+) -> None:
+    receive(backend, shop, "m1")
     counts = {**counted(Result.DELIVERED, 1), **counted(Result.REPLAYED, 5)}
-    settle(club, crm, 1, counts=counts, undelivered=[undelivered(1, "m1", replay="again")])
-    (totals,) = delivery.overview(club)
+    settle(backend, crm, 1, counts=counts, undelivered=[undelivered(1, "m1", replay="again")])
+    (totals,) = delivery.overview(backend)
     assert parts(totals) == {"delivered": 1}
     assert totals.replayed == 5
 
 
 def test_refusals_before_the_log_stand_beside_what_was_received(
-    club: TwinBackend, shop: SourceId, crm: ConnectedDestination
+    backend: TwinBackend, shop: SourceId, crm: ConnectedDestination
 ) -> None:
-    receive(club, shop, "m1", refused=["no_user_anon_id", "unplanned", "unplanned"])
-    receive(club, shop, "m1")  # a duplicate failed nowhere
-    receive(club, "another", "m2", refused=["event_not_defined"])
-    (totals,) = delivery.overview(club)
+    receive(backend, shop, "m1", refused=["no_user_anon_id", "unplanned", "unplanned"])
+    receive(backend, shop, "m1")  # a duplicate failed nowhere
+    receive(backend, "another", "m2", refused=["event_not_defined"])
+    (totals,) = delivery.overview(backend)
     assert (totals.failed_on_ingest, totals.filtered_at_source, totals.received) == (1, 2, 1)
-    assert delivery.destination_report(club, crm.id).totals == totals
+    assert delivery.destination_report(backend, crm.id).totals == totals
 
 
-def test_a_dead_destination_says_why(club: TwinBackend, crm: ConnectedDestination) -> None:
+def test_a_dead_destination_says_why(backend: TwinBackend, crm: ConnectedDestination) -> None:
     dead = Checkpoint(crm.id, dead_since=NOW, dead_reason="ECONNREFUSED")
-    club.deliveries.settle([dead])
-    assert delivery.overview(club)[0].dead == "ECONNREFUSED"
+    backend.deliveries.settle([dead])
+    assert delivery.overview(backend)[0].dead == "ECONNREFUSED"
 
 
 def problem(result: Result, code: str, message_id: str) -> Sample:
@@ -99,7 +101,7 @@ def problem(result: Result, code: str, message_id: str) -> Sample:
     )
 
 
-def test_a_report_tells_problems_apart_by_result_and_code(club: TwinBackend, crm: ConnectedDestination) -> None:
+def test_a_report_tells_problems_apart_by_result_and_code(backend: TwinBackend, crm: ConnectedDestination) -> None:
     counts = {
         **counted(Result.FAILED, 3, code="400"),
         **counted(Result.FAILED, 1, code="413"),
@@ -107,21 +109,21 @@ def test_a_report_tells_problems_apart_by_result_and_code(club: TwinBackend, crm
     }
     samples = [problem(Result.FAILED, "400", "m1"), problem(Result.FAILED, "413", "m2")]
     samples.append(problem(Result.FILTERED, "FILTERED_BY_RULES", "m3"))
-    settle(club, crm, 0, counts=counts, samples=samples)
-    report = delivery.destination_report(club, "crm")
+    settle(backend, crm, 0, counts=counts, samples=samples)
+    report = delivery.destination_report(backend, "crm")
     assert report.destination == crm
     assert [(each.code, each.total) for each in report.failed] == [("400", 3), ("413", 1)]
     assert [(each.code, each.total) for each in report.filtered] == [("FILTERED_BY_RULES", 2)]
     with pytest.raises(NotFound):
-        delivery.destination_report(club, "erp")
+        delivery.destination_report(backend, "erp")
 
 
 def test_errors_are_listed_from_ingest_relay_and_destinations(
-    club: TwinBackend, shop: SourceId, crm: ConnectedDestination
+    backend: TwinBackend, shop: SourceId, crm: ConnectedDestination
 ) -> None:
-    receive(club, shop, "m1", refused=["no_user_anon_id"])
-    settle(club, crm, 0, counts=counted(Result.FAILED, 3, code="400"), samples=[problem(Result.FAILED, "400", "m1")])
-    ingest, failed = delivery.errors(club)
+    receive(backend, shop, "m1", refused=["no_user_anon_id"])
+    settle(backend, crm, 0, counts=counted(Result.FAILED, 3, code="400"), samples=[problem(Result.FAILED, "400", "m1")])
+    ingest, failed = delivery.errors(backend)
     assert (ingest.where, ingest.source, ingest.code, ingest.count) == ("ingest", "shop", "no_user_anon_id", 1)
     assert (ingest.detail, ingest.sample, ingest.at) == ("as told", "{}", None)
     assert (failed.where, failed.source, failed.code, failed.count) == ("destination crm", "shop", "400", 3)
@@ -130,7 +132,7 @@ def test_errors_are_listed_from_ingest_relay_and_destinations(
 
 
 def test_a_fact_that_an_endpoint_refused_is_an_error_of_the_relay(
-    club: TwinBackend, monkeypatch: pytest.MonkeyPatch
+    backend: TwinBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Refusal:
         status, answer, fact_id = 400, "no", "fact-1"
@@ -138,9 +140,9 @@ def test_a_fact_that_an_endpoint_refused_is_an_error_of_the_relay(
     class Connection:
         client_id = ClientId("club")
 
-    monkeypatch.setattr(club.catalog, "connections", lambda: [Connection()])
-    monkeypatch.setattr(club.facts, "dead_letters", lambda client_id: [Refusal()] if client_id == "club" else [])
-    (error,) = delivery.errors(club)
+    monkeypatch.setattr(backend.catalog, "connections", lambda: [Connection()])
+    monkeypatch.setattr(backend.facts, "dead_letters", lambda client_id: [Refusal()] if client_id == "club" else [])
+    (error,) = delivery.errors(backend)
     assert (error.where, error.source, error.code, error.count) == ("relay", "club", "400", 1)
     assert (error.detail, error.sample) == ("no", "fact-1")
 
@@ -149,10 +151,10 @@ def load(source_id: SourceId | None, status: SyncStatus = SyncStatus.SUCCESS, **
     return Sync(warehouse="duckdb", source_id=source_id, status=status, started_at=NOW, finished_at=NOW, **fields)
 
 
-def test_loads_are_told_as_deliveries_are(club: TwinBackend, shop: SourceId) -> None:
-    receive(club, shop, "m1", "m2", "m3", "m4", "m5", refused=["unplanned"])
-    club.warehouses.record([load(shop, position=Position(4), events=4, withheld=1, failed=1, latencies={3: 2})])
-    (totals,) = delivery.warehouse_overview(club)
+def test_loads_are_told_as_deliveries_are(backend: TwinBackend, shop: SourceId) -> None:
+    receive(backend, shop, "m1", "m2", "m3", "m4", "m5", refused=["unplanned"])
+    backend.warehouses.record([load(shop, position=Position(4), events=4, withheld=1, failed=1, latencies={3: 2})])
+    (totals,) = delivery.warehouse_overview(backend)
     assert (totals.id, totals.name, totals.kind, totals.source) == ("duckdb/shop", "duckdb", "duckdb", "shop")
     assert parts(totals) == {"delivered": 2, "failed": 1, "filtered_at_destination": 1, "waiting": 1}
     assert totals.filtered_at_source == 1
@@ -160,17 +162,17 @@ def test_loads_are_told_as_deliveries_are(club: TwinBackend, shop: SourceId) -> 
     assert totals.dead is None
 
 
-def test_a_warehouse_shows_the_sources_that_it_takes(club: TwinBackend, shop: SourceId) -> None:
-    other = sources.create(club, "Other", "http").id
-    club.warehouses.add(WarehouseKind("postgres"), "postgresql://x", "reports", [other])
-    receive(club, shop, "m1")
-    assert [(each.id, each.waiting) for each in delivery.warehouse_overview(club)] == [
+def test_a_warehouse_shows_the_sources_that_it_takes(backend: TwinBackend, shop: SourceId) -> None:
+    other = sources.create(backend, "Other", "http").id
+    backend.warehouses.add(WarehouseKind("postgres"), "postgresql://x", "reports", [other])
+    receive(backend, shop, "m1")
+    assert [(each.id, each.waiting) for each in delivery.warehouse_overview(backend)] == [
         ("duckdb/shop", 1),
         ("duckdb/other", 0),
         ("reports/other", 0),
     ]
 
 
-def test_a_warehouse_whose_newest_load_failed_says_why(club: TwinBackend, shop: SourceId) -> None:  # noqa: ARG001 (made before)
-    club.warehouses.record([load(None, SyncStatus.FAILURE, error="The disk is full.")])
-    assert [each.dead for each in delivery.warehouse_overview(club)] == ["The disk is full."]
+def test_a_warehouse_whose_newest_load_failed_says_why(backend: TwinBackend, shop: SourceId) -> None:  # noqa: ARG001 (made before)
+    backend.warehouses.record([load(None, SyncStatus.FAILURE, error="The disk is full.")])
+    assert [each.dead for each in delivery.warehouse_overview(backend)] == ["The disk is full."]

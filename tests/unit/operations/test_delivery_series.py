@@ -20,31 +20,31 @@ BY_REASON = replace(WINDOW, by=[Group.DISCARD_REASON])
 
 
 @pytest.fixture
-def crm(club: TwinBackend) -> ConnectedDestination:
-    sources.create(club, "Shop", "http")
-    return destinations.add(club, "webhook", "shop", {"url": "https://example.com"}, name="crm")
+def crm(backend: TwinBackend) -> ConnectedDestination:
+    sources.create(backend, "Shop", "http")
+    return destinations.add(backend, "webhook", "shop", {"url": "https://example.com"}, name="crm")
 
 
-def test_outcomes_are_counted_by_result_name_and_reason(club: TwinBackend, crm: ConnectedDestination) -> None:
+def test_outcomes_are_counted_by_result_name_and_reason(backend: TwinBackend, crm: ConnectedDestination) -> None:
     counts = {
         **counted(Result.DELIVERED, 3),
         **counted(Result.DELIVERED, 2, name="Bought"),
         **counted(Result.FAILED, 1, code="400"),
     }
-    settle(club, crm, 0, counts=counts)
-    by_name = delivery_series.outcomes(club, "crm", Result.DELIVERED, BY_NAME)
+    settle(backend, crm, 0, counts=counts)
+    by_name = delivery_series.outcomes(backend, "crm", Result.DELIVERED, BY_NAME)
     assert [(each.group, each.total) for each in by_name] == [
         ({Group.EVENT_NAME: "Seen"}, 3),
         ({Group.EVENT_NAME: "Bought"}, 2),
     ]
     (bought,) = delivery_series.outcomes(
-        club, crm.id, Result.DELIVERED, replace(BY_NAME, only={Group.EVENT_NAME: ["Bought"]})
+        backend, crm.id, Result.DELIVERED, replace(BY_NAME, only={Group.EVENT_NAME: ["Bought"]})
     )
     assert bought.total == 2
-    (failed,) = delivery_series.outcomes(club, "crm", Result.FAILED, BY_REASON)
+    (failed,) = delivery_series.outcomes(backend, "crm", Result.FAILED, BY_REASON)
     assert (failed.group, failed.total) == ({Group.DISCARD_REASON: "400"}, 1)
     with pytest.raises(NotFound):
-        delivery_series.outcomes(club, "erp", Result.FAILED, WINDOW)
+        delivery_series.outcomes(backend, "erp", Result.FAILED, WINDOW)
 
 
 @pytest.mark.parametrize(
@@ -56,14 +56,14 @@ def test_outcomes_are_counted_by_result_name_and_reason(club: TwinBackend, crm: 
     ],
 )
 def test_a_window_is_as_long_and_as_old_as_segments_at_most(
-    club: TwinBackend,
+    backend: TwinBackend,
     crm: ConnectedDestination,
     grain: Grain,
     longest: timedelta,
     furthest: timedelta,
 ) -> None:
     def ask(since: datetime, until: datetime) -> None:
-        delivery_series.outcomes(club, crm.id, Result.FAILED, DeliveryWindow(since=since, until=until, grain=grain))
+        delivery_series.outcomes(backend, crm.id, Result.FAILED, DeliveryWindow(since=since, until=until, grain=grain))
 
     ask(NOW - longest, NOW)
     ask(NOW - furthest, NOW - furthest + HOUR)
@@ -78,35 +78,37 @@ def test_a_window_is_as_long_and_as_old_as_segments_at_most(
 
 
 @pytest.fixture
-def sent(club: TwinBackend) -> SourceId:
+def sent(backend: TwinBackend) -> SourceId:
     """A source of which 7 events were stored, 2 refused and 3 filtered by its plan, in the minute of `NOW`."""
-    source_id = sources.create(club, "Shop", "http").id
-    club.ingest_numbers.note([], NOW)  # what was counted before the first look is of an unknown time
+    source_id = sources.create(backend, "Shop", "http").id
+    backend.ingest_numbers.note([], NOW)  # what was counted before the first look is of an unknown time
     codes = {"received": 7, "no_user_anon_id": 2, "unplanned": 3, "duplicate": 1}
-    club.ingest_numbers.note([IngestCount(source_id, code, number, None, None) for code, number in codes.items()], NOW)
+    backend.ingest_numbers.note(
+        [IngestCount(source_id, code, number, None, None) for code, number in codes.items()], NOW
+    )
     return source_id
 
 
-def test_what_a_source_sent_is_received_failed_or_filtered(club: TwinBackend, sent: SourceId) -> None:
+def test_what_a_source_sent_is_received_failed_or_filtered(backend: TwinBackend, sent: SourceId) -> None:
     asked = (delivery_series.received, delivery_series.failed_on_ingest, delivery_series.filtered_at_source)
-    assert [sum(each.total for each in ask(club, "shop", WINDOW)) for ask in asked] == [7, 2, 3]
-    (failed,) = delivery_series.failed_on_ingest(club, sent, BY_REASON)
+    assert [sum(each.total for each in ask(backend, "shop", WINDOW)) for ask in asked] == [7, 2, 3]
+    (failed,) = delivery_series.failed_on_ingest(backend, sent, BY_REASON)
     assert (failed.group, failed.total) == ({Group.DISCARD_REASON: "no_user_anon_id"}, 2)
     with pytest.raises(NotFound):
-        delivery_series.received(club, "nowhere", WINDOW)
+        delivery_series.received(backend, "nowhere", WINDOW)
 
 
 @pytest.mark.parametrize("window", [BY_NAME, replace(WINDOW, only={Group.DISCARD_REASON: ["unplanned"]})])
 def test_what_a_source_sent_is_told_apart_by_reason_only(
-    club: TwinBackend, sent: SourceId, window: DeliveryWindow
+    backend: TwinBackend, sent: SourceId, window: DeliveryWindow
 ) -> None:
     with pytest.raises(Rejected) as refused:
-        delivery_series.received(club, sent, window)
+        delivery_series.received(backend, sent, window)
     assert refused.value.field == "groupBy"
 
 
 def test_a_breakdown_has_every_outcome_of_each_group_the_largest_first(
-    club: TwinBackend, crm: ConnectedDestination
+    backend: TwinBackend, crm: ConnectedDestination
 ) -> None:
     counts = {
         **counted(Result.DELIVERED, 2, name="Bought"),
@@ -114,8 +116,8 @@ def test_a_breakdown_has_every_outcome_of_each_group_the_largest_first(
         **counted(Result.DELIVERED, 4),
         **counted(Result.DELIVERED, 9, at=NOW - 3 * HOUR),
     }
-    settle(club, crm, 0, counts=counts)
-    seen, bought = delivery_series.breakdown(club, "eventName", "2h")
+    settle(backend, crm, 0, counts=counts)
+    seen, bought = delivery_series.breakdown(backend, "eventName", "2h")
     assert (seen.destination, seen.value, seen.totals[Result.DELIVERED]) == ("crm", "Seen", 4)
     assert bought.totals == {
         Result.DELIVERED: 2,
@@ -124,21 +126,28 @@ def test_a_breakdown_has_every_outcome_of_each_group_the_largest_first(
         Result.RETRIED: 0,
         Result.REPLAYED: 0,
     }
-    assert delivery_series.breakdown(club, "eventName", "7d")[0].totals[Result.DELIVERED] == 13
+    assert delivery_series.breakdown(backend, "eventName", "7d")[0].totals[Result.DELIVERED] == 13
 
 
 @pytest.mark.parametrize(("by", "since", "field"), [("mood", "2h", "by"), ("eventName", "later", "since")])
-def test_a_breakdown_that_is_none_is_refused(club: TwinBackend, by: str, since: str, field: str) -> None:
+def test_a_breakdown_that_is_none_is_refused(backend: TwinBackend, by: str, since: str, field: str) -> None:
     with pytest.raises(Rejected) as refused:
-        delivery_series.breakdown(club, by, since)
+        delivery_series.breakdown(backend, by, since)
     assert refused.value.field == field
 
 
-def test_every_grain_of_a_window_has_a_number(club: TwinBackend, crm: ConnectedDestination) -> None:
-    settle(club, crm, 0, counts=counted(Result.DELIVERED, 3))
+def test_what_numbers_are_grouped_by_is_read_from_its_name() -> None:
+    assert delivery_series.group_of("discardReason", "groupBy") is Group.DISCARD_REASON
+    with pytest.raises(Rejected) as refused:
+        delivery_series.group_of("mood", "groupBy")
+    assert refused.value.field == "groupBy"
+
+
+def test_every_grain_of_a_window_has_a_number(backend: TwinBackend, crm: ConnectedDestination) -> None:
+    settle(backend, crm, 0, counts=counted(Result.DELIVERED, 3))
     window = DeliveryWindow(
         since=NOW - timedelta(minutes=1, seconds=30), until=NOW + timedelta(minutes=2), grain=Grain.MINUTE
     )
-    (series,) = delivery_series.outcomes(club, "crm", Result.DELIVERED, window)
+    (series,) = delivery_series.outcomes(backend, "crm", Result.DELIVERED, window)
     points = delivery_series.every_point(series, window)
     assert [((at - NOW).total_seconds(), count) for at, count in points] == [(-120, 0), (-60, 0), (0, 3), (60, 0)]

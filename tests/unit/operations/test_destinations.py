@@ -24,9 +24,9 @@ SETTINGS = {"url": "https://example.com/hook", "shared_secret": "hush"}
 
 
 @pytest.fixture
-def backend(club: TwinBackend) -> TwinBackend:
-    sources.create(club, "Shop", "http")
-    return club
+def backend(backend: TwinBackend) -> TwinBackend:
+    sources.create(backend, "Shop", "http")
+    return backend
 
 
 @pytest.fixture
@@ -139,6 +139,13 @@ def test_a_choice_of_events_is_checked_and_stored(backend: TwinBackend, crm: Con
     with pytest.raises(Rejected, match="Known are track"):
         destinations.choose_events(backend, "crm", EventChoice(types=["fax"]))
     assert destinations.choose_events(backend, crm.id, EventChoice()).choice == {}
+
+
+def test_a_kind_opens_a_destination_with_its_secrets_in_clear(backend: TwinBackend, crm: ConnectedDestination) -> None:
+    configured = destinations.configured_of(destinations.find(backend, "crm"))
+    assert (configured.id, configured.name, configured.mappings) == (crm.id, "crm", [])
+    assert configured.settings == crm.settings
+    assert MASK not in configured.settings.values()
 
 
 def test_a_removed_destination_is_gone(backend: TwinBackend, crm: ConnectedDestination) -> None:

@@ -14,10 +14,10 @@ SECRETS = NewFilter(condition="event = 'Secret'", actions=[DROP], title="No secr
 
 
 @pytest.fixture
-def backend(club: TwinBackend) -> TwinBackend:
-    sources.create(club, "Shop", "http")
-    destinations.add(club, "webhook", "shop", {"url": "https://example.com"}, name="crm")
-    return club
+def backend(backend: TwinBackend) -> TwinBackend:
+    sources.create(backend, "Shop", "http")
+    destinations.add(backend, "webhook", "shop", {"url": "https://example.com"}, name="crm")
+    return backend
 
 
 def test_a_filter_is_found_by_id_and_by_title(backend: TwinBackend) -> None:

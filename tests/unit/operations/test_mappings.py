@@ -9,10 +9,10 @@ from tifo.operations.mappings import MappingChange
 
 
 @pytest.fixture
-def backend(club: TwinBackend, vendor: VendorKind) -> TwinBackend:
-    sources.create(club, "Shop", "http")
-    destinations.add(club, vendor.id, "shop", {}, name="crm")
-    return club
+def backend(backend: TwinBackend, vendor: VendorKind) -> TwinBackend:
+    sources.create(backend, "Shop", "http")
+    destinations.add(backend, vendor.id, "shop", {}, name="crm")
+    return backend
 
 
 def test_presets_say_which_of_them_a_new_destination_begins_with(backend: TwinBackend) -> None:

@@ -13,58 +13,58 @@ from tifo.workspace.destinations import ConnectedDestination
 
 
 @pytest.fixture
-def crm(club: TwinBackend) -> ConnectedDestination:
+def crm(backend: TwinBackend) -> ConnectedDestination:
     """Its cursor has passed four events: m1 and m2 are dead letters, of which m2 came for a replay as well."""
-    source_id = sources.create(club, "Shop", "http").id
-    made = destinations.add(club, "webhook", "shop", {"url": "https://example.com"}, name="crm")
-    receive(club, source_id, "m1", at=NOW - timedelta(hours=2))
-    receive(club, source_id, "m2", "m3")
-    receive(club, source_id, "secret", event="Secret")
-    settle(club, made, 4, undelivered=[undelivered(1, "m1", dead=True), undelivered(2, "m2", dead=True)])
+    source_id = sources.create(backend, "Shop", "http").id
+    made = destinations.add(backend, "webhook", "shop", {"url": "https://example.com"}, name="crm")
+    receive(backend, source_id, "m1", at=NOW - timedelta(hours=2))
+    receive(backend, source_id, "m2", "m3")
+    receive(backend, source_id, "secret", event="Secret")
+    settle(backend, made, 4, undelivered=[undelivered(1, "m1", dead=True), undelivered(2, "m2", dead=True)])
     return made
 
 
-def test_dead_letters_wait_again(club: TwinBackend, crm: ConnectedDestination) -> None:
-    assert replay.redrive(club, "crm", replay.selection(club, message_ids=["m1"])) == 1
-    assert club.deliveries.status(crm.id)[3:5] == (1, 1)
-    assert replay.redrive(club, crm.id, replay.selection(club)) == 1
-    assert replay.redrive(club, "crm", replay.selection(club)) == 0
+def test_dead_letters_wait_again(backend: TwinBackend, crm: ConnectedDestination) -> None:
+    assert replay.redrive(backend, "crm", replay.selection(backend, message_ids=["m1"])) == 1
+    assert backend.deliveries.status(crm.id)[3:5] == (1, 1)
+    assert replay.redrive(backend, crm.id, replay.selection(backend)) == 1
+    assert replay.redrive(backend, "crm", replay.selection(backend)) == 0
     with pytest.raises(NotFound):
-        replay.redrive(club, "erp", replay.selection(club))
+        replay.redrive(backend, "erp", replay.selection(backend))
 
 
-def test_events_of_the_log_are_queued_under_the_replays_own_id(club: TwinBackend, crm: ConnectedDestination) -> None:
-    done = replay.replay(club, "crm", replay.selection(club, names=["Seen"], since="1h"))
+def test_events_of_the_log_are_queued_under_the_replays_own_id(backend: TwinBackend, crm: ConnectedDestination) -> None:
+    done = replay.replay(backend, "crm", replay.selection(backend, names=["Seen"], since="1h"))
     assert (done.queued, done.filtered) == (2, 0)
-    assert club.deliveries.queued(crm.id, done.replay) == 2
-    assert club.deliveries.status(crm.id).waiting == 0, "they are none of its own deliveries"
+    assert backend.deliveries.queued(crm.id, done.replay) == 2
+    assert backend.deliveries.status(crm.id).waiting == 0, "they are none of its own deliveries"
 
 
-def test_a_destinations_filters_hold_for_replays_too(club: TwinBackend, crm: ConnectedDestination) -> None:
+def test_a_destinations_filters_hold_for_replays_too(backend: TwinBackend, crm: ConnectedDestination) -> None:
     drop = NewFilter(condition="event = 'Secret'", actions=[FilterAction(ActionType.DROP)], title="No secrets")
-    filters.add(club, "crm", drop)
+    filters.add(backend, "crm", drop)
     looks: list[ReplayProgress] = []
-    done = replay.replay(club, crm.id, replay.selection(club, users=["ada"]), on_progress=looks.append)
+    done = replay.replay(backend, crm.id, replay.selection(backend, users=["ada"]), on_progress=looks.append)
     assert (done.queued, done.filtered) == (3, 1)
     assert looks[-1].queued == 3
 
 
-def test_a_selection_is_what_was_received_in_a_time(club: TwinBackend, crm: ConnectedDestination) -> None:
-    chosen = replay.selection(club, since="3h", until=(NOW - timedelta(hours=1)).isoformat())
-    done = replay.replay(club, crm.id, chosen)
+def test_a_selection_is_what_was_received_in_a_time(backend: TwinBackend, crm: ConnectedDestination) -> None:
+    chosen = replay.selection(backend, since="3h", until=(NOW - timedelta(hours=1)).isoformat())
+    done = replay.replay(backend, crm.id, chosen)
     assert done.queued == 1
-    assert [late.event.message_id for _, late in club.deliveries.of_message("m1") if late.replay] == ["m1"]
+    assert [late.event.message_id for _, late in backend.deliveries.of_message("m1") if late.replay] == ["m1"]
 
 
 @pytest.mark.parametrize(("since", "until", "field"), [("soon", None, "since"), (None, "later", "until")])
-def test_a_time_that_is_none_is_refused(club: TwinBackend, since: str | None, until: str | None, field: str) -> None:
+def test_a_time_that_is_none_is_refused(backend: TwinBackend, since: str | None, until: str | None, field: str) -> None:
     with pytest.raises(Rejected) as refused:
-        replay.selection(club, since=since, until=until)
+        replay.selection(backend, since=since, until=until)
     assert refused.value.field == field
 
 
 @pytest.mark.parametrize("rate", [0, -1])
-def test_a_replay_needs_a_rate_above_nothing(club: TwinBackend, crm: ConnectedDestination, rate: float) -> None:
+def test_a_replay_needs_a_rate_above_nothing(backend: TwinBackend, crm: ConnectedDestination, rate: float) -> None:
     with pytest.raises(Rejected) as refused:
-        replay.replay(club, crm.id, replay.selection(club), rate=rate)
+        replay.replay(backend, crm.id, replay.selection(backend), rate=rate)
     assert refused.value.field == "rate"

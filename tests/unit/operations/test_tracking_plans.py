@@ -1,34 +1,23 @@
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from tests.conftest import NewState
 from tests.twins import TwinBackend
+from tests.unit.operations.conftest import NOW
 from tifo.kernel.errors import Conflict, NotFound, Rejected
-from tifo.kernel.ids import uuid7
 from tifo.operations import sources, tracking_plans
 from tifo.source.plan import LIVELIKE_PLAN
-from tifo.store.workspace.catalog import SqlCatalog
 from tifo.tracking.plans.model import LENIENT, PlanType, Rule, RuleType
 from tifo.tracking.plans.violations import ViolationCounts, ViolationKey
 from tifo.workspace.model import Source
 
-NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"properties": {"type": "object"}}}
 ORDER = Rule(type=RuleType.TRACK, key="Order", json_schema=SCHEMA)
 REFUND = Rule(type=RuleType.TRACK, key="Refund", json_schema=SCHEMA)
 BROKEN = Rule(type=RuleType.TRACK, key="Order", json_schema={"properties": {"properties": {"type": "strin"}}})
-
-
-@pytest.fixture
-def backend(new_state: NewState, tmp_path: Path) -> TwinBackend:
-    database = new_state("sqlite")
-    clock = lambda: NOW  # noqa: E731 (one line says it)
-    return TwinBackend(database, tmp_path, catalog=SqlCatalog(database, clock, uuid7), clock=clock)
 
 
 @pytest.fixture
@@ -53,6 +42,14 @@ def test_plans_are_listed_by_type_with_the_built_in_one_first(backend: TwinBacke
     with pytest.raises(Rejected) as refused:
         tracking_plans.listed(backend, "DEAD")
     assert refused.value.field == "type"
+
+
+def test_every_plan_is_listed_with_the_sources_that_are_connected_to_it(backend: TwinBackend, shop: Source) -> None:
+    fans = sources.create(backend, "Fans", "livelike")
+    orders = tracking_plans.create(backend, "Orders")
+    assert [use.sources for use in tracking_plans.uses(backend)] == [[fans], []]
+    tracking_plans.connect(backend, "Orders", "shop")
+    assert [(use.plan, use.sources) for use in tracking_plans.uses(backend)][1:] == [(orders, [shop])]
 
 
 def test_the_built_in_plan_stays_as_it_is(backend: TwinBackend) -> None:

@@ -1,17 +1,15 @@
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
-from tests.conftest import NewState
 from tests.tracks import AT, append, load, sync, track
 from tests.twins import TwinBackend
 from tifo.kernel.errors import Conflict, NotFound, Rejected, Transient
 from tifo.operations import sources, warehouses
 from tifo.operations.warehouses import RewoundSource, WarehouseBacklog, WarehouseChange, WarehouseProgress
-from tifo.warehouses.drivers.duckdb import DuckdbWarehouse
-from tifo.warehouses.ports import Cursor
+from tifo.warehouses.memory import MemoryWarehouse
+from tifo.warehouses.ports import Cursor, Warehouse
 from tifo.workspace.model import Source
 
 URL = "postgresql://tifo:hidden@db:5433/reports"
@@ -21,7 +19,7 @@ def is_away(_kind: str, _url: str) -> None:
     raise Transient("The warehouse is away.")
 
 
-class AwayWarehouse(DuckdbWarehouse):
+class AwayWarehouse(MemoryWarehouse):
     def positions(self) -> dict[str, Cursor]:
         raise Transient("The warehouse is away.")
 
@@ -31,17 +29,18 @@ def shop(backend: TwinBackend) -> Source:
     return sources.create(backend, "Shop", "http")
 
 
-@pytest.fixture
-def built_in(backend: TwinBackend, warehouse: DuckdbWarehouse) -> DuckdbWarehouse:
-    backend.opened["duckdb"] = warehouse
-    return warehouse
-
-
 def test_the_built_in_warehouse_is_listed_first_and_loads_every_source(backend: TwinBackend, shop: Source) -> None:
     warehouses.add(backend, "postgres", URL, name="analytics")
     assert [each.name for each in warehouses.listed(backend)] == ["duckdb", "analytics"]
     assert warehouses.loaded_sources(backend, "duckdb") == [shop]
     assert warehouses.find(backend, "duckdb").is_built_in
+
+
+def test_the_name_of_an_unknown_warehouse_is_refused_with_those_that_there_are(backend: TwinBackend) -> None:
+    warehouses.add(backend, "postgres", URL, name="analytics")
+    assert warehouses.known_name(backend, "analytics") == "analytics"
+    with pytest.raises(NotFound, match="duckdb, analytics"):
+        warehouses.known_name(backend, "nowhere")
 
 
 def test_a_warehouse_is_added_for_the_sources_that_are_named_by_slug_or_id(backend: TwinBackend, shop: Source) -> None:
@@ -52,8 +51,8 @@ def test_a_warehouse_is_added_for_the_sources_that_are_named_by_slug_or_id(backe
     assert warehouses.loaded_sources(backend, "postgres") == [shop, other]
 
 
-def test_a_warehouse_that_is_away_is_not_added(new_state: NewState, tmp_path: Path) -> None:
-    backend = TwinBackend(new_state("sqlite"), tmp_path, check_warehouse=is_away)
+def test_a_warehouse_that_is_away_is_not_added() -> None:
+    backend = TwinBackend(check_warehouse=is_away)
     with pytest.raises(Transient):
         warehouses.add(backend, "postgres", URL)
     assert len(warehouses.listed(backend)) == 1
@@ -128,27 +127,27 @@ def test_syncs_are_those_of_a_warehouse_and_of_a_source(backend: TwinBackend, sh
 
 
 def test_a_backlog_counts_what_the_log_holds_and_the_warehouse_does_not(
-    backend: TwinBackend, shop: Source, built_in: DuckdbWarehouse
+    backend: TwinBackend, shop: Source, warehouse: Warehouse
 ) -> None:
     append(backend.log, shop.id, track("a"), track("b"))
     assert warehouses.backlog(backend, "duckdb") == WarehouseBacklog(2)
-    load(backend.log, built_in, shop)
+    load(backend.log, warehouse, shop)
     append(backend.log, shop.id, track("c"))
     assert warehouses.backlog(backend, "duckdb") == WarehouseBacklog(1)
 
 
-def test_a_backlog_of_a_warehouse_that_is_away_says_why_it_is_not_known(backend: TwinBackend, tmp_path: Path) -> None:
-    backend.opened["duckdb"] = AwayWarehouse(tmp_path / "away.duckdb")
+def test_a_backlog_of_a_warehouse_that_is_away_says_why_it_is_not_known(backend: TwinBackend) -> None:
+    backend.opened["duckdb"] = AwayWarehouse()
     assert warehouses.backlog(backend, "duckdb") == WarehouseBacklog(None, "The warehouse is away.")
 
 
 def test_progress_ends_when_the_warehouse_has_all_that_the_log_held(
-    backend: TwinBackend, shop: Source, built_in: DuckdbWarehouse
+    backend: TwinBackend, shop: Source, warehouse: Warehouse
 ) -> None:
     append(backend.log, shop.id, track("a"), track("b"))
 
     def meanwhile(_: float) -> None:
-        load(backend.log, built_in, shop)
+        load(backend.log, warehouse, shop)
         append(backend.log, shop.id, track("later"))
 
     seen = list(warehouses.progress(backend, "duckdb", sleep=meanwhile))
@@ -156,44 +155,42 @@ def test_progress_ends_when_the_warehouse_has_all_that_the_log_held(
 
 
 def test_a_resync_deletes_the_rows_of_one_source_and_its_counts(
-    backend: TwinBackend, shop: Source, built_in: DuckdbWarehouse
+    backend: TwinBackend, shop: Source, warehouse: Warehouse
 ) -> None:
     append(backend.log, shop.id, track("a"))
-    load(backend.log, built_in, shop)
+    load(backend.log, warehouse, shop)
     assert warehouses.resync(backend, "duckdb", "shop") == [RewoundSource(shop, None)]
-    assert built_in.tables(shop.schema)["goal"] == 0
+    assert warehouse.tables(shop.schema)["goal"] == 0
     assert warehouses.backlog(backend, "duckdb") == WarehouseBacklog(1)
 
 
 def test_a_resync_of_all_leaves_out_sources_that_were_never_loaded(
-    backend: TwinBackend, shop: Source, built_in: DuckdbWarehouse
+    backend: TwinBackend, shop: Source, warehouse: Warehouse
 ) -> None:
     never = sources.create(backend, "Never", "http")
     append(backend.log, shop.id, track("a"))
-    load(backend.log, built_in, shop)
+    load(backend.log, warehouse, shop)
     assert [each.source for each in warehouses.resync(backend, "duckdb")] == [shop]
     with pytest.raises(NotFound):
         warehouses.resync(backend, "duckdb", never.slug)
 
 
-def test_a_resync_of_a_trimmed_log_keeps_older_rows(
-    backend: TwinBackend, shop: Source, built_in: DuckdbWarehouse
-) -> None:
+def test_a_resync_of_a_trimmed_log_keeps_older_rows(backend: TwinBackend, shop: Source, warehouse: Warehouse) -> None:
     append(backend.log, shop.id, track("old"))
     append(backend.log, shop.id, track("new"), at=AT + timedelta(days=1))
-    load(backend.log, built_in, shop)
+    load(backend.log, warehouse, shop)
     backend.log.trim(before=AT + timedelta(hours=1), keep_after=backend.log.end())
     assert warehouses.resync(backend, "duckdb", "shop") == [
         RewoundSource(shop, AT + timedelta(days=1, seconds=60)),
     ]
-    assert built_in.tables(shop.schema)["goal"] == 2
+    assert warehouse.tables(shop.schema)["goal"] == 2
 
 
 def test_a_query_reads_the_built_in_warehouse_and_refuses_wrong_sql(
-    backend: TwinBackend, shop: Source, built_in: DuckdbWarehouse
+    backend: TwinBackend, shop: Source, warehouse: Warehouse
 ) -> None:
     append(backend.log, shop.id, track("a"))
-    load(backend.log, built_in, shop)
+    load(backend.log, warehouse, shop)
     assert warehouses.query(backend, f"SELECT id FROM {shop.schema}.goal") == [{"id": "a"}]
     with pytest.raises(Rejected):
         warehouses.query(backend, "SELEKT 1")

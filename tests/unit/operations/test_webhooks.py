@@ -1,10 +1,12 @@
 import pytest
 
 from tests.twins import TwinBackend
+from tests.unit.operations.conftest import NOW, earn
 from tifo.kernel.errors import NotFound, Rejected
 from tifo.kernel.ids import ClientId
 from tifo.operations import applications, incoming_webhooks, sources, webhook_subscribers
 from tifo.source.webhooks.inbox import ReceivedWebhook, WebhookState
+from tifo.source.webhooks.outbox import Late, LateState
 
 URL = "https://example.com/hook"
 
@@ -51,3 +53,24 @@ def test_what_waits_is_counted_and_tried_again(backend: TwinBackend) -> None:
     backend.inbox.add([ReceivedWebhook(source.id, "1", "badge-earned", b"{}", backend.clock())])
     assert incoming_webhooks.status(backend, "fans").counts[WebhookState.WAITING] == 1
     assert incoming_webhooks.retry(backend, "fans") == 1
+
+
+def test_a_subscriber_gets_what_is_earned_after_it_subscribed(backend: TwinBackend) -> None:
+    club, rival = (applications.create(backend, name).application for name in ("Club", "Rival"))
+    first, other = (webhook_subscribers.add(backend, each.id, URL, (), None) for each in (club, rival))
+    earn(backend, club)
+    later = webhook_subscribers.add(backend, club.id, URL, (), None)
+    waiting = [(club, first), (club, later), (rival, other)]
+    assert [webhook_subscribers.status(backend, app.id, each.id).report.to_send for app, each in waiting] == [1, 0, 0]
+
+
+def test_a_webhook_that_was_not_accepted_is_sent_again(backend: TwinBackend) -> None:
+    club = applications.create(backend, "Club").application
+    subscriber = webhook_subscribers.add(backend, club.id, URL, (), None)
+    fan = earn(backend, club)
+    (placed,) = backend.outbox.new(subscriber, 10)
+    dead = Late(placed.position, placed.fact.id, fan, "reward-table-rewards-awarded", LateState.DEAD_LETTERED, 9)
+    backend.outbox.settle(subscriber, through=placed.position, late=[dead], failed_in_a_row=9, at=NOW)
+    assert webhook_subscribers.retry(backend, club.id, subscriber.id) == 1
+    (late,) = webhook_subscribers.status(backend, club.id, subscriber.id).late
+    assert (late.state, late.attempts) == (LateState.WAITING, 0)

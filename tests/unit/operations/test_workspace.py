@@ -1,16 +1,10 @@
-from pathlib import Path
-
 import pytest
 
-from tests.conftest import NewState
 from tests.twins import TwinBackend
 from tifo.destinations.settings import MASK
-from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Conflict, Rejected, Transient
-from tifo.kernel.ids import uuid7
 from tifo.operations import sources, tracking_plans, workspace
 from tifo.operations.workspace import PlannedWorkspace, Variables
-from tifo.store.workspace.catalog import SqlCatalog
 
 FILE = "workspace.yaml"
 SOURCE = "sources: {web: {name: Web shop, type: javascript}}\n"
@@ -24,14 +18,12 @@ def crm(settings: str = HOOK, more: str = "") -> str:
 
 
 @pytest.fixture
-def backend(new_state: NewState, tmp_path: Path) -> TwinBackend:
+def backend() -> TwinBackend:
     def reach(_kind: str, url: str) -> None:
         if "away" in url:
             raise Transient("The warehouse is away.")
 
-    database = new_state("sqlite")
-    catalog = SqlCatalog(database, system_clock, uuid7)
-    return TwinBackend(database, tmp_path, catalog=catalog, check_warehouse=reach)
+    return TwinBackend(check_warehouse=reach)
 
 
 def plan(backend: TwinBackend, text: str, variables: Variables = VARIABLES, *, prune: bool = False) -> PlannedWorkspace:

@@ -1,4 +1,4 @@
-"""`/warehouses/…/selective-sync` and `/warehouses/…/syncs`: tables and columns that are loaded, and past loads."""
+"""Serves `/warehouses/…/selective-sync` (tables and columns that are loaded) and `/warehouses/…/syncs` (past loads)."""
 
 from collections.abc import Sequence
 
@@ -9,6 +9,7 @@ from tifo.kernel.clock import to_iso
 from tifo.kernel.errors import Rejected
 from tifo.kernel.json import JsonObject
 from tifo.operations import selective_sync, warehouses
+from tifo.operations.selective_sync import SyncedTable
 from tifo.workspace.sync import Override
 from tifo.workspace.tokens import Role
 from tifo.workspace.warehouses import Sync, SyncStatus
@@ -29,22 +30,20 @@ class _Overrides(Input, frozen=True, kw_only=True):
 
 
 def _selective_syncs(request: ManagementRequest) -> JsonObject:
-    """Lists each table that was loaded lately or has a setting. `properties` holds the columns that are off."""
+    """Lists the source's tables. `properties` holds the columns that are off."""
     name, source = _warehouse_name(request), named_source(request)
-    selection = selective_sync.selection(request.backend, source.id, name)
-    loaded = {table for sync in _newest(request, source.id) for table in sync.rows}
-    tables = sorted(loaded | selection.tables_off | selection.columns_off.keys())
+    tables = selective_sync.tables(request.backend, source.id, name)
 
-    def shown(table: str) -> JsonObject:
+    def shown(table: SyncedTable) -> JsonObject:
         return {
             "sourceId": source.id,
             "warehouseId": name,
-            "collection": table,
-            "enabled": selection.takes_table(table),
-            "properties": dict.fromkeys(sorted(selection.columns_off.get(table, ())), False),
+            "collection": table.name,
+            "enabled": table.is_loaded,
+            "properties": dict.fromkeys(table.columns_off, False),
         }
 
-    return page(request, "items", tables, str, shown)
+    return page(request, "items", tables, lambda table: table.name, shown)
 
 
 def _select(request: ManagementRequest) -> JsonObject:
@@ -52,10 +51,8 @@ def _select(request: ManagementRequest) -> JsonObject:
     overrides: dict[str, list[Override]] = {}
     for each in asked:
         overrides.setdefault(each.source_id, []).append(_override(each))
-    before = {source: selective_sync.selection(request.backend, source, name) for source in overrides}
-    after = selective_sync.select(request.backend, name, overrides)
-    unchanged = list(before.values()) == list(after.values())
-    return {"status": "UNCHANGED" if unchanged else "UPDATED", "warnings": []}
+    changed = selective_sync.select(request.backend, name, overrides)
+    return {"status": "UPDATED" if changed else "UNCHANGED", "warnings": []}
 
 
 def _override(asked: _OneOverride) -> Override:

@@ -1,4 +1,4 @@
-"""`tifo game`: the rules of an application as text.
+"""The commands of `tifo game` apply, export and preview the rules of an application as text.
 
 Exit codes: 0 nothing differs, or it is applied; 1 there are changes that were not applied; 2 the file is refused.
 """
@@ -6,7 +6,7 @@ Exit codes: 0 nothing differs, or it is applied; 1 there are changes that were n
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated
 
 from cyclopts import App, Parameter
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -15,9 +15,9 @@ from tifo.app.cli import text_plan
 from tifo.app.cli.files import read_file
 from tifo.app.cli.output import show, show_lines, show_table, talk
 from tifo.app.cli.parameters import Data, Json, backend
-from tifo.documents.changes import Change, Verb
+from tifo.documents.changes import Verb
 from tifo.operations import game as operations
-from tifo.operations.game import GamePreview, NowAndWould, PlannedGame
+from tifo.operations.game import GamePreview, NowAndWould
 
 Application = Annotated[str | None, Parameter(name="--app", help="Client id; not needed where there is only one.")]
 Prune = Annotated[bool, Parameter(negative="", help="Archive what the file does not name.")]
@@ -42,7 +42,8 @@ def apply(
     with backend(data) as opened:
         planned = operations.plan(opened, read_file(file), file=str(file), application=app, prune=prune)
         apply_it = lambda: operations.apply(opened, planned)  # noqa: E731 (one line says it)
-        return text_plan.carry_out(_ShownPlan(planned), apply_it, only_show=plan, unasked=yes, json=json)
+        shown = text_plan.TextPlan(planned.changes, Verb.ARCHIVE, {"client_id": planned.before.application.id})
+        return text_plan.carry_out(shown, apply_it, only_show=plan, unasked=yes, json=json)
 
 
 @game.command
@@ -97,20 +98,6 @@ def _sections(previewed: GamePreview) -> Sequence[tuple[str, Sequence[tuple[str,
 
 def _counts(**measures: NowAndWould) -> _Row:
     return {f"{name}_{when}": count for name, pair in measures.items() for when, count in pair._asdict().items()}
-
-
-class _ShownPlan(NamedTuple):
-    planned: PlannedGame
-
-    @property
-    def changes(self) -> Sequence[Change]:
-        return self.planned.changes
-
-    def as_data(self) -> Mapping[str, Any]:
-        return {"client_id": self.planned.before.application.id, "changes": text_plan.as_data(self.changes)}
-
-    def as_lines(self) -> Sequence[str]:
-        return text_plan.as_lines(self.changes, removal=Verb.ARCHIVE)
 
 
 def _progress() -> Progress:

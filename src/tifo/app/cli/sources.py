@@ -1,7 +1,7 @@
 """The commands of `tifo source`."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
@@ -11,9 +11,9 @@ from tifo.app.cli.parameters import Data, Json, WarehouseName, backend
 from tifo.kernel.clock import to_iso
 from tifo.operations import selective_sync
 from tifo.operations import sources as operations
+from tifo.operations.selective_sync import SyncedTable
 from tifo.workspace.kinds import KINDS
 from tifo.workspace.model import Source, SourceChange
-from tifo.workspace.sync import Selection
 
 _Kind = Literal["livelike", "http", "javascript", "node", "python", "rudder-node", "rudder-python"]
 
@@ -133,10 +133,9 @@ def source_sync(
     with backend(data) as opened:
         if off or on:
             overrides = selective_sync.overrides_of(off=off, on=on)
-            (selection,) = selective_sync.select(opened, warehouse, {source: overrides}).values()
-        else:
-            selection = selective_sync.selection(opened, source, warehouse)
-    show(_turned_off(selection), as_json=json)
+            selective_sync.select(opened, warehouse, {source: overrides})
+        tables = selective_sync.tables(opened, source, warehouse)
+    show(_turned_off(tables), as_json=json)
 
 
 @source_keys.command(name="list")
@@ -164,14 +163,10 @@ def source_key_remove(source: str, write_key: str, /, *, data: Data = None, json
     show({"source": left.slug, "write_keys": len(left.keys)}, as_json=json)
 
 
-def _turned_off(selection: Selection) -> list[Mapping[str, object]]:
-    tables = [{"table": table, "column": None, "loaded": False} for table in sorted(selection.tables_off)]
-    columns = [
-        {"table": table, "column": column, "loaded": False}
-        for table, off in sorted(selection.columns_off.items())
-        for column in sorted(off)
-    ]
-    return [*tables, *columns]
+def _turned_off(tables: Sequence[SyncedTable]) -> Sequence[Mapping[str, object]]:
+    off = [(table.name, None) for table in tables if not table.is_loaded]
+    columns_off = [(table.name, column) for table in tables for column in table.columns_off]
+    return [{"table": table, "column": column, "loaded": False} for table, column in [*off, *columns_off]]
 
 
 def _shown(source: Source) -> Mapping[str, object]:

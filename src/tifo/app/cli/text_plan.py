@@ -2,7 +2,8 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
@@ -14,27 +15,31 @@ APPLIED, NOT_APPLIED = 0, 1
 _SIGNS = {Verb.CREATE: "+", Verb.CHANGE: "~", Verb.ARCHIVE: "-", Verb.DELETE: "-"}
 
 
-class Plan(Protocol):
-    @property
-    def changes(self) -> Sequence[Change]: ...
-    def as_data(self) -> Mapping[str, Any]: ...
-    def as_lines(self) -> Sequence[str]: ...
+@dataclass(frozen=True)
+class TextPlan:
+    """Holds the changes that applying a file would make, for a command to show."""
+
+    changes: Sequence[Change]
+    removal: Verb
+    """The verb of what pruning does: a game archives, a workspace deletes."""
+    about: Mapping[str, object] = field(default_factory=dict)
+    """Fields that stand before the changes in the JSON document."""
 
 
-def carry_out(planned: Plan, apply: Callable[[], None], *, only_show: bool, unasked: bool, json: bool) -> int:
+def carry_out(planned: TextPlan, apply: Callable[[], None], *, only_show: bool, unasked: bool, json: bool) -> int:
     """Returns the command's exit code."""
     if not json:
-        show_lines(planned.as_lines())
+        show_lines(as_lines(planned))
     applied = bool(planned.changes) and not only_show and (unasked or _agreed(json=json))
     if applied:
         apply()
         talk.print("Applied.")
     if json:
-        show({**planned.as_data(), "applied": applied}, as_json=True)
+        show({**planned.about, "changes": as_data(planned.changes), "applied": applied}, as_json=True)
     return APPLIED if applied or not planned.changes else NOT_APPLIED
 
 
-def as_data(changes: Sequence[Change]) -> list[dict[str, Any]]:
+def as_data(changes: Sequence[Change]) -> Sequence[Mapping[str, object]]:
     return [
         {
             "verb": each.verb.value,
@@ -46,17 +51,17 @@ def as_data(changes: Sequence[Change]) -> list[dict[str, Any]]:
     ]
 
 
-def as_lines(changes: Sequence[Change], *, removal: Verb) -> list[str]:
-    """Gives each change its line, and counts them by verb. `removal` is what pruning does here."""
-    if not changes:
+def as_lines(planned: TextPlan) -> Sequence[str]:
+    """Gives each change its line, and counts them by verb."""
+    if not planned.changes:
         return ["No changes."]
     lines = []
-    for change in changes:
+    for change in planned.changes:
         where = f"{change.section}.{change.key}" if change.key else change.section
         lines.append(f"{_SIGNS[change.verb]} {where}")
         lines += [f"    {each.path}: {inline(each.old)} → {inline(each.new)}" for each in change.fields]
-    verbs = (Verb.CREATE, Verb.CHANGE, removal)
-    counts = {verb: sum(each.verb is verb for each in changes) for verb in verbs}
+    verbs = (Verb.CREATE, Verb.CHANGE, planned.removal)
+    counts = {verb: sum(each.verb is verb for each in planned.changes) for verb in verbs}
     summary = ", ".join(f"{number:,} to {verb.value}" for verb, number in counts.items())
     return [*lines, f"{summary}."]
 

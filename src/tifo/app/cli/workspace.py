@@ -1,4 +1,4 @@
-"""`tifo workspace`: tokens of the management API, and the workspace as text.
+"""The commands of `tifo workspace` apply and export the workspace as text, and manage tokens of the management API.
 
 Exit codes of `apply`: 0 nothing differs, or it is applied; 1 there are changes that were not applied; 2 the file is
 refused.
@@ -6,10 +6,9 @@ refused.
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
@@ -18,11 +17,10 @@ from tifo.app.cli.files import read_file
 from tifo.app.cli.output import show
 from tifo.app.cli.parameters import Data, Json, backend
 from tifo.app.settings import FILE, Settings
-from tifo.documents.changes import Change, Verb
+from tifo.documents.changes import Verb
 from tifo.kernel.clock import to_iso
 from tifo.operations import workspace as operations
 from tifo.operations import workspace_tokens as tokens
-from tifo.operations.workspace import PlannedWorkspace
 from tifo.workspace.tokens import Role
 
 Name = Annotated[str, Parameter(help="Tells you later which token is used where.")]
@@ -55,7 +53,8 @@ def apply(
             opened, read_file(file), file=str(file), variables=os.environ, beside=settings, prune=prune
         )
         apply_it = lambda: operations.apply(opened, planned)  # noqa: E731 (one line says it)
-        return text_plan.carry_out(_ShownPlan(planned), apply_it, only_show=plan, unasked=yes, json=json)
+        shown = text_plan.TextPlan(planned.changes, Verb.DELETE)
+        return text_plan.carry_out(shown, apply_it, only_show=plan, unasked=yes, json=json)
 
 
 @workspace.command
@@ -104,17 +103,3 @@ def workspace_token_revoke(token_id: str, /, *, data: Data = None, json: Json = 
     with backend(data) as opened:
         tokens.revoke(opened, token_id)
     show({"revoked": token_id}, as_json=json)
-
-
-class _ShownPlan(NamedTuple):
-    planned: PlannedWorkspace
-
-    @property
-    def changes(self) -> Sequence[Change]:
-        return self.planned.changes
-
-    def as_data(self) -> Mapping[str, Any]:
-        return {"changes": text_plan.as_data(self.changes)}
-
-    def as_lines(self) -> Sequence[str]:
-        return text_plan.as_lines(self.changes, removal=Verb.DELETE)

@@ -8,6 +8,7 @@ from tifo.engagement.memory.access import InMemoryAccess
 from tifo.engagement.memory.audit import InMemoryLedgerAudit
 from tifo.engagement.memory.engine import InMemoryEngine
 from tifo.engagement.memory.images import InMemoryImages
+from tifo.engagement.memory.ledger_trace import InMemoryLedgerTrace
 from tifo.engagement.memory.queries import InMemoryQueries
 from tifo.engagement.memory.recorded import InMemoryRecordedActions
 from tifo.engagement.memory.state import ApplicationState, InMemoryState
@@ -18,6 +19,7 @@ __all__ = [
     "InMemoryEngine",
     "InMemoryImages",
     "InMemoryLedgerAudit",
+    "InMemoryLedgerTrace",
     "InMemoryQueries",
     "InMemoryRecordedActions",
     "InMemoryState",

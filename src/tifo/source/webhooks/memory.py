@@ -1,4 +1,4 @@
-"""The in-memory twins of the webhooks' inbox and outbox, for tests and short-lived processes."""
+"""Implements the webhooks' inbox and outbox in memory: the twins of those on SQL, for tests."""
 
 import threading
 from collections import Counter
@@ -35,7 +35,7 @@ class _StoredWebhook:
 
 
 class InMemoryWebhookInbox:
-    """A `WebhookInbox`."""
+    """Implements `source.webhooks.inbox.WebhookInbox`."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -152,9 +152,10 @@ class _Subscription:
 
 
 class InMemoryWebhookOutbox:
-    """A `WebhookOutbox`. `commit` gives it facts, as the engine's transactions give the other ones theirs.
+    """Implements `source.webhooks.outbox.WebhookOutbox`. `commit` adds facts, as the engine's transactions do on SQL.
 
-    `context_of` stands for the state that the SQL implementation reads.
+    `context_of` and `secret_of` stand for the state that the SQL implementation reads; `secret_of` raises `NotFound`
+    for an unknown application.
     """
 
     def __init__(
@@ -163,18 +164,15 @@ class InMemoryWebhookOutbox:
         clock: Clock = system_clock,
         new_id: NewId = uuid7,
         context_of: Callable[[AnyFact], FactContext] = lambda _: FactContext(),
+        secret_of: Callable[[ClientId], str],
     ) -> None:
         self._clock = clock
         self._new_id = new_id
         self._context_of = context_of
+        self._secret_of = secret_of
         self._lock = threading.Lock()
-        self._secrets: dict[ClientId, str] = {}
         self._facts: list[AnyFact] = []
         self._subscriptions: dict[str, _Subscription] = {}
-
-    def add_application(self, client_id: ClientId, client_secret: str) -> None:
-        with self._lock:
-            self._secrets[client_id] = client_secret
 
     def commit(self, *facts: AnyFact) -> None:
         with self._lock:
@@ -183,13 +181,13 @@ class InMemoryWebhookOutbox:
     def subscribe(self, client_id: ClientId, url: str, events: Sequence[str], secret: str | None) -> Subscriber:
         address, wanted = checked_address(url, "target_url"), checked_events(events)
         with self._lock:
-            self._check_application(client_id)
+            own_secret = self._secret_of(client_id)
             subscriber = Subscriber(
                 id=self._new_id(),
                 client_id=client_id,
                 url=address,
                 events=wanted,
-                secret=secret or self._secrets[client_id],
+                secret=secret or own_secret,
                 created_at=self._clock(),
             )
             self._subscriptions[subscriber.id] = _Subscription(subscriber, cursor=len(self._facts))
@@ -198,7 +196,7 @@ class InMemoryWebhookOutbox:
     def subscribers(self, client_id: ClientId | None = None) -> Sequence[Subscriber]:
         with self._lock:
             if client_id is not None:
-                self._check_application(client_id)
+                self._secret_of(client_id)
             found = [each.subscriber for each in self._subscriptions.values()]
             return [each for each in found if client_id is None or each.client_id == client_id]
 
@@ -292,10 +290,6 @@ class InMemoryWebhookOutbox:
         found = self._subscriptions.get(subscriber.id)
         late = {} if found is None else found.late
         return [late[position] for position in sorted(late) if late[position].state is LateState.WAITING]
-
-    def _check_application(self, client_id: ClientId) -> None:
-        if client_id not in self._secrets:
-            raise NotFound(f"There is no application {client_id!r:.100}.", field="client_id")
 
     def _known(self, client_id: ClientId, subscriber_id: str) -> _Subscription:
         found = self._subscriptions.get(subscriber_id)

@@ -7,11 +7,10 @@ from typing import Any, TypeVar
 import msgspec
 from sqlalchemy import Connection, delete, insert, select, update
 
-from tifo.engagement import access
 from tifo.engagement.access import TokenInfo, token_digest
 from tifo.engagement.idempotency import FirstAnswers
 from tifo.engagement.model import Application, Program
-from tifo.engagement.ports import Idempotency, NewApplication
+from tifo.engagement.ports import Idempotency
 from tifo.engagement.values import check_text
 from tifo.kernel.clock import Clock
 from tifo.kernel.errors import NotFound
@@ -112,11 +111,6 @@ class SqlAccess:
             result: T = answers.once(_ORGANISATION, once, answer_type, lambda: work(connection))
             write_answers(connection, answers.new, self._clock())
             return result
-
-
-def create_application(database: Database, name: str, clock: Clock, new_id: NewId) -> NewApplication:
-    """Makes an application with fresh secrets."""
-    return access.create_application(SqlAccess(database, clock, new_id), name)
 
 
 def _insert_application(connection: Connection, application: Application, program: Program, client_secret: str) -> None:

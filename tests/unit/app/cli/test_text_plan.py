@@ -1,4 +1,4 @@
-from tifo.app.cli.text_plan import as_data, as_lines
+from tifo.app.cli.text_plan import TextPlan, as_data, as_lines
 from tifo.documents.changes import Change, FieldChange, Verb
 
 CHANGES = (
@@ -9,7 +9,7 @@ CHANGES = (
 
 
 def test_each_change_has_its_line_and_the_last_one_counts_them() -> None:
-    assert as_lines(CHANGES, removal=Verb.ARCHIVE) == [
+    assert as_lines(TextPlan(CHANGES, Verb.ARCHIVE)) == [
         "+ badges.fan",
         "~ application",
         '    name: "Club" → "FC"',
@@ -17,12 +17,12 @@ def test_each_change_has_its_line_and_the_last_one_counts_them() -> None:
         "- quests.derby",
         "1 to create, 1 to change, 1 to archive.",
     ]
-    assert as_lines((), removal=Verb.DELETE) == ["No changes."]
+    assert as_lines(TextPlan((), Verb.DELETE)) == ["No changes."]
 
 
 def test_the_verb_of_removal_is_the_one_of_what_is_planned() -> None:
     gone = (Change(Verb.DELETE, "sources", "web"),)
-    assert as_lines(gone, removal=Verb.DELETE) == ["- sources.web", "0 to create, 0 to change, 1 to delete."]
+    assert as_lines(TextPlan(gone, Verb.DELETE)) == ["- sources.web", "0 to create, 0 to change, 1 to delete."]
 
 
 def test_a_plan_as_data_names_verb_section_key_and_fields() -> None:

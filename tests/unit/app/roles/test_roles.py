@@ -7,9 +7,10 @@ from sqlalchemy import func, insert, select
 
 from tifo.app.roles.upkeep import forget_old_answers
 from tifo.engagement import commands as c
+from tifo.engagement.access import create_application
 from tifo.engagement.ports import Idempotency
 from tifo.kernel.ids import uuid7
-from tifo.store.engagement.access import create_application
+from tifo.store.engagement.access import SqlAccess
 from tifo.store.engagement.answers import forget_answers
 from tifo.store.engagement.engine import SqlEngine
 from tifo.store.sql import tables as t
@@ -57,7 +58,7 @@ def test_answers_are_forgotten_in_small_steps_the_oldest_first(tmp_path: Path) -
 
 async def test_a_key_gives_its_answer_for_a_day_and_is_free_again_when_forgotten(tmp_path: Path) -> None:
     database = open_sqlite(tmp_path / "tifo.db")
-    client_id = create_application(database, "Club", lambda: NOW, uuid7).application.id
+    client_id = create_application(SqlAccess(database, lambda: NOW, uuid7), "Club").application.id
     engine = SqlEngine(database, lambda: NOW, uuid7)
     command, key = c.CreateRewardItem(client_id=client_id, name="Points"), Idempotency("key", b"digest")
     first = await engine.handle(command, key)

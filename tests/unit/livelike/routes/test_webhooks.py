@@ -7,11 +7,12 @@ from typing import Any
 import httpx
 import pytest
 
+from tifo.engagement.access import create_application
 from tifo.kernel.clock import system_clock
 from tifo.kernel.ids import uuid7
 from tifo.livelike.app import livelike_app
 from tifo.source.webhooks.outgoing import ALL_EVENTS
-from tifo.store.engagement.access import create_application
+from tifo.store.engagement.access import SqlAccess
 from tifo.store.engagement.engine import SqlEngine
 from tifo.store.engagement.queries import SqlQueries
 from tifo.store.source.webhooks_out import SqlWebhookOutbox
@@ -30,7 +31,7 @@ class Club:
 @pytest.fixture
 async def club(tmp_path: Path) -> AsyncIterator[Club]:
     database = open_sqlite(tmp_path / "tifo.db")
-    made, other = (create_application(database, name, system_clock, uuid7) for name in ("Club", "Other"))
+    made, other = (create_application(SqlAccess(database, system_clock, uuid7), name) for name in ("Club", "Other"))
     engine = SqlEngine(database, system_clock, uuid7)
     outbox = SqlWebhookOutbox(database, system_clock, uuid7)
     app = livelike_app(engine, SqlQueries(database), public_url="https://x.example", outbox=outbox)

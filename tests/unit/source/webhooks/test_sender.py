@@ -18,6 +18,7 @@ from sqlalchemy import insert
 
 from tifo.egress.http import open_guarded_session
 from tifo.egress.rules import read_allowed
+from tifo.engagement.access import create_application
 from tifo.engagement.facts import RewardItemRewarded
 from tifo.kernel.clock import system_clock
 from tifo.kernel.ids import FactId, ProfileId, RewardItemId, TransactionId, uuid7
@@ -25,7 +26,7 @@ from tifo.source.webhooks.health import DEAD_AFTER
 from tifo.source.webhooks.outbox import Late, LateState, Subscriber
 from tifo.source.webhooks.sender import BACKOFF, EXPIRE_AFTER, Sender
 from tifo.store.engagement import rows as r
-from tifo.store.engagement.access import create_application
+from tifo.store.engagement.access import SqlAccess
 from tifo.store.source.webhooks_out import SqlWebhookOutbox
 from tifo.store.sql import tables as t
 from tifo.store.sql.database import Database, open_sqlite
@@ -72,7 +73,7 @@ class Endpoint:
 class Rig:
     def __init__(self, database: Database, endpoint: Endpoint) -> None:
         self.database, self.endpoint = database, endpoint
-        self.made = create_application(database, "Club", system_clock, uuid7)
+        self.made = create_application(SqlAccess(database, system_clock, uuid7), "Club")
         self.outbox = SqlWebhookOutbox(database, system_clock, uuid7)
         self.subscriber = self.subscribe(endpoint)
         self.ahead = timedelta(0)

@@ -4,11 +4,12 @@ import pytest
 
 from tests.conftest import NewState
 from tifo.engagement import commands as c
+from tifo.engagement.access import create_application
 from tifo.engagement.model import Fan, Profile
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import BadgeId, ClientId, ProfileId, QuestId, RewardItemId, uuid7
-from tifo.store.engagement.access import create_application
+from tifo.store.engagement.access import SqlAccess
 from tifo.store.engagement.engine import SqlEngine
 from tifo.store.engagement.fans import Fans, Known, raise_versions
 from tifo.store.engagement.queries import SqlQueries
@@ -24,7 +25,7 @@ def _known(profile_id: str, *, version: int = 1, balances: int = 0) -> Known:
 async def test_what_another_engine_has_done_to_a_fan_is_seen(new_state: NewState, kind: str) -> None:
     ours, theirs = (SqlEngine(new_state(kind), system_clock, uuid7) for _ in range(2))
     database = new_state(kind)
-    client_id = create_application(database, "Club", system_clock, uuid7).application.id
+    client_id = create_application(SqlAccess(database, system_clock, uuid7), "Club").application.id
     item = await ours.handle(c.CreateRewardItem(client_id=client_id, name="Points"))
     quest = await ours.handle(c.CreateQuest(client_id=client_id, name="Quest"))
     quest = await ours.handle(c.AddQuestTask(client_id=client_id, quest_id=quest.id, name="A", target_value=Decimal(2)))
@@ -54,7 +55,7 @@ async def test_what_another_engine_has_done_to_a_fan_is_seen(new_state: NewState
 
 async def test_what_was_not_committed_is_not_remembered(new_state: NewState) -> None:
     database = new_state("sqlite")
-    client_id = create_application(database, "Club", system_clock, uuid7).application.id
+    client_id = create_application(SqlAccess(database, system_clock, uuid7), "Club").application.id
     engine = SqlEngine(database, system_clock, uuid7)
     item = await engine.handle(c.CreateRewardItem(client_id=client_id, name="Points"))
     fan = (await engine.handle(c.CreateProfile(client_id=client_id))).id

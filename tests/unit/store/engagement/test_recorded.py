@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from tifo.engagement import commands as c
+from tifo.engagement.access import create_application
 from tifo.engagement.model import Application
 from tifo.engagement.replay import RulesReplay
 from tifo.kernel.clock import system_clock
 from tifo.kernel.ids import ProfileId, RewardItemId, uuid7
-from tifo.store.engagement.access import SqlAccess, create_application
+from tifo.store.engagement.access import SqlAccess
 from tifo.store.engagement.engine import SqlEngine
 from tifo.store.engagement.queries import SqlQueries
 from tifo.store.engagement.recorded import GROUP, SqlRecordedActions
@@ -36,7 +37,9 @@ async def make(engine: SqlEngine, application: Application) -> RewardItemId:
 
 async def test_every_fan_is_read_once_and_replays_to_what_they_have_earned(tmp_path: Path) -> None:
     database = open_sqlite(tmp_path / "tifo.db")
-    club, other = (create_application(database, name, system_clock, uuid7).application for name in ("Club", "Other"))
+    club, other = (
+        create_application(SqlAccess(database, system_clock, uuid7), name).application for name in ("Club", "Other")
+    )
     engine = SqlEngine(database, system_clock, uuid7)
     for application, number in ((other, 1), (club, GROUP + 1)):
         item_id = await make(engine, application)

@@ -9,12 +9,13 @@ from sqlalchemy import BigInteger, Boolean, Float, Integer, LargeBinary, insert,
 
 from tests.conftest import NewState
 from tifo.engagement import commands as c
+from tifo.engagement.access import create_application
 from tifo.engagement.model import Application, RateLimit
 from tifo.engagement.ports import Idempotency
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import uuid7
-from tifo.store.engagement.access import create_application
+from tifo.store.engagement.access import SqlAccess
 from tifo.store.engagement.audit import SqlLedgerAudit
 from tifo.store.engagement.engine import SqlEngine
 from tifo.store.source.facts import SqlFactFeed
@@ -30,7 +31,7 @@ TRICKY = "Ödegaard\t⚽\\N\n'\"\\."
 
 async def play(database: Database) -> Application:
     """A game with limits, a badge, a quest and a leaderboard, some of its facts sent and one refused."""
-    club = create_application(database, TRICKY, system_clock, uuid7).application
+    club = create_application(SqlAccess(database, system_clock, uuid7), TRICKY).application
     common: dict[str, Any] = {"client_id": club.id}
     engine = SqlEngine(database, system_clock, uuid7)
     settings: dict[str, Any] = {"automatic_quest_processing": True, "auto_claim_quest_rewards": True}
@@ -132,7 +133,7 @@ async def test_every_row_arrives_as_it_was_and_the_game_goes_on(new_state: NewSt
 async def test_a_database_that_holds_rows_is_left_as_it_is(new_state: NewState) -> None:
     source, target = new_state("sqlite"), new_state("postgres")
     await play(source)
-    create_application(target, "Other", system_clock, uuid7)
+    create_application(SqlAccess(target, system_clock, uuid7), "Other")
     before = rows(target)
     with pytest.raises(Rejected, match="holds rows already, in applications"):
         copy_state(source, target, lambda _done, _of: None)
