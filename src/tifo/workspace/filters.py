@@ -14,7 +14,7 @@ from tifo.workspace.destinations import ConnectedDestination, DestinationChange
 NewId = Callable[[], str]
 
 
-def made(
+def new_filter(
     condition: str,
     actions: list[FilterAction],
     title: str,
@@ -24,7 +24,7 @@ def made(
     new_id: NewId,
     now: datetime,
 ) -> Filter:
-    """Raises `Rejected`, naming the field."""
+    """Makes a filter with a new id. Raises `Rejected`, naming the field."""
     at = to_iso(now)
     return checked_filter(
         Filter(
