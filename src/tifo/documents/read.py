@@ -24,9 +24,9 @@ from tifo.documents.tree import (
     TextProblem,
     Unreadable,
     below,
-    grow,
-    grow_toml,
     is_text,
+    parse_toml,
+    parse_yaml,
 )
 from tifo.kernel.errors import Rejected
 from tifo.kernel.values import MAX_EXACT_INTEGER, check_text
@@ -73,7 +73,7 @@ def load_as(kind: type[D], text: str, file: str, *, beside: Collection[str] = ()
 
 def read(kind: type[D], text: str, *, is_toml: bool = False, beside: Collection[str] = ()) -> Reading[D]:
     try:
-        root, problems = (grow_toml if is_toml else grow)(text)
+        root, problems = (parse_toml if is_toml else parse_yaml)(text)
     except Unreadable as error:
         return Reading(None, [error.problem], [], {})
     if isinstance(root, MappingNode):

@@ -81,13 +81,13 @@ def is_text(plain: str) -> bool:
     return plain not in NULLS | TRUE | FALSE and not NUMBER.fullmatch(plain)
 
 
-def grow(text: str) -> tuple[Node, list[TextProblem]]:
+def parse_yaml(text: str) -> tuple[Node, list[TextProblem]]:
     """Parses YAML. Returns the tree and its problems. Raises `Unreadable` for text that cannot be parsed."""
     size = len(text.encode(errors="surrogatepass"))
     if size > MAX_BYTES:
         raise Unreadable(TextProblem("", None, f"The file has {size:,} bytes; at most {MAX_BYTES:,} are read."))
     try:
-        return _Grower(text).root()
+        return _YamlParser(text).root()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         said = ", ".join(filter(None, (error.context, error.problem)))
@@ -97,32 +97,32 @@ def grow(text: str) -> tuple[Node, list[TextProblem]]:
         raise Unreadable(TextProblem("", None, f"This is no YAML: {str(error).splitlines()[0]}.")) from error
 
 
-def grow_toml(text: str) -> tuple[Node, list[TextProblem]]:
-    """Parses TOML as `grow` parses YAML, but without lines: Python's parser reports none."""
+def parse_toml(text: str) -> tuple[Node, list[TextProblem]]:
+    """Parses TOML as `parse_yaml` parses YAML, but without lines: Python's parser reports none."""
     if len(text) > MAX_BYTES:
         raise Unreadable(
             TextProblem("", None, f"The file has {len(text):,} characters; at most {MAX_BYTES:,} are read.")
         )
     try:
-        return _planted(tomllib.loads(text), "", 1), []
+        return _node_of(tomllib.loads(text), "", 1), []
     except tomllib.TOMLDecodeError as error:
         raise Unreadable(TextProblem("", None, f"This is no TOML: {error}.")) from error
 
 
-def _planted(value: Any, path: str, depth: int) -> Node:
+def _node_of(value: Any, path: str, depth: int) -> Node:
     if depth > MAX_DEPTH:
         raise Unreadable(TextProblem(path, None, f"This is nested more than {MAX_DEPTH} deep."))
     if isinstance(value, dict):
-        return MappingNode(None, {name: _planted(each, below(path, name), depth + 1) for name, each in value.items()})
+        return MappingNode(None, {name: _node_of(each, below(path, name), depth + 1) for name, each in value.items()})
     if isinstance(value, list):
-        return ListNode(None, [_planted(each, f"{path}[{n}]", depth + 1) for n, each in enumerate(value)])
+        return ListNode(None, [_node_of(each, f"{path}[{n}]", depth + 1) for n, each in enumerate(value)])
     if isinstance(value, bool):
         return Scalar(str(value).lower(), None)
     text = value.isoformat() if isinstance(value, date | time) else str(value)
     return Scalar(text, None, is_quoted=isinstance(value, str))
 
 
-class _Grower:
+class _YamlParser:
     def __init__(self, text: str) -> None:
         self._events: Iterator[Any] = yaml.parse(text, Loader=_LOADER)
         self._problems: list[TextProblem] = []
