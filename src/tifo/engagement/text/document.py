@@ -58,7 +58,7 @@ class ApplicationText(Text, frozen=True, kw_only=True):
     automatic_quest_processing: bool | None = None
     auto_claim_quest_rewards: bool | None = None
 
-    def said(self) -> dict[str, Any]:
+    def written_fields(self) -> dict[str, Any]:
         return {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not None}
 
 
