@@ -22,8 +22,8 @@ from tifo.kernel.ids import ClientId, uuid7
 from tifo.livelike.blocking import in_thread
 from tifo.livelike.errors import invalid_field
 from tifo.livelike.links import Links
-from tifo.livelike.paging import Listed, listed
-from tifo.livelike.query import Query
+from tifo.livelike.lists.paging import Listed, listed
+from tifo.livelike.lists.query import Query
 from tifo.livelike.resources.context import ResourceContext
 from tifo.livelike.responses import JsonResponse, respond
 from tifo.livelike.services import LiveLikeServices

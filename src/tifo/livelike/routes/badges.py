@@ -11,13 +11,13 @@ from tifo.engagement.model import EarnedBadge, live
 from tifo.engagement.ports import Page
 from tifo.kernel.errors import NotFound, Rejected
 from tifo.kernel.ids import BadgeId, EarnedBadgeId, ProfileId
-from tifo.livelike.editing import apply_change, archive
-from tifo.livelike.fan_lists import profiles_of, visible_profiles
+from tifo.livelike.editing import apply_change, archive, body_of_producer
 from tifo.livelike.images import MAX_UPLOAD_BYTES, decoded_with_image
 from tifo.livelike.inputs.badges import AwardInput, BadgeChange, BadgeInput, ProgressionInput
+from tifo.livelike.lists.fans import profiles_of, visible_profiles
+from tifo.livelike.lists.paging import Listed, anchor, window
 from tifo.livelike.openapi import filters
 from tifo.livelike.openapi.description import PRODUCER, describe
-from tifo.livelike.paging import Listed, anchor, window
 from tifo.livelike.request import LiveLikeRequest
 from tifo.livelike.resources.badges import (
     BadgeProfileResource,
@@ -49,8 +49,7 @@ async def create_badge(request: LiveLikeRequest) -> JsonResponse[BadgeResource]:
         progressions=_progressions(body.all_progressions()),
         attributes=body.attributes,
     )
-    badge = await request.handle(caller, command)
-    return respond(BadgeResource.of(badge, await request.context(caller.client_id)), 201)
+    return await apply_change(request, caller, command, BadgeResource.of, status=201)
 
 
 @get("/badges/{badge_id:str}/")
@@ -89,12 +88,10 @@ async def list_profile_badges(request: LiveLikeRequest) -> JsonResponse[Listed[P
 @post("/profiles/{profile_id:str}/badges/")
 @describe(callers=PRODUCER, body=AwardInput)
 async def award_badge(request: LiveLikeRequest) -> JsonResponse[ProfileBadgeResource]:
-    caller = await request.producer()
-    body = await request.decoded(_AWARD)
+    caller, body = await body_of_producer(request, _AWARD)
     profile_id = ProfileId(request.part("profile_id"))
     command = AwardBadge(client_id=caller.client_id, profile_id=profile_id, badge_id=body.badge_id)
-    earned = await request.handle(caller, command)
-    return respond(ProfileBadgeResource.of(earned, await request.context(caller.client_id)), 201)
+    return await apply_change(request, caller, command, ProfileBadgeResource.of, status=201)
 
 
 @get("/profiles/{profile_id:str}/badge-progress/")

@@ -8,11 +8,11 @@ from tifo.engagement.model import Transaction, TransactionKind, is_live
 from tifo.engagement.ports import Page, TransactionFilter
 from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import ProfileId, RewardItemId
-from tifo.livelike.fan_lists import profiles_of, visible_profiles
 from tifo.livelike.inputs.ledger import LedgerInput, TransferInput
+from tifo.livelike.lists.fans import profiles_of, visible_profiles
+from tifo.livelike.lists.paging import Listed, anchor, window
 from tifo.livelike.openapi import filters
 from tifo.livelike.openapi.description import PRODUCER, describe
-from tifo.livelike.paging import Listed, anchor, window
 from tifo.livelike.request import LiveLikeRequest
 from tifo.livelike.resources.ledger import (
     BalanceResource,

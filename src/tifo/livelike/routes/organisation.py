@@ -9,8 +9,8 @@ from litestar import delete, get, post
 from tifo.kernel.clock import to_iso
 from tifo.kernel.ids import ClientId
 from tifo.livelike.inputs.applications import ApplicationInput, TokenInput
+from tifo.livelike.lists.paging import Listed, window
 from tifo.livelike.openapi.description import ORGANISATION, describe
-from tifo.livelike.paging import Listed, window
 from tifo.livelike.request import LiveLikeRequest
 from tifo.livelike.resources.applications import (
     ApplicationResource,

@@ -10,10 +10,11 @@ from tifo.engagement.commands import ChangeUserQuest, ClaimQuestBadges, Progress
 from tifo.engagement.model import UserQuest
 from tifo.kernel.errors import NotFound, Rejected
 from tifo.kernel.ids import ProfileId, UserQuestId
+from tifo.livelike.editing import apply_change
 from tifo.livelike.inputs.user_quests import ClaimBadgesInput, ProgressInput, UserQuestChange, UserQuestInput
+from tifo.livelike.lists.paging import Listed, anchored, window
 from tifo.livelike.openapi import filters
 from tifo.livelike.openapi.description import PRODUCER, describe
-from tifo.livelike.paging import Listed, anchored, window
 from tifo.livelike.request import LiveLikeRequest
 from tifo.livelike.resources.badges import ProfileBadgeResource
 from tifo.livelike.resources.base import known
@@ -73,8 +74,7 @@ async def start_quest(request: LiveLikeRequest) -> JsonResponse[UserQuestResourc
     profile_id = body.profile_id or caller.own_profile()
     caller.must_reach(profile_id)
     command = StartQuest(client_id=caller.client_id, profile_id=profile_id, quest_id=body.quest_id)
-    run = await request.handle(caller, command)
-    return respond(UserQuestResource.of(run, await request.context(caller.client_id)), 201)
+    return await apply_change(request, caller, command, UserQuestResource.of, status=201)
 
 
 @get("/user-quests/{user_quest_id:str}/")
@@ -99,8 +99,7 @@ async def change_user_quest(request: LiveLikeRequest) -> JsonResponse[UserQuestR
         claim=body.rewards_status is not None,
         profile_id=_fan(caller),
     )
-    run = await request.handle(caller, command)
-    return respond(UserQuestResource.of(run, await request.context(caller.client_id)))
+    return await apply_change(request, caller, command, UserQuestResource.of)
 
 
 @delete("/user-quests/{user_quest_id:str}/")

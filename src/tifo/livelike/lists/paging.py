@@ -12,7 +12,7 @@ import msgspec
 from tifo.engagement.ports import Anchor, Page
 from tifo.kernel.errors import NotFound
 from tifo.livelike.links import Links
-from tifo.livelike.query import Query
+from tifo.livelike.lists.query import Query
 from tifo.livelike.resources.base import Url
 
 DEFAULT_SIZE = 20

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from tifo.engagement.model import Profile
 from tifo.kernel.ids import ProfileId
-from tifo.livelike.query import Query
+from tifo.livelike.lists.query import Query
 from tifo.livelike.request import LiveLikeRequest
 from tifo.livelike.tokens import Caller
 
