@@ -63,10 +63,12 @@ def play_commands(command: Any) -> Sequence[PlayCommand]:
 
 
 def weight(command: Any) -> int:
-    """How many commands this one counts as, when a batch is filled."""
+    """The number of commands that this one counts as, when a batch is filled."""
+    # A list of 1,000 actions as one command would make a commit of any size.
     return len(command.actions) if isinstance(command, InvokeActions) else 1
 
 
 def answer_type(kind: type[Command[Any]]) -> Any:
     """The type of a command's answer, by which a stored answer is decoded."""
+    # A class without generic bases of its own (`Credit`) inherits the bases of the class above it.
     return get_args(kind.__orig_bases__[0])[0]  # type: ignore[attr-defined]

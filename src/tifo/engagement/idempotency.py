@@ -32,8 +32,10 @@ class FirstAnswers:
         Raises `KeyReused` if the key came with another request. If `work` raises, the key stays unused.
         """
         place = (scope, idempotency.key)
+        # `new` first: a request and its repetition may share a batch.
         first = self.new.get(place) or self._known.get(place)
         if first is None:
+            # Nothing is stored where this raises: a refused request may be corrected and sent with the same key.
             result = work()
             # Stored as text in memory too, so that every engine decodes a repeated answer alike.
             self.new[place] = FirstAnswer(idempotency.digest, _encode(result).decode())

@@ -54,8 +54,10 @@ class Application(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", t
     name: str
     default_program_id: ProgramId
     created_at: datetime
+    # LiveLike's setting: without it an action progresses only quests that the fan has started.
     automatic_quest_processing: bool = False
     """An action that a task is linked to starts the task's quest."""
+    # Ours: LiveLike leaves the rewards of a completed quest unclaimed.
     auto_claim_quest_rewards: bool = False
     """A completed quest pays its rewards at once; otherwise the fan claims them."""
 
@@ -102,6 +104,7 @@ class RewardAction(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", 
     archived_at: datetime | None = None
 
 
+# LiveLike's field names, but its rule is a cooldown (limits.py).
 class RateLimit(msgspec.Struct, frozen=True, kw_only=True):
     """Allows each fan `frequency` payments in each `unit` of the clock, UTC."""
 
@@ -109,6 +112,7 @@ class RateLimit(msgspec.Struct, frozen=True, kw_only=True):
     unit: Literal["second", "minute", "hour", "day"]
 
 
+# LiveLike has `day` and `month` only.
 class RewardLimit(msgspec.Struct, frozen=True, kw_only=True):
     """Allows each fan `action_limit_count` payments in each calendar day, week (from Monday) or month of the time zone,
     or in total.
@@ -143,6 +147,7 @@ class BadgeProgression(msgspec.Struct, frozen=True, kw_only=True):
     reward_item_threshold: int
 
 
+# LiveLike says neither balance nor total; that a fan may go "below the threshold" suggests the balance.
 class Badge(Defined, frozen=True, kw_only=True, tag_field="kind", tag="badge"):
     """A fan earns it by any one progression: the balance right after a credit is at or above the threshold."""
 
@@ -160,6 +165,7 @@ class QuestTask(Defined, frozen=True, kw_only=True):
     default_progress_increment: Decimal = Decimal(1)
     reward_action_key: str | None = None
     """An invoked action with this key progresses the task."""
+    # LiveLike: a task may have several actions, each with its own increment.
     attributes: Attributes = ()
 
 
@@ -184,6 +190,7 @@ class Quest(Defined, frozen=True, kw_only=True, tag_field="kind", tag="quest"):
     attributes: Attributes = ()
 
 
+# Ours: LiveLike's scores add up what was earned in the linked programs, and never fall (docs/leaderboards.md).
 class Leaderboard(Defined, frozen=True, kw_only=True, tag_field="kind", tag="leaderboard"):
     """Ranks fans by their balance of one reward item; shown with the programs that it is linked to.
 
@@ -200,7 +207,7 @@ class Leaderboard(Defined, frozen=True, kw_only=True, tag_field="kind", tag="lea
 
 
 Definition = Application | Program | RewardItem | RewardAction | RewardTable | Badge | Quest | Leaderboard
-"""The store keeps each definition as one document; a table or quest is one definition with all its parts."""
+"""The store holds each definition as one document; a table or quest is one definition with all its parts."""
 
 
 D = TypeVar("D", bound="Defined | RewardAction")
@@ -245,9 +252,6 @@ class Game:
             for program_id in table.program_ids:
                 for entry in table.entries:
                     self.entries.setdefault((program_id, entry.action_key), []).append((table, entry))
-        self.has_limits = any(
-            entry.rate_limit or entry.reward_limit for paying in self.entries.values() for _, entry in paying
-        )
         self.badges_by_item: dict[RewardItemId, list[tuple[Badge, BadgeProgression]]] = {}
         for badge in filter(is_live, self.badges.values()):
             for progression in badge.progressions:
@@ -262,6 +266,7 @@ class Game:
         """The game with the definition added, or replaced if one has its id."""
         if isinstance(definition, Application):
             return Game(definition, self.definitions)
+        # All indexes are built anew: definitions change rarely, and every command reads them.
         kept = tuple(definition if d.id == definition.id else d for d in self.definitions)
         return Game(self.application, kept if definition in kept else (*kept, definition))
 
@@ -377,6 +382,7 @@ class InvokedAction(msgspec.Struct, frozen=True, kw_only=True):
     profile_id: ProfileId
     reward_action_key: str
     created_at: datetime
+    # LiveLike calls it the integrator's disambiguation code.
     code: str | None = None
     rewards: tuple[InvokedReward, ...] = ()
     """Payments by the reward tables, in order."""

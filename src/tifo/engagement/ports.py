@@ -88,8 +88,9 @@ class Engine(Protocol):
         """
 
 
+# LiveLike's envelope needs a `count`, and an exact one reads the whole list.
 COUNTED = 10_000
-"""Lists are counted up to this number, so that the cost of a page does not grow with its list."""
+"""Lists are counted up to this number."""
 
 
 class Anchor(NamedTuple):
@@ -148,6 +149,7 @@ class TransactionFilter(msgspec.Struct, frozen=True, kw_only=True):
     reward_action_keys: Sequence[str] = ()
     created_since: datetime | None = None
     created_until: datetime | None = None
+    # Credits, debits and transfers are in the ledger too, and would appear as rewards.
     kinds: Sequence[TransactionKind] = EARNED
     """LiveLike's reward-transactions list earned rewards only. An empty sequence selects all kinds."""
 

@@ -29,6 +29,7 @@ def chosen_id(chosen: str | None, game: Game, new_id: NewId) -> str:
         made = str(UUID(chosen))  # so that an id has one spelling
     except ValueError as exc:
         raise Rejected(f"{chosen!r:.100} is no UUID. Send one, or leave the id out.", field="id") from exc
+    # Tasks are parts of quests, but are found by their id alone: no definition may share it.
     if made in game.quest_of_task or any(definition.id == made for definition in game.definitions):
         raise Conflict(f"A definition with the id {made!r} exists. Choose another id.", field="id")
     return made

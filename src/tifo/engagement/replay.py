@@ -151,6 +151,7 @@ class _FanReplay:
         for quest in game.quests_by_action.get(command.reward_action_key, ()):
             is_new = quest.id in self._new_quests and quest.id not in begun
             if is_new and quest_status(quest, now) == "active":
+                # Started here: the application's own setting need not let actions start quests.
                 start = StartQuest(client_id=command.client_id, profile_id=self._id, quest_id=quest.id)
                 self._working.play(start, now, self._new_id)
 

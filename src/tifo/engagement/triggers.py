@@ -44,6 +44,7 @@ def matches(trigger: SegmentTrigger, properties: Mapping[str, Any]) -> bool:
 
 def _at(properties: Mapping[str, Any], path: str) -> Any:
     """Finds a property by its whole name, or else through nested objects, as `video.length`."""
+    # A property's own name may hold dots.
     if path in properties:
         return properties[path]
     value: Any = properties

@@ -82,12 +82,14 @@ class Turn:
         fan = self.fan(profile_id)
         before = fan.balances.get(reward_item_id, 0)
         balance = before + amount
+        # LiveLike does not document the answer to an overdraft; status and code are ours.
         if balance < 0:
             raise Rejected(
                 f"The balance is {before}, which is less than the amount {-amount}. Nothing was changed.",
                 code="insufficient_balance",
                 field="reward_item_amount",
             )
+        # JavaScript's numbers, with which LiveLike's SDK reads the balance, are exact up to here only.
         if balance > MAX_AMOUNT:
             raise Rejected(
                 f"The balance is {before}, and {amount} more would exceed {MAX_AMOUNT}. Nothing was changed.",

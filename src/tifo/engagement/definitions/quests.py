@@ -37,6 +37,7 @@ def create_quest(context: DefinitionContext, command: CreateQuest) -> Quest:
         key=command.key,
         created_at=context.now,
         description=command.description,
+        # LiveLike fills in the time of creation where only an end is given. Ours stays empty; the status is the same.
         started_at=command.started_at,
         stopped_at=command.stopped_at,
         timeout=command.timeout,
@@ -83,6 +84,7 @@ def update_quest_task(context: DefinitionContext, command: UpdateQuestTask) -> Q
 
 def remove_quest_task(context: DefinitionContext, command: RemoveQuestTask) -> Quest:
     quest, task = _known_task(context.game, command.quest_task_id)
+    # Not deleted: runs that started with the task refer to it.
     return _with_task(quest, replace(task, archived_at=context.now))
 
 
@@ -104,6 +106,7 @@ def check_quest(quest: Quest, game: Game) -> Quest:
     check_few(quest.tasks, "tasks")
     check_few(quest.rewards, "quest_rewards")
     if len(quest.badge_ids) > MAX_QUEST_BADGES:
+        # LiveLike's own words.
         raise Rejected(f"Quest can't have more than {MAX_QUEST_BADGES} Badges", field="badge_ids")
     for badge_id in quest.badge_ids:
         known(game.badges, badge_id, "badge", "badge_ids")
@@ -111,6 +114,7 @@ def check_quest(quest: Quest, game: Game) -> Quest:
         known_item(game, reward.reward_item_id)
         check_amount(reward.reward_item_amount, "reward_item_amount")
     tasks = {task.id: task for task in quest.tasks}
+    # Archived tasks are not checked: their names and keys are free, and their actions may be archived too.
     for task in filter(is_live, quest.tasks):
         if task.reward_action_key is not None:
             known(game.reward_actions, task.reward_action_key, "reward action", "reward_action_key")

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class DefinitionContext(NamedTuple):
-    """A handler gets this beside its command: the game before the command, the time, and the maker of ids."""
+    """Carries the game before the command, the time and the maker of ids to the command's handler."""
 
     game: Game
     now: datetime
@@ -46,7 +46,7 @@ def check_named(definition: N, others: Mapping[Any, Any]) -> N:
         check_text(definition.key, "key")
         own_id = definition.id  # type: ignore[attr-defined]  # every kind has one, of its own type
         if any(o.key == definition.key and o.id != own_id and is_live(o) for o in others.values()):
-            raise Conflict(f"The key {definition.key!r} is taken. Choose another key.", field="key")
+            raise Conflict(f"The key {definition.key!r} is in use. Choose another key.", field="key")
     return definition
 
 
@@ -56,5 +56,6 @@ def check_few(parts: tuple[Any, ...], field: str) -> None:
 
 
 def distinct(ids: Iterable[T]) -> tuple[T, ...]:
-    """Each id once, in order. A table that is linked twice to a program would pay twice."""
+    """Each id once, in order."""
+    # A table that is linked twice to a program would pay twice.
     return tuple(dict.fromkeys(ids))

@@ -50,11 +50,13 @@ class ApplicationState:
             self.invoked.append(decision.invoked)
         for fan in decision.fans:
             for earned in fan.badges.values():
+                # A badge that is awarded again after it was revoked keeps its first position.
                 self.earned.setdefault(earned.id, len(self.earned))
 
     def _lock_boards(self) -> None:
         locked = {board.id: board.reward_item_id for board in self.game.leaderboards.values() if board.is_locked}
         self.locked = {
+            # A leaderboard that is locked already keeps its scores, whatever definition changes beside it.
             board_id: self.locked[board_id] if board_id in self.locked else self.scores(item_id)
             for board_id, item_id in locked.items()
         }

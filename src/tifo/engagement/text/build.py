@@ -52,6 +52,7 @@ class _Builder:
         if section == "application":
             return [c.UpdateApplication(**self._client, **self._wanted.application.written_fields())]
         if change.verb is Verb.ARCHIVE:
+            # A section is named after its kind: `reward_tables` holds each `reward_table`.
             kind: Any = section.removesuffix("s")
             return [c.Archive(**self._client, kind=kind, id=self._fields.id_of(section, key))]
         text = getattr(self._wanted, section)[key]
@@ -103,11 +104,13 @@ class _Builder:
 
     def _create_quests(self, text: QuestText, made: Any) -> Iterator[Any]:
         yield c.CreateQuest(**made, **self._fields.quest(text))
+        # The engine has no command that makes a quest with its tasks.
         yield from (self._new_task(made["id"], task) for task in text.tasks)
         if text.rewards:
             yield c.AddQuestRewards(**self._client, quest_id=made["id"], rewards=self._fields.quest_rewards(text))
 
     def _change_quests(self, text: QuestText, common: Any, old: Quest, now: QuestText) -> Iterator[Any]:
+        # Rewards are replaced as a whole, with new ids: unchanged ones are not sent, so that they keep theirs.
         rewards: dict[str, Any] = {} if now.rewards == text.rewards else {"rewards": self._fields.quest_rewards(text)}
         yield c.UpdateQuest(**common, quest_id=old.id, **self._fields.quest(text), **rewards)
         tasks = [task for task in old.tasks if is_live(task)]

@@ -148,6 +148,7 @@ class QuestText(Text, frozen=True, kw_only=True):
         keys = [task.key for task in self.tasks if task.key is not None]
         if len(set(keys)) < len(keys):
             return "tasks", "Two tasks have the same key. Give each its own."
+        # Checked here too, so that the file's line is named before the engine refuses the command.
         if len(self.badges) > MAX_QUEST_BADGES:
             return "badges", f"{len(self.badges)} badges are too many. Name at most {MAX_QUEST_BADGES}."
         if self.started_at and self.stopped_at and self.stopped_at <= self.started_at:

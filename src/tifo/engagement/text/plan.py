@@ -43,6 +43,7 @@ def changes(now: Document, wanted: Document, *, prune: bool) -> tuple[Change, ..
 
 
 def _application(now: Document, wanted: Document) -> Iterator[Change]:
+    # The application exists already, so a field that is not written has no default to go back to.
     merged = msgspec.structs.replace(now.application, **wanted.application.written_fields())
     if fields := tuple(_differences(now.application, merged)):
         yield Change(Verb.CHANGE, "application", "", fields)
