@@ -39,6 +39,7 @@ class BatchedReads:
             self._group = GroupCommit[_Question, Glance](
                 self._answer, max_batch=_MAX_BATCH, max_waiting=_MAX_WAITING, name="reads"
             )
+        # A batch is read after its last question came, so no answer is older than its request.
         return await self._group.submit((client_id, profile_id))
 
     def _answer(self, questions: Sequence[_Question]) -> Sequence[Glance | Exception]:

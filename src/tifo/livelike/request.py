@@ -31,6 +31,7 @@ from tifo.livelike.tokens import Caller
 
 MAX_KEY_LENGTH = 255
 MIN_ANONYMOUS_KEY_LENGTH = 16
+"""A sign-up's key must not be guessable: whoever repeats it gets the fan's token."""
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -147,6 +148,7 @@ class LiveLikeRequest(Request[Any, Any, State]):
         if not 0 < len(key) <= MAX_KEY_LENGTH:
             raise Rejected(f"Idempotency-Key must have 1 to {MAX_KEY_LENGTH} characters.")
         scoped = hashlib.sha256(f"{subject}\0{key}".encode()).hexdigest()
+        # One key with two addresses is two requests, and the second is refused. The last slash is optional.
         head = f"{self.scope['method']} {self.scope['path'].rstrip('/')}\n".encode("utf-8", "surrogateescape")
         return Idempotency(scoped, hashlib.sha256(head + await self.body()).digest())
 

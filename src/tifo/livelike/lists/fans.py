@@ -17,6 +17,7 @@ def visible_profiles(caller: Caller, query: Query) -> list[ProfileId]:
     named = [ProfileId(p) for p in query.all("profile_id")]
     for profile_id in named:
         caller.must_reach(profile_id)
+    # LiveLike: a producer lists the whole application, a fan's token what is the fan's.
     return named or ([] if caller.is_producer else [caller.own_profile()])
 
 

@@ -9,9 +9,12 @@ from tifo.kernel.clock import from_iso
 from tifo.kernel.errors import Rejected
 
 MAX_PARAMETERS = 200
+"""Our limit: enough for 100 ids and every filter."""
 
 
 class Query:
+    """Reads one query string, in which a name may stand several times."""
+
     def __init__(self, raw: bytes) -> None:
         try:
             self.pairs = parse_qsl(raw.decode("latin-1"), keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
@@ -54,6 +57,7 @@ class Query:
 
     def attributes(self) -> Attributes:
         """Each `attributes=key:value`; the value may hold colons."""
+        # LiveLike: several attributes narrow the list; a row must have all of them.
         pairs = (pair.partition(":") for pair in self.all("attributes"))
         return tuple(Attribute(key=key, value=value) for key, _, value in pairs)
 

@@ -1,4 +1,5 @@
 """Leaderboards and their entries. The public sees a fan's nickname, rank and score only."""
+# LiveLike shows the whole profile with each entry, custom_data included, to requests without a token. Tifo does not.
 
 from collections.abc import Mapping
 

@@ -80,6 +80,7 @@ class QuestResource(Resource, frozen=True, kw_only=True):
     status: QuestStatus
     attributes: Attributes
     quest_tasks: list[QuestTaskResource]
+    # In the SDK's type; LiveLike's reference has the address only.
     quest_rewards: list[QuestRewardResource]
     quest_rewards_url: Url
 

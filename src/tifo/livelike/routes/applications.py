@@ -27,6 +27,7 @@ _PROGRAM_CHANGE = msgspec.json.Decoder(ProgramChange)
 @describe(callers=ANYONE)
 async def discover(request: LiveLikeRequest) -> JsonResponse[ApplicationResource]:
     """Needs no token."""
+    # LiveLike's SDK begins with this request, before it has a token.
     game = await request.in_thread(request.services.queries.game, ClientId(request.part("client_id")))
     return respond(ApplicationResource.of(game.application, request.links))
 
@@ -65,6 +66,7 @@ async def list_programs(request: LiveLikeRequest) -> JsonResponse[Listed[Program
 @describe(callers=PRODUCER, body=ProgramInput)
 async def create_program(request: LiveLikeRequest) -> JsonResponse[ProgramResource]:
     caller, body = await new_definition(request, _PROGRAM)
+    # LiveLike's word is title.
     name = body.name or body.title
     if name is None:
         raise Rejected("This field is required.", field="name")

@@ -146,6 +146,7 @@ async def get_earned_badge(request: LiveLikeRequest) -> JsonResponse[EarnedBadge
     earned_badge_id = EarnedBadgeId(request.part("earned_badge_id"))
     earned = await request.in_thread(request.services.queries.earned_badge, caller.client_id, earned_badge_id)
     if not caller.is_producer and earned.profile_id != caller.profile_id:
+        # Not 403: a fan cannot learn which ids exist.
         raise NotFound("There is no such earned badge.")
     profile = await request.in_thread(request.services.queries.profile, caller.client_id, earned.profile_id)
     return respond(EarnedBadgeResource.of(earned, profile, await request.context(caller.client_id)))
@@ -155,6 +156,7 @@ async def get_earned_badge(request: LiveLikeRequest) -> JsonResponse[EarnedBadge
 @describe(callers=PRODUCER)
 async def revoke_badge(request: LiveLikeRequest) -> None:
     """A threshold never earns a revoked badge again; an award gives it back."""
+    # LiveLike lets the fan revoke her own badge too.
     caller = await request.producer()
     earned_badge_id = EarnedBadgeId(request.part("earned_badge_id"))
     await request.handle(caller, RevokeBadge(client_id=caller.client_id, earned_badge_id=earned_badge_id))

@@ -92,6 +92,7 @@ async def delete_leaderboard(request: LiveLikeRequest) -> None:
 async def list_leaderboard_entries(request: LiveLikeRequest) -> JsonResponse[Listed[LeaderboardEntryResource]]:
     """Needs no token. `profile_id` (repeatable) lists only these fans' entries."""
     board, context = await _board(request)
+    # LiveLike's SDK leaves a stray `&` behind it.
     named = [ProfileId(each) for each in request.query.all("profile_id")]
     page, size = window(request.query)
     found, count = await request.in_thread(_entries, request.services.queries, board, named, page, size)
@@ -124,6 +125,7 @@ async def list_profile_leaderboards(request: LiveLikeRequest) -> JsonResponse[Li
 @describe()
 async def list_profile_leaderboard_views(request: LiveLikeRequest) -> JsonResponse[Listed[LeaderboardViewResource]]:
     """Lists the leaderboards that the fan is on as views: each has one, itself."""
+    # LiveLike's views are resources of their own; here a leaderboard is its own only view.
     return request.page(await _places_of_profile(request), LeaderboardViewResource.of)
 
 

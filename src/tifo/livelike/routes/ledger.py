@@ -45,6 +45,7 @@ async def debit(request: LiveLikeRequest) -> JsonResponse[BookingResource]:
 async def transfer(request: LiveLikeRequest) -> JsonResponse[TransferResource]:
     caller = await request.caller()
     sender = ProfileId(request.part("profile_id"))
+    # LiveLike: the sender's own token transfers.
     caller.must_reach(sender)
     body = await request.decoded(_TRANSFER)
     command = Transfer(
@@ -56,6 +57,7 @@ async def transfer(request: LiveLikeRequest) -> JsonResponse[TransferResource]:
     )
     sent = await request.handle(caller, command)
     profiles = await profiles_of(request, caller, [sender, body.recipient_profile_id])
+    # LiveLike answers 200.
     return respond(TransferResource.of(sent, profiles, await request.context(caller.client_id)), 201)
 
 

@@ -53,6 +53,7 @@ async def rotate_client_secret(request: LiveLikeRequest) -> JsonResponse[ClientS
     access = await request.organisation()
     client_id, secret = ClientId(request.part("client_id")), request.new_secret("client_secret")
     await request.in_thread(access.rotate_secret, client_id, secret, await request.once())
+    # Otherwise this process would accept the old secret from its cache for up to five seconds.
     request.services.tokens.forget()
     return respond(ClientSecretResource(client_id=client_id, client_secret=secret), 201)
 

@@ -163,6 +163,7 @@ async def add_quest_rewards(request: LiveLikeRequest) -> JsonResponse[QuestRewar
     )
     quest = await request.handle(caller, command)
     context = await request.context(caller.client_id)
+    # The engine adds at the end, and answers with the quest as it was right then.
     added = quest.rewards[-len(body.quest_rewards) :]
     rewards = [QuestRewardResource.of(reward, quest, context) for reward in added]
     return respond(QuestRewardsResource(quest_id=quest.id, quest_rewards=rewards), 201)
@@ -196,6 +197,7 @@ async def set_quest_badges(request: LiveLikeRequest) -> JsonResponse[QuestBadges
     caller = await request.producer()
     body = await request.decoded(_BADGES)
     quest_id = QuestId(request.part("quest_id"))
+    # LiveLike's request adds badges, and answers 200.
     command = UpdateQuest(client_id=caller.client_id, quest_id=quest_id, badge_ids=body.badge_ids)
     quest = await request.handle(caller, command)
     context = await request.context(caller.client_id)

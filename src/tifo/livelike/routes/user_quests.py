@@ -32,6 +32,7 @@ from tifo.livelike.responses import JsonResponse, respond
 from tifo.livelike.tokens import Caller
 
 MAX_USER_QUESTS = 100
+"""User quests of one request, each of which is a read. Our limit."""
 
 _START = msgspec.json.Decoder(UserQuestInput)
 _CHANGE = msgspec.json.Decoder(UserQuestChange)
@@ -46,6 +47,7 @@ async def list_user_quests(request: LiveLikeRequest) -> JsonResponse[Listed[User
     query = request.query
     caller = await request.caller()
     profile_id = ProfileId(
+        # LiveLike lists all fans' runs to a producer; here one fan's runs are one read.
         query.required("profile_id") if caller.is_producer else _own(caller, query.one("profile_id"))
     )
     ids, quest_ids = query.all("id"), query.all("quest_id")
@@ -119,6 +121,7 @@ async def claim_badges(request: LiveLikeRequest) -> JsonResponse[ClaimedBadgesRe
     return await _claim_badges(request, UserQuestId(request.part("user_quest_id")), body)
 
 
+# LiveLike's reference files the claim here, with a parameter named user_quest_id: so both addresses are served.
 @patch("/quests/{quest_id:str}/badges/", status_code=201)
 @describe(body=ClaimBadgesInput)
 async def claim_quest_badges(request: LiveLikeRequest) -> JsonResponse[ClaimedBadgesResource]:

@@ -15,7 +15,7 @@ from tifo.livelike.responses import JsonResponse, respond
 from tifo.source.webhooks.outbox import Late, WebhookOutbox
 
 _MAX_SHOWN = 1_000
-
+"""Late webhooks that a list holds."""
 
 _WEBHOOK = msgspec.json.Decoder(WebhookInput)
 
