@@ -1,18 +1,20 @@
 """Decides when an alert fires and when it is resolved. Pure.
 
-An alert fires after two checks in a row beyond its threshold. It is resolved after two checks in a row at a margin on
-the other side, so that a value which moves about the threshold does not send one notification after another.
+An alert fires after two checks in a row beyond its threshold, and is resolved after two in a row at a margin on the
+other side.
 """
 
 from msgspec.structs import replace
 
 from tifo.workspace.alerts import Alert, AlertKind, AlertState
 
+# One bad check may be chance. A value that moves about the threshold must not send one notification after another.
 CHECKS_IN_A_ROW = 2
 """Checks in a row that fire or resolve an alert."""
 _MOST_SAMPLES = 120
+"""Samples of a source in one alert's state: 50 a window, for the two windows that are compared and some more."""
 _MARGIN = 0.1
-"""Share of the way from the threshold back to a perfect value, from which on a value is well again."""
+"""A value is well again at this share of the way from the threshold to a perfect value."""
 
 
 def is_bad(alert: Alert, value: float) -> bool:
@@ -31,6 +33,7 @@ def is_well(alert: Alert, value: float) -> bool:
 
 def after_check(alert: Alert, before: AlertState, value: float | None, reason: str, now: float) -> AlertState:
     """Returns the state after a check. A value of None (nothing to measure) neither fires nor resolves."""
+    # Nothing was measured: neither a good nor a bad check, so both counts stay.
     if value is None:
         return replace(before, value=None, reason=reason)
     bad = before.bad + 1 if is_bad(alert, value) else 0
@@ -40,6 +43,7 @@ def after_check(alert: Alert, before: AlertState, value: float | None, reason: s
         return _started(alert, seen, now) if bad >= CHECKS_IN_A_ROW else seen
     if well >= CHECKS_IN_A_ROW:
         return _ended(seen)
+    # The alert still fires after the quiet time that held its notification back: now it is sent.
     if before.is_muted and not _is_quiet(alert, before, now):
         return replace(seen, is_muted=False, pending="firing")
     return seen
@@ -47,6 +51,7 @@ def after_check(alert: Alert, before: AlertState, value: float | None, reason: s
 
 def after_notification(before: AlertState, now: float) -> AlertState:
     """Returns the state after the pending notification went out."""
+    # The end of an alert starts no quiet time: the next one that fires is news.
     notified_at = now if before.pending == "firing" else before.notified_at
     return replace(before, pending="", notified_at=notified_at, problem="")
 
@@ -68,7 +73,8 @@ def _is_quiet(alert: Alert, state: AlertState, now: float) -> bool:
 
 
 def with_sample(alert: Alert, before: AlertState, total: int, now: float) -> AlertState:
-    """Adds a sample for each fiftieth of a window. The samples reach back beyond the two windows that are compared."""
+    """Adds a sample for each fiftieth of a window."""
+    # The samples must reach back beyond two windows: 120 of them last for 2.4.
     step = alert.window_s / (_MOST_SAMPLES / 2.4)
     if before.samples and now - before.samples[-1][0] < step:
         return before
@@ -81,6 +87,7 @@ def change_percent(alert: Alert, state: AlertState, total: int, now: float) -> f
     None where the window before has no sample at its beginning, or no events.
     """
     middle, first = (_total_at(state, now - back * alert.window_s) for back in (1, 2))
+    # Without events before there is no change in percent, and a new source must not alarm anybody.
     if middle is None or first is None or middle <= first:
         return None
     return 100.0 * ((total - middle) / (middle - first) - 1.0)

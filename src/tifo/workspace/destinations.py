@@ -32,7 +32,8 @@ class ConnectedDestination:
     filters: Sequence[JsonObject] = ()
     """Segment's destination filters, as its Public API has them."""
     choice: JsonObject = field(default_factory=dict)
-    """Which events it gets: an `EventChoice`."""
+    """Selects the events that it gets: an `EventChoice`."""
+    # Segment retries for four hours, for every destination; here each may have its own time.
     retry_for_s: float = RETRY_FOR_S
     version: int = 1
     """Rises with each change. The deliverer opens a destination anew when its version has changed."""
@@ -98,6 +99,7 @@ def checked_destination_name(name: str) -> str:
 
 def check_version(change: DestinationChange, version: int) -> None:
     """Raises `Conflict` where the change rests on another version than the present one."""
+    # Filters and mappings are stored as whole lists: of two changes at once the later would undo the earlier.
     if change.version not in {None, version}:
         raise Conflict("Somebody else has just changed the destination. Look at it again, then change it.")
 

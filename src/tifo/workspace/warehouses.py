@@ -1,4 +1,4 @@
-"""Holds the warehouses of a workspace and the history of what was synced into each."""
+"""Connected warehouses and the history of the syncs into each."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -40,12 +40,13 @@ class ConnectedWarehouse:
 
 
 def built_in_warehouse(url: str = "") -> ConnectedWarehouse:
-    """`url` is the path of its file; who only needs name, kind and sources gives none."""
+    """Describes the built-in warehouse. `url` is the path of its file; without it only the other fields are meant."""
     return ConnectedWarehouse(
         name=BUILT_IN,
         kind=WarehouseKind(BUILT_IN),
         url=url,
         source_ids=None,
+        # It was never made: it comes with Tifo, and no row says when.
         created_at=datetime(1970, 1, 1, tzinfo=UTC),
     )
 

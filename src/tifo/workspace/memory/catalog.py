@@ -61,6 +61,7 @@ class InMemoryCatalog:
             rules.check_unused(source, connected, force=force)
             for each in connected:
                 del self._connections[each.client_id]
+            # The loader still needs its schema for events that wait in the log. Its slug is free again.
             self._deleted.append(replace(source, keys=(), slug=source_id, enabled=False))
             del self._sources[source_id]
             return connected

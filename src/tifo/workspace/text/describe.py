@@ -27,9 +27,8 @@ from tifo.workspace.warehouses import ConnectedWarehouse
 
 
 def describe(workspace: Workspace, *, secrets: bool, secret_names: SecretNames = lambda _: ()) -> WorkspaceText:
-    """Leaves write keys, secret settings and the addresses of warehouses, which may hold passwords, out without
-    `secrets`.
-    """
+    """Describes the workspace; without `secrets`, leaves out write keys, secret settings and warehouses' addresses."""
+    # An address may hold a password, as may a setting that its kind calls a secret.
     return WorkspaceText(
         tracking_plans={plan.name: _plan_text(plan) for plan in workspace.plans},
         sources={source.slug: _source_text(source, workspace, secrets=secrets) for source in workspace.sources},
