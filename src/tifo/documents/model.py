@@ -1,4 +1,4 @@
-"""The parts that formats of files are made of: structs whose fields and types are the format."""
+"""Base struct and field types of file formats: the fields and types of such structs are the format."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -33,7 +33,7 @@ from tifo.kernel.values import MAX_EXACT_INTEGER, check_text
 
 D = TypeVar("D", bound=Text)
 MAX_REPORTED = 50
-"""One message reports so many problems."""
+"""Problems that one message reports."""
 MAX_KEYS = 10_000
 """Definitions in a section. Ours."""
 MAX_PARTS = 1_000
@@ -57,7 +57,8 @@ class Reading(Generic[D]):
     references: list[Reference]
     """Gathered, and not looked up."""
     named: Mapping[str, set[str]]
-    """The keys by section, of definitions with problems too: a reference to such a one is sound."""
+    """The keys by section, also of definitions with problems."""
+    # A reference to a definition with problems is sound: a mistake must not be reported wherever it is named.
 
 
 def load_as(kind: type[D], text: str, file: str, *, beside: Collection[str] = ()) -> D:
@@ -77,6 +78,7 @@ def read(kind: type[D], text: str, *, is_toml: bool = False, beside: Collection[
     except Unreadable as error:
         return Reading(None, [error.problem], [], {})
     if isinstance(root, MappingNode):
+        # tifo.toml holds settings beside the workspace: others read those.
         root = MappingNode(root.line, {name: node for name, node in root.items.items() if name not in beside})
     reader = _Reader(problems)
     document: D | None = reader.struct(root, kind, "")
@@ -130,12 +132,14 @@ class _Reader:
         if not required <= values.keys():
             return None
         made = kind(**values)
+        # A field with a problem of its own has no value that could be compared with another's.
         if len(self.problems) == problems_before and (clash := made.clash()):
             self._note(below(path, clash[0]), node.items[clash[0]].line, clash[1])
         return made
 
     def value(self, node: Node, kind: Any, path: str, field: str) -> Any:
         if get_origin(kind) in {Union, UnionType}:
+            # A field that is not written is None; a written one has the other type.
             kind = next(each for each in get_args(kind) if each is not NoneType)
         marks: tuple[Any, ...] = ()
         if get_origin(kind) is Annotated:

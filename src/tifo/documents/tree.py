@@ -1,7 +1,6 @@
 """Parses YAML and TOML into a tree of nodes with their lines. Tags, anchors, aliases and repeated keys are problems.
 
-A scalar stays text here (`yes`, `1:30`, `2026-01-01`): the type of its field decides what it is. Aliases are never
-followed, so a small file cannot become a large tree.
+A scalar stays text here (`yes`, `1:30`, `2026-01-01`): the type of its field decides what it is.
 """
 
 import re
@@ -36,7 +35,7 @@ class TextProblem(NamedTuple):
 
 
 class Unreadable(Exception):
-    """Ends reading: the rest of the text cannot be parsed."""
+    """The text cannot be parsed any further."""
 
     def __init__(self, problem: TextProblem) -> None:
         super().__init__(str(problem))
@@ -122,6 +121,7 @@ def _node_of(value: Any, path: str, depth: int) -> Node:
     return Scalar(text, None, is_quoted=isinstance(value, str))
 
 
+# Not PyYAML's constructor: that follows aliases, runs tags, and makes numbers of `1:30` and truth of `yes`.
 class _YamlParser:
     def __init__(self, text: str) -> None:
         self._events: Iterator[Any] = yaml.parse(text, Loader=_LOADER)
@@ -147,12 +147,14 @@ class _YamlParser:
             return self._mapping(path, line, depth)
         if isinstance(event, yaml.SequenceStartEvent):
             return self._listing(path, line, depth)
+        # `implicit[0]` says that a scalar has neither quotes nor a tag.
         if isinstance(event, yaml.ScalarEvent):
             return Scalar(event.value, line, is_quoted=not event.implicit[0])
         return Scalar("", line)
 
     def _check_plain(self, event: Any, path: str, line: int) -> None:
         if isinstance(event, yaml.AliasEvent):
+            # Aliases are not followed: a small file could become a tree of any size.
             self._problems.append(TextProblem(path, line, f"*{event.anchor} is an alias. Write the value out."))
         elif event.anchor is not None:
             self._problems.append(TextProblem(path, line, f"&{event.anchor} is an anchor. Remove it."))

@@ -1,4 +1,4 @@
-"""`/catalog`: which kinds of sources, warehouses and destinations there are."""
+"""`/catalog`: lists the kinds of sources, warehouses and destinations."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -95,6 +95,7 @@ def destination_metadata(kind: Kind) -> JsonObject:
         "previousNames": [],
         "categories": [],
         "website": "",
+        # Segment's shape; Tifo delivers from the server only, and its kinds are in no other status.
         "components": [{"type": "SERVER", "code": "", "owner": "SEGMENT"}],
         "supportedFeatures": {"cloudModeInstances": "MULTIPLE", "deviceModeInstances": "NONE", "replay": True},
         "supportedMethods": {
@@ -111,7 +112,7 @@ def destination_metadata(kind: Kind) -> JsonObject:
 
 
 def _action(action: Action) -> JsonObject:
-    """An action's id is its slug."""
+    # Segment: an action has an id and a slug. Segment's own library, where ours come from, has slugs only.
     return {
         "id": action.slug,
         "slug": action.slug,

@@ -14,7 +14,7 @@ from tifo.workspace.tokens import Role
 from tifo.workspace.warehouses import Sync, SyncStatus
 
 _NEWEST_LOADS = 1_000
-"""Answers look at so many loads of a warehouse, of all its sources."""
+"""Answers consider the newest 1,000 loads of a warehouse, those of all its sources together."""
 
 
 class _OneOverride(Input, frozen=True, kw_only=True):
@@ -33,6 +33,7 @@ def _selective_syncs(request: ManagementRequest) -> JsonObject:
     name, source = _warehouse_name(request), named_source(request)
     selection = selective_sync.selection(request.backend, source.id, name)
     loaded = {table for sync in _newest(request, source.id) for table in sync.rows}
+    # Segment lists every table of the schema; Tifo knows those that it loaded or that have a setting.
     tables = sorted(loaded | selection.tables_off | selection.columns_off.keys())
 
     def shown(table: str) -> JsonObject:

@@ -1,6 +1,7 @@
-"""`/warehouses`: warehouses and which sources are loaded into each. No answer holds a password.
+"""`/warehouses`: connects warehouses, and chooses the sources that are loaded into each. No answer holds a password.
 
-A warehouse's id is its name. The built-in one, `duckdb`, is listed with the others; it takes every source and stays.
+A warehouse's id is its name. The built-in one, `duckdb`, is listed with the others; it loads every source and cannot be
+changed.
 """
 
 from collections.abc import Sequence
