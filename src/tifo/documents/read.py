@@ -128,6 +128,7 @@ class _Reader:
                 values[field.name] = self.value(given, fields[field.name], under, field.name)
             elif field.required:
                 self._note(under, node.line, f"{field.name} is missing. Write it.")
+        # Without a required field the struct cannot be made; the problem is noted already.
         required = {field.name for field in msgspec.structs.fields(kind) if field.required}
         if not required <= values.keys():
             return None
@@ -203,6 +204,7 @@ class _Reader:
     def _str(self, node: Scalar, path: str) -> Any:
         if not node.is_quoted and not is_text(node.text):
             return self._wrong(node, path, f'a text. Put it in quotes: "{node.text}"')
+        # PostgreSQL stores no NUL, and half a surrogate pair is no UTF-8.
         if any("\ud800" <= letter <= "\udfff" or letter == "\0" for letter in node.text):
             return self._wrong(node, path, "a text that can be stored. Take the control letters away")
         return node.text
@@ -227,6 +229,7 @@ class _Reader:
             moment = msgspec.convert(node.text, datetime)
         except msgspec.ValidationError:
             moment = None
+        # Without a zone the same file would mean another moment on another machine.
         if moment is None or moment.tzinfo is None:
             return self._wrong(node, path, "a time with its zone, such as 2026-11-24T20:00:00Z")
         return moment

@@ -52,6 +52,7 @@ class Defined(msgspec.Struct, frozen=True, kw_only=True):
 class Application(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="application"):
     id: ClientId
     name: str
+    # Ours: LiveLike's application names no default program. Tables work before anybody makes programs.
     default_program_id: ProgramId
     created_at: datetime
     # LiveLike's setting: without it an action progresses only quests that the fan has started.
@@ -278,6 +279,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     custom_id: str | None = None
     """The integrator's own id of the fan: unique in the application, at most 255 characters, set once."""
+    # LiveLike: one text, which no query searches.
     custom_data: str | None = None
     attributes: Attributes = ()
 
@@ -285,6 +287,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 class UserQuestTask(msgspec.Struct, frozen=True, kw_only=True):
     id: UserQuestTaskId
     quest_task_id: QuestTaskId
+    # LiveLike: progress may be a fraction. Decimals add up exactly, floats do not.
     progress: Decimal = Decimal(0)
     completed_at: datetime | None = None
 
@@ -298,6 +301,7 @@ class UserQuest(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     active_until: datetime | None = None
     """The run ends here, by the quest's timeout: nothing progresses afterwards."""
+    # Stored with the run: a timeout that changes later does not move the end of a run that has started.
     completed_at: datetime | None = None
     rewards_claimed_at: datetime | None = None
     tasks: tuple[UserQuestTask, ...] = ()

@@ -72,6 +72,8 @@ class Decision(NamedTuple):
 class Idempotency(NamedTuple):
     """The `Idempotency-Key` header and a digest of method, path and body. Keys are scoped to the application."""
 
+    # The digest tells a repeated request from another one with the same key, which would get a wrong answer.
+
     key: str
     digest: bytes
 
@@ -173,6 +175,8 @@ class Standings(Protocol):
 
 class Glance(NamedTuple):
     """A game and one fan's balances, read together."""
+
+    # The hottest reads need just these, so one query answers many of them (livelike/batched_reads.py).
 
     game: Game
     balances: Mapping[RewardItemId, int]

@@ -9,6 +9,7 @@ from tifo.engagement.values import check_text
 from tifo.kernel.errors import NotFound, Rejected
 
 MAX_CONDITIONS = 50
+"""Conditions of one trigger. Our limit."""
 
 _ABSENT = object()
 

@@ -41,6 +41,7 @@ class Turn:
 
     def fan(self, profile_id: ProfileId, field: str = "profile_id") -> Fan:
         """The fan as this command has left her so far. Raises `NotFound` for a profile of another application."""
+        # The command's own effects first, then those of earlier commands of the batch.
         fan = self._changed.get(profile_id) or self.state.fans.get(profile_id)
         if fan is None or fan.profile.client_id != self.game.application.id:
             raise NotFound(f"There is no profile {profile_id!r:.100} in this application.", field=field)

@@ -10,6 +10,7 @@ from tifo.kernel.ids import ClientId, ProfileId, RewardItemId
 from tifo.livelike.blocking import repeated
 
 _MAX_BATCH, _MAX_WAITING = 256, 10_000
+"""Questions that one query answers, and those that may wait. A request beyond them is answered with 429."""
 
 _Question = tuple[ClientId, ProfileId | None]
 

@@ -104,6 +104,7 @@ class LiveLikeRequest(Request[Any, Any, State]):
     async def once(self) -> Idempotency | None:
         """Returns the idempotency of a write by the organisation, or None without an Idempotency-Key."""
         key = self.header(b"idempotency-key")
+        # Two of the organisation's tokens do not share keys: a secret in an answer belongs to one of them.
         return None if key is None else await self.idempotency(f"organisation {self.token}", key)
 
     def new_secret(self, purpose: str) -> str:

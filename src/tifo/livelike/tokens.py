@@ -41,7 +41,7 @@ class Caller(NamedTuple):
 
     @property
     def subject(self) -> str:
-        """A text that identifies the caller within the application."""
+        """Identifies the caller within the application. Idempotency-Keys are scoped by it."""
         return "producer" if self.is_producer else f"profile {self.profile_id} {self.custom_id}"
 
     def must_be_of(self, client_id: str | None) -> None:

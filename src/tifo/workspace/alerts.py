@@ -64,7 +64,7 @@ class AlertState(msgspec.Struct, frozen=True, omit_defaults=True, rename={"notif
 
 
 class Alerts(Protocol):
-    """Methods block."""
+    """Stores alerts with their states. Methods block."""
 
     def add(self, alert: Alert) -> Alert:
         """Raises `Conflict` for a name in use."""

@@ -12,6 +12,7 @@ from tifo.kernel.json import JsonObject
 RETRY_FOR_S = 4 * 3600.0
 """Segment's: an event is retried for this long after its first attempt."""
 MAX_DESTINATION_NAME = 200
+"""Characters of a name. Our limit."""
 
 SecretNames = Callable[[str], Collection[str]]
 """Returns the settings of a kind of destination that are secrets."""
@@ -55,7 +56,7 @@ class DestinationChange:
 
 
 class Destinations(Protocol):
-    """Methods block. Other processes see a change within a second.
+    """Stores connected destinations. Methods block; other processes see a change within a second.
 
     Callers check settings, filters and mappings first. Implementations that store encrypt secrets.
     """

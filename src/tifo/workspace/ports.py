@@ -37,7 +37,10 @@ class Workspace:
 
 
 class WorkspaceState(Protocol):
-    """Methods block. `urls` holds the address of each warehouse that a file makes, by the warehouse's name."""
+    """Reads and changes the workspace as one whole. Methods block.
+
+    `urls` holds the address of each warehouse that a file makes, by the warehouse's name.
+    """
 
     def read(self) -> Workspace:
         """Returns sources, warehouses, selections, plans, controls and destinations as of one moment."""

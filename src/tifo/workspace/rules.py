@@ -127,6 +127,7 @@ def without_key(source: Source, write_key: str, connections: Iterable[Connection
             " the source.",
             field="write_key",
         )
+    # The application's relay would be refused with 401, and its facts would wait.
     users = [each.client_id for each in connections if each.endpoint is None and each.write_key == write_key]
     if users:
         raise Conflict(
@@ -141,6 +142,7 @@ def connected_to(source: Source, connections: Iterable[Connection]) -> list[Conn
 
 
 def check_unused(source: Source, connected: Sequence[Connection], *, force: bool) -> None:
+    # The application's events would have nowhere to go.
     if connected and not force:
         raise Conflict(
             f"The application {connected[0].client_id} sends to the source {source.slug}. Connect it elsewhere first"

@@ -15,8 +15,8 @@ WarehouseKind = NewType("WarehouseKind", str)
 """A kind's id in `warehouses.catalog`."""
 BUILT_IN = "duckdb"
 """Name and kind of the DuckDB file that comes with Tifo and takes every source."""
-KEPT_SYNCS = 5_000
-"""Syncs that the history holds of each warehouse."""
+MAX_SYNCS = 5_000
+"""The history holds the newest 5,000 syncs of each warehouse."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}")
 
 
@@ -109,7 +109,7 @@ class Loads(NamedTuple):
 
 
 class Warehouses(Protocol):
-    """Methods block. Other processes see a change at once."""
+    """Stores connected warehouses and their syncs. Methods block; other processes see a change at once."""
 
     def add(
         self, kind: WarehouseKind, url: str, name: str | None, source_ids: Collection[SourceId] | None
@@ -141,7 +141,7 @@ class Warehouses(Protocol):
         """Removes the connection, its history and its selections; rows stay in the warehouse. Raises `NotFound`."""
 
     def record(self, syncs: Sequence[Sync]) -> None:
-        """Adds syncs to the history, which holds the newest `KEPT_SYNCS` of each warehouse, and to the loads."""
+        """Adds syncs to the history, which holds the newest `MAX_SYNCS` of each warehouse, and to the loads."""
 
     def syncs(self, warehouse: str | None, *, limit: int) -> list[Sync]:
         """Returns the newest first; of every warehouse where none is named."""

@@ -23,7 +23,7 @@ class WriteKeys:
 
     def source_of(self, write_key: str) -> Source | None:
         """Blocks for a moment where it reads the catalog again."""
-        # A dictionary compares texts letter by letter; the time of comparing digests tells nothing of the key.
+        # A dictionary compares texts letter by letter; the time that two digests take says nothing of the key.
         digest = hashlib.sha256(write_key.encode()).digest()
         age_s = self._monotonic() - self._read_at
         if age_s > _FRESH_S or (digest not in self._sources and age_s > _AGAIN_S):

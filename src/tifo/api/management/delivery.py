@@ -48,6 +48,7 @@ def _filtered_at_source(request: ManagementRequest) -> JsonObject:
 
 def _outcomes(request: ManagementRequest, result: Result) -> JsonObject:
     window = _window(request)
+    # Answering with the destination's outcomes would pass them off as one mapping's.
     if request.query.get("subscriptionId"):
         raise Rejected(
             "Outcomes are counted by destination, not by subscription. Leave it out.", field="subscriptionId"
@@ -60,6 +61,7 @@ def _answer(request: ManagementRequest, series: Sequence[Series], window: Delive
     # A series has no id: the values of its group name it, and cursors need a name.
     key = lambda each: "\n".join(each.group.values())  # noqa: E731 (one line says it)
     paged = page(request, "dataset", series, key, lambda each: _shown(each, window))
+    # The total is that of all pages.
     return {"total": sum(each.total for each in series), **paged}
 
 

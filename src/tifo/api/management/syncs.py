@@ -55,6 +55,7 @@ def _select(request: ManagementRequest) -> JsonObject:
         overrides.setdefault(each.source_id, []).append(_override(each))
     before = {source: selective_sync.selection(request.backend, source, name) for source in overrides}
     after = selective_sync.select(request.backend, name, overrides)
+    # Segment says which of the two it was.
     unchanged = list(before.values()) == list(after.values())
     return {"status": "UNCHANGED" if unchanged else "UPDATED", "warnings": []}
 

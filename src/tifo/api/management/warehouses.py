@@ -67,6 +67,7 @@ def _create(request: ManagementRequest) -> JsonObject:
         new.metadata_id,
         connectable_kind(new.metadata_id).url_of(new.settings),
         name=None if new.name is None else slug_of(new.name),
+        # Segment: a new warehouse is connected to its sources one by one.
         sources_to_load=(),
         enabled=new.enabled,
     )

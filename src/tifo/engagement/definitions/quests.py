@@ -94,6 +94,7 @@ def add_quest_rewards(context: DefinitionContext, command: AddQuestRewards) -> Q
 
 
 def remove_quest_reward(context: DefinitionContext, command: RemoveQuestReward) -> Quest:
+    # LiveLike: DELETE quest-rewards/{id} names no quest.
     for quest in filter(is_live, context.game.quests.values()):
         kept = tuple(reward for reward in quest.rewards if reward.id != command.quest_reward_id)
         if len(kept) < len(quest.rewards):
@@ -155,6 +156,7 @@ def _known_task(game: Game, task_id: QuestTaskId) -> tuple[Quest, QuestTask]:
         task = next(each for each in game.quests[quest_id].tasks if each.id == task_id)
     if quest_id is None or task is None or not is_live(task):
         raise NotFound(f"There is no quest task {task_id!r:.100} in this application.", field="quest_task_id")
+    # A task of an archived quest is refused too.
     return _known_quest(game, quest_id), task
 
 

@@ -15,7 +15,7 @@ def award_badge(turn: Turn, command: AwardBadge) -> EarnedBadge:
     if badge is None or not is_live(badge):
         raise NotFound(f"There is no badge {command.badge_id!r:.100} in this application.", field="badge_id")
     earned = give_badge(turn, command.profile_id, badge, None)
-    # A restored badge gives no fact: its first one was sent, and an event cannot be taken back.
+    # A restored badge gives no fact: its first one was sent, and no event revokes another.
     return earned if earned.revoked_at is None else _put(turn, replace(earned, revoked_at=None))
 
 

@@ -17,6 +17,7 @@ from tifo.engagement.values import check_amount, check_decimal, decimal_text
 from tifo.kernel.errors import Rejected
 
 
+# These check as the engine does, in words for people who write a file.
 def positive(value: Decimal, field: str) -> Decimal:
     number = check_decimal(value, field)
     if number <= 0:

@@ -59,6 +59,7 @@ class LeaderboardEntryResource(Resource, frozen=True, kw_only=True):
     profile: LeaderboardProfileResource
     rank: int
     score: int
+    # LiveLike sends a text.
     percentile_rank: str
 
     @classmethod

@@ -105,6 +105,7 @@ async def list_badge_progress(request: LiveLikeRequest) -> JsonResponse[list[Bad
     context = await request.context(caller.client_id)
     badge_ids = set(request.query.all("badge_id"))
     badges = [b for b in live(context.game.badges) if b.progressions and (not badge_ids or b.id in badge_ids)]
+    # No envelope: LiveLike's SDK expects the array itself.
     return respond([BadgeProgressResource.of(badge, fan, context) for badge in badges])
 
 

@@ -61,6 +61,7 @@ async def invoke_actions(request: LiveLikeRequest) -> JsonResponse[BatchResource
     actions = tuple(
         _command(body.program_id, update, action, caller) for update in body.updates for action in update.reward_actions
     )
+    # One command for all: one commit, and one stored answer for an Idempotency-Key.
     outcomes = await request.handle(caller, InvokeActions(client_id=caller.client_id, actions=actions))
     return respond(BatchResource.of(body, outcomes, request.new_id(caller)), 201)
 

@@ -28,6 +28,7 @@ _TRANSFER = msgspec.json.Decoder(TransferInput)
 _SIDES = {"sent": TransactionKind.TRANSFER_SENT, "received": TransactionKind.TRANSFER_RECEIVED}
 
 
+# LiveLike answers 200 to credits and debits, though each makes a row.
 @post("/profiles/{profile_id:str}/reward-item-credits/", status_code=200)
 @describe(callers=PRODUCER, body=LedgerInput)
 async def credit(request: LiveLikeRequest) -> JsonResponse[BookingResource]:
@@ -120,6 +121,7 @@ async def get_balance(request: LiveLikeRequest) -> JsonResponse[ProfileBalanceRe
         reward_item_name=item.name,
         reward_item_balance=balances.get(item.id, 0),
     )
+    # LiveLike's reference prints 201 here; nothing is made, so 200 is right.
     return respond(balance)
 
 

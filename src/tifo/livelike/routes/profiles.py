@@ -117,6 +117,7 @@ def _create(client_id: ClientId, body: ProfileInput, custom_id: str | None) -> C
 
 
 async def _created(request: LiveLikeRequest, profile: Profile) -> JsonResponse[NewProfileResource]:
+    # The fan's first action needs no read of the nickname then.
     request.services.nicknames.remember(profile.client_id, profile.id, profile.nickname)
     access_token = await request.services.tokens.mint(profile)
     return respond(NewProfileResource.with_token(profile, request.links, access_token), 201)

@@ -180,6 +180,7 @@ async def list_user_quest_rewards(request: LiveLikeRequest) -> JsonResponse[List
     query = request.query
     caller = await request.caller()
     query.required("user_quest_id")
+    # LiveLike's SDK repeats the parameter for each user quest.
     ids = [UserQuestId(i) for i in dict.fromkeys(query.all("user_quest_id"))]
     if len(ids) > MAX_USER_QUESTS:
         raise Rejected(f"Name at most {MAX_USER_QUESTS} user quests.", field="user_quest_id")
