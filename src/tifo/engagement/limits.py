@@ -14,7 +14,7 @@ _UNIT_S = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
 
 
 def counted(entry: RewardTableEntry, payments: Payments, now: datetime) -> Payments | None:
-    """The counts after one more payment; None if a limit does not allow it."""
+    """Returns the counts after one more payment; None if a limit does not allow it."""
     # Windows are aligned to the clock or calendar: so a limit needs one count, and no list of payments.
     if entry.rate_limit is not None:
         window = int(now.timestamp()) // _UNIT_S[entry.rate_limit.unit]
@@ -33,7 +33,7 @@ def counted(entry: RewardTableEntry, payments: Payments, now: datetime) -> Payme
 
 
 def calendar_window(limit: RewardLimit, now: datetime) -> int:
-    """A number for the day, week or month of `now` in the limit's time zone; always 0 for `all_time`."""
+    """Numbers the day, week or month of `now` in the limit's time zone; always 0 for `all_time`."""
     day = now.astimezone(_zone(limit.timezone)).date()
     match limit.duration:
         case "day":

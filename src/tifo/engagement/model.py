@@ -219,7 +219,7 @@ def is_live(definition: Defined | RewardAction) -> bool:
 
 
 def live(definitions: Mapping[Any, D]) -> list[D]:
-    """The live definitions, in the order of making."""
+    """Returns the live definitions, in the order of making."""
     return [definition for definition in definitions.values() if is_live(definition)]
 
 
@@ -264,7 +264,7 @@ class Game:
                 self.quests_by_action.setdefault(key, []).append(quest)
 
     def with_(self, definition: Definition) -> "Game":
-        """The game with the definition added, or replaced if one has its id."""
+        """Returns the game with the definition added, or replaced if one has its id."""
         if isinstance(definition, Application):
             return Game(definition, self.definitions)
         # All indexes are built anew: definitions change rarely, and every command reads them.

@@ -57,7 +57,7 @@ class BatchState(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """One accepted command's effects: applied whole, or not at all."""
+    """Holds one accepted command's effects, which are applied whole or not at all."""
 
     answer: Any
     """A value of the command's answer type."""
@@ -168,7 +168,7 @@ class Standings(Protocol):
 
     def standings(self, leaderboard: Leaderboard, *, page: int = 1, size: int = 20) -> Page[Standing]: ...
     def standings_of(self, leaderboard: Leaderboard, profile_ids: Sequence[ProfileId]) -> Sequence[Standing]:
-        """In the leaderboard's order. Fans who are not on it are not in the answer."""
+        """Returns the places of these fans in the leaderboard's order, without fans who are not on it."""
 
     def standings_count(self, leaderboard: Leaderboard) -> int: ...
 
@@ -192,10 +192,10 @@ class Queries(Standings, Protocol):
     def game(self, client_id: ClientId) -> Game: ...
     def client_secret(self, client_id: ClientId) -> str: ...
     def client_of_producer_token(self, token: str) -> ClientId | None:
-        """None for an invalid token. Tokens are stored as digests and compared in constant time."""
+        """Returns None for an invalid token. Tokens are stored as digests and compared in constant time."""
 
     def glances(self, asked: Sequence[tuple[ClientId, ProfileId | None]]) -> Sequence[Glance | Exception]:
-        """The n-th answer, or the error that refuses it, belongs to the n-th question."""
+        """Answers the n-th question by the n-th answer, or by the error that refuses it."""
 
     def profile(self, client_id: ClientId, profile_id: ProfileId) -> Profile: ...
     def profile_by_custom_id(self, client_id: ClientId, custom_id: str) -> Profile: ...
@@ -243,13 +243,13 @@ class LedgerAudit(Protocol):
     """Proves what the state can prove alone: balances, ledger and facts agree with one another. Methods block."""
 
     def problems(self) -> Sequence[str]:
-        """One sentence for each kind of problem, with their number and the first few ids. Empty if all is well."""
+        """Returns one sentence for each kind of problem, with its count and the first few ids; none if all is well."""
 
     def facts_by_application(self) -> Mapping[ClientId, int]:
-        """The number of facts of each application that has any."""
+        """Counts the facts of each application that has any."""
 
     def fact_ids(self, client_id: ClientId) -> Iterator[Sequence[FactId]]:
-        """Facts' ids in the order of their commits, some thousands at a time."""
+        """Yields the ids of facts in the order of their commits, some thousands at a time."""
 
 
 class NewApplication(msgspec.Struct, frozen=True, kw_only=True):

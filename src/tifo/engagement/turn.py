@@ -18,7 +18,7 @@ from tifo.kernel.ids import FactId, NewId, ProfileId, RewardItemId, TransactionI
 
 
 class Turn:
-    """One command's effects so far."""
+    """Collects one command's effects."""
 
     def __init__(self, game: Game, state: BatchState, now: datetime, new_id: NewId) -> None:
         self.game = game
@@ -40,7 +40,7 @@ class Turn:
         )
 
     def fan(self, profile_id: ProfileId, field: str = "profile_id") -> Fan:
-        """The fan as this command has left her so far. Raises `NotFound` for a profile of another application."""
+        """Returns the fan as the command has left her. Raises `NotFound` for a profile of another application."""
         # The command's own effects first, then those of earlier commands of the batch.
         fan = self._changed.get(profile_id) or self.state.fans.get(profile_id)
         if fan is None or fan.profile.client_id != self.game.application.id:

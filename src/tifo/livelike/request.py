@@ -72,7 +72,7 @@ class LiveLikeRequest(Request[Any, Any, State]):
         return (self.header(b"authorization") or "").strip().partition(" ")[2].strip()
 
     async def caller_or_none(self) -> Caller | None:
-        """None without a token, and for the empty `Bearer` that LiveLike's SDK signs up with."""
+        """Returns None without a token, and for the empty `Bearer` that LiveLike's SDK signs up with."""
         token = self.token
         return await self.services.tokens.caller(token) if token else None
 

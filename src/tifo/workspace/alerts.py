@@ -1,4 +1,4 @@
-"""Alerts: what is watched, whom a notification goes to, and the state of each alert."""
+"""Values and contract of alerts: the target that is watched, the recipients of notifications, and the state."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -24,6 +24,7 @@ class ConnectedDestination:
     name: str
     kind: str
     source_id: SourceId
+    # Logs and tracebacks print values: a secret must not be among them.
     settings: Mapping[str, Any] = field(repr=False)
     """Complete, secrets in the clear."""
     created_at: datetime

@@ -17,7 +17,7 @@ class SourceKind:
 
     @property
     def id(self) -> str:
-        """Also its slug in the management API."""
+        """Names the kind, in the management API as its slug too."""
         return self.type.value
 
     @property

@@ -51,7 +51,7 @@ class Source:
 
     @property
     def write_key(self) -> str:
-        """The key that has been valid longest; empty where there is none."""
+        """Returns the key that has been valid longest; empty where there is none."""
         return self.keys[0].key if self.keys else ""
 
 

@@ -22,6 +22,7 @@ class Workspace:
     warehouses: tuple[ConnectedWarehouse, ...]
     selections: Mapping[tuple[SourceId, str], Selection]
     plans: tuple[TrackingPlan, ...] = ()
+    # None: the source has no plan. A source that is not here has the plan that its kind comes with.
     plan_connections: Mapping[SourceId, TrackingPlanId | None] = field(default_factory=dict)
     controls: Mapping[SourceId, Controls] = field(default_factory=dict)
     destinations: tuple[ConnectedDestination, ...] = ()

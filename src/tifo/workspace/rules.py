@@ -116,7 +116,7 @@ def checked_new_key(key: str, field: str) -> str:
 
 
 def without_key(source: Source, write_key: str, connections: Iterable[Connection]) -> Source:
-    """Messages do not repeat the key."""
+    """Removes a write key. Messages do not repeat it."""
     # In constant time, like every comparison of keys.
     left = tuple(each for each in source.keys if not hmac.compare_digest(each.key.encode(), write_key.encode()))
     if len(left) == len(source.keys):
@@ -164,7 +164,7 @@ def no_source(name: str) -> NotFound:
 
 
 def write_key_in_use() -> Conflict:
-    """The message does not repeat the key."""
+    """Makes the error for a key in use. The message does not repeat the key."""
     return Conflict("A source has one of these write keys already. Give another.", field="write_keys")
 
 

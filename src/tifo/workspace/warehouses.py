@@ -127,6 +127,7 @@ class Warehouses(Protocol):
         Raises `NotFound`.
         """
 
+    # One source and not a list: of two requests at once both are stored.
     def connect(self, name: str, source_id: SourceId) -> ConnectedWarehouse:
         """Loads this source too, from the log's oldest event on. Raises `NotFound`."""
 

@@ -27,6 +27,7 @@ class WriteKeys:
         digest = hashlib.sha256(write_key.encode()).digest()
         age_s = self._monotonic() - self._read_at
         if age_s > _FRESH_S or (digest not in self._sources and age_s > _AGAIN_S):
+            # A new dictionary in one step: threads that look a key up meanwhile see the old one or the new one.
             self._sources = {
                 hashlib.sha256(key.encode()).digest(): source
                 for source in self._catalog.sources()

@@ -29,12 +29,12 @@ class DefinitionContext(NamedTuple):
     new_id: NewId
 
     def id(self, chosen: str | None) -> str:
-        """The id that the caller chose, or a new one. Raises `Conflict` if a definition has it."""
+        """Returns the id that the caller chose, or a new one. Raises `Conflict` if a definition has it."""
         return chosen_id(chosen, self.game, self.new_id)
 
 
 def changed(definition: S, command: Any, *names: str) -> S:
-    """The definition with those of the command's fields that were sent."""
+    """Returns the definition with those of the command's fields that were sent."""
     given = {name: value for name in names if (value := getattr(command, name)) is not UNSET}
     return msgspec.structs.replace(definition, **given)
 
@@ -56,6 +56,6 @@ def check_few(parts: tuple[Any, ...], field: str) -> None:
 
 
 def distinct(ids: Iterable[T]) -> tuple[T, ...]:
-    """Each id once, in order."""
+    """Returns each id once, in order."""
     # A table that is linked twice to a program would pay twice.
     return tuple(dict.fromkeys(ids))

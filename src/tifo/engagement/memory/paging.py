@@ -36,7 +36,7 @@ def anchored_page(rows: Sequence[tuple[int, T]], page: int, size: int, anchor: A
 
 
 def _behind(rows: Sequence[tuple[int, T]], position: int, *, inclusive: bool = False) -> int:
-    """The index of the first row behind the position (`inclusive`: at it or behind it), in the order of the list.
+    """Returns the index of the first row behind the position, or at it (`inclusive`), in the order of the list.
 
     The row at the position may be gone: it was deleted, or never matched the filter.
     """

@@ -39,7 +39,7 @@ class ApplicationState:
             self._lock_boards()
 
     def scores(self, item_id: RewardItemId) -> dict[ProfileId, int]:
-        """The balances of all fans who ever had some of the item."""
+        """Returns the balances of all fans who ever had some of the item."""
         fans = self.working.fans.values()
         return {fan.profile.id: fan.balances[item_id] for fan in fans if item_id in fan.balances}
 
@@ -80,7 +80,7 @@ class InMemoryState:
 
     @classmethod
     def of(cls, games: Iterable[Game]) -> "InMemoryState":
-        """A state with these games, of which nothing was played yet."""
+        """Makes a state with these games, in which nothing was played yet."""
         return cls({game.application.id: ApplicationState(game) for game in games})
 
     def application(self, client_id: ClientId) -> ApplicationState:

@@ -110,7 +110,7 @@ def _pay_entries(
 
 
 def _within_limits(turn: Turn, profile_id: ProfileId, entry: RewardTableEntry) -> bool:
-    """Whether the entry may pay now; if so, the payment is counted."""
+    """Counts the payment and returns True, or returns False where a limit does not allow it now."""
     fan = turn.fan(profile_id)
     payments = limits.counted(entry, fan.payments.get(entry.id, Payments()), turn.now)
     if payments is None:

@@ -24,7 +24,8 @@ from tifo.kernel.ids import BadgeId, ProfileId, UserQuestId, UserQuestTaskId
 
 
 def quest_status(quest: Quest, now: datetime) -> Literal["active", "not_started", "expired"]:
-    """Whether fans can start the quest now. An archived quest has expired."""
+    """Returns the quest's status at this time. An archived quest has expired."""
+    # LiveLike has these three, by the window; fans can start an active quest.
     if quest.started_at is not None and now < quest.started_at and is_live(quest):
         return "not_started"
     if not is_live(quest) or (quest.stopped_at is not None and now >= quest.stopped_at):

@@ -1,6 +1,6 @@
-"""The format of a file of rules: the fields of these structs are its fields, their types its types.
+"""Defines the format of a file of rules: the fields of these structs are its fields, their types its types.
 
-A file says all of each definition that it names: a field that is not written has its default.
+A definition that a file names is defined by the file alone: a field that is not written has its default.
 """
 
 from datetime import datetime, timedelta

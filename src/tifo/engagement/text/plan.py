@@ -1,4 +1,4 @@
-"""Plans a file of rules: how what it says differs from the game as it is."""
+"""Plans a file of rules: compares its document with the game's."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any

@@ -94,6 +94,7 @@ class InMemoryCatalog:
 
     def select(self, warehouse: str, overrides: Mapping[SourceId, Sequence[Override]]) -> dict[SourceId, Selection]:
         with self.lock:
+            # All are computed before any is stored: an unknown source refuses the whole request.
             made = {
                 self._source(each).id: with_overrides(self._selections.get((each, warehouse), EVERYTHING), those)
                 for each, those in overrides.items()

@@ -146,6 +146,7 @@ class _Applying:
     def _control(self, slug: str, text: SourceText) -> None:
         """Connects the source's tracking plan and sets its schema controls."""
         source_id = self.source_ids[slug]
+        # Not written means "as it is"; `none` is a word of its own.
         if text.tracking_plan is not None:
             self._writer.connect_plan(source_id, self._plan_id(text.tracking_plan))
         if text.schema_controls is not None:

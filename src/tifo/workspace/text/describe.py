@@ -47,6 +47,7 @@ def _warehouse_text(warehouse: ConnectedWarehouse, workspace: Workspace, *, secr
         kind=warehouse.kind,
         enabled=warehouse.enabled,
         url=warehouse.url if secrets else None,
+        # A source that was deleted may still be in the list.
         sources=None if connected is None else tuple(sorted(slugs[each] for each in connected if each in slugs)),
     )
 
@@ -114,6 +115,7 @@ def _plan_name(workspace: Workspace, source_id: SourceId) -> str | None:
         return None
     plan_id = workspace.plan_connections[source_id]
     names = {plan.id: plan.name for plan in workspace.plans}
+    # The built-in plan is not among the workspace's; its id is its name.
     return NO_PLAN if plan_id is None else names.get(plan_id, plan_id)
 
 

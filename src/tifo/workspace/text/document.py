@@ -1,4 +1,4 @@
-"""The format of a workspace file: what it may say of tracking plans, sources, warehouses and destinations.
+"""Defines the format of a workspace file: tracking plans, sources, warehouses and destinations.
 
 Fields that are not written have their default; the few that stay as they are instead are named where they stand.
 """

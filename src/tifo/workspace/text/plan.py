@@ -1,4 +1,4 @@
-"""Plans a workspace file: how what it says differs from the workspace as it is. No secret is in a plan."""
+"""Plans a workspace file: compares its document with the workspace's. No secret is in a plan."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
