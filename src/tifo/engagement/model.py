@@ -113,7 +113,6 @@ class RateLimit(msgspec.Struct, frozen=True, kw_only=True):
     unit: Literal["second", "minute", "hour", "day"]
 
 
-# LiveLike has `day` and `month` only.
 class RewardLimit(msgspec.Struct, frozen=True, kw_only=True):
     """Allows each fan `action_limit_count` payments in each calendar day, week (from Monday) or month of the time zone,
     or in total.
@@ -386,7 +385,6 @@ class InvokedAction(msgspec.Struct, frozen=True, kw_only=True):
     profile_id: ProfileId
     reward_action_key: str
     created_at: datetime
-    # LiveLike calls it the integrator's disambiguation code.
     code: str | None = None
     rewards: tuple[InvokedReward, ...] = ()
     """Payments by the reward tables, in order."""
