@@ -1,5 +1,5 @@
-"""Typed documents as text: YAML or TOML in, YAML out, and what applying a file would change.
+"""Reads typed documents from YAML or TOML, writes them as YAML, and compares them.
 
 Never knows what a document is about: a game (`engagement/text`) and a workspace (`workspace/text`) are both read,
-written and compared here. Pure: it gets text, and returns text.
+written and compared here. Pure: it receives text and returns text.
 """

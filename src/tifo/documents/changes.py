@@ -1,4 +1,4 @@
-"""A plan: what applying a file would change, as values that are shown before it is done."""
+"""Values of a plan: the changes that applying a file would make, shown before they are made."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
@@ -16,7 +16,7 @@ class Verb(StrEnum):
 
 
 class FieldChange(NamedTuple):
-    """`old` is None where the field was not there, `new` where it goes. Values are those of documents."""
+    """One field's change. `old` is None for a new field, `new` for one that goes. Values are those of documents."""
 
     path: str
     old: Any

@@ -1,4 +1,4 @@
-"""The parts that formats of files are made of: structs whose fields and types are the format."""
+"""Base struct and field types of file formats: the fields and types of such structs are the format."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -48,8 +48,8 @@ class Text(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One mapping of a file."""
 
     on_one_line: ClassVar[bool] = False
-    """Whether it is written between braces."""
+    """Whether the mapping is written between braces, on one line."""
 
     def clash(self) -> tuple[str, str] | None:
-        """Returns the field that does not go with the others, and what is wrong with it."""
+        """Returns the field that contradicts the others, and the problem; None if there is none."""
         return None

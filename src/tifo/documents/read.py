@@ -24,16 +24,16 @@ from tifo.documents.tree import (
     TextProblem,
     Unreadable,
     below,
-    grow,
-    grow_toml,
     is_text,
+    parse_toml,
+    parse_yaml,
 )
 from tifo.kernel.errors import Rejected
 from tifo.kernel.values import MAX_EXACT_INTEGER, check_text
 
 D = TypeVar("D", bound=Text)
 MAX_REPORTED = 50
-"""One message reports so many problems."""
+"""Problems that one message reports."""
 MAX_KEYS = 10_000
 """Definitions in a section. Ours."""
 MAX_PARTS = 1_000
@@ -57,7 +57,8 @@ class Reading(Generic[D]):
     references: list[Reference]
     """Gathered, and not looked up."""
     named: Mapping[str, set[str]]
-    """The keys by section, of definitions with problems too: a reference to such a one is sound."""
+    """The keys by section, also of definitions with problems."""
+    # A reference to a definition with problems is sound: a mistake must not be reported wherever it is named.
 
 
 def load_as(kind: type[D], text: str, file: str, *, beside: Collection[str] = ()) -> D:
@@ -73,10 +74,11 @@ def load_as(kind: type[D], text: str, file: str, *, beside: Collection[str] = ()
 
 def read(kind: type[D], text: str, *, is_toml: bool = False, beside: Collection[str] = ()) -> Reading[D]:
     try:
-        root, problems = (grow_toml if is_toml else grow)(text)
+        root, problems = (parse_toml if is_toml else parse_yaml)(text)
     except Unreadable as error:
         return Reading(None, [error.problem], [], {})
     if isinstance(root, MappingNode):
+        # tifo.toml holds settings beside the workspace: others read those.
         root = MappingNode(root.line, {name: node for name, node in root.items.items() if name not in beside})
     reader = _Reader(problems)
     document: D | None = reader.struct(root, kind, "")
@@ -126,16 +128,19 @@ class _Reader:
                 values[field.name] = self.value(given, fields[field.name], under, field.name)
             elif field.required:
                 self._note(under, node.line, f"{field.name} is missing. Write it.")
+        # Without a required field the struct cannot be made; the problem is noted already.
         required = {field.name for field in msgspec.structs.fields(kind) if field.required}
         if not required <= values.keys():
             return None
         made = kind(**values)
+        # A field with a problem of its own has no value that could be compared with another's.
         if len(self.problems) == problems_before and (clash := made.clash()):
             self._note(below(path, clash[0]), node.items[clash[0]].line, clash[1])
         return made
 
     def value(self, node: Node, kind: Any, path: str, field: str) -> Any:
         if get_origin(kind) in {Union, UnionType}:
+            # A field that is not written is None; a written one has the other type.
             kind = next(each for each in get_args(kind) if each is not NoneType)
         marks: tuple[Any, ...] = ()
         if get_origin(kind) is Annotated:
@@ -199,6 +204,7 @@ class _Reader:
     def _str(self, node: Scalar, path: str) -> Any:
         if not node.is_quoted and not is_text(node.text):
             return self._wrong(node, path, f'a text. Put it in quotes: "{node.text}"')
+        # PostgreSQL stores no NUL, and half a surrogate pair is no UTF-8.
         if any("\ud800" <= letter <= "\udfff" or letter == "\0" for letter in node.text):
             return self._wrong(node, path, "a text that can be stored. Take the control letters away")
         return node.text
@@ -223,6 +229,7 @@ class _Reader:
             moment = msgspec.convert(node.text, datetime)
         except msgspec.ValidationError:
             moment = None
+        # Without a zone the same file would mean another moment on another machine.
         if moment is None or moment.tzinfo is None:
             return self._wrong(node, path, "a time with its zone, such as 2026-11-24T20:00:00Z")
         return moment

@@ -1,7 +1,6 @@
 """Parses YAML and TOML into a tree of nodes with their lines. Tags, anchors, aliases and repeated keys are problems.
 
-A scalar stays text here (`yes`, `1:30`, `2026-01-01`): the type of its field decides what it is. Aliases are never
-followed, so a small file cannot become a large tree.
+A scalar stays text here (`yes`, `1:30`, `2026-01-01`): the type of its field decides what it is.
 """
 
 import re
@@ -36,7 +35,7 @@ class TextProblem(NamedTuple):
 
 
 class Unreadable(Exception):
-    """Ends reading: the rest of the text cannot be parsed."""
+    """The text cannot be parsed any further."""
 
     def __init__(self, problem: TextProblem) -> None:
         super().__init__(str(problem))
@@ -81,13 +80,13 @@ def is_text(plain: str) -> bool:
     return plain not in NULLS | TRUE | FALSE and not NUMBER.fullmatch(plain)
 
 
-def grow(text: str) -> tuple[Node, list[TextProblem]]:
+def parse_yaml(text: str) -> tuple[Node, list[TextProblem]]:
     """Parses YAML. Returns the tree and its problems. Raises `Unreadable` for text that cannot be parsed."""
     size = len(text.encode(errors="surrogatepass"))
     if size > MAX_BYTES:
         raise Unreadable(TextProblem("", None, f"The file has {size:,} bytes; at most {MAX_BYTES:,} are read."))
     try:
-        return _Grower(text).root()
+        return _YamlParser(text).root()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         said = ", ".join(filter(None, (error.context, error.problem)))
@@ -97,32 +96,33 @@ def grow(text: str) -> tuple[Node, list[TextProblem]]:
         raise Unreadable(TextProblem("", None, f"This is no YAML: {str(error).splitlines()[0]}.")) from error
 
 
-def grow_toml(text: str) -> tuple[Node, list[TextProblem]]:
-    """Parses TOML as `grow` parses YAML, but without lines: Python's parser reports none."""
+def parse_toml(text: str) -> tuple[Node, list[TextProblem]]:
+    """Parses TOML as `parse_yaml` parses YAML, but without lines: Python's parser reports none."""
     if len(text) > MAX_BYTES:
         raise Unreadable(
             TextProblem("", None, f"The file has {len(text):,} characters; at most {MAX_BYTES:,} are read.")
         )
     try:
-        return _planted(tomllib.loads(text), "", 1), []
+        return _node_of(tomllib.loads(text), "", 1), []
     except tomllib.TOMLDecodeError as error:
         raise Unreadable(TextProblem("", None, f"This is no TOML: {error}.")) from error
 
 
-def _planted(value: Any, path: str, depth: int) -> Node:
+def _node_of(value: Any, path: str, depth: int) -> Node:
     if depth > MAX_DEPTH:
         raise Unreadable(TextProblem(path, None, f"This is nested more than {MAX_DEPTH} deep."))
     if isinstance(value, dict):
-        return MappingNode(None, {name: _planted(each, below(path, name), depth + 1) for name, each in value.items()})
+        return MappingNode(None, {name: _node_of(each, below(path, name), depth + 1) for name, each in value.items()})
     if isinstance(value, list):
-        return ListNode(None, [_planted(each, f"{path}[{n}]", depth + 1) for n, each in enumerate(value)])
+        return ListNode(None, [_node_of(each, f"{path}[{n}]", depth + 1) for n, each in enumerate(value)])
     if isinstance(value, bool):
         return Scalar(str(value).lower(), None)
     text = value.isoformat() if isinstance(value, date | time) else str(value)
     return Scalar(text, None, is_quoted=isinstance(value, str))
 
 
-class _Grower:
+# Not PyYAML's constructor: that follows aliases, runs tags, and makes numbers of `1:30` and truth of `yes`.
+class _YamlParser:
     def __init__(self, text: str) -> None:
         self._events: Iterator[Any] = yaml.parse(text, Loader=_LOADER)
         self._problems: list[TextProblem] = []
@@ -147,12 +147,14 @@ class _Grower:
             return self._mapping(path, line, depth)
         if isinstance(event, yaml.SequenceStartEvent):
             return self._listing(path, line, depth)
+        # `implicit[0]` says that a scalar has neither quotes nor a tag.
         if isinstance(event, yaml.ScalarEvent):
             return Scalar(event.value, line, is_quoted=not event.implicit[0])
         return Scalar("", line)
 
     def _check_plain(self, event: Any, path: str, line: int) -> None:
         if isinstance(event, yaml.AliasEvent):
+            # Aliases are not followed: a small file could become a tree of any size.
             self._problems.append(TextProblem(path, line, f"*{event.anchor} is an alias. Write the value out."))
         elif event.anchor is not None:
             self._problems.append(TextProblem(path, line, f"&{event.anchor} is an anchor. Remove it."))

@@ -133,6 +133,12 @@ _Dumper.add_representer(_Unquoted, _Dumper.represent_unquoted)
 
 def _dump(data: object) -> str:
     text: str = yaml.dump(
-        data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=sys.maxsize
+        # No width: YAML would fold long texts over several lines.
+        data,
+        Dumper=_Dumper,
+        sort_keys=False,
+        allow_unicode=True,
+        default_flow_style=False,
+        width=sys.maxsize,
     )
     return text

@@ -22,7 +22,7 @@ class TokenInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Access(Protocol):
-    """Applications and tokens. Methods block.
+    """Stores applications and tokens. Methods block.
 
     Secrets come from the caller: so a repeated request gets the first answer again, by its `once`, although the store
     cannot recover a token from its digest. `client_id` None means the organisation's own tokens.
@@ -30,10 +30,10 @@ class Access(Protocol):
     """
 
     def is_organisation_token(self, token: str) -> bool:
-        """Compared in constant time."""
+        """Compares the token in constant time."""
 
     def applications(self) -> Sequence[Application]:
-        """All applications, in the order of making."""
+        """Returns all applications, in the order of making."""
 
     def create_application(
         self, name: str, *, client_secret: str, producer_token: str, once: Idempotency | None = None
@@ -41,18 +41,19 @@ class Access(Protocol):
         """Makes an application with its default program and its first token. See also `create_application` below."""
 
     def tokens(self, client_id: ClientId | None) -> Sequence[TokenInfo]:
-        """In the order of making."""
+        """Returns the tokens in the order of making."""
 
     def add_token(
         self, client_id: ClientId | None, name: str, token: str, once: Idempotency | None = None
     ) -> TokenInfo: ...
     def revoke_token(self, client_id: ClientId | None, token_id: str, once: Idempotency | None = None) -> None: ...
+    # LiveLike: the client secret signs the tokens of fans, also those that an integrator makes.
     def rotate_secret(self, client_id: ClientId, client_secret: str, once: Idempotency | None = None) -> None:
         """Replaces the secret that fans' tokens are signed with: every earlier token is invalid from now on."""
 
 
 def new_secret() -> str:
-    """A secret or token that nobody can guess: 256 random bits."""
+    """Makes a secret or token that nobody can guess: 256 random bits."""
     return secrets.token_urlsafe(32)
 
 
@@ -64,5 +65,6 @@ def create_application(access: Access, name: str, make_secret: Callable[[], str]
 
 
 def token_digest(token: str) -> bytes:
-    """A token's digest, which is stored in its place. A plain hash suffices, because tokens are long and random."""
+    """Returns a token's digest, which is stored in its place."""
+    # No salt and no slow hash: a token is 256 random bits, which nobody guesses, and each request looks one up.
     return hashlib.sha256(token.encode()).digest()

@@ -38,6 +38,7 @@ class Working:
 
     def play(self, command: PlayCommand, now: datetime, new_id: NewId) -> Decision:
         """Plays one command. Raises what the rules raise; nothing has changed then."""
+        # These are the working state's own dictionaries: each command sees what `_put` stored for those before it.
         state = BatchState(
             fans=self.fans,
             by_custom_id=self.by_custom_id,
@@ -50,6 +51,7 @@ class Working:
         for fan in decision.fans:
             self._put(fan)
         invoked = decision.invoked
+        # `used_codes` was loaded before the batch: without this a code that is twice in a batch would pay twice.
         if invoked is not None and invoked.code is not None:
             self.used_codes.add((invoked.profile_id, invoked.reward_action_key, invoked.code))
         return decision
@@ -63,6 +65,7 @@ class Working:
         for action in command.actions:
             try:
                 decision = self.play(action, now, new_id)
+            # A refusal is one of the answers. It left no effects, so the next action starts from a sound state.
             except Rejected as error:
                 outcomes.append(Invocation(refused=error.message))
             else:
@@ -81,6 +84,7 @@ class Working:
             self.by_earned_badge.update((earned.id, profile.id) for earned in fan.badges.values())
         if before is not None and len(before.user_quests) == len(fan.user_quests):
             return
+        # A run that was removed must not be found by its id, later in the same batch either.
         for quest_id, user_quest in before.user_quests.items() if before is not None else ():
             if quest_id not in fan.user_quests:
                 self._forget(user_quest)

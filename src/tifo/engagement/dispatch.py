@@ -51,22 +51,24 @@ def _define(working: Working, command: Any, now: datetime, new_id: NewId) -> Eff
 
 
 def defines(command: Command[Any]) -> bool:
-    """Whether the command changes definitions; every other command plays."""
+    """Says whether the command changes definitions; every other command plays."""
     return type(command) in _DEFINES
 
 
 def play_commands(command: Any) -> Sequence[PlayCommand]:
-    """The play commands in a command: those of a list, the command itself, or none if it defines."""
+    """Returns the play commands in a command: those of a list, the command itself, or none if it defines."""
     if isinstance(command, InvokeActions):
         return command.actions
     return () if defines(command) else (command,)
 
 
 def weight(command: Any) -> int:
-    """How many commands this one counts as, when a batch is filled."""
+    """Returns the number of commands that this one counts as, when a batch is filled."""
+    # A list of 1,000 actions as one command would make a commit of any size.
     return len(command.actions) if isinstance(command, InvokeActions) else 1
 
 
 def answer_type(kind: type[Command[Any]]) -> Any:
-    """The type of a command's answer, by which a stored answer is decoded."""
+    """Returns the type of a command's answer, by which a stored answer is decoded."""
+    # A class without generic bases of its own (`Credit`) inherits the bases of the class above it.
     return get_args(kind.__orig_bases__[0])[0]  # type: ignore[attr-defined]

@@ -24,6 +24,7 @@ from tifo.kernel.ids import (
 )
 
 
+# Facts are stored as JSON until they are sent: tags and fields must stay readable, new fields need a default.
 class Fact(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
     id: FactId
     """The event's message id is the same."""
@@ -91,6 +92,7 @@ class UserQuestTaskProgressed(Fact, frozen=True, kw_only=True, tag="user_quest_t
     quest_name: str
     quest_task_id: QuestTaskId
     quest_task_name: str
+    # Texts: a reader of a JSON number may make a float of it.
     quest_task_target_value: str
     user_quest_id: UserQuestId
     user_quest_task_id: UserQuestTaskId

@@ -1,4 +1,4 @@
-"""First answers by `Idempotency-Key`: a request that is repeated gets its first answer, and changes nothing."""
+"""Answers a request that is repeated with its `Idempotency-Key` by its first answer, and changes nothing."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -27,13 +27,15 @@ class FirstAnswers:
         """Answers given since `known` was read: those to store."""
 
     def once(self, scope: str, idempotency: Idempotency, answers: Any, work: Callable[[], Any]) -> Any:
-        """The first answer to this key, of the type `answers`; only without one, `work` is done and gives it.
+        """Returns the first answer to this key, as a value of the type `answers`. Without one it calls `work` for it.
 
         Raises `KeyReused` if the key came with another request. If `work` raises, the key stays unused.
         """
         place = (scope, idempotency.key)
+        # `new` first: a request and its repetition may share a batch.
         first = self.new.get(place) or self._known.get(place)
         if first is None:
+            # Nothing is stored where this raises: a refused request may be corrected and sent with the same key.
             result = work()
             # Stored as text in memory too, so that every engine decodes a repeated answer alike.
             self.new[place] = FirstAnswer(idempotency.digest, _encode(result).decode())

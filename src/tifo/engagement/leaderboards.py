@@ -1,4 +1,4 @@
-"""Leaderboards: where fans stand on them.
+"""Ranks fans on leaderboards by their scores.
 
 Ranks are competition ranks: equal scores share a rank, and the next rank skips as many places as share it.
 """
@@ -29,6 +29,7 @@ class Standing(NamedTuple):
 
 def ranked(scores: Mapping[ProfileId, int]) -> list[Standing]:
     """Sorts the scores into standings. Every implementation of `Standings` must agree with this."""
+    # Ours: LiveLike documents no order of ties. A fixed one keeps pages from shuffling.
     ordered = sorted(scores.items(), key=lambda each: (-each[1], each[0]))
     found: list[Standing] = []
     for place, (profile_id, score) in enumerate(ordered, start=1):
@@ -38,5 +39,6 @@ def ranked(scores: Mapping[ProfileId, int]) -> list[Standing]:
 
 
 def percentile(rank: int, count: int) -> str:
-    """The share, in percent, of fans on the leaderboard who rank no higher: `100.00` for the first."""
+    """Returns the percentage of fans on the leaderboard who rank no higher: `100.00` for the first."""
+    # Ours: LiveLike shows `0.000` for the first, with three decimals.
     return f"{100 * (count - rank + 1) / count:.2f}"

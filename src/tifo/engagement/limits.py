@@ -1,4 +1,6 @@
 """Limits how often an entry of a reward table pays one fan, by the clock and by the calendar. Our rules."""
+# LiveLike: `rate_limit` is a cooldown, the minimum time between two payments; `reward_limit` counts the payments of a
+# calendar day or month. Tifo reads both as counts in a window, on LiveLike's field names (docs/rules.md).
 
 from datetime import datetime
 from functools import lru_cache
@@ -12,7 +14,7 @@ _UNIT_S = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
 
 
 def counted(entry: RewardTableEntry, payments: Payments, now: datetime) -> Payments | None:
-    """The counts after one more payment; None if a limit does not allow it."""
+    """Returns the counts after one more payment; None if a limit does not allow it."""
     # Windows are aligned to the clock or calendar: so a limit needs one count, and no list of payments.
     if entry.rate_limit is not None:
         window = int(now.timestamp()) // _UNIT_S[entry.rate_limit.unit]
@@ -20,6 +22,7 @@ def counted(entry: RewardTableEntry, payments: Payments, now: datetime) -> Payme
         if count > entry.rate_limit.frequency:
             return None
         payments = replace(payments, rate_window=window, rate_count=count)
+    # LiveLike: where an entry has both limits, both must allow it. What this one refuses, the first has not counted.
     if entry.reward_limit is not None:
         window = calendar_window(entry.reward_limit, now)
         count = payments.limit_count + 1 if payments.limit_window == window else 1
@@ -30,7 +33,7 @@ def counted(entry: RewardTableEntry, payments: Payments, now: datetime) -> Payme
 
 
 def calendar_window(limit: RewardLimit, now: datetime) -> int:
-    """A number for the day, week or month of `now` in the limit's time zone; always 0 for `all_time`."""
+    """Numbers the day, week or month of `now` in the limit's time zone; always 0 for `all_time`."""
     day = now.astimezone(_zone(limit.timezone)).date()
     match limit.duration:
         case "day":
@@ -43,4 +46,5 @@ def calendar_window(limit: RewardLimit, now: datetime) -> int:
             return 0
 
 
+# ZoneInfo itself remembers only the few zones that were used last, and reads a file for any other.
 _zone = lru_cache(maxsize=256)(ZoneInfo)

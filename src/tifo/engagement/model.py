@@ -52,10 +52,13 @@ class Defined(msgspec.Struct, frozen=True, kw_only=True):
 class Application(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="application"):
     id: ClientId
     name: str
+    # Ours: LiveLike's application names no default program. Tables work before anybody makes programs.
     default_program_id: ProgramId
     created_at: datetime
+    # LiveLike's setting: without it an action progresses only quests that the fan has started.
     automatic_quest_processing: bool = False
     """An action that a task is linked to starts the task's quest."""
+    # Ours: LiveLike leaves the rewards of a completed quest unclaimed.
     auto_claim_quest_rewards: bool = False
     """A completed quest pays its rewards at once; otherwise the fan claims them."""
 
@@ -102,6 +105,7 @@ class RewardAction(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", 
     archived_at: datetime | None = None
 
 
+# LiveLike's field names, but its rule is a cooldown (limits.py).
 class RateLimit(msgspec.Struct, frozen=True, kw_only=True):
     """Allows each fan `frequency` payments in each `unit` of the clock, UTC."""
 
@@ -143,6 +147,7 @@ class BadgeProgression(msgspec.Struct, frozen=True, kw_only=True):
     reward_item_threshold: int
 
 
+# LiveLike says neither balance nor total; that a fan may go "below the threshold" suggests the balance.
 class Badge(Defined, frozen=True, kw_only=True, tag_field="kind", tag="badge"):
     """A fan earns it by any one progression: the balance right after a credit is at or above the threshold."""
 
@@ -160,6 +165,7 @@ class QuestTask(Defined, frozen=True, kw_only=True):
     default_progress_increment: Decimal = Decimal(1)
     reward_action_key: str | None = None
     """An invoked action with this key progresses the task."""
+    # LiveLike: a task may have several actions, each with its own increment.
     attributes: Attributes = ()
 
 
@@ -184,6 +190,7 @@ class Quest(Defined, frozen=True, kw_only=True, tag_field="kind", tag="quest"):
     attributes: Attributes = ()
 
 
+# Ours: LiveLike's scores add up what was earned in the linked programs, and never fall (docs/leaderboards.md).
 class Leaderboard(Defined, frozen=True, kw_only=True, tag_field="kind", tag="leaderboard"):
     """Ranks fans by their balance of one reward item; shown with the programs that it is linked to.
 
@@ -200,7 +207,7 @@ class Leaderboard(Defined, frozen=True, kw_only=True, tag_field="kind", tag="lea
 
 
 Definition = Application | Program | RewardItem | RewardAction | RewardTable | Badge | Quest | Leaderboard
-"""The store keeps each definition as one document; a table or quest is one definition with all its parts."""
+"""The store holds each definition as one document; a table or quest is one definition with all its parts."""
 
 
 D = TypeVar("D", bound="Defined | RewardAction")
@@ -211,7 +218,7 @@ def is_live(definition: Defined | RewardAction) -> bool:
 
 
 def live(definitions: Mapping[Any, D]) -> list[D]:
-    """The live definitions, in the order of making."""
+    """Returns the live definitions, in the order of making."""
     return [definition for definition in definitions.values() if is_live(definition)]
 
 
@@ -245,9 +252,6 @@ class Game:
             for program_id in table.program_ids:
                 for entry in table.entries:
                     self.entries.setdefault((program_id, entry.action_key), []).append((table, entry))
-        self.has_limits = any(
-            entry.rate_limit or entry.reward_limit for paying in self.entries.values() for _, entry in paying
-        )
         self.badges_by_item: dict[RewardItemId, list[tuple[Badge, BadgeProgression]]] = {}
         for badge in filter(is_live, self.badges.values()):
             for progression in badge.progressions:
@@ -259,9 +263,10 @@ class Game:
                 self.quests_by_action.setdefault(key, []).append(quest)
 
     def with_(self, definition: Definition) -> "Game":
-        """The game with the definition added, or replaced if one has its id."""
+        """Returns the game with the definition added, or replaced if one has its id."""
         if isinstance(definition, Application):
             return Game(definition, self.definitions)
+        # All indexes are built anew: definitions change rarely, and every command reads them.
         kept = tuple(definition if d.id == definition.id else d for d in self.definitions)
         return Game(self.application, kept if definition in kept else (*kept, definition))
 
@@ -273,6 +278,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     custom_id: str | None = None
     """The integrator's own id of the fan: unique in the application, at most 255 characters, set once."""
+    # LiveLike: one text, which no query searches.
     custom_data: str | None = None
     attributes: Attributes = ()
 
@@ -280,6 +286,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 class UserQuestTask(msgspec.Struct, frozen=True, kw_only=True):
     id: UserQuestTaskId
     quest_task_id: QuestTaskId
+    # LiveLike: progress may be a fraction. Decimals add up exactly, floats do not.
     progress: Decimal = Decimal(0)
     completed_at: datetime | None = None
 
@@ -293,6 +300,7 @@ class UserQuest(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     active_until: datetime | None = None
     """The run ends here, by the quest's timeout: nothing progresses afterwards."""
+    # Stored with the run: a timeout that changes later does not move the end of a run that has started.
     completed_at: datetime | None = None
     rewards_claimed_at: datetime | None = None
     tasks: tuple[UserQuestTask, ...] = ()

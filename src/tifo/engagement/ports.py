@@ -57,7 +57,7 @@ class BatchState(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """One accepted command's effects: applied whole, or not at all."""
+    """Holds one accepted command's effects, which are applied whole or not at all."""
 
     answer: Any
     """A value of the command's answer type."""
@@ -71,6 +71,8 @@ class Decision(NamedTuple):
 
 class Idempotency(NamedTuple):
     """The `Idempotency-Key` header and a digest of method, path and body. Keys are scoped to the application."""
+
+    # The digest tells a repeated request from another one with the same key, which would get a wrong answer.
 
     key: str
     digest: bytes
@@ -88,8 +90,9 @@ class Engine(Protocol):
         """
 
 
+# LiveLike's envelope needs a `count`, and an exact one reads the whole list.
 COUNTED = 10_000
-"""Lists are counted up to this number, so that the cost of a page does not grow with its list."""
+"""Lists are counted up to this number."""
 
 
 class Anchor(NamedTuple):
@@ -148,6 +151,7 @@ class TransactionFilter(msgspec.Struct, frozen=True, kw_only=True):
     reward_action_keys: Sequence[str] = ()
     created_since: datetime | None = None
     created_until: datetime | None = None
+    # Credits, debits and transfers are in the ledger too, and would appear as rewards.
     kinds: Sequence[TransactionKind] = EARNED
     """LiveLike's reward-transactions list earned rewards only. An empty sequence selects all kinds."""
 
@@ -164,13 +168,15 @@ class Standings(Protocol):
 
     def standings(self, leaderboard: Leaderboard, *, page: int = 1, size: int = 20) -> Page[Standing]: ...
     def standings_of(self, leaderboard: Leaderboard, profile_ids: Sequence[ProfileId]) -> Sequence[Standing]:
-        """In the leaderboard's order. Fans who are not on it are not in the answer."""
+        """Returns the places of these fans in the leaderboard's order, without fans who are not on it."""
 
     def standings_count(self, leaderboard: Leaderboard) -> int: ...
 
 
 class Glance(NamedTuple):
     """A game and one fan's balances, read together."""
+
+    # The hottest reads need just these, so one query answers many of them (livelike/batched_reads.py).
 
     game: Game
     balances: Mapping[RewardItemId, int]
@@ -186,10 +192,10 @@ class Queries(Standings, Protocol):
     def game(self, client_id: ClientId) -> Game: ...
     def client_secret(self, client_id: ClientId) -> str: ...
     def client_of_producer_token(self, token: str) -> ClientId | None:
-        """None for an invalid token. Tokens are stored as digests and compared in constant time."""
+        """Returns None for an invalid token. Tokens are stored as digests and compared in constant time."""
 
     def glances(self, asked: Sequence[tuple[ClientId, ProfileId | None]]) -> Sequence[Glance | Exception]:
-        """The n-th answer, or the error that refuses it, belongs to the n-th question."""
+        """Answers the n-th question by the n-th answer, or by the error that refuses it."""
 
     def profile(self, client_id: ClientId, profile_id: ProfileId) -> Profile: ...
     def profile_by_custom_id(self, client_id: ClientId, custom_id: str) -> Profile: ...
@@ -237,13 +243,13 @@ class LedgerAudit(Protocol):
     """Proves what the state can prove alone: balances, ledger and facts agree with one another. Methods block."""
 
     def problems(self) -> Sequence[str]:
-        """One sentence for each kind of problem, with their number and the first few ids. Empty if all is well."""
+        """Returns one sentence for each kind of problem, with its count and the first few ids; none if all is well."""
 
     def facts_by_application(self) -> Mapping[ClientId, int]:
-        """The number of facts of each application that has any."""
+        """Counts the facts of each application that has any."""
 
     def fact_ids(self, client_id: ClientId) -> Iterator[Sequence[FactId]]:
-        """Facts' ids in the order of their commits, some thousands at a time."""
+        """Yields the ids of facts in the order of their commits, some thousands at a time."""
 
 
 class NewApplication(msgspec.Struct, frozen=True, kw_only=True):

@@ -52,7 +52,7 @@ class RecordedActions(Protocol):
 
     def count_actions(self, client_id: ClientId) -> int: ...
     def groups(self, client_id: ClientId) -> Iterator[Sequence[Recorded]]:
-        """Every fan once, ordered by profile id, in groups of which memory holds one at a time."""
+        """Yields every fan once, ordered by profile id, in groups of which memory holds one at a time."""
 
     def earned(self, client_id: ClientId) -> Tally:
         """Counts what the fans have earned until now; `fans` and `left_out` stay 0."""
@@ -105,7 +105,8 @@ class _FanReplay:
         self._tally.completed.update(each for each, run in fan.user_quests.items() if run.completed_at is not None)
 
     def _commands(self) -> Iterable[tuple[str, datetime, PlayCommand]]:
-        """The fan's commands with ids and times. The ids sort them, because all rows of a batch have the same time."""
+        """Yields the fan's commands with ids and times."""
+        # The ids sort them, because all rows of a batch have the same time.
         client_id = self._recorded.profile.client_id
         # A run with an action's time was started by that action. These rules start it again, if they let actions do so.
         is_automatic = self._working.game.application.automatic_quest_processing
@@ -151,6 +152,7 @@ class _FanReplay:
         for quest in game.quests_by_action.get(command.reward_action_key, ()):
             is_new = quest.id in self._new_quests and quest.id not in begun
             if is_new and quest_status(quest, now) == "active":
+                # Started here: the application's own setting need not let actions start quests.
                 start = StartQuest(client_id=command.client_id, profile_id=self._id, quest_id=quest.id)
                 self._working.play(start, now, self._new_id)
 

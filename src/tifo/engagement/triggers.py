@@ -9,6 +9,7 @@ from tifo.engagement.values import check_text
 from tifo.kernel.errors import NotFound, Rejected
 
 MAX_CONDITIONS = 50
+"""Conditions of one trigger. Our limit."""
 
 _ABSENT = object()
 
@@ -35,7 +36,7 @@ def check_trigger(game: Game, trigger: SegmentTrigger) -> SegmentTrigger:
 
 
 def matches(trigger: SegmentTrigger, properties: Mapping[str, Any]) -> bool:
-    """Whether every condition holds. Types are compared as in JSON: the text "3" is not the number 3."""
+    """Says whether every condition holds. Types are compared as in JSON: the text "3" is not the number 3."""
     return all(
         OPERATORS[condition.operator](_at(properties, condition.property), condition.value)
         for condition in trigger.conditions
@@ -44,6 +45,7 @@ def matches(trigger: SegmentTrigger, properties: Mapping[str, Any]) -> bool:
 
 def _at(properties: Mapping[str, Any], path: str) -> Any:
     """Finds a property by its whole name, or else through nested objects, as `video.length`."""
+    # A property's own name may hold dots.
     if path in properties:
         return properties[path]
     value: Any = properties
@@ -74,14 +76,14 @@ def _is_number(value: Any) -> bool:
 
 
 def _contains(value: Any, wanted: Any) -> bool:
-    """Whether a text contains another text, or a list an element."""
+    """Says whether a text contains another text, or a list an element."""
     if isinstance(value, str):
         return isinstance(wanted, str) and wanted in value
     return isinstance(value, list) and any(_equals(each, wanted) for each in value)
 
 
 def _exists(value: Any, wanted: Any) -> bool:
-    """Whether the property is present; with the value false, whether it is absent. A null counts as absent."""
+    """Says whether the property is present; with the value false, whether it is absent. A null counts as absent."""
     return (value is not _ABSENT and value is not None) == (wanted is not False)
 
 

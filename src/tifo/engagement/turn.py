@@ -18,7 +18,7 @@ from tifo.kernel.ids import FactId, NewId, ProfileId, RewardItemId, TransactionI
 
 
 class Turn:
-    """One command's effects so far."""
+    """Collects one command's effects."""
 
     def __init__(self, game: Game, state: BatchState, now: datetime, new_id: NewId) -> None:
         self.game = game
@@ -40,7 +40,8 @@ class Turn:
         )
 
     def fan(self, profile_id: ProfileId, field: str = "profile_id") -> Fan:
-        """The fan as this command has left her so far. Raises `NotFound` for a profile of another application."""
+        """Returns the fan as the command has left her. Raises `NotFound` for a profile of another application."""
+        # The command's own effects first, then those of earlier commands of the batch.
         fan = self._changed.get(profile_id) or self.state.fans.get(profile_id)
         if fan is None or fan.profile.client_id != self.game.application.id:
             raise NotFound(f"There is no profile {profile_id!r:.100} in this application.", field=field)
@@ -82,12 +83,14 @@ class Turn:
         fan = self.fan(profile_id)
         before = fan.balances.get(reward_item_id, 0)
         balance = before + amount
+        # LiveLike does not document the answer to an overdraft; status and code are ours.
         if balance < 0:
             raise Rejected(
                 f"The balance is {before}, which is less than the amount {-amount}. Nothing was changed.",
                 code="insufficient_balance",
                 field="reward_item_amount",
             )
+        # JavaScript's numbers, with which LiveLike's SDK reads the balance, are exact up to here only.
         if balance > MAX_AMOUNT:
             raise Rejected(
                 f"The balance is {before}, and {amount} more would exceed {MAX_AMOUNT}. Nothing was changed.",

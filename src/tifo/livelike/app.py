@@ -41,6 +41,7 @@ from tifo.source.webhooks.outbox import WebhookOutbox
 from tifo.workspace.model import Catalog
 
 MAX_BODY_BYTES = 1 << 20
+"""Our limit. Uploads of images have their own."""
 _FAMILIES = (
     applications,
     profiles,
@@ -66,7 +67,7 @@ def livelike_app(
     outbox: WebhookOutbox | None = None,
     catalog: Catalog | None = None,
 ) -> Litestar:
-    """Addresses in answers start with `public_url`, or with the request's own scheme and host where it is None.
+    """Builds the application. Addresses in its answers start with `public_url`, or else with the request's own host.
 
     `access` adds the organisation's routes, `outbox` the routes of webhooks. Actions of the type `segment` need the
     `catalog`. `/docs` shows the routes, from `/docs/openapi.json`.
@@ -118,7 +119,9 @@ async def health() -> ASGIResponse:
 _CORS = CORSConfig(
     allow_origins=["*"],
     allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+    # The first two are those that LiveLike's SDK sends; Idempotency-Key is ours.
     allow_headers=["authorization", "content-type", "idempotency-key"],
+    # Browsers hide other headers than the simplest from a page's scripts.
     expose_headers=["retry-after"],
     max_age=86_400,
 )

@@ -10,6 +10,7 @@ from tifo.kernel.ids import ClientId, ProfileId, RewardItemId
 from tifo.livelike.blocking import repeated
 
 _MAX_BATCH, _MAX_WAITING = 256, 10_000
+"""Questions that one query answers, and those that may wait. A request beyond them is answered with 429."""
 
 _Question = tuple[ClientId, ProfileId | None]
 
@@ -39,6 +40,7 @@ class BatchedReads:
             self._group = GroupCommit[_Question, Glance](
                 self._answer, max_batch=_MAX_BATCH, max_waiting=_MAX_WAITING, name="reads"
             )
+        # A batch is read after its last question came, so no answer is older than its request.
         return await self._group.submit((client_id, profile_id))
 
     def _answer(self, questions: Sequence[_Question]) -> Sequence[Glance | Exception]:

@@ -42,6 +42,7 @@ class Detail(msgspec.Struct, frozen=True):
 FieldErrors = Annotated[dict[str, list[str]], msgspec.Meta(min_length=1)]
 
 _log = structlog.get_logger(__name__)
+# msgspec's messages are: "Object missing required field `name` - at `$.rewards[0]`". It offers no parts of them.
 _MISSING = re.compile(r"Object missing required field `([^`]+)`")
 _PLACE = re.compile(r"(.*) - at `\$\.?([^.\[`]*)([^`]*)`", re.DOTALL)
 
@@ -58,9 +59,11 @@ def invalid_field(error: msgspec.ValidationError) -> Rejected:
 
 
 def on_tifo_error(_: Request[Any, Any, Any], error: TifoError) -> Response[bytes]:
+    # The nearest class decides: a KeyReused is a Conflict, and that a Rejected.
     status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
     headers = {}
     if isinstance(error, Transient):
+        # The header takes whole seconds, and 0 would invite a retry at once.
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
@@ -77,6 +80,7 @@ def on_http_exception(_: Request[Any, Any, Any], error: HTTPException) -> Respon
 
 def on_crash(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     _log.error("livelike request failed", method=request.method, path=request.url.path, exc_info=error)
+    # The error's own text may hold what a client must not see.
     return _answer(Detail("Something failed here. It was logged."), 500, {})
 
 

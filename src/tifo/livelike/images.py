@@ -39,6 +39,7 @@ async def decoded_with_image(request: LiveLikeRequest, decoder: msgspec.json.Dec
     if "file" in form:
         fields["image_url"] = await _stored(request, form["file"])
     try:
+        # Not strict: in a form every number and truth value is a text.
         return msgspec.convert(fields, decoder.type, strict=False)
     except msgspec.ValidationError as exc:
         raise invalid_field(exc) from exc
@@ -71,6 +72,7 @@ def media_type_of(content: bytes) -> str | None:
         return "image/jpeg"
     if content.startswith((b"GIF87a", b"GIF89a")):
         return "image/gif"
+    # WAV and AVI are RIFF files too: the form's name stands behind the size.
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         return "image/webp"
     return None
@@ -87,8 +89,9 @@ async def _stored(request: LiveLikeRequest, file: object) -> str:
         raise Rejected("This is no PNG, JPEG, GIF or WebP image.", field="file")
     if request.services.images is None:
         raise Rejected("Images are not stored here; send an image_url.", field="file")
+    # The address follows from the content: equal pictures are stored once, and a cache never holds an old one.
     digest = hashlib.sha256(content).hexdigest()
-    await request.in_thread(request.services.images.keep, digest, Image(content, media_type))
+    await request.in_thread(request.services.images.add, digest, Image(content, media_type))
     return f"{request.links.base}/media/{digest}.{_EXTENSIONS[media_type]}"
 
 

@@ -7,10 +7,13 @@ from tifo.kernel.ids import ClientId, ProfileId
 from tifo.livelike.blocking import in_thread
 
 CAPACITY = 50_000
+"""Nicknames in memory."""
 
 
 class Nicknames:
     """Holds the nicknames used last. One that another process changed stays stale until it is evicted."""
+
+    # The answer shows the nickname, and nothing depends on it: a read for each action would cost more than it is worth.
 
     def __init__(self, queries: Queries, *, capacity: int = CAPACITY) -> None:
         self._queries = queries

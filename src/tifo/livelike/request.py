@@ -22,8 +22,8 @@ from tifo.kernel.ids import ClientId, uuid7
 from tifo.livelike.blocking import in_thread
 from tifo.livelike.errors import invalid_field
 from tifo.livelike.links import Links
-from tifo.livelike.paging import Listed, listed
-from tifo.livelike.query import Query
+from tifo.livelike.lists.paging import Listed, listed
+from tifo.livelike.lists.query import Query
 from tifo.livelike.resources.context import ResourceContext
 from tifo.livelike.responses import JsonResponse, respond
 from tifo.livelike.services import LiveLikeServices
@@ -31,6 +31,7 @@ from tifo.livelike.tokens import Caller
 
 MAX_KEY_LENGTH = 255
 MIN_ANONYMOUS_KEY_LENGTH = 16
+"""A sign-up's key must not be guessable: whoever repeats it gets the fan's token."""
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -71,7 +72,7 @@ class LiveLikeRequest(Request[Any, Any, State]):
         return (self.header(b"authorization") or "").strip().partition(" ")[2].strip()
 
     async def caller_or_none(self) -> Caller | None:
-        """None without a token, and for the empty `Bearer` that LiveLike's SDK signs up with."""
+        """Returns None without a token, and for the empty `Bearer` that LiveLike's SDK signs up with."""
         token = self.token
         return await self.services.tokens.caller(token) if token else None
 
@@ -103,6 +104,7 @@ class LiveLikeRequest(Request[Any, Any, State]):
     async def once(self) -> Idempotency | None:
         """Returns the idempotency of a write by the organisation, or None without an Idempotency-Key."""
         key = self.header(b"idempotency-key")
+        # Two of the organisation's tokens do not share keys: a secret in an answer belongs to one of them.
         return None if key is None else await self.idempotency(f"organisation {self.token}", key)
 
     def new_secret(self, purpose: str) -> str:
@@ -147,6 +149,7 @@ class LiveLikeRequest(Request[Any, Any, State]):
         if not 0 < len(key) <= MAX_KEY_LENGTH:
             raise Rejected(f"Idempotency-Key must have 1 to {MAX_KEY_LENGTH} characters.")
         scoped = hashlib.sha256(f"{subject}\0{key}".encode()).hexdigest()
+        # One key with two addresses is two requests, and the second is refused. The last slash is optional.
         head = f"{self.scope['method']} {self.scope['path'].rstrip('/')}\n".encode("utf-8", "surrogateescape")
         return Idempotency(scoped, hashlib.sha256(head + await self.body()).digest())
 

@@ -15,6 +15,7 @@ class JsonResponse(ASGIResponse, Generic[T]):
 
 
 def respond(body: T, status: int = 200) -> JsonResponse[T]:
+    # LiveLike's SDK parses an answer only where its media type is JSON; lists throw a TypeError otherwise.
     return JsonResponse(body=_ENCODER.encode(body), status_code=status, media_type="application/json")
 
 

@@ -41,7 +41,7 @@ class Caller(NamedTuple):
 
     @property
     def subject(self) -> str:
-        """A text that identifies the caller within the application."""
+        """Identifies the caller within the application. Idempotency-Keys are scoped by it."""
         return "producer" if self.is_producer else f"profile {self.profile_id} {self.custom_id}"
 
     def must_be_of(self, client_id: str | None) -> None:
@@ -114,12 +114,14 @@ class Tokens:
 
     async def mint(self, profile: Profile) -> str:
         """Makes the fan's token: the same each time, so that a repeated request gets the first answer again."""
+        # `iat` is the profile's time, not the present one, so that the token is the same each time.
         claims = {"iss": profile.client_id, "id": profile.id, "iat": int(profile.created_at.timestamp())}
         return jwt.encode(claims, await self._secret(profile.client_id, self._clock()), algorithm="HS256")
 
     async def _producer(self, token: str, now: datetime) -> "tuple[Caller, datetime]":
         client_id = await in_thread(self._queries.client_of_producer_token, token)
         if client_id is None:
+            # A clear refusal: the token is valid, but not for this.
             if await self.is_organisation(token):
                 raise Forbidden("The organisation's token makes and changes applications only; use a producer token.")
             raise Unauthorized("The token is not valid.")
@@ -144,6 +146,7 @@ class Tokens:
         try:
             # The issuer is read before the signature is checked, because it names the secret that checks it.
             secret = await self._secret(_CLAIMS.decode(_claims_part(token)).iss, now)
+            # A token that names another algorithm than HS256, or none, is refused. `_fan` checks `exp`, by the clock.
             return _CLAIMS.decode(_JWS.decode(token, secret, algorithms=["HS256"]))
         except (jwt.PyJWTError, ValueError, RecursionError, NotFound) as exc:
             raise Unauthorized("The token is not valid: a fan's token is a JWT, HS256, with iss and iat.") from exc
@@ -166,6 +169,7 @@ class _Claims(msgspec.Struct, frozen=True):
     iss: ClientId
     iat: int | float
     id: ProfileId | None = None
+    # LiveLike: at most 255 characters. PostgreSQL stores no NUL.
     custom_profile_id: Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=r"^[^\x00]*$")] | None = None
     exp: int | float | None = None
 

@@ -13,7 +13,7 @@ from tifo.kernel.errors import NotFound, Rejected, Transient
 from tifo.kernel.ids import DestinationId, Position
 from tifo.operations.backend import Backend
 from tifo.operations.notifying import Notifier, notice_of
-from tifo.workspace.alert_rules import change_percent, looked, sampled, told
+from tifo.workspace.alert_rules import after_check, after_notification, change_percent, with_sample
 from tifo.workspace.alerts import Alert, AlertKind, AlertState
 from tifo.workspace.warehouses import every_warehouse, named_warehouse
 
@@ -49,21 +49,21 @@ class AlertWatch:
     async def look(self) -> None:
         """Looks at each alert once. The contracts block, so threads ask them."""
         for alert, before in await asyncio.to_thread(self._backend.alerts.all):
-            after = await asyncio.to_thread(self._looked, alert, before)
+            after = await asyncio.to_thread(self._checked, alert, before)
             if after.pending:
                 after = await self._notify(alert, after)
             if after != before:
                 await asyncio.to_thread(self._backend.alerts.note, alert.id, after)
 
-    def _looked(self, alert: Alert, before: AlertState) -> AlertState:
+    def _checked(self, alert: Alert, before: AlertState) -> AlertState:
         now = self._backend.clock().timestamp()
         if alert.kind is AlertKind.VOLUME:
-            before = sampled(alert, before, self._total(alert), now)
+            before = with_sample(alert, before, self._total(alert), now)
         try:
             value, reason = self._readings[alert.kind](alert, before)
         except (NotFound, Transient, Rejected) as error:  # a target that is gone or away neither fires nor resolves
             value, reason = None, error.message
-        return looked(alert, before, value, reason, now)
+        return after_check(alert, before, value, reason, now)
 
     def _delivery_rate(self, alert: Alert, _: AlertState) -> Reading:
         destination_id, now = DestinationId(alert.target), self._backend.clock()
@@ -135,4 +135,4 @@ class AlertWatch:
             _log.warning("alerts.not_told", alert=alert.name, problem=problem)
             return replace(state, problem=problem)
         _log.info("alerts.told", alert=alert.name, state=state.pending, reason=state.reason)
-        return told(state, self._backend.clock().timestamp())
+        return after_notification(state, self._backend.clock().timestamp())

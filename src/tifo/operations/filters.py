@@ -78,7 +78,7 @@ def preview(condition: str, actions: Sequence[FilterAction], message: JsonObject
 
 
 def _made(new: NewFilter, *, new_id: NewId, now: datetime) -> Filter:
-    return rules.made(
+    return rules.new_filter(
         new.condition,
         list(new.actions),
         new.title,

@@ -17,7 +17,7 @@ from tifo.operations.backend import Backend
 from tifo.tracking.filters import FilterAction, checked_choice, read_choice
 from tifo.warehouses.catalog import connectable_kinds
 from tifo.workspace.destinations import ConnectedDestination
-from tifo.workspace.filters import made
+from tifo.workspace.filters import new_filter
 from tifo.workspace.ports import Workspace
 from tifo.workspace.text.describe import describe
 from tifo.workspace.text.document import DestinationText, MappingText, WarehouseText, WorkspaceText
@@ -119,7 +119,7 @@ def _settings(
 def _check_filters(backend: Backend, text: DestinationText) -> None:
     for each in text.filters or ():
         actions = msgspec.convert(list(each.actions), list[FilterAction])
-        made(each.when, actions, each.title, new_id=backend.new_id, now=backend.clock())
+        new_filter(each.when, actions, each.title, new_id=backend.new_id, now=backend.clock())
 
 
 def _mapping(text: MappingText) -> ActionMapping:

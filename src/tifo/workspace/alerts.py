@@ -1,4 +1,4 @@
-"""Alerts: what is watched, whom a notification goes to, and the state of each alert."""
+"""Values and contract of alerts: the target that is watched, the recipients of notifications, and the state."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,15 +40,16 @@ class Alert:
     created_at: datetime | None = None
 
 
-class AlertState(msgspec.Struct, frozen=True, omit_defaults=True):
-    """State of an alert after its checks so far. Stored as JSON under these names."""
+# The stored JSON key predates the field's name: states that are in the database must stay readable.
+class AlertState(msgspec.Struct, frozen=True, omit_defaults=True, rename={"notified_at": "told_at"}):
+    """An alert's state after its checks so far. It is stored as JSON, with times in seconds since 1970."""
 
     bad: int = 0
     """Checks in a row with a value beyond the threshold."""
     well: int = 0
     """Checks in a row with a value that ends the alert."""
     firing_since: float | None = None
-    told_at: float | None = None
+    notified_at: float | None = None
     """When the last notification that it fires went out."""
     is_muted: bool = False
     """It fires, and the quiet time held its notification back."""
@@ -63,7 +64,7 @@ class AlertState(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Alerts(Protocol):
-    """Methods block."""
+    """Stores alerts with their states. Methods block."""
 
     def add(self, alert: Alert) -> Alert:
         """Raises `Conflict` for a name in use."""
@@ -71,7 +72,7 @@ class Alerts(Protocol):
     def all(self) -> Sequence[tuple[Alert, AlertState]]:
         """Returns alerts in the order in which they were made."""
 
-    def note(self, alert_id: str, standing: AlertState) -> None:
+    def note(self, alert_id: str, state: AlertState) -> None:
         """Stores an alert's state. Does nothing for an alert that was removed meanwhile."""
 
     def remove(self, alert_id: str) -> None:

@@ -12,6 +12,7 @@ from tifo.kernel.json import JsonObject
 RETRY_FOR_S = 4 * 3600.0
 """Segment's: an event is retried for this long after its first attempt."""
 MAX_DESTINATION_NAME = 200
+"""Characters of a name. Our limit."""
 
 SecretNames = Callable[[str], Collection[str]]
 """Returns the settings of a kind of destination that are secrets."""
@@ -23,6 +24,7 @@ class ConnectedDestination:
     name: str
     kind: str
     source_id: SourceId
+    # Logs and tracebacks print values: a secret must not be among them.
     settings: Mapping[str, Any] = field(repr=False)
     """Complete, secrets in the clear."""
     created_at: datetime
@@ -32,7 +34,8 @@ class ConnectedDestination:
     filters: Sequence[JsonObject] = ()
     """Segment's destination filters, as its Public API has them."""
     choice: JsonObject = field(default_factory=dict)
-    """Which events it gets: an `EventChoice`."""
+    """Selects the events that it gets: an `EventChoice`."""
+    # Segment retries for four hours, for every destination; here each may have its own time.
     retry_for_s: float = RETRY_FOR_S
     version: int = 1
     """Rises with each change. The deliverer opens a destination anew when its version has changed."""
@@ -54,7 +57,7 @@ class DestinationChange:
 
 
 class Destinations(Protocol):
-    """Methods block. Other processes see a change within a second.
+    """Stores connected destinations. Methods block; other processes see a change within a second.
 
     Callers check settings, filters and mappings first. Implementations that store encrypt secrets.
     """
@@ -98,6 +101,7 @@ def checked_destination_name(name: str) -> str:
 
 def check_version(change: DestinationChange, version: int) -> None:
     """Raises `Conflict` where the change rests on another version than the present one."""
+    # Filters and mappings are stored as whole lists: of two changes at once the later would undo the earlier.
     if change.version not in {None, version}:
         raise Conflict("Somebody else has just changed the destination. Look at it again, then change it.")
 

@@ -14,7 +14,7 @@ from tifo.workspace.destinations import ConnectedDestination, DestinationChange
 NewId = Callable[[], str]
 
 
-def made(
+def new_filter(
     condition: str,
     actions: list[FilterAction],
     title: str,
@@ -24,7 +24,7 @@ def made(
     new_id: NewId,
     now: datetime,
 ) -> Filter:
-    """Raises `Rejected`, naming the field."""
+    """Makes a filter with a new id. Raises `Rejected`, naming the field."""
     at = to_iso(now)
     return checked_filter(
         Filter(
@@ -46,6 +46,7 @@ def filters_of(destination: ConnectedDestination) -> list[Filter]:
 
 def named_filter(destination: ConnectedDestination, filter_id: str) -> Filter:
     for each in filters_of(destination):
+        # People name a filter by its title, the API by its id.
         if filter_id in {each.id, each.title}:
             return each
     raise NotFound(f"The destination {destination.name!r:.100} has no filter {filter_id!r:.100}.", field="filterId")
@@ -72,4 +73,5 @@ def without_filter(destination: ConnectedDestination, filter_id: str) -> Destina
 
 
 def _change(destination: ConnectedDestination, filters: list[Filter]) -> DestinationChange:
+    # With the version that was read: a filter that somebody else added meanwhile is not lost.
     return DestinationChange(filters=msgspec.to_builtins(filters), version=destination.version)

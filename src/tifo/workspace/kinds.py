@@ -17,17 +17,19 @@ class SourceKind:
 
     @property
     def id(self) -> str:
-        """Also its slug in the management API."""
+        """Names the kind, in the management API as its slug too."""
         return self.type.value
 
     @property
     def is_cloud_event_source(self) -> bool:
+        # Segment: events come from another service's cloud, not from a library.
         return self.type is SourceType.LIVELIKE
 
     def instructions(self, write_key: str, endpoint: str) -> str:
         return self.setup.replace("{write_key}", write_key).replace("{endpoint}", endpoint)
 
 
+# A test runs each set-up as it is printed here, with the unmodified client.
 KINDS = (
     SourceKind(
         SourceType.LIVELIKE,

@@ -11,7 +11,7 @@ from tifo.workspace.sync import Override, Selection
 
 
 class SourceType(StrEnum):
-    """See kinds.py for what each is called and how it is set up."""
+    """Names the kinds of sources; kinds.py describes each."""
 
     LIVELIKE = "livelike"
     HTTP = "http"
@@ -37,6 +37,7 @@ class Source:
     id: SourceId
     name: str
     slug: str
+    # Warehouses' tables lie in it: a schema that followed a rename would split a source's rows.
     schema: str
     type: SourceType
     enabled: bool
@@ -50,7 +51,7 @@ class Source:
 
     @property
     def write_key(self) -> str:
-        """The key that has been valid longest; empty where there is none."""
+        """Returns the key that has been valid longest; empty where there is none."""
         return self.keys[0].key if self.keys else ""
 
 

@@ -22,6 +22,7 @@ class Workspace:
     warehouses: tuple[ConnectedWarehouse, ...]
     selections: Mapping[tuple[SourceId, str], Selection]
     plans: tuple[TrackingPlan, ...] = ()
+    # None: the source has no plan. A source that is not here has the plan that its kind comes with.
     plan_connections: Mapping[SourceId, TrackingPlanId | None] = field(default_factory=dict)
     controls: Mapping[SourceId, Controls] = field(default_factory=dict)
     destinations: tuple[ConnectedDestination, ...] = ()
@@ -37,7 +38,10 @@ class Workspace:
 
 
 class WorkspaceState(Protocol):
-    """Methods block. `urls` holds the address of each warehouse that a file makes, by the warehouse's name."""
+    """Reads and changes the workspace as one whole. Methods block.
+
+    `urls` holds the address of each warehouse that a file makes, by the warehouse's name.
+    """
 
     def read(self) -> Workspace:
         """Returns sources, warehouses, selections, plans, controls and destinations as of one moment."""

@@ -25,14 +25,17 @@ MIN_BROUGHT_KEY = 16
 _MAX_SLUG = 48
 """With a suffix and a prefix it stays below 63 bytes, PostgreSQL's limit for a schema's name."""
 _FALLBACK_SLUG = "source"
+# PostgreSQL's and DuckDB's own. `warehouse` is DuckDB's name for the file, which it confuses with a schema. `_tifo`,
+# our own book-keeping, must not become reachable: no slug begins with an underscore, and `tifo` is not reserved.
 _RESERVED_SCHEMAS = frozenset(("main", "temp", "system", "public", "information_schema", "warehouse"))
-"""Schemas that warehouses have already. `warehouse` is DuckDB's name for the file, which it confuses with a schema.
-`_tifo`, our own book-keeping, cannot be made: no slug begins with an underscore, and `tifo` is not reserved."""
+"""Schemas that warehouses have already."""
+# PostgreSQL stores neither NUL nor half a surrogate pair; the others steer the terminals that print names.
 _UNSTORABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _BOOK_KEEPING = "_tifo"
 _SLUG = re.compile(rf"[a-z0-9][a-z0-9_-]{{0,{_MAX_SLUG - 1}}}")
 _SCHEMA = re.compile(rf"[a-z_][a-z0-9_]{{0,{_MAX_SLUG - 1}}}")
 _WRITE_KEY_LETTERS = string.ascii_letters + string.digits
+# Segment's and RudderStack's keys differ in form, so only what HTTP can carry is checked.
 _FOREIGN_KEY = re.compile(r"[!-9;-~]{1,200}")
 """Visible ASCII without the colon, which ends the user in Basic auth."""
 
@@ -57,6 +60,7 @@ def new_source(
 ) -> Source:
     """Raises `Rejected` for a name that is empty or too long or a slug that is none, `Conflict` for one in use."""
     if slug is not None:
+        # A chosen slug is used as it is; only its schema makes way for one that a deleted source has.
         schema = free_schema(checked_slug(slug, used.slugs), used.schemas)
         name = checked_name(name)
     else:
@@ -77,6 +81,7 @@ def new_source(
 
 def changed(source: Source, change: SourceChange, others: UsedNames) -> Source:
     """Applies a change. `others` are the names of all other sources. A new name changes neither slug nor schema."""
+    # An enabled source that no client can reach would look as if it were idle.
     if change.enabled and not source.keys:
         raise Rejected(
             f"The source {source.slug} has no write key. Make one first: tifo source key create {source.slug}.",
@@ -111,7 +116,8 @@ def checked_new_key(key: str, field: str) -> str:
 
 
 def without_key(source: Source, write_key: str, connections: Iterable[Connection]) -> Source:
-    """Messages do not repeat the key."""
+    """Removes a write key. Messages do not repeat it."""
+    # In constant time, like every comparison of keys.
     left = tuple(each for each in source.keys if not hmac.compare_digest(each.key.encode(), write_key.encode()))
     if len(left) == len(source.keys):
         raise NotFound(f"The source {source.slug} has no such write key.", field="write_key")
@@ -121,6 +127,7 @@ def without_key(source: Source, write_key: str, connections: Iterable[Connection
             " the source.",
             field="write_key",
         )
+    # The application's relay would be refused with 401, and its facts would wait.
     users = [each.client_id for each in connections if each.endpoint is None and each.write_key == write_key]
     if users:
         raise Conflict(
@@ -135,6 +142,7 @@ def connected_to(source: Source, connections: Iterable[Connection]) -> list[Conn
 
 
 def check_unused(source: Source, connected: Sequence[Connection], *, force: bool) -> None:
+    # The application's events would have nowhere to go.
     if connected and not force:
         raise Conflict(
             f"The application {connected[0].client_id} sends to the source {source.slug}. Connect it elsewhere first"
@@ -156,7 +164,7 @@ def no_source(name: str) -> NotFound:
 
 
 def write_key_in_use() -> Conflict:
-    """The message does not repeat the key."""
+    """Makes the error for a key in use. The message does not repeat the key."""
     return Conflict("A source has one of these write keys already. Give another.", field="write_keys")
 
 
@@ -217,6 +225,7 @@ def free_slug(slug: str, slugs: AbstractSet[str], schemas: AbstractSet[str]) -> 
 
 def schema_of(slug: str) -> str:
     """Returns the slug, behind an underscore where it begins with a digit or warehouses use the name themselves."""
+    # PostgreSQL reserves names that begin with pg_.
     reserved = slug in _RESERVED_SCHEMAS or slug == "pg" or slug.startswith("pg_")
     return f"_{slug}" if reserved or slug[0].isdigit() else slug
 
@@ -248,6 +257,7 @@ def checked_endpoint(endpoint: str | None) -> str | None:
     """Returns the endpoint without a slash at its end. Raises `Rejected` for anything but an http(s) base address."""
     if endpoint is None:
         return None
+    # First, because later messages repeat the endpoint: a password must not be printed.
     if "@" in endpoint:
         raise Rejected("The endpoint holds a user or password. Give the address alone.", field="endpoint")
     if _web_address(endpoint) is None:
@@ -277,6 +287,7 @@ def checked_address(address: str, field: str) -> str:
 
 def _web_address(address: str) -> SplitResult | None:
     """Returns the parts of an http(s) address with a host that can be resolved; None for anything else."""
+    # urlsplit drops some of these, and clients read a backslash as a slash: they would reach another host.
     if re.search(r"[\s\x00-\x20\\]", address):
         return None
     try:

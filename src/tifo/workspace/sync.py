@@ -12,12 +12,13 @@ from typing import NamedTuple
 from tifo.kernel.errors import Rejected
 
 ALWAYS_TAKEN_COLUMNS = frozenset(("id", "received_at", "uuid_ts"))
-"""As with Segment: these identify and order rows."""
+"""Segment: these identify and order rows, and are always loaded."""
 ALWAYS_TAKEN_TABLES = frozenset(("_discards",))
-"""Values that fit nowhere else. Values that are turned off are no discards, and are not in this table."""
+"""Tables that are always loaded. `_discards` holds values that fit nowhere else; a column that is off gives none."""
 MAX_OVERRIDES = 5_000
 """Tables and columns of one source that may be off in one warehouse. Ours."""
 MAX_NAME = 127
+"""Characters of a table's or column's name."""
 
 
 class Override(NamedTuple):
@@ -58,6 +59,7 @@ def with_overrides(selection: Selection, overrides: Iterable[Override]) -> Selec
         _check(override)
         off = tables if override.column is None else columns.setdefault(override.table, set())
         name = override.table if override.column is None else override.column
+        # One setting a name is stored, and only for what is off: everything else is loaded, also what comes later.
         (off.discard if override.enabled else off.add)(name)
     if len(tables) + sum(map(len, columns.values())) > MAX_OVERRIDES:
         raise Rejected(f"At most {MAX_OVERRIDES:,} tables and columns of a source are turned off.", field="overrides")
@@ -68,6 +70,7 @@ def _check(override: Override) -> None:
     for name, what in ((override.table, "table"), (override.column, "column")):
         if name is not None and not (0 < len(name) <= MAX_NAME and name.isprintable()):
             raise Rejected(f"{what} {name!r:.150} is no name of 1 to {MAX_NAME} characters.", field=what)
+    # Turning on what cannot be off changes nothing.
     if override.enabled:
         return
     if override.table in ALWAYS_TAKEN_TABLES:

@@ -19,6 +19,7 @@ class Role(StrEnum):
     """Also deletes sources and warehouses."""
 
     def may(self, needed: "Role") -> bool:
+        # Members of an enumeration keep their order: each role may do what the roles before it may.
         order = list(Role)
         return order.index(self) >= order.index(needed)
 
@@ -34,7 +35,7 @@ class WorkspaceToken:
 
 
 class WorkspaceTokens(Protocol):
-    """Methods block. Every process sees a change at once."""
+    """Stores tokens by their digests. Methods block; every process sees a change at once."""
 
     def add(self, name: str, role: Role, token: str) -> WorkspaceToken:
         """Raises `Rejected` for an empty name."""

@@ -1,4 +1,4 @@
-"""Holds the warehouses of a workspace and the history of what was synced into each."""
+"""Connected warehouses and the history of the syncs into each."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -15,8 +15,8 @@ WarehouseKind = NewType("WarehouseKind", str)
 """A kind's id in `warehouses.catalog`."""
 BUILT_IN = "duckdb"
 """Name and kind of the DuckDB file that comes with Tifo and takes every source."""
-KEPT_SYNCS = 5_000
-"""Syncs that the history holds of each warehouse."""
+MAX_SYNCS = 5_000
+"""The history holds the newest 5,000 syncs of each warehouse."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}")
 
 
@@ -40,12 +40,13 @@ class ConnectedWarehouse:
 
 
 def built_in_warehouse(url: str = "") -> ConnectedWarehouse:
-    """`url` is the path of its file; who only needs name, kind and sources gives none."""
+    """Describes the built-in warehouse. `url` is the path of its file; without it only the other fields are meant."""
     return ConnectedWarehouse(
         name=BUILT_IN,
         kind=WarehouseKind(BUILT_IN),
         url=url,
         source_ids=None,
+        # It was never made: it comes with Tifo, and no row says when.
         created_at=datetime(1970, 1, 1, tzinfo=UTC),
     )
 
@@ -108,7 +109,7 @@ class Loads(NamedTuple):
 
 
 class Warehouses(Protocol):
-    """Methods block. Other processes see a change at once."""
+    """Stores connected warehouses and their syncs. Methods block; other processes see a change at once."""
 
     def add(
         self, kind: WarehouseKind, url: str, name: str | None, source_ids: Collection[SourceId] | None
@@ -126,6 +127,7 @@ class Warehouses(Protocol):
         Raises `NotFound`.
         """
 
+    # One source and not a list: of two requests at once both are stored.
     def connect(self, name: str, source_id: SourceId) -> ConnectedWarehouse:
         """Loads this source too, from the log's oldest event on. Raises `NotFound`."""
 
@@ -140,7 +142,7 @@ class Warehouses(Protocol):
         """Removes the connection, its history and its selections; rows stay in the warehouse. Raises `NotFound`."""
 
     def record(self, syncs: Sequence[Sync]) -> None:
-        """Adds syncs to the history, which holds the newest `KEPT_SYNCS` of each warehouse, and to the loads."""
+        """Adds syncs to the history, which holds the newest `MAX_SYNCS` of each warehouse, and to the loads."""
 
     def syncs(self, warehouse: str | None, *, limit: int) -> list[Sync]:
         """Returns the newest first; of every warehouse where none is named."""

@@ -15,8 +15,8 @@ def images(request: pytest.FixtureRequest, new_state: NewState) -> Images:
 
 def test_an_image_is_found_by_its_digest_and_never_changes(images: Images) -> None:
     image = Image(b"\x89PNG", "image/png")
-    images.keep("digest", image)
-    images.keep("digest", Image(b"other", "image/gif"))
+    images.add("digest", image)
+    images.add("digest", Image(b"other", "image/gif"))
     assert images.find("digest") == image
 
 

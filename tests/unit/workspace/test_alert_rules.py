@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from tifo.kernel.errors import Rejected
-from tifo.workspace.alert_rules import change_percent, looked, sampled, told
+from tifo.workspace.alert_rules import after_check, after_notification, change_percent, with_sample
 from tifo.workspace.alerts import Alert, AlertKind, AlertState, checked_alert
 
 RATE = Alert(
@@ -27,9 +28,9 @@ def looks(alert: Alert, *values: float | None, at: float = 0.0, before: AlertSta
     standing = before or AlertState()
     for number, value in enumerate(values):
         now = at + 30 * number
-        standing = looked(alert, standing, value, "", now)
+        standing = after_check(alert, standing, value, "", now)
         if standing.pending and number < len(values) - 1:
-            standing = told(standing, now)
+            standing = after_notification(standing, now)
     return standing
 
 
@@ -55,7 +56,7 @@ def test_a_value_that_is_not_known_changes_nothing() -> None:
 
 def test_in_its_quiet_time_nobody_is_told_again_and_after_it_they_are() -> None:
     over = looks(RATE, 90, 90, 99, 99)
-    again = looks(RATE, 90, 90, at=200, before=told(over, 90))
+    again = looks(RATE, 90, 90, at=200, before=after_notification(over, 90))
     assert (again.firing_since, again.is_muted, again.pending) == (230.0, True, "")
     assert looks(RATE, 99, 99, at=300, before=again).pending == "", "of its end neither"
     late = looks(RATE, 90, at=700, before=again)
@@ -65,7 +66,7 @@ def test_in_its_quiet_time_nobody_is_told_again_and_after_it_they_are() -> None:
 def test_what_was_never_told_is_not_called_off() -> None:
     standing = looks(RATE, 90, 90)  # and it could not be told
     for now in (90, 120):
-        standing = looked(RATE, standing, 99, "", now)
+        standing = after_check(RATE, standing, 99, "", now)
     assert (standing.firing_since, standing.pending) == (None, "")
 
 
@@ -83,7 +84,7 @@ def test_a_volume_is_compared_with_the_window_before() -> None:
     standing = AlertState()
     for minute in range(241):  # an event a second for two hours, then half as many
         total = 60 * min(minute, 180) + 30 * max(0, minute - 180)
-        standing = sampled(VOLUME, standing, total, 60.0 * minute)
+        standing = with_sample(VOLUME, standing, total, 60.0 * minute)
     assert len(standing.samples) <= 120
     assert change_percent(VOLUME, standing, 12_600, 60.0 * 240) == pytest.approx(-50, abs=4)
     assert change_percent(VOLUME, AlertState(), 5, 0.0) is None
@@ -109,3 +110,10 @@ def test_an_alert_that_cannot_work_is_refused(change: dict[str, object], field: 
         checked_alert(replace(RATE, **change))  # type: ignore[arg-type]  # a field and its value
     assert refused.value.field == field
     assert checked_alert(replace(WAREHOUSE, threshold=900.0)).threshold == 900
+
+
+def test_a_stored_state_keeps_the_key_under_which_earlier_ones_were_stored() -> None:
+    stored = b'{"firing_since":30.0,"told_at":60.0}'
+    state = msgspec.json.decode(stored, type=AlertState)
+    assert state == AlertState(firing_since=30.0, notified_at=60.0)
+    assert msgspec.json.encode(state) == stored

@@ -1,7 +1,6 @@
-"""The management API as an ASGI application below `/management`: bearer tokens, `{"data": …}`, `{"errors": […]}`.
+"""Serves the management API as an ASGI application below `/management`, in the envelopes of Segment's Public API.
 
-Requests are few and each one blocks on the state: each runs in a thread. The token is looked up each time, so that a
-revoked one is refused at once. There are no cookies, so that no page of another origin can speak for anybody.
+An answer is `{"data": …}` or `{"errors": […]}`. Callers send bearer tokens.
 """
 
 import asyncio
@@ -57,11 +56,14 @@ _KINDS: Mapping[type[TifoError], tuple[int, str]] = {
     Overloaded: (429, "too-many-requests"),
     Transient: (503, "service-unavailable"),
 }
+# Answers hold write keys. There are no cookies, so no page of another origin can speak for anybody.
 _ALWAYS = ((b"cache-control", b"no-store"),)
 _log = structlog.get_logger(__name__)
 
 
 class ManagementApi:
+    """The ASGI application."""
+
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._router = Router([route for resource in RESOURCES for route in resource.ROUTES])
@@ -71,18 +73,19 @@ class ManagementApi:
             answer = await self._answer(scope, receive)
         except TifoError as error:
             answer = _failure(error)
-        except Exception as error:  # noqa: BLE001 (of whatever kind: its text is for the log, not for the client)
+        except Exception as error:  # noqa: BLE001 (any other error: its text is for the log, not for the client)
             _log.error("management request failed", method=scope["method"], path=_shown_path(scope), exc_info=error)
             answer = _wrong(500, "server-error", "Something failed here. It was logged.", None)
         await respond(send, answer, _ALWAYS)
 
     async def _answer(self, scope: Scope, receive: Receive) -> HttpResponse:
-        """Who has no valid token learns nothing about paths, and is not read from."""
+        # The token comes first: without a valid one a caller learns nothing about paths, and no body is read.
         role = await asyncio.to_thread(self._role, dict(scope["headers"]))
+        # The raw path: a part is decoded after the split, so that a name may hold a slash.
         found = self._router.find(scope["method"], raw_path(scope).removeprefix(ROOT))
         if found.route is None and found.methods:
             allow = ", ".join(found.methods)
-            message = f"{scope['method']} is not taken here. Send {allow}."
+            message = f"{scope['method']} is not accepted here. Send {allow}."
             return _wrong(405, "method-not-allowed", message, None, ((b"allow", allow.encode()),))
         if found.route is None:
             raise NotFound("There is no such path in the management API. See docs/management.md.")
@@ -90,6 +93,7 @@ class ManagementApi:
             raise Forbidden(f"This needs a token of role {found.route.needs}; this one's role is {role}.")
         query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True))
         request = ManagementRequest(self._backend, role, found.parts, query, await read_body(receive, MAX_BODY_BYTES))
+        # Handlers block on the state. Requests are few, so a thread for each is cheap enough.
         data = await asyncio.to_thread(found.route.handle, request)
         return HttpResponse(200, msgspec.json.encode({"data": data}))
 
@@ -99,13 +103,14 @@ class ManagementApi:
             raise Unauthorized("There is no token. Send Authorization: Bearer TOKEN, from tifo workspace token create.")
         if len(token) > MAX_TOKEN_LENGTH:
             raise Unauthorized(f"The token is longer than {MAX_TOKEN_LENGTH:,} characters.")
-        role = self._asked_again(token.strip().decode("latin-1"))
+        role = self._role_of(token.strip().decode("latin-1"))
         if role is None:
             raise Unauthorized("The token is not valid: it is unknown here, or was revoked.")
         return role
 
-    def _asked_again(self, token: str) -> Role | None:
-        """Once more where the state was interrupted: a read may be repeated."""
+    def _role_of(self, token: str) -> Role | None:
+        """Looks the token up each time, so that a revoked one is refused at once."""
+        # A read that was interrupted is repeated once: after a restart of the database a connection may be broken.
         try:
             return self._backend.workspace_tokens.role_of(token)
         except Interrupted:
@@ -113,7 +118,7 @@ class ManagementApi:
 
 
 def _shown_path(scope: Scope) -> str:
-    """Without what stands behind `writekey`: a secret."""
+    """Returns the path for the log, without the write key behind `/writekey`."""
     before, key, _ = str(scope["path"]).partition("/writekey")
     return before + key
 

@@ -1,11 +1,14 @@
-"""`/catalog`: which kinds of sources, warehouses and destinations there are."""
+"""`/catalog`: lists the kinds of sources, warehouses and destinations."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from tifo.api.management.paging import page
 from tifo.api.management.request import ManagementRequest, ManagementRoute
 from tifo.destinations.catalog import kind_of as destination_kind_of
 from tifo.destinations.catalog import kinds as destination_kinds
 from tifo.destinations.ports import Action, Kind, SettingType
-from tifo.kernel.json import JsonObject
+from tifo.kernel.json import JsonObject, JsonValue
 from tifo.warehouses.catalog import kind_of as warehouse_kind_of
 from tifo.warehouses.catalog import kinds as warehouse_kinds
 from tifo.workspace.kinds import KINDS, SourceKind, kind_of
@@ -14,14 +17,52 @@ from tifo.workspace.tokens import Role
 _NO_LOGOS: JsonObject = {"default": ""}
 
 
-def source_metadata(kind: SourceKind) -> JsonObject:
+class _CatalogKind(Protocol):
+    @property
+    def id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def description(self) -> str: ...
+
+
+def _described(kind: _CatalogKind, options: Sequence[JsonValue]) -> JsonObject:
+    # Segment: metadata has an id and a slug, and always logos. Tifo's kinds have one name and no pictures.
     return {
         "id": kind.id,
         "slug": kind.id,
         "name": kind.name,
         "description": kind.description,
         "logos": _NO_LOGOS,
-        "options": [],
+        "options": list(options),
+    }
+
+
+class _CatalogSetting(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def default(self) -> Any: ...
+    @property
+    def label(self) -> str: ...
+
+
+def _option(setting: _CatalogSetting, option_type: str, *, required: bool) -> JsonObject:
+    return {
+        "name": setting.name,
+        "type": option_type,
+        "required": required,
+        "description": setting.description,
+        "defaultValue": setting.default,
+        "label": setting.label,
+    }
+
+
+def source_metadata(kind: SourceKind) -> JsonObject:
+    return {
+        **_described(kind, ()),
         "categories": list(kind.categories),
         "isCloudEventSource": kind.is_cloud_event_source,
     }
@@ -29,24 +70,8 @@ def source_metadata(kind: SourceKind) -> JsonObject:
 
 def warehouse_metadata(kind_id: str) -> JsonObject:
     kind = warehouse_kind_of(kind_id)
-    return {
-        "id": kind.id,
-        "slug": kind.id,
-        "name": kind.name,
-        "description": kind.description,
-        "logos": _NO_LOGOS,
-        "options": [
-            {
-                "name": each.name,
-                "type": each.type,
-                "required": False,
-                "description": each.description,
-                "defaultValue": each.default,
-                "label": each.label,
-            }
-            for each in kind.settings
-        ],
-    }
+    # No setting is required by itself: an address as a whole (`url`) takes the place of its parts.
+    return _described(kind, [_option(each, each.type, required=False) for each in kind.settings])
 
 
 _OPTION_TYPES = {
@@ -63,27 +88,14 @@ _OPTION_TYPES = {
 
 def destination_metadata(kind: Kind) -> JsonObject:
     handled = kind.handles
+    options = [_option(each, _OPTION_TYPES[each.type], required=each.required) for each in kind.settings]
     return {
-        "id": kind.id,
-        "slug": kind.id,
-        "name": kind.name,
-        "description": kind.description,
-        "logos": _NO_LOGOS,
-        "options": [
-            {
-                "name": each.name,
-                "type": _OPTION_TYPES[each.type],
-                "required": each.required,
-                "description": each.description,
-                "defaultValue": each.default,
-                "label": each.label,
-            }
-            for each in kind.settings
-        ],
+        **_described(kind, options),
         "status": "PUBLIC",
         "previousNames": [],
         "categories": [],
         "website": "",
+        # Segment's shape; Tifo delivers from the server only, and its kinds are in no other status.
         "components": [{"type": "SERVER", "code": "", "owner": "SEGMENT"}],
         "supportedFeatures": {"cloudModeInstances": "MULTIPLE", "deviceModeInstances": "NONE", "replay": True},
         "supportedMethods": {
@@ -100,7 +112,7 @@ def destination_metadata(kind: Kind) -> JsonObject:
 
 
 def _action(action: Action) -> JsonObject:
-    """An action's id is its slug."""
+    # Segment: an action has an id and a slug. Segment's own library, where ours come from, has slugs only.
     return {
         "id": action.slug,
         "slug": action.slug,

@@ -1,4 +1,4 @@
-"""`/delivery-overview`: what became of a destination's events, over time."""
+"""`/delivery-overview`: counts the events of a source or a destination over time, by outcome."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -14,6 +14,7 @@ from tifo.operations import delivery_series
 from tifo.operations.delivery_series import DeliveryWindow, group_of
 from tifo.workspace.tokens import Role
 
+# Segment's SDK writes arrays into the query as `filter[eventName][0]=…` and `groupBy[0]=…`.
 _FILTERED = re.compile(r"filter\[(\w+)\]\[\d*\]")
 _GROUPED = re.compile(r"groupBy(\[\d*\])?")
 
@@ -47,6 +48,7 @@ def _filtered_at_source(request: ManagementRequest) -> JsonObject:
 
 def _outcomes(request: ManagementRequest, result: Result) -> JsonObject:
     window = _window(request)
+    # Answering with the destination's outcomes would pass them off as one mapping's.
     if request.query.get("subscriptionId"):
         raise Rejected(
             "Outcomes are counted by destination, not by subscription. Leave it out.", field="subscriptionId"
@@ -56,8 +58,10 @@ def _outcomes(request: ManagementRequest, result: Result) -> JsonObject:
 
 
 def _answer(request: ManagementRequest, series: Sequence[Series], window: DeliveryWindow) -> JsonObject:
+    # A series has no id: the values of its group name it, and cursors need a name.
     key = lambda each: "\n".join(each.group.values())  # noqa: E731 (one line says it)
     paged = page(request, "dataset", series, key, lambda each: _shown(each, window))
+    # The total is that of all pages.
     return {"total": sum(each.total for each in series), **paged}
 
 

@@ -1,6 +1,4 @@
-"""`/destinations`: where sources' events go. No answer holds a secret: a setting that is one is masked, and a change
-that brings the mask back leaves it as it is.
-"""
+"""`/destinations`: adds, changes and removes the destinations of sources. Answers mask settings that are secrets."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -78,6 +76,7 @@ def _create(request: ManagementRequest) -> JsonObject:
 
 def _update(request: ManagementRequest) -> JsonObject:
     asked = request.read(_Change)
+    # A setting that comes back as its mask stays as it is: clients send back what they have read.
     edit = DestinationEdit(name=asked.name, enabled=asked.enabled, settings=asked.settings)
     made = destinations.change(request.backend, request.parts["destination_id"], edit, role=request.role)
     return {"destination": destination_shown(made)}

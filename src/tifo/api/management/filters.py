@@ -1,4 +1,5 @@
-"""`/destination/{id}/filters`: filters keep events or fields from a destination; a preview shows what one would do."""
+"""`/destination/{id}/filters`: filters that hold events or fields back, and a preview of what one would do."""
+# Segment's path has `destination` in the singular, other than `/destinations`.
 
 from typing import Any
 

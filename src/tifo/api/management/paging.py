@@ -1,7 +1,7 @@
-"""`pagination[count]` and `pagination[cursor]`: a cursor says after which item the page begins, by its id.
+"""Cuts lists into pages by `pagination[count]` and `pagination[cursor]`, as Segment's Public API does.
 
-So whoever follows cursors sees each item once, whatever is made meanwhile; where the item is gone, the cursor is
-refused.
+A cursor holds the id of the item after which its page begins: a client that follows cursors sees each item once,
+whatever is made meanwhile.
 """
 
 import base64
@@ -15,13 +15,14 @@ from tifo.kernel.json import JsonObject
 
 DEFAULT_COUNT, MAX_COUNT = 10, 200
 _FIRST = "-"
+"""Stands in the cursor of the first page, which begins after no item."""
 T = TypeVar("T")
 
 
 def page(
     request: ManagementRequest, field: str, items: Sequence[T], key: Callable[[T], str], shown: Callable[[T], Any]
 ) -> dict[str, Any]:
-    """`{field: […], "pagination": {current, next?, previous?, totalEntries}}`."""
+    """Returns `{field: […], "pagination": {current, next?, previous?, totalEntries}}`."""
     count = _count(request.query.get("pagination[count]"))
     keys = [key(item) for item in items]
     start = _start(request.query.get("pagination[cursor]"), keys)
@@ -51,9 +52,10 @@ def _start(cursor: str | None, keys: Sequence[str]) -> int:
         after = ""
     if after == _FIRST:
         return 0
+    # Guessing a place could skip items or repeat them.
     if after not in keys:
         raise Rejected(
-            "pagination[cursor] is none, or what it points to is gone. Begin again without it.",
+            "pagination[cursor] is no cursor, or its item was removed. Begin again without it.",
             field="pagination.cursor",
         )
     return keys.index(after) + 1

@@ -1,6 +1,4 @@
-"""What a resource's handlers get and give, and how they are found: to add a resource, write a module with `ROUTES` and
-name it in app.py.
-"""
+"""Routes requests to the handlers of resources. A new resource is a module with `ROUTES` that app.py names."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -17,7 +15,7 @@ from tifo.workspace.tokens import Role
 
 T = TypeVar("T")
 WORKSPACE_ID = "tifo"
-"""There is one workspace in an installation."""
+"""The id of the only workspace of an installation."""
 
 
 @dataclass(frozen=True)
@@ -27,16 +25,17 @@ class ManagementRequest:
     backend: Backend
     role: Role
     parts: Mapping[str, str]
-    """From the path, decoded."""
+    """Named parts of the path, decoded."""
     query: Mapping[str, str]
-    """`pagination[count]` and so on; the last of each name."""
+    """The query's parameters, such as `pagination[count]`; of a repeated name, the last."""
     body: bytes
 
     def read(self, kind: type[T]) -> T:
-        """Raises `Rejected`, naming the field, for a body that is not of this kind; fields not known are refused."""
+        """Decodes the body. Raises `Rejected`, naming the field, for one that is not of this kind."""
         try:
             return msgspec.json.decode(self.body or b"{}", type=kind)
         except msgspec.ValidationError as error:
+            # msgspec names the place in the text of its error only.
             text = str(error)
             place = _PLACE.search(text)
             named = place or _NAMED.search(text)
@@ -48,7 +47,7 @@ class ManagementRequest:
 class ManagementRoute(NamedTuple):
     method: str
     path: str
-    """`/sources/{source_id}`, below `/management`."""
+    """Such as `/sources/{source_id}`, below `/management`."""
     needs: Role
     handle: Callable[[ManagementRequest], JsonObject]
     """Returns what stands under `data`. Blocks."""
@@ -58,11 +57,13 @@ class RouteMatch(NamedTuple):
     route: ManagementRoute | None
     parts: Mapping[str, str]
     methods: tuple[str, ...]
-    """That the path takes; empty for an unknown path."""
+    """Methods that the path accepts, where there is no route; empty for an unknown path."""
 
 
 class Router:
-    """There are few paths, with few parts: each is compared in turn, literal ones before those with names."""
+    """Finds the route of a path."""
+
+    # There are few paths with few parts, so each is compared in turn; literal parts win over named ones.
 
     def __init__(self, routes: list[ManagementRoute]) -> None:
         ordered = sorted(routes, key=lambda route: route.path.count("{"))
@@ -90,7 +91,9 @@ def _match(pattern: tuple[str, ...], path: list[str]) -> dict[str, str] | None:
 
 
 class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel", kw_only=True):
-    """A body. A field that is not known is refused: what was asked for would not happen."""
+    """A request's body, with Segment's camelCase names. Unknown fields are refused."""
+
+    # Ignoring a field would answer 200 to a change that does not happen.
 
 
 _PLACE = re.compile(r"at `\$\.?([^`]+)`")

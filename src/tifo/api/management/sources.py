@@ -63,6 +63,7 @@ def _create(request: ManagementRequest) -> JsonObject:
     new = request.read(_New)
     if _schema(new.settings) is not None:
         raise Rejected("The schema comes from the slug. Change it afterwards.", field="settings.schema")
+    # Segment's request has no name: the slug stands for it until a PATCH brings one.
     made = sources.create(request.backend, new.slug, new.metadata_id, enabled=new.enabled, slug=new.slug)
     return _answer(request, made)
 

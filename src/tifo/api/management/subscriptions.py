@@ -28,6 +28,7 @@ class _Changed(Input, frozen=True, kw_only=True):
     settings: dict[str, Any] | None = None
 
 
+# Segment wraps the body of this PATCH in `input`, and no other body.
 class _Change(Input, frozen=True, kw_only=True):
     input: _Changed
 
@@ -62,6 +63,7 @@ def _create(request: ManagementRequest) -> JsonObject:
     destination, new = named_destination(request), request.read(_New)
     change = MappingChange(name=new.name, trigger=new.trigger, mapping=new.settings, enabled=new.enabled)
     made = mappings.add_action(request.backend, destination.id, new.action_id, change)
+    # Segment's answer to a POST has this name; its other answers say `subscription`.
     return {"destinationSubscription": subscription_shown(made, destination)}
 
 

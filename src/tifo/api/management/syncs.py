@@ -15,7 +15,7 @@ from tifo.workspace.tokens import Role
 from tifo.workspace.warehouses import Sync, SyncStatus
 
 _NEWEST_LOADS = 1_000
-"""Answers look at so many loads of a warehouse, of all its sources."""
+"""Answers consider the newest 1,000 loads of a warehouse, those of all its sources together."""
 
 
 class _OneOverride(Input, frozen=True, kw_only=True):

@@ -73,6 +73,7 @@ def _rule_shown(plan: TrackingPlan, rule: Rule) -> JsonObject:
         "type": rule.type.value,
         "jsonSchema": rule.json_schema,
         "version": rule.version,
+        # Rules are stored in their plan and have no times of their own.
         "createdAt": to_iso(plan.created_at),
         "updatedAt": to_iso(plan.updated_at),
     }
@@ -134,6 +135,7 @@ def _remove_rules(request: ManagementRequest) -> JsonObject:
 def _removed(request: ManagementRequest) -> list[_Removed]:
     given: dict[str, dict[str, Any]] = {}
     for name, value in request.query.items():
+        # Segment's SDK writes the array into the query of this DELETE; people may send it as JSON.
         if name == "rules":
             return _read_removed(_json(value))
         number, _, field = name.removeprefix("rules[").partition("][")
@@ -151,6 +153,7 @@ def _json(text: str) -> Any:
 
 def _read_removed(given: Any) -> list[_Removed]:
     try:
+        # Not strict: in a query the version is a text.
         removed = msgspec.convert(given, list[_Removed], strict=False)
     except msgspec.ValidationError as error:
         raise Rejected(f"rules are not as expected: {error}.", field="rules") from error

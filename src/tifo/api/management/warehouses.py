@@ -1,6 +1,7 @@
-"""`/warehouses`: warehouses and which sources are loaded into each. No answer holds a password.
+"""`/warehouses`: connects warehouses, and chooses the sources that are loaded into each. No answer holds a password.
 
-A warehouse's id is its name. The built-in one, `duckdb`, is listed with the others; it takes every source and stays.
+A warehouse's id is its name. The built-in one, `duckdb`, is listed with the others; it loads every source and cannot be
+changed.
 """
 
 from collections.abc import Sequence
@@ -66,6 +67,7 @@ def _create(request: ManagementRequest) -> JsonObject:
         new.metadata_id,
         connectable_kind(new.metadata_id).url_of(new.settings),
         name=None if new.name is None else slug_of(new.name),
+        # Segment: a new warehouse is connected to its sources one by one.
         sources_to_load=(),
         enabled=new.enabled,
     )

@@ -1,4 +1,4 @@
-"""`/`: the workspace."""
+"""`/`: shows the workspace."""
 
 from tifo.api.management.request import WORKSPACE_ID, ManagementRequest, ManagementRoute
 from tifo.kernel.json import JsonObject

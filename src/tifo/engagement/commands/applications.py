@@ -8,6 +8,7 @@ from tifo.kernel.ids import ProgramId
 
 
 class UpdateApplication(Command[Application], frozen=True, kw_only=True):
+    # None of these fields can be emptied, so None may say that a field was not sent.
     name: str | None = None
     automatic_quest_processing: bool | None = None
     auto_claim_quest_rewards: bool | None = None

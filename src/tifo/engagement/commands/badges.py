@@ -38,6 +38,8 @@ class AwardBadge(Command[EarnedBadge], frozen=True, kw_only=True):
     A revoked badge is restored as it was, without a second event.
     """
 
+    # LiveLike: a badge is earned once a fan, and stays whatever becomes of the badge.
+
     profile_id: ProfileId
     badge_id: BadgeId
 
@@ -47,5 +49,7 @@ class RevokeBadge(Command[EarnedBadge], frozen=True, kw_only=True):
 
     Revoking again changes nothing.
     """
+
+    # Ours: LiveLike does not document what a threshold does after a revocation.
 
     earned_badge_id: EarnedBadgeId

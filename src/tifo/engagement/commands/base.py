@@ -6,6 +6,7 @@ import msgspec
 
 from tifo.kernel.ids import ClientId
 
+# The type of a command's answer: engines return it, and stored answers are decoded by it.
 A_co = TypeVar("A_co", covariant=True)
 
 
@@ -14,7 +15,7 @@ class Command(msgspec.Struct, Generic[A_co], frozen=True, kw_only=True):
 
 
 Unset = msgspec.UnsetType
-"""An update's field that was not sent has this type; the definition keeps its value."""
+"""Type of an update's field that was not sent: the definition keeps its value. None, as a value, empties the field."""
 
 
 class Create(Command[A_co], frozen=True, kw_only=True):

@@ -26,18 +26,8 @@ class InvokeActions(Command[tuple[Invocation, ...]], frozen=True, kw_only=True):
     actions: tuple[InvokeAction, ...]
 
 
-class Credit(Command[Transaction], frozen=True, kw_only=True):
-    profile_id: ProfileId
-    reward_item_id: RewardItemId
-    reward_item_amount: int
-    reason: str | None = None
-    description: str | None = None
-    custom_data: str | None = None
-    attributes: Attributes = ()
-
-
-class Debit(Command[Transaction], frozen=True, kw_only=True):
-    """Takes an amount from a balance; refused with 400 naming both if the balance is too low."""
+class BalanceChange(Command[Transaction], frozen=True, kw_only=True):
+    """Fields of credits and debits. The amount is positive in both, as in LiveLike's requests."""
 
     profile_id: ProfileId
     reward_item_id: RewardItemId
@@ -46,6 +36,14 @@ class Debit(Command[Transaction], frozen=True, kw_only=True):
     description: str | None = None
     custom_data: str | None = None
     attributes: Attributes = ()
+
+
+class Credit(BalanceChange, frozen=True, kw_only=True):
+    """Adds an amount to a balance."""
+
+
+class Debit(BalanceChange, frozen=True, kw_only=True):
+    """Subtracts an amount from a balance; refused with 400 naming both if the balance is too low."""
 
 
 class Transfer(Command[Transaction], frozen=True, kw_only=True):

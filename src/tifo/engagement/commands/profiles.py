@@ -15,6 +15,7 @@ class CreateProfile(Command[Profile], frozen=True, kw_only=True):
     custom_id: str | None = None
     custom_data: str | None = None
     attributes: Attributes = ()
+    # Two first requests of one fan may come at once: the second must find the profile that the first one made.
     existing_is_fine: bool = False
 
 
@@ -26,5 +27,7 @@ class UpdateProfile(Command[Profile], frozen=True, kw_only=True):
     custom_data: str | None = None
     custom_id: str | None = None
     """Can be set once; refused with 409 if a profile has it."""
+    # Ours: LiveLike lets it change. Events carry it as userId, so a change would split a fan in the pipeline.
     attributes: Attributes | None = None
     """Replaces all attributes."""
+    # Ours: LiveLike does not say whether an update adds to them.

@@ -50,6 +50,7 @@ class AddQuestTask(Command[Quest], frozen=True, kw_only=True):
     key: str | None = None
     id: str | None = None
     description: str | None = None
+    # LiveLike shows both in answers and sets them in its CMS only; its API documents no input for them.
     target_value: Decimal = Decimal(1)
     default_progress_increment: Decimal = Decimal(1)
     reward_action_key: str | None = None

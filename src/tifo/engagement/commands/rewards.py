@@ -37,6 +37,7 @@ class CreateRewardAction(Command[RewardAction], frozen=True, kw_only=True):
     id: str | None = None
 
 
+# LiveLike: callers name an action by its key.
 class UpdateRewardAction(Command[RewardAction], frozen=True, kw_only=True):
     """Changes an action, but never its key: entries, tasks and recorded actions refer to it."""
 

@@ -44,7 +44,7 @@ Archivable = Literal["program", "reward_item", "reward_action", "reward_table", 
 
 
 class Archive(Command[Definition], frozen=True, kw_only=True):
-    """Takes a definition out of play and out of the lists; its key is free again.
+    """Removes a definition from play and from the lists; its key is free again.
 
     Refused with 409 naming the users, while a live definition uses it. Archiving again changes nothing.
     """
@@ -91,6 +91,7 @@ class ApplyDefinitions(Command[tuple[Definition, ...]], frozen=True, kw_only=Tru
     """
 
     commands: tuple[DefinitionCommand, ...]
+    # A person confirmed a plan: what happens must be what was shown.
     expected: str | None = None
     """`digest` of the game that the commands were planned for; refused with 409 if the game has changed since."""
 

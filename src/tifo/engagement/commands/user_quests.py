@@ -7,6 +7,7 @@ from tifo.engagement.model import EarnedBadge, UserQuest
 from tifo.kernel.ids import BadgeId, ProfileId, QuestId, UserQuestId, UserQuestTaskId
 
 
+# Ours: LiveLike documents no answer to a second start. Its SDK knows 409.
 class StartQuest(Command[UserQuest], frozen=True, kw_only=True):
     """Starts a fan's run of a quest; refused with 409 if the fan has one, with 400 outside the quest's window."""
 
@@ -14,6 +15,7 @@ class StartQuest(Command[UserQuest], frozen=True, kw_only=True):
     quest_id: QuestId
 
 
+# LiveLike: `custom_progress` overwrites, 0 resets. It does not document progress after completion.
 class ProgressTask(Command[UserQuest], frozen=True, kw_only=True):
     """Progresses a task by `custom_increment`, to the absolute `custom_progress`, or by the task's default increment.
 
@@ -62,6 +64,7 @@ class ChangeUserQuest(Command[UserQuest], frozen=True, kw_only=True):
     """As for `ClaimQuestRewards`."""
 
 
+# LiveLike: DELETE user-quests/{id}/. The rule about completed runs is ours.
 class RemoveUserQuest(Command[UserQuest], frozen=True, kw_only=True):
     """Removes a run, so that the fan may start the quest again.
 

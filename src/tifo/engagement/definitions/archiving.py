@@ -1,4 +1,4 @@
-"""Archives definitions: takes them out of play while what fans have of them stays readable."""
+"""Archives definitions: removes them from play while what fans have of them stays readable."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -20,13 +20,15 @@ def archive(context: DefinitionContext, command: Archive) -> Definition:
     if definition is None:
         what = command.kind.replace("_", " ")
         raise NotFound(f"There is no {what} {command.id!r:.100} in this application.", field="id")
+    # A repeated DELETE answers like the first one.
     if not is_live(definition):
         return definition  # type: ignore[no-any-return]  # of the kind that was asked for
+    # A live definition would go on to pay or award what no list shows any more.
     users = list(_users(game, definition))
     if users:
         raise Conflict(
             f"{definition.name!r} is used by {', '.join(users[:_SHOWN])}"
-            f"{' and others' if len(users) > _SHOWN else ''}. Take it out there first.",
+            f"{' and others' if len(users) > _SHOWN else ''}. Remove it there first.",
             code="in_use",
         )
     return replace(definition, archived_at=context.now)  # type: ignore[no-any-return]  # likewise
@@ -61,6 +63,7 @@ def _users(game: Game, used: Any) -> Iterator[str]:
         actions = {task.reward_action_key for task in quest.tasks if is_live(task)}
         if used.id in items | set(quest.badge_ids) or _reference(used) in actions:
             yield f"the quest {quest.name!r}"
+    # The game's leaderboards are live ones only.
     for board in game.leaderboards.values():
         if used.id in {board.reward_item_id, *board.program_ids}:
             yield f"the leaderboard {board.name!r}"

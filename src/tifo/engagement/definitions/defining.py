@@ -50,6 +50,7 @@ def apply(game: Game, command: c.ApplyDefinitions, now: datetime, new_id: NewId)
         try:
             made.append(define(game, each, now, new_id))
         except Rejected as error:
+            # The error keeps its type, code and field: a route answers with them.
             error.message = f"{type(each).__name__} (change {number}): {error.message}"
             raise
         game = game.with_(made[-1])
@@ -58,6 +59,7 @@ def apply(game: Game, command: c.ApplyDefinitions, now: datetime, new_id: NewId)
 
 def digest(game: Game) -> str:
     """Identifies the definitions: equal in every process for equal definitions."""
+    # Not Python's hash, which differs from process to process.
     return hashlib.sha256(msgspec.json.encode((game.application, game.definitions))).hexdigest()
 
 

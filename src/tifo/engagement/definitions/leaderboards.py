@@ -14,10 +14,12 @@ from tifo.kernel.errors import Conflict, Rejected
 from tifo.kernel.ids import LeaderboardId, ProgramId
 
 MAX_PROGRAMS = 1_000
+"""Programs that a leaderboard is listed with. Our limit."""
 
 
 def create_leaderboard(context: DefinitionContext, command: CreateLeaderboard) -> Leaderboard:
     game = context.game
+    # An update cannot change the item, so only a new leaderboard is checked for it.
     known_item(game, command.reward_item_id)
     return Leaderboard(
         id=LeaderboardId(context.id(command.id)),
@@ -52,6 +54,7 @@ def check_leaderboard(board: Leaderboard, game: Game) -> Leaderboard:
 def _custom_id(game: Game, custom_id: str | None, board: Leaderboard | None) -> str | None:
     if custom_id is None:
         return None
+    # `leaderboards` holds live ones only: the custom id of an archived one is free again.
     other = next((each for each in game.leaderboards.values() if each.custom_id == custom_id), None)
     if other is not None and (board is None or other.id != board.id):
         raise Conflict(

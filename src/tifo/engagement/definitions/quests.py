@@ -37,6 +37,7 @@ def create_quest(context: DefinitionContext, command: CreateQuest) -> Quest:
         key=command.key,
         created_at=context.now,
         description=command.description,
+        # LiveLike fills in the time of creation where only an end is given. Ours stays empty; the status is the same.
         started_at=command.started_at,
         stopped_at=command.stopped_at,
         timeout=command.timeout,
@@ -83,6 +84,7 @@ def update_quest_task(context: DefinitionContext, command: UpdateQuestTask) -> Q
 
 def remove_quest_task(context: DefinitionContext, command: RemoveQuestTask) -> Quest:
     quest, task = _known_task(context.game, command.quest_task_id)
+    # Not deleted: runs that started with the task refer to it.
     return _with_task(quest, replace(task, archived_at=context.now))
 
 
@@ -92,6 +94,7 @@ def add_quest_rewards(context: DefinitionContext, command: AddQuestRewards) -> Q
 
 
 def remove_quest_reward(context: DefinitionContext, command: RemoveQuestReward) -> Quest:
+    # LiveLike: DELETE quest-rewards/{id} names no quest.
     for quest in filter(is_live, context.game.quests.values()):
         kept = tuple(reward for reward in quest.rewards if reward.id != command.quest_reward_id)
         if len(kept) < len(quest.rewards):
@@ -104,6 +107,7 @@ def check_quest(quest: Quest, game: Game) -> Quest:
     check_few(quest.tasks, "tasks")
     check_few(quest.rewards, "quest_rewards")
     if len(quest.badge_ids) > MAX_QUEST_BADGES:
+        # LiveLike's own words.
         raise Rejected(f"Quest can't have more than {MAX_QUEST_BADGES} Badges", field="badge_ids")
     for badge_id in quest.badge_ids:
         known(game.badges, badge_id, "badge", "badge_ids")
@@ -111,6 +115,7 @@ def check_quest(quest: Quest, game: Game) -> Quest:
         known_item(game, reward.reward_item_id)
         check_amount(reward.reward_item_amount, "reward_item_amount")
     tasks = {task.id: task for task in quest.tasks}
+    # Archived tasks are not checked: their names and keys are free, and their actions may be archived too.
     for task in filter(is_live, quest.tasks):
         if task.reward_action_key is not None:
             known(game.reward_actions, task.reward_action_key, "reward action", "reward_action_key")
@@ -151,6 +156,7 @@ def _known_task(game: Game, task_id: QuestTaskId) -> tuple[Quest, QuestTask]:
         task = next(each for each in game.quests[quest_id].tasks if each.id == task_id)
     if quest_id is None or task is None or not is_live(task):
         raise NotFound(f"There is no quest task {task_id!r:.100} in this application.", field="quest_task_id")
+    # A task of an archived quest is refused too.
     return _known_quest(game, quest_id), task
 
 

@@ -33,6 +33,7 @@ def create_reward_table(context: DefinitionContext, command: CreateRewardTable) 
         key=command.key,
         created_at=context.now,
         entries=tuple(_new_entry(entry, context.new_id) for entry in command.entries),
+        # LiveLike: an action consults the tables of its program. A table that is linked to none would never pay.
         program_ids=distinct(command.program_ids or (context.game.application.default_program_id,)),
     )
 
@@ -53,6 +54,7 @@ def update_reward_table(context: DefinitionContext, command: UpdateRewardTable) 
 
 def link_reward_table(context: DefinitionContext, command: LinkRewardTable) -> RewardTable:
     table = _known_table(context.game, command.reward_table_id)
+    # Added here and not by a route that reads and writes back: of two links at once both are stored.
     return replace(table, program_ids=distinct((*table.program_ids, *command.program_ids)))
 
 
@@ -72,6 +74,7 @@ def add_reward_table_entry(context: DefinitionContext, command: AddRewardTableEn
 def change_reward_table_entry(context: DefinitionContext, command: ChangeRewardTableEntry) -> RewardTable:
     table = _known_table(context.game, command.reward_table_id)
     _known_entry(table, command.entry_id)
+    # The entry keeps its id, and with it the counts of its limits; an id in the body is ignored.
     new = replace(_new_entry(command.entry, context.new_id), id=command.entry_id)
     return replace(table, entries=tuple(new if entry.id == command.entry_id else entry for entry in table.entries))
 
@@ -85,6 +88,7 @@ def remove_reward_table_entry(context: DefinitionContext, command: RemoveRewardT
 def check_reward_table(table: RewardTable, game: Game) -> RewardTable:
     check_few(table.entries, "entries")
     check_few(table.program_ids, "program_ids")
+    # Two entries with one id would count their limits together, and only one of them could be changed.
     if len({entry.id for entry in table.entries}) < len(table.entries):
         raise Rejected("Two entries have the same id. Leave the id of new ones out.", field="entries")
     for program_id in table.program_ids:
@@ -107,6 +111,7 @@ def _check_limits(rate: RateLimit | None, reward: RewardLimit | None) -> None:
     if reward is not None:
         try:
             ZoneInfo(reward.timezone)
+        # ZoneInfo raises ValueError for a path, KeyError for an unknown name and OSError for a folder (`Europe`).
         except (ValueError, KeyError, OSError) as exc:
             raise Rejected(
                 f"{reward.timezone!r:.100} is no time zone. Send one such as Europe/Madrid.", field="reward_limit"

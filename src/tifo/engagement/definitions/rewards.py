@@ -35,6 +35,7 @@ def create_reward_action(context: DefinitionContext, command: CreateRewardAction
         name=command.name,
         created_at=context.now,
         description=command.description,
+        # LiveLike also has `built-in` and `mparticle`, which Tifo does not make.
         type="custom" if command.trigger is None else "segment",
         trigger=None if command.trigger is None else check_trigger(context.game, command.trigger),
     )

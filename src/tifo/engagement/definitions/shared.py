@@ -22,19 +22,19 @@ T = TypeVar("T")
 
 
 class DefinitionContext(NamedTuple):
-    """A handler gets this beside its command: the game before the command, the time, and the maker of ids."""
+    """Carries the game before the command, the time and the maker of ids to the command's handler."""
 
     game: Game
     now: datetime
     new_id: NewId
 
     def id(self, chosen: str | None) -> str:
-        """The id that the caller chose, or a new one. Raises `Conflict` if a definition has it."""
+        """Returns the id that the caller chose, or a new one. Raises `Conflict` if a definition has it."""
         return chosen_id(chosen, self.game, self.new_id)
 
 
 def changed(definition: S, command: Any, *names: str) -> S:
-    """The definition with those of the command's fields that were sent."""
+    """Returns the definition with those of the command's fields that were sent."""
     given = {name: value for name in names if (value := getattr(command, name)) is not UNSET}
     return msgspec.structs.replace(definition, **given)
 
@@ -46,7 +46,7 @@ def check_named(definition: N, others: Mapping[Any, Any]) -> N:
         check_text(definition.key, "key")
         own_id = definition.id  # type: ignore[attr-defined]  # every kind has one, of its own type
         if any(o.key == definition.key and o.id != own_id and is_live(o) for o in others.values()):
-            raise Conflict(f"The key {definition.key!r} is taken. Choose another key.", field="key")
+            raise Conflict(f"The key {definition.key!r} is in use. Choose another key.", field="key")
     return definition
 
 
@@ -56,5 +56,6 @@ def check_few(parts: tuple[Any, ...], field: str) -> None:
 
 
 def distinct(ids: Iterable[T]) -> tuple[T, ...]:
-    """Each id once, in order. A table that is linked twice to a program would pay twice."""
+    """Returns each id once, in order."""
+    # A table that is linked twice to a program would pay twice.
     return tuple(dict.fromkeys(ids))

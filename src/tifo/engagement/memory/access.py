@@ -69,6 +69,7 @@ class InMemoryAccess:
 
     def _create(self, name: str, client_secret: str, producer_token: str) -> Application:
         now = self._clock()
+        # LiveLike: tables pay and actions are invoked in a program, so an application without one could do nothing.
         program = Program(id=ProgramId(self._new_id()), name="Default", created_at=now)
         client_id = ClientId(self._new_id())
         application = Application(id=client_id, name=name, default_program_id=program.id, created_at=now)

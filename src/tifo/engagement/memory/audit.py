@@ -43,6 +43,7 @@ def _checks(application: ApplicationState) -> dict[str, list[str]]:
     moved: Counter[str] = Counter()
     for row in application.transactions:
         moved[f"{row.profile_id} {row.reward_item_id}"] += row.amount
+    # LiveLike's source has events for rewards that rules pay; credits, debits and transfers leave none.
     paid = [row.id for row in application.transactions if row.kind in EARNED]
     earned = [each.id for fan in fans for each in fan.badges.values()]
     completed = [run.id for fan in fans for run in fan.user_quests.values() if run.completed_at is not None]

@@ -44,7 +44,7 @@ class InMemoryEngine:
         return answer
 
     async def close(self) -> None:
-        """Nothing is open. Here so that either engine can be closed."""
+        """Does nothing: the SQL engine has something to close."""
 
     def _perform(self, command: Command[A]) -> A:
         application = self._state.application(command.client_id)

@@ -9,7 +9,7 @@ class InMemoryImages:
     def __init__(self) -> None:
         self._images: dict[str, Image] = {}
 
-    def keep(self, digest: str, image: Image) -> None:
+    def add(self, digest: str, image: Image) -> None:
         self._images.setdefault(digest, image)
 
     def find(self, digest: str) -> Image | None:

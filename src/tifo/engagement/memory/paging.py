@@ -20,6 +20,7 @@ def anchored_page(rows: Sequence[tuple[int, T]], page: int, size: int, anchor: A
         start = _behind(rows, anchor.before)
     elif anchor.after is not None:
         end = _behind(rows, anchor.after, inclusive=True)
+        # At the beginning of the list this page is shorter, so that no row is on two pages.
         start, size = max(0, end - size), min(size, end)
     found = rows[start : start + size]
     return Page(
@@ -29,12 +30,13 @@ def anchored_page(rows: Sequence[tuple[int, T]], page: int, size: int, anchor: A
         size=size,
         first=found[0][0] if found else None,
         last=found[-1][0] if found else None,
+        # Behind a page that ends in front of a row, at least that row follows.
         more=backwards or start + size < len(rows),
     )
 
 
 def _behind(rows: Sequence[tuple[int, T]], position: int, *, inclusive: bool = False) -> int:
-    """The index of the first row behind the position (`inclusive`: at it or behind it), in the order of the list.
+    """Returns the index of the first row behind the position, or at it (`inclusive`), in the order of the list.
 
     The row at the position may be gone: it was deleted, or never matched the filter.
     """

@@ -39,6 +39,7 @@ class InMemoryQueries(InMemoryStandings):
             balances = {} if profile_id is None else self.fan(client_id, profile_id).balances
             return Glance(self.game(client_id), balances)
         except NotFound as error:
+            # Many requests share one call: an unknown profile refuses its own question only.
             return error
 
     def profile(self, client_id: ClientId, profile_id: ProfileId) -> Profile:

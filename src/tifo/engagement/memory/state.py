@@ -39,7 +39,7 @@ class ApplicationState:
             self._lock_boards()
 
     def scores(self, item_id: RewardItemId) -> dict[ProfileId, int]:
-        """The balances of all fans who ever had some of the item."""
+        """Returns the balances of all fans who ever had some of the item."""
         fans = self.working.fans.values()
         return {fan.profile.id: fan.balances[item_id] for fan in fans if item_id in fan.balances}
 
@@ -50,11 +50,13 @@ class ApplicationState:
             self.invoked.append(decision.invoked)
         for fan in decision.fans:
             for earned in fan.badges.values():
+                # A badge that is awarded again after it was revoked keeps its first position.
                 self.earned.setdefault(earned.id, len(self.earned))
 
     def _lock_boards(self) -> None:
         locked = {board.id: board.reward_item_id for board in self.game.leaderboards.values() if board.is_locked}
         self.locked = {
+            # A leaderboard that is locked already keeps its scores, whatever definition changes beside it.
             board_id: self.locked[board_id] if board_id in self.locked else self.scores(item_id)
             for board_id, item_id in locked.items()
         }
@@ -78,7 +80,7 @@ class InMemoryState:
 
     @classmethod
     def of(cls, games: Iterable[Game]) -> "InMemoryState":
-        """A state with these games, of which nothing was played yet."""
+        """Makes a state with these games, in which nothing was played yet."""
         return cls({game.application.id: ApplicationState(game) for game in games})
 
     def application(self, client_id: ClientId) -> ApplicationState:

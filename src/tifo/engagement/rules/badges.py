@@ -15,6 +15,7 @@ def award_badge(turn: Turn, command: AwardBadge) -> EarnedBadge:
     if badge is None or not is_live(badge):
         raise NotFound(f"There is no badge {command.badge_id!r:.100} in this application.", field="badge_id")
     earned = give_badge(turn, command.profile_id, badge, None)
+    # A restored badge gives no fact: its first one was sent, and no event revokes another.
     return earned if earned.revoked_at is None else _put(turn, replace(earned, revoked_at=None))
 
 
@@ -29,6 +30,7 @@ def revoke_badge(turn: Turn, command: RevokeBadge) -> EarnedBadge:
 def earn_badges(turn: Turn, credit: Transaction) -> None:
     """Gives the badges whose threshold the balance right after this credit reaches."""
     for badge, progression in turn.game.badges_by_item.get(credit.reward_item_id, ()):
+        # LiveLike: a badge may be earned in several ways, so one progression suffices.
         if credit.balance >= progression.reward_item_threshold:
             give_badge(turn, credit.profile_id, badge, progression)
 
@@ -36,6 +38,7 @@ def earn_badges(turn: Turn, credit: Transaction) -> None:
 def give_badge(turn: Turn, profile_id: ProfileId, badge: Badge, by: BadgeProgression | None) -> EarnedBadge:
     """Gives a badge at most once. A badge that the fan has or had, revoked or not, is returned as it is."""
     fan = turn.fan(profile_id)
+    # LiveLike: a badge that the fan has is skipped silently; the other rewards of the same trigger are paid.
     if badge.id in fan.badges:
         return fan.badges[badge.id]
     earned = EarnedBadge(id=EarnedBadgeId(turn.new_id()), profile_id=profile_id, badge_id=badge.id, awarded_at=turn.now)
@@ -48,6 +51,7 @@ def give_badge(turn: Turn, profile_id: ProfileId, badge: Badge, by: BadgeProgres
         description=badge.description or None,
         earned_badge_id=earned.id,
         image_url=badge.image_url or None,
+        # LiveLike's event names the item for a threshold only; an award or a quest has none.
         reward_item_id=None if by is None else by.reward_item_id,
         reward_item_name=None if by is None else turn.item(by.reward_item_id).name,
         reward_item_threshold=None if by is None else by.reward_item_threshold,

@@ -36,8 +36,10 @@ def invoke_action(turn: Turn, command: InvokeAction) -> InvokedAction:
         # The table is unique in these three too, but a conflict there would fail the whole batch.
         if (profile_id, key, command.code) in turn.state.used_codes:
             raise Conflict("code already used.", code="code_already_used", field="code")
+    # Made before the payments, which name it in the ledger.
     invoked_id = InvokedActionId(turn.new_id())
     rewards = tuple(_pay_entries(turn, profile_id, invoked_id, command))
+    # After the payments: this is the order in which the events leave (docs/rules.md).
     for quest in game.quests_by_action.get(key, ()):
         progress_linked(turn, profile_id, quest, key)
     turn.invoked = InvokedAction(
@@ -55,6 +57,7 @@ def invoke_action(turn: Turn, command: InvokeAction) -> InvokedAction:
 
 
 def _invoker(turn: Turn, command: InvokeAction) -> ProfileId:
+    # LiveLike: 400 for both ids, and for neither.
     if (command.profile_id is None) == (command.custom_profile_id is None):
         raise Rejected("Send exactly one of profile_id and custom_profile_id.", field="profile_id")
     if command.profile_id is not None:
@@ -70,8 +73,10 @@ def _pay_entries(
 ) -> list[InvokedReward]:
     """Pays every matching entry of every table of the program, in the order of tables and entries."""
     rewards: list[InvokedReward] = []
+    # LiveLike: an action consults every table that is linked to its program, and every matching entry pays.
     for table, entry in turn.game.entries.get((command.program_id, command.reward_action_key), ()):
         if (entry.rate_limit or entry.reward_limit) and not _within_limits(turn, profile_id, entry):
+            # A limit refuses the payment, not the action: other entries pay, and tasks progress.
             continue
         name = turn.item(entry.reward_item_id).name
         paid = turn.move(
@@ -94,6 +99,7 @@ def _pay_entries(
             reward_action_key=command.reward_action_key,
             reward_table_id=table.id,
         )
+        # Right behind its payment, because the next entry may change the same balance.
         earn_badges(turn, paid)
         rewards.append(
             InvokedReward(
@@ -104,7 +110,7 @@ def _pay_entries(
 
 
 def _within_limits(turn: Turn, profile_id: ProfileId, entry: RewardTableEntry) -> bool:
-    """Whether the entry may pay now; if so, the payment is counted."""
+    """Counts the payment and returns True, or returns False where a limit does not allow it now."""
     fan = turn.fan(profile_id)
     payments = limits.counted(entry, fan.payments.get(entry.id, Payments()), turn.now)
     if payments is None:
@@ -132,6 +138,7 @@ def _change_balance(turn: Turn, command: Credit | Debit, amount: int) -> Transac
         custom_data=command.custom_data,
         attributes=command.attributes,
     )
+    # A debit reaches no threshold, even where the balance that is left would suffice.
     if amount > 0:
         earn_badges(turn, moved)
     return moved
@@ -163,4 +170,5 @@ def transfer(turn: Turn, command: Transfer) -> Transaction:
         counterpart_profile_id=sender,
     )
     earn_badges(turn, received)
+    # LiveLike: the answer of a transfer is the sender's.
     return sent

@@ -22,6 +22,7 @@ def create_profile(turn: Turn, command: CreateProfile) -> Profile:
     profile = Profile(
         id=profile_id,
         client_id=turn.game.application.id,
+        # LiveLike makes up a nickname where none is given. Nicknames need not be unique.
         nickname=check_text(command.nickname or f"Fan {profile_id[-8:]}", "nickname"),
         created_at=turn.now,
         custom_id=command.custom_id,
@@ -41,6 +42,7 @@ def update_profile(turn: Turn, command: UpdateProfile) -> Profile:
             raise Conflict(
                 f"The profile has custom_id {profile.custom_id!r} already; it is set once.", field="custom_id"
             )
+        # The table is unique too, but a conflict there would fail the whole batch.
         if command.custom_id in turn.state.by_custom_id:
             raise Conflict(f"A profile with custom_id {command.custom_id!r} exists already.", field="custom_id")
         profile = replace(profile, custom_id=command.custom_id)

@@ -24,7 +24,8 @@ from tifo.kernel.ids import BadgeId, ProfileId, UserQuestId, UserQuestTaskId
 
 
 def quest_status(quest: Quest, now: datetime) -> Literal["active", "not_started", "expired"]:
-    """Whether fans can start the quest now. An archived quest has expired."""
+    """Returns the quest's status at this time. An archived quest has expired."""
+    # LiveLike has these three, by the window; fans can start an active quest.
     if quest.started_at is not None and now < quest.started_at and is_live(quest):
         return "not_started"
     if not is_live(quest) or (quest.stopped_at is not None and now >= quest.stopped_at):
@@ -39,6 +40,7 @@ def is_running(turn: Turn, quest: Quest, user_quest: UserQuest) -> bool:
 
 def start(turn: Turn, profile_id: ProfileId, quest: Quest) -> UserQuest:
     fan = turn.fan(profile_id)
+    # LiveLike: a run gets its tasks when it starts. Tasks that are added later are not in it.
     user_quest = UserQuest(
         id=UserQuestId(turn.new_id()),
         profile_id=profile_id,
@@ -67,6 +69,7 @@ def progress_linked(turn: Turn, profile_id: ProfileId, quest: Quest, action_key:
     own_tasks = {own.quest_task_id: own for own in user_quest.tasks}
     # A task that was archived since counts too: runs that started with it keep it.
     for task in quest.tasks:
+        # Asked for each task: the one before may have completed the quest.
         if task.reward_action_key == action_key and task.id in own_tasks and is_running(turn, quest, user_quest):
             to = own_tasks[task.id].progress + task.default_progress_increment
             user_quest = progress(turn, user_quest, quest, task, to)
@@ -77,17 +80,18 @@ def progress(
 ) -> UserQuest:
     """Sets a task's progress. Progress that reaches the target is stored as the target, and completes the task.
 
-    A lower progress (a reset, for example) is stored, but gives no fact, because it is no move toward the target;
-    unless it reaches a target that was lowered meanwhile. `asked` goes into the fact: the custom increment or
-    progress, if the command gave one.
+    `asked` goes into the fact: the custom increment or progress, if the command gave one.
     """
     own = next(each for each in user_quest.tasks if each.quest_task_id == task.id)
+    # Ours: LiveLike does not say whether progress may exceed the target.
     to = min(to, task.target_value)
     is_complete = to >= task.target_value
+    # Standing at a target that was lowered meanwhile is no reason to stop: the run could never end.
     if own.completed_at is not None or (to == own.progress and not is_complete):
         return user_quest
     after = replace(own, progress=to, completed_at=turn.now if is_complete else None)
     user_quest = _put_task(turn, user_quest, after)
+    # LiveLike: `custom_progress` may be lower (0 resets). That is stored, but is no progress, so it gives no fact.
     if is_complete or to > own.progress:
         _record_progress(turn, user_quest, quest, task, after, asked=asked)
     if is_complete and all(each.completed_at is not None for each in user_quest.tasks):
@@ -116,6 +120,7 @@ def pay_rewards(turn: Turn, user_quest: UserQuest, quest: Quest) -> UserQuest:
             TransactionKind.QUEST,
             user_quest_id=user_quest.id,
         )
+        # Segment's event holds one reward item, so each reward gives one.
         turn.record(
             QuestRewardAwarded,
             turn.fan(user_quest.profile_id).profile,
@@ -175,6 +180,7 @@ def _record_progress(
         user_quest_task_progress=decimal_text(own.progress),
         **asked,
     )
+    # The progress comes first: it caused the completion.
     if own.completed_at is not None:
         turn.record(QuestTaskCompleted, profile, **common)
 
@@ -188,7 +194,9 @@ def _complete(turn: Turn, user_quest: UserQuest, quest: Quest) -> UserQuest:
         quest_name=quest.name,
         user_quest_id=user_quest.id,
     )
+    # LiveLike: completion leaves the rewards unclaimed; the fan claims them once.
     if turn.game.application.auto_claim_quest_rewards:
         user_quest = pay_rewards(turn, user_quest, quest)
+        # After the rewards, as the events leave in this order (docs/rules.md).
         give_quest_badges(turn, user_quest, quest.badge_ids)
     return user_quest

@@ -25,8 +25,10 @@ def start_quest(turn: Turn, command: StartQuest) -> UserQuest:
     if quest.id in turn.fan(command.profile_id).user_quests:
         raise Conflict(f"The profile has started the quest {quest.name!r} already.", field="quest_id")
     status = quest_runs.quest_status(quest, turn.now)
+    # LiveLike: starting outside the window fails. It does not document the status code; ours is 400.
     if status != "active":
         raise Rejected(f"The quest {quest.name!r} is {status}: it cannot be started now.", field="quest_id")
+    # Only a task's progress completes a run, so a run without tasks could never end.
     if not any(map(is_live, quest.tasks)):
         raise Rejected(f"The quest {quest.name!r} has no task yet: it cannot be started.", field="quest_id")
     return quest_runs.start(turn, command.profile_id, quest)
@@ -36,6 +38,7 @@ def progress_task(turn: Turn, command: ProgressTask) -> UserQuest:
     if command.custom_increment is not None and command.custom_progress is not None:
         raise Rejected("Send custom_increment or custom_progress, not both.", field="custom_progress")
     owner = turn.state.by_user_quest_task.get(command.user_quest_task_id)
+    # 404 for another fan's task too, so that ids cannot be probed.
     if owner is None or command.profile_id not in {None, owner}:
         raise NotFound(f"There is no user quest task {command.user_quest_task_id!r:.100}.", field="user_quest_task_id")
     user_quest, own = next(
@@ -48,6 +51,7 @@ def progress_task(turn: Turn, command: ProgressTask) -> UserQuest:
     task = next(task for task in quest.tasks if task.id == own.quest_task_id)
     # The command is checked before the run: a bad step is refused also where it would change nothing.
     to = _wanted_progress(command, own, task)
+    # Not refused: the request may be a late or repeated one.
     if own.completed_at is not None or user_quest.completed_at is not None:
         return user_quest
     _must_be_running(turn, quest, user_quest, "user_quest_task_id")
@@ -82,6 +86,7 @@ def claim_quest_rewards(turn: Turn, command: ClaimQuestRewards) -> UserQuest:
 
 def _claimed(turn: Turn, user_quest: UserQuest) -> UserQuest:
     _must_be_completed(user_quest, "rewards_status")
+    # LiveLike: a claim pays once. Repeating it is no error.
     if user_quest.rewards_claimed_at is not None:
         return user_quest
     return quest_runs.pay_rewards(turn, user_quest, turn.game.quests[user_quest.quest_id])
@@ -91,6 +96,7 @@ def claim_quest_badges(turn: Turn, command: ClaimQuestBadges) -> tuple[EarnedBad
     user_quest = _own_user_quest(turn, command.user_quest_id, command.profile_id)
     _must_be_completed(user_quest, "claim_badges")
     badge_ids = turn.game.quests[user_quest.quest_id].badge_ids
+    # LiveLike: no list means all badges of the quest, and ids of others are ignored.
     asked = badge_ids if command.badge_ids is None else command.badge_ids
     return quest_runs.give_quest_badges(turn, user_quest, (badge_id for badge_id in badge_ids if badge_id in asked))
 
@@ -104,6 +110,7 @@ def change_user_quest(turn: Turn, command: ChangeUserQuest) -> UserQuest:
         if own.completed_at is None:
             _must_be_running(turn, quest, user_quest, "user_quest_tasks")
             task = tasks[own.quest_task_id]
+            # LiveLike: a status that is set overrides the progress.
             user_quest = quest_runs.progress(turn, user_quest, quest, task, task.target_value)
     for task_id in command.incomplete:
         own = _own_task(user_quest, task_id)
@@ -117,7 +124,9 @@ def change_user_quest(turn: Turn, command: ChangeUserQuest) -> UserQuest:
 def remove_user_quest(turn: Turn, command: RemoveUserQuest) -> UserQuest:
     user_quest = _own_user_quest(turn, command.user_quest_id, None)
     if user_quest.completed_at is not None:
-        raise Conflict("The user quest is completed: ledger and events tell of it, so it stays.", field="user_quest_id")
+        raise Conflict(
+            "The user quest is completed: ledger and events refer to it, so it stays.", field="user_quest_id"
+        )
     quest_runs.remove(turn, user_quest)
     return user_quest
 

@@ -5,24 +5,12 @@ from typing import Any
 
 from tifo.documents.changes import Change, Verb
 from tifo.engagement import commands as c
-from tifo.engagement.model import (
-    Attribute,
-    Attributes,
-    Game,
-    Leaderboard,
-    Quest,
-    RateLimit,
-    RewardLimit,
-    RewardTable,
-    is_live,
-)
+from tifo.engagement.model import Game, Leaderboard, Quest, RewardTable, is_live
 from tifo.engagement.text.describe import describe
 from tifo.engagement.text.document import (
     ActionText,
-    AttributeText,
     BadgeText,
     Document,
-    EntryText,
     ItemText,
     LeaderboardText,
     ProgramText,
@@ -30,6 +18,7 @@ from tifo.engagement.text.document import (
     TableText,
     TaskText,
 )
+from tifo.engagement.text.fields import CommandFields, attributes, task_fields
 from tifo.engagement.text.keys import Keys
 from tifo.engagement.text.plan import pairs
 from tifo.kernel.errors import Rejected
@@ -55,21 +44,21 @@ class _Builder:
         self._new_id = new_id
         self._there = describe(game)
         self._old: dict[str, dict[str, Any]] = Keys(game).named
-        self._ids: dict[tuple[str, str], Any] = {
-            (section, key): each.id for section, named in self._old.items() for key, each in named.items()
-        }
+        ids = {(section, key): each.id for section, named in self._old.items() for key, each in named.items()}
+        self._fields = CommandFields(ids, new_id)
 
     def commands(self, change: Change) -> Iterable[Any]:
         section, key = change.section, change.key
         if section == "application":
-            return [c.UpdateApplication(**self._client, **self._wanted.application.said())]
+            return [c.UpdateApplication(**self._client, **self._wanted.application.written_fields())]
         if change.verb is Verb.ARCHIVE:
+            # A section is named after its kind: `reward_tables` holds each `reward_table`.
             kind: Any = section.removesuffix("s")
-            return [c.Archive(**self._client, kind=kind, id=self._ids[section, key])]
+            return [c.Archive(**self._client, kind=kind, id=self._fields.id_of(section, key))]
         text = getattr(self._wanted, section)[key]
         common = {**self._client, "name": text.name}
         if change.verb is Verb.CREATE:
-            made = {**common, "key": key, "id": self._id(section, key)}
+            made = {**common, "key": key, "id": self._fields.id_of(section, key)}
             return list(getattr(self, f"_create_{section}")(text, made))
         old, now = self._old[section][key], getattr(self._there, section)[key]
         return list(getattr(self, f"_change_{section}")(text, common, old, now))
@@ -81,10 +70,10 @@ class _Builder:
         yield c.UpdateProgram(**common, program_id=old.id)
 
     def _create_reward_items(self, text: ItemText, made: Any) -> Iterator[Any]:
-        yield c.CreateRewardItem(**made, attributes=_attributes(text.attributes))
+        yield c.CreateRewardItem(**made, attributes=attributes(text.attributes))
 
     def _change_reward_items(self, text: ItemText, common: Any, old: Any, _now: Any) -> Iterator[Any]:
-        yield c.UpdateRewardItem(**common, reward_item_id=old.id, attributes=_attributes(text.attributes))
+        yield c.UpdateRewardItem(**common, reward_item_id=old.id, attributes=attributes(text.attributes))
 
     def _create_reward_actions(self, text: ActionText, made: Any) -> Iterator[Any]:
         yield c.CreateRewardAction(**made, description=text.description)
@@ -93,33 +82,37 @@ class _Builder:
         yield c.UpdateRewardAction(**common, reward_action_id=old.id, description=text.description)
 
     def _create_reward_tables(self, text: TableText, made: Any) -> Iterator[Any]:
-        entries = tuple(self._entry(each, None) for each in text.entries)
-        yield c.CreateRewardTable(**made, entries=entries, program_ids=self._programs(text))
+        entries = tuple(self._fields.entry(each, None) for each in text.entries)
+        yield c.CreateRewardTable(**made, entries=entries, program_ids=self._fields.program_ids(text))
         if not text.programs:  # the engine links it to the default program where none is given
             yield c.UpdateRewardTable(**self._client, reward_table_id=made["id"], program_ids=())
 
     def _change_reward_tables(self, text: TableText, common: Any, old: RewardTable, now: TableText) -> Iterator[Any]:
         entries = tuple(
-            self._entry(each, None if place is None else old.entries[place].id)
+            self._fields.entry(each, None if place is None else old.entries[place].id)
             for each, place in zip(text.entries, pairs(now.entries, text.entries), strict=True)
         )
-        yield c.UpdateRewardTable(**common, reward_table_id=old.id, entries=entries, program_ids=self._programs(text))
+        yield c.UpdateRewardTable(
+            **common, reward_table_id=old.id, entries=entries, program_ids=self._fields.program_ids(text)
+        )
 
     def _create_badges(self, text: BadgeText, made: Any) -> Iterator[Any]:
-        yield c.CreateBadge(**made, **self._badge(text))
+        yield c.CreateBadge(**made, **self._fields.badge(text))
 
     def _change_badges(self, text: BadgeText, common: Any, old: Any, _now: Any) -> Iterator[Any]:
-        yield c.UpdateBadge(**common, badge_id=old.id, **self._badge(text))
+        yield c.UpdateBadge(**common, badge_id=old.id, **self._fields.badge(text))
 
     def _create_quests(self, text: QuestText, made: Any) -> Iterator[Any]:
-        yield c.CreateQuest(**made, **self._quest(text))
+        yield c.CreateQuest(**made, **self._fields.quest(text))
+        # The engine has no command that makes a quest with its tasks.
         yield from (self._new_task(made["id"], task) for task in text.tasks)
         if text.rewards:
-            yield c.AddQuestRewards(**self._client, quest_id=made["id"], rewards=self._rewards(text))
+            yield c.AddQuestRewards(**self._client, quest_id=made["id"], rewards=self._fields.quest_rewards(text))
 
     def _change_quests(self, text: QuestText, common: Any, old: Quest, now: QuestText) -> Iterator[Any]:
-        rewards: dict[str, Any] = {} if now.rewards == text.rewards else {"rewards": self._rewards(text)}
-        yield c.UpdateQuest(**common, quest_id=old.id, **self._quest(text), **rewards)
+        # Rewards are replaced as a whole, with new ids: unchanged ones are not sent, so that they keep theirs.
+        rewards: dict[str, Any] = {} if now.rewards == text.rewards else {"rewards": self._fields.quest_rewards(text)}
+        yield c.UpdateQuest(**common, quest_id=old.id, **self._fields.quest(text), **rewards)
         tasks = [task for task in old.tasks if is_live(task)]
         continued = pairs(now.tasks, text.tasks)
         for place, task in enumerate(tasks):
@@ -129,10 +122,12 @@ class _Builder:
             if at is None:
                 yield self._new_task(old.id, task_text)
             elif now.tasks[at] != task_text:
-                yield c.UpdateQuestTask(**self._client, quest_task_id=tasks[at].id, **_task(task_text))
+                yield c.UpdateQuestTask(**self._client, quest_task_id=tasks[at].id, **task_fields(task_text))
 
     def _create_leaderboards(self, text: LeaderboardText, made: Any) -> Iterator[Any]:
-        yield c.CreateLeaderboard(**made, reward_item_id=self._item(text.item), **self._board(text))
+        yield c.CreateLeaderboard(
+            **made, reward_item_id=self._fields.item_id(text.item), **self._fields.leaderboard(text)
+        )
         if not text.programs:  # the engine links it to the default program where none is given
             yield c.UpdateLeaderboard(**self._client, leaderboard_id=made["id"], program_ids=())
 
@@ -146,85 +141,7 @@ class _Builder:
                 " Keep it, or give the leaderboard another key: then it is a new one.",
                 field=field,
             )
-        yield c.UpdateLeaderboard(**common, leaderboard_id=old.id, **self._board(text))
-
-    def _board(self, text: LeaderboardText) -> dict[str, Any]:
-        return {
-            "custom_id": text.custom_id,
-            "program_ids": self._programs(text),
-            "is_locked": text.locked,
-            "attributes": _attributes(text.attributes),
-        }
-
-    def _entry(self, text: EntryText, entry_id: Any) -> c.NewEntry:
-        rate, reward = text.rate_limit, text.reward_limit
-        unit, duration = (None if limit is None else limit.per for limit in (rate, reward))
-        return c.NewEntry(
-            reward_item_id=self._item(text.item),
-            reward_item_amount=text.amount,
-            action_key=text.action,
-            rate_limit=None if rate is None else RateLimit(frequency=rate.times, unit=unit),  # type: ignore[arg-type]
-            reward_limit=None
-            if reward is None
-            else RewardLimit(action_limit_count=reward.times, duration=duration, timezone=reward.timezone),  # type: ignore[arg-type]
-            id=entry_id,
-        )
-
-    def _programs(self, text: TableText | LeaderboardText) -> tuple[Any, ...]:
-        return tuple(self._id("programs", key) for key in text.programs)
-
-    def _badge(self, text: BadgeText) -> dict[str, Any]:
-        progressions = (
-            c.NewProgression(reward_item_id=self._item(each.item), reward_item_threshold=each.threshold)
-            for each in text.progressions
-        )
-        return {
-            "description": text.description,
-            "image_url": text.image_url,
-            "progressions": tuple(progressions),
-            "attributes": _attributes(text.attributes),
-        }
-
-    def _quest(self, text: QuestText) -> dict[str, Any]:
-        return {
-            "description": text.description,
-            "started_at": text.started_at,
-            "stopped_at": text.stopped_at,
-            "timeout": text.timeout,
-            "badge_ids": tuple(self._id("badges", key) for key in text.badges),
-            "attributes": _attributes(text.attributes),
-        }
+        yield c.UpdateLeaderboard(**common, leaderboard_id=old.id, **self._fields.leaderboard(text))
 
     def _new_task(self, quest_id: Any, text: TaskText) -> c.AddQuestTask:
-        return c.AddQuestTask(**self._client, quest_id=quest_id, id=self._new_id(), **_task(text))
-
-    def _rewards(self, text: QuestText) -> tuple[c.NewQuestReward, ...]:
-        return tuple(
-            c.NewQuestReward(reward_item_id=self._item(each.item), reward_item_amount=each.amount)
-            for each in text.rewards
-        )
-
-    def _id(self, section: str, key: str) -> Any:
-        """Returns the id of a definition, which may be made by an earlier command."""
-        if (section, key) not in self._ids:
-            self._ids[section, key] = self._new_id()
-        return self._ids[section, key]
-
-    def _item(self, key: str) -> Any:
-        return self._id("reward_items", key)
-
-
-def _task(text: TaskText) -> dict[str, Any]:
-    return {
-        "name": text.name,
-        "key": text.key,
-        "description": text.description,
-        "target_value": text.target,
-        "default_progress_increment": text.increment,
-        "reward_action_key": text.action,
-        "attributes": _attributes(text.attributes),
-    }
-
-
-def _attributes(texts: Iterable[AttributeText]) -> Attributes:
-    return tuple(Attribute(each.key, each.value) for each in texts)
+        return c.AddQuestTask(**self._client, quest_id=quest_id, id=self._new_id(), **task_fields(text))

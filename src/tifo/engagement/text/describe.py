@@ -55,6 +55,7 @@ class _Describer:
     """Describes definitions by one method a section, which is named after it."""
 
     def __init__(self, keys: Keys) -> None:
+        # A live definition refers to live ones only (`archive` refuses others), so each of them has a key here.
         self._key = keys.of
 
     def programs(self, program: Any) -> ProgramText:

@@ -1,6 +1,6 @@
-"""The format of a file of rules: the fields of these structs are its fields, their types its types.
+"""Defines the format of a file of rules: the fields of these structs are its fields, their types its types.
 
-A file says all of each definition that it names: a field that is not written has its default.
+A definition that a file names is defined by the file alone: a field that is not written has its default.
 """
 
 from datetime import datetime, timedelta
@@ -17,6 +17,7 @@ from tifo.engagement.values import check_amount, check_decimal, decimal_text
 from tifo.kernel.errors import Rejected
 
 
+# These check as the engine does, in words for people who write a file.
 def positive(value: Decimal, field: str) -> Decimal:
     number = check_decimal(value, field)
     if number <= 0:
@@ -58,7 +59,7 @@ class ApplicationText(Text, frozen=True, kw_only=True):
     automatic_quest_processing: bool | None = None
     auto_claim_quest_rewards: bool | None = None
 
-    def said(self) -> dict[str, Any]:
+    def written_fields(self) -> dict[str, Any]:
         return {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not None}
 
 
@@ -148,6 +149,7 @@ class QuestText(Text, frozen=True, kw_only=True):
         keys = [task.key for task in self.tasks if task.key is not None]
         if len(set(keys)) < len(keys):
             return "tasks", "Two tasks have the same key. Give each its own."
+        # Checked here too, so that the file's line is named before the engine refuses the command.
         if len(self.badges) > MAX_QUEST_BADGES:
             return "badges", f"{len(self.badges)} badges are too many. Name at most {MAX_QUEST_BADGES}."
         if self.started_at and self.stopped_at and self.stopped_at <= self.started_at:

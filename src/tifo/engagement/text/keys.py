@@ -32,6 +32,7 @@ class Keys:
         return {section: set(named) for section, named in self.named.items()}
 
     def _name(self, section: str, definitions: list[Any], game: Game) -> None:
+        # Own keys first: a key that is made of a name must not be one that a later definition has.
         own = {each.id: key for each in definitions if (key := _own_key(each, game)) is not None}
         used = set(own.values())
         for each in definitions:
@@ -57,6 +58,7 @@ def _own_key(definition: Any, game: Game) -> str | None:
     if definition.id == game.application.default_program_id:
         return DEFAULT_PROGRAM
     key: str | None = definition.key
+    # In a file `default` means the default program, so another program of that key gets one made of its name.
     return None if isinstance(definition, Program) and key == DEFAULT_PROGRAM else key
 
 

@@ -1,4 +1,4 @@
-"""Plans a file of rules: how what it says differs from the game as it is."""
+"""Plans a file of rules: compares its document with the game's."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -43,7 +43,8 @@ def changes(now: Document, wanted: Document, *, prune: bool) -> tuple[Change, ..
 
 
 def _application(now: Document, wanted: Document) -> Iterator[Change]:
-    merged = msgspec.structs.replace(now.application, **wanted.application.said())
+    # The application exists already, so a field that is not written has no default to go back to.
+    merged = msgspec.structs.replace(now.application, **wanted.application.written_fields())
     if fields := tuple(_differences(now.application, merged)):
         yield Change(Verb.CHANGE, "application", "", fields)
 

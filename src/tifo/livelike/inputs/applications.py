@@ -23,6 +23,7 @@ class TokenInput(msgspec.Struct, frozen=True):
     name: Name
 
 
+# LiveLike has further fields (scheduled_at, stream_url, …), which concern its widgets and chats.
 class ProgramInput(msgspec.Struct, frozen=True):
     """`title` is LiveLike's word for a program's name."""
 

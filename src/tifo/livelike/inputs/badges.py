@@ -21,6 +21,7 @@ class BadgeInput(msgspec.Struct, frozen=True):
     key: Name | None = None
     description: Text | None = None
     image_url: Address | None = None
+    # Ours: LiveLike sets thresholds in its CMS and documents no input. These are the names of its answers.
     reward_item_id: RewardItemId | None = None
     reward_item_threshold: Amount | None = None
     progressions: Several[ProgressionInput] = ()
@@ -33,6 +34,7 @@ class BadgeInput(msgspec.Struct, frozen=True):
             raise Rejected("Required beside reward_item_threshold.", field="reward_item_id")
         if self.reward_item_threshold is None:
             raise Rejected("Required beside reward_item_id.", field="reward_item_threshold")
+        # Which of the two is meant cannot be known.
         if self.progressions:
             raise Rejected("Give progressions or reward_item_id, not both.", field="progressions")
         return (ProgressionInput(self.reward_item_id, self.reward_item_threshold),)

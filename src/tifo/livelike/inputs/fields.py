@@ -9,17 +9,14 @@ from typing import Annotated, TypeVar
 import msgspec
 
 from tifo.engagement.model import Attribute
+from tifo.engagement.values import MAX_AMOUNT, MAX_DECIMALS, MAX_QUANTITY
 from tifo.kernel.errors import Rejected
-
-MAX_AMOUNT = 2**53 - 1
-"""JavaScript's numbers are exact up to here."""
-MAX_QUANTITY = Decimal(10) ** 15
-MAX_DECIMALS = 9
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 Text = Annotated[str, msgspec.Meta(max_length=20_000)]
 Address = Annotated[str, msgspec.Meta(max_length=2_048)]
 Amount = Annotated[int, msgspec.Meta(ge=-MAX_AMOUNT, le=MAX_AMOUNT)]
+# LiveLike: an attribute's key and value have at most 200 characters. Tifo does not limit them by themselves.
 Attributes = Annotated[tuple[Attribute, ...], msgspec.Meta(max_length=100)]
 S = TypeVar("S")
 Several = Annotated[tuple[S, ...], msgspec.Meta(max_length=1_000)]

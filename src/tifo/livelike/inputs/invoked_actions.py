@@ -25,6 +25,7 @@ class BatchedAction(msgspec.Struct, frozen=True):
     attributes: Attributes = ()
 
 
+# LiveLike's only request that rewards many fans at once.
 class BatchUpdate(msgspec.Struct, frozen=True):
     """One fan performs these actions; each is named by its key alone or given with a code."""
 

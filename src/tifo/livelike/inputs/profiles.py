@@ -9,4 +9,5 @@ class ProfileInput(msgspec.Struct, frozen=True):
     nickname: Name | None = None
     custom_id: Name | None = None
     custom_data: Text | None = None
+    # None is "not sent" here: an empty list removes all attributes.
     attributes: Attributes | None = None

@@ -18,6 +18,7 @@ class QuestInput(msgspec.Struct, frozen=True):
     description: Text | None = None
     started_at: datetime | None = None
     stopped_at: datetime | None = None
+    # An ISO 8601 duration, as LiveLike sends it.
     timeout: timedelta | None = None
     attributes: Attributes = ()
 
@@ -35,6 +36,8 @@ class QuestChange(msgspec.Struct, frozen=True):
 class QuestBadgesInput(msgspec.Struct, frozen=True):
     """`badge_ids` replaces all badges of the quest."""
 
+    # Ours: LiveLike's request adds badges.
+
     badge_ids: Several[BadgeId]
 
 
@@ -44,6 +47,7 @@ class QuestTaskInput(msgspec.Struct, frozen=True):
     client_id: ClientId | None = None
     key: Name | None = None
     description: Text | None = None
+    # LiveLike answers with these but documents no input: its CMS sets them.
     target_value: Decimal = Decimal(1)
     default_progress_increment: Decimal = Decimal(1)
     reward_action_key: Name | None = None

@@ -14,6 +14,8 @@ from tifo.livelike.inputs.fields import Amount, Name, Several
 class RateLimitInput(msgspec.Struct, frozen=True):
     """An entry pays a fan at most `frequency` times in each `unit` of the clock."""
 
+    # LiveLike's fields; there they are the length of a cooldown.
+
     is_enabled: bool = True
     frequency: Amount | None = None
     unit: Literal["second", "minute", "hour", "day"] | None = None
@@ -74,6 +76,8 @@ class RewardTableChange(msgspec.Struct, frozen=True):
 
 class RewardTableLinks(msgspec.Struct, frozen=True):
     """The request names one program (`program_id`), several (`program_ids`), or both."""
+
+    # Ours: LiveLike links without a body, by PUT programs/{id}/reward-tables/{id}/.
 
     program_id: ProgramId | None = None
     program_ids: Several[ProgramId] = ()

@@ -20,6 +20,7 @@ class UserQuestTaskChange(msgspec.Struct, frozen=True):
 
 
 class UserQuestChange(msgspec.Struct, frozen=True):
+    # LiveLike also accepts `unclaimed`. Here a claim pays, so it is never undone.
     rewards_status: Literal["claimed"] | None = None
     user_quest_tasks: Several[UserQuestTaskChange] = ()
 
@@ -35,6 +36,7 @@ class ClaimBadgesInput(msgspec.Struct, frozen=True):
 
 
 class ProgressInput(msgspec.Struct, frozen=True):
+    # LiveLike: its reference has texts, its samples have numbers, some of them fractions. A Decimal reads all of them.
     user_quest_task_id: UserQuestTaskId
     custom_increment: Decimal | None = None
     custom_progress: Decimal | None = None

@@ -14,4 +14,5 @@ class WebhookInput(msgspec.Struct, frozen=True):
     target_url: Address
     client_id: ClientId | None = None
     events: Several[Name] = ()
+    # LiveLike signs with the client secret. Whoever knows that can also make fans' tokens, so another is possible.
     secret: Annotated[str, msgspec.Meta(min_length=16, max_length=255)] | None = None

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, TypeVar, cast, get_args, get_origin
 import msgspec
 from litestar.response.base import ASGIResponse
 
+from tifo.livelike.lists.paging import Listed
 from tifo.livelike.openapi.filters import QueryParameter
-from tifo.livelike.paging import Listed
 from tifo.livelike.responses import JsonResponse
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -8,9 +8,9 @@ from litestar.handlers import HTTPRouteHandler
 from tifo.engagement.ports import COUNTED
 from tifo.livelike.errors import Detail, FieldErrors
 from tifo.livelike.links import ROOT
+from tifo.livelike.lists.paging import DEFAULT_SIZE, MAX_SIZE
 from tifo.livelike.openapi.description import BodyDescription, RouteDescription, description_of
 from tifo.livelike.openapi.schemas import Schema, answer_schemas, body_schema, plain_schema, ref
-from tifo.livelike.paging import DEFAULT_SIZE, MAX_SIZE
 from tifo.livelike.request import MAX_KEY_LENGTH, MIN_ANONYMOUS_KEY_LENGTH
 
 # Every route may answer with these, so no handler has to name them.

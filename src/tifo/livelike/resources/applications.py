@@ -17,14 +17,17 @@ class ApplicationResource(Resource, frozen=True, kw_only=True):
     client_id: Id
     automatic_quest_processing: bool
     auto_claim_quest_rewards: bool
+    # LiveLike: it concerns widgets, not quests.
     autoclaim_interaction_rewards: bool = False
     default_program_id: Id
+    # Seconds: LiveLike's SDK multiplies by 1,000.
     api_polling_interval: int = 10
     media_url: None = None
     image_url: None = None
     organization_id: None = None
     organization_name: None = None
     analytics_properties: dict[str, str] = {}  # noqa: RUF012 (msgspec copies it)
+    # The SDK opens PubNub for a subscription only, so null is fine for everything that Tifo has.
     pubnub_subscribe_key: None = None
     pubnub_publish_key: None = None
     pubnub_origin: None = None

@@ -90,6 +90,7 @@ class BadgeProgressResource(Resource, frozen=True, kw_only=True):
                     reward_item_id=progression.reward_item_id,
                     reward_item_name=context.reward_item(progression.reward_item_id).name,
                     reward_item_threshold=progression.reward_item_threshold,
+                    # LiveLike does not cap it: its own example shows 14 with a threshold of 5.
                     current_reward_amount=fan.balances.get(progression.reward_item_id, 0),
                 )
                 for progression in badge.progressions
@@ -147,6 +148,7 @@ class BadgeProfileResource(Resource, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, earned: EarnedBadge, profile: Profile, links: Links, *, in_full: bool) -> "BadgeProfileResource":
+        # Any fan may see who has a badge, but not what an integrator knows of another fan.
         shown = ProfileResource.of if in_full else ProfileResource.for_other_fans
         return cls(
             badge_id=earned.badge_id,
@@ -157,4 +159,5 @@ class BadgeProfileResource(Resource, frozen=True, kw_only=True):
 
 
 def _earned_badge_url(earned: EarnedBadge, links: Links) -> str:
+    # LiveLike's `url` is `earned-badges/{id}/`. Ours is a list, which holds this one badge.
     return links.query("earned-badges", profile_id=earned.profile_id, badge_id=earned.badge_id)

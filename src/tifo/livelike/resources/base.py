@@ -14,6 +14,7 @@ V = TypeVar("V")
 
 Id = Annotated[str, msgspec.Meta(examples=["01976a4e-7c2b-7e3a-9d51-0a6f3f1f5b11"])]
 Url = Annotated[str, msgspec.Meta(examples=["https://fans.example.com/api/v1/…"])]
+# LiveLike's examples have times of mixed precision; Tifo's have milliseconds.
 Time = Annotated[str, msgspec.Meta(examples=["2026-11-24T18:00:00.000Z"], extra_json_schema={"format": "date-time"})]
 Unused = tuple[()]
 """A list that LiveLike fills and Tifo leaves empty."""

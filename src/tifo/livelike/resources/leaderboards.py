@@ -1,4 +1,5 @@
 """Leaderboards and their entries. The public sees a fan's nickname, rank and score only."""
+# LiveLike shows the whole profile with each entry, custom_data included, to requests without a token. Tifo does not.
 
 from collections.abc import Mapping
 
@@ -58,6 +59,7 @@ class LeaderboardEntryResource(Resource, frozen=True, kw_only=True):
     profile: LeaderboardProfileResource
     rank: int
     score: int
+    # LiveLike sends a text.
     percentile_rank: str
 
     @classmethod

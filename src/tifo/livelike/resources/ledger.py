@@ -62,6 +62,7 @@ class TransferResource(Resource, frozen=True, kw_only=True):
     reward_item_name: str
     reward_item_amount: int
     sender_profile_id: Id
+    # The names are in the SDK's type; LiveLike's reference lacks them.
     sender_profile_name: str | None
     recipient_profile_id: Id
     recipient_profile_name: str | None
@@ -102,6 +103,7 @@ class RewardTransactionResource(Resource, frozen=True, kw_only=True):
     reward_action_id: Id | None
     reward_action_key: str | None
     reward_action_name: str | None
+    # Tifo has no widgets.
     widget_id: None = None
     widget_kind: None = None
     source: str | None
@@ -117,6 +119,7 @@ class RewardTransactionResource(Resource, frozen=True, kw_only=True):
     def of(
         cls, transaction: Transaction, profiles: Mapping[ProfileId, Profile], context: ResourceContext
     ) -> "RewardTransactionResource":
+        # A key that is used again names its live action, which may be another one than paid.
         action = context.game.reward_actions.get(transaction.reward_action_key or "")
         return cls(
             id=transaction.id,
@@ -129,6 +132,7 @@ class RewardTransactionResource(Resource, frozen=True, kw_only=True):
             reward_action_id=action.id if action else None,
             reward_action_key=transaction.reward_action_key,
             reward_action_name=action.name if action else None,
+            # The only value that LiveLike documents.
             source="quest-completed" if transaction.kind is TransactionKind.QUEST else None,
             user_quest_id=transaction.user_quest_id,
             invoked_action_id=transaction.invoked_action_id,

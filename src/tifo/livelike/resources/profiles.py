@@ -17,6 +17,7 @@ class ProfileResource(Resource, frozen=True, kw_only=True):
     nickname: str
     custom_data: str | None
     attributes: Attributes
+    # Constants: LiveLike's clients read them, and Tifo has neither points nor reports. Badges have a list of their own.
     points: int = 0
     badges: Unused = ()
     reported_count: int = 0
@@ -41,6 +42,7 @@ class ProfileResource(Resource, frozen=True, kw_only=True):
             nickname=profile.nickname,
             custom_data=profile.custom_data,
             attributes=profile.attributes,
+            # LiveLike's name for the channel. Nothing is sent there: push needs PubNub.
             subscribe_channel=f"profile.{profile.id}",
             badges_url=links.to(*own, "badges"),
             badge_progress_url=links.to(*own, "badge-progress"),
@@ -57,6 +59,7 @@ class ProfileResource(Resource, frozen=True, kw_only=True):
         return msgspec.structs.replace(cls.of(profile, links), custom_id=None, custom_data=None, attributes=())
 
 
+# LiveLike: only the answer that creates a profile has the token. The SDK stores it.
 class NewProfileResource(ProfileResource, frozen=True, kw_only=True):
     """The profile with its fan's token, which no other answer shows."""
 

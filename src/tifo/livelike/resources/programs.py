@@ -27,6 +27,7 @@ class ProgramResource(Resource, frozen=True, kw_only=True):
             url=context.links.query(f"programs/{program.id}", client_id=context.client_id),
             client_id=context.client_id,
             name=program.name,
+            # LiveLike calls a program's name its title.
             title=program.name,
             created_at=to_iso(program.created_at),
             is_default=program.id == game.application.default_program_id,

@@ -22,6 +22,7 @@ class QuestTaskResource(Resource, frozen=True, kw_only=True):
     name: str
     description: str | None
     created_at: Time
+    # LiveLike's older examples call it progress_threshold; the SDK reads target_value.
     target_value: Decimal
     default_progress_increment: Decimal
     reward_action_key: str | None
@@ -80,6 +81,7 @@ class QuestResource(Resource, frozen=True, kw_only=True):
     status: QuestStatus
     attributes: Attributes
     quest_tasks: list[QuestTaskResource]
+    # In the SDK's type; LiveLike's reference has the address only.
     quest_rewards: list[QuestRewardResource]
     quest_rewards_url: Url
 

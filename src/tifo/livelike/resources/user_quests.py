@@ -30,6 +30,7 @@ class UserQuestTaskResource(Resource, frozen=True, kw_only=True):
             id=task.id,
             user_quest_id=run.id,
             quest_task=QuestTaskResource.of(*context.quest_task(task.quest_task_id), context),
+            # LiveLike makes the tasks with the run, so they have its time.
             created_at=to_iso(run.created_at),
             completed_at=time_or_none(task.completed_at),
             status="completed" if task.completed_at else "incomplete",
@@ -76,6 +77,8 @@ class UserQuestResource(Resource, frozen=True, kw_only=True):
 
 class TaskProgressResource(Resource, frozen=True, kw_only=True):
     """The user quest, which LiveLike's SDK reads, and the task, which LiveLike's reference shows."""
+
+    # The SDK returns `user_quest` of the answer, and silently `undefined` where there is none.
 
     id: Id
     custom_increment: Decimal | None

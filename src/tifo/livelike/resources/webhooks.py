@@ -33,7 +33,7 @@ class WebhookResource(Resource, frozen=True, kw_only=True):
 
 
 class WebhookDeliveriesResource(Resource, frozen=True, kw_only=True):
-    """`waiting` webhooks have a next attempt; `aside` counts the dead-lettered ones, which have none."""
+    """Counts a subscriber's webhooks: `waiting` have a next attempt, `aside` (the dead-lettered ones) have none."""
 
     to_send: int
     waiting: int

@@ -7,11 +7,11 @@ from tifo.engagement.commands import CreateProgram, UpdateApplication, UpdatePro
 from tifo.engagement.model import live
 from tifo.kernel.errors import NotFound, Rejected, Unauthorized
 from tifo.kernel.ids import ClientId, ProgramId
-from tifo.livelike.editing import apply_change, archive, body_of_producer
+from tifo.livelike.editing import apply_change, archive, body_of_producer, new_definition
 from tifo.livelike.inputs.applications import ApplicationSettings, ProgramChange, ProgramInput
+from tifo.livelike.lists.paging import Listed, window
 from tifo.livelike.openapi import filters
 from tifo.livelike.openapi.description import ANYONE, FAN_OR_PRODUCER, ORGANISATION, PRODUCER, describe
-from tifo.livelike.paging import Listed, window
 from tifo.livelike.request import LiveLikeRequest
 from tifo.livelike.resources.applications import ApplicationResource
 from tifo.livelike.resources.programs import ProgramResource
@@ -27,6 +27,7 @@ _PROGRAM_CHANGE = msgspec.json.Decoder(ProgramChange)
 @describe(callers=ANYONE)
 async def discover(request: LiveLikeRequest) -> JsonResponse[ApplicationResource]:
     """Needs no token."""
+    # LiveLike's SDK begins with this request, before it has a token.
     game = await request.in_thread(request.services.queries.game, ClientId(request.part("client_id")))
     return respond(ApplicationResource.of(game.application, request.links))
 
@@ -64,14 +65,13 @@ async def list_programs(request: LiveLikeRequest) -> JsonResponse[Listed[Program
 @post("/programs/")
 @describe(callers=PRODUCER, body=ProgramInput)
 async def create_program(request: LiveLikeRequest) -> JsonResponse[ProgramResource]:
-    caller = await request.producer()
-    body = await request.decoded(_PROGRAM)
-    caller.must_be_of(body.client_id)
+    caller, body = await new_definition(request, _PROGRAM)
+    # LiveLike's word is title.
     name = body.name or body.title
     if name is None:
         raise Rejected("This field is required.", field="name")
-    program = await request.handle(caller, CreateProgram(client_id=caller.client_id, key=body.key, name=name))
-    return respond(ProgramResource.of(program, await request.context(caller.client_id)), 201)
+    command = CreateProgram(client_id=caller.client_id, key=body.key, name=name)
+    return await apply_change(request, caller, command, ProgramResource.of, status=201)
 
 
 @get("/programs/{program_id:str}/")

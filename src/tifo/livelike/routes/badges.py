@@ -11,13 +11,13 @@ from tifo.engagement.model import EarnedBadge, live
 from tifo.engagement.ports import Page
 from tifo.kernel.errors import NotFound, Rejected
 from tifo.kernel.ids import BadgeId, EarnedBadgeId, ProfileId
-from tifo.livelike.editing import apply_change, archive
-from tifo.livelike.fan_lists import profiles_of, visible_profiles
+from tifo.livelike.editing import apply_change, archive, body_of_producer
 from tifo.livelike.images import MAX_UPLOAD_BYTES, decoded_with_image
 from tifo.livelike.inputs.badges import AwardInput, BadgeChange, BadgeInput, ProgressionInput
+from tifo.livelike.lists.fans import profiles_of, visible_profiles
+from tifo.livelike.lists.paging import Listed, anchor, window
 from tifo.livelike.openapi import filters
 from tifo.livelike.openapi.description import PRODUCER, describe
-from tifo.livelike.paging import Listed, anchor, window
 from tifo.livelike.request import LiveLikeRequest
 from tifo.livelike.resources.badges import (
     BadgeProfileResource,
@@ -49,8 +49,7 @@ async def create_badge(request: LiveLikeRequest) -> JsonResponse[BadgeResource]:
         progressions=_progressions(body.all_progressions()),
         attributes=body.attributes,
     )
-    badge = await request.handle(caller, command)
-    return respond(BadgeResource.of(badge, await request.context(caller.client_id)), 201)
+    return await apply_change(request, caller, command, BadgeResource.of, status=201)
 
 
 @get("/badges/{badge_id:str}/")
@@ -89,12 +88,10 @@ async def list_profile_badges(request: LiveLikeRequest) -> JsonResponse[Listed[P
 @post("/profiles/{profile_id:str}/badges/")
 @describe(callers=PRODUCER, body=AwardInput)
 async def award_badge(request: LiveLikeRequest) -> JsonResponse[ProfileBadgeResource]:
-    caller = await request.producer()
-    body = await request.decoded(_AWARD)
+    caller, body = await body_of_producer(request, _AWARD)
     profile_id = ProfileId(request.part("profile_id"))
     command = AwardBadge(client_id=caller.client_id, profile_id=profile_id, badge_id=body.badge_id)
-    earned = await request.handle(caller, command)
-    return respond(ProfileBadgeResource.of(earned, await request.context(caller.client_id)), 201)
+    return await apply_change(request, caller, command, ProfileBadgeResource.of, status=201)
 
 
 @get("/profiles/{profile_id:str}/badge-progress/")
@@ -108,6 +105,7 @@ async def list_badge_progress(request: LiveLikeRequest) -> JsonResponse[list[Bad
     context = await request.context(caller.client_id)
     badge_ids = set(request.query.all("badge_id"))
     badges = [b for b in live(context.game.badges) if b.progressions and (not badge_ids or b.id in badge_ids)]
+    # No envelope: LiveLike's SDK expects the array itself.
     return respond([BadgeProgressResource.of(badge, fan, context) for badge in badges])
 
 
@@ -149,6 +147,7 @@ async def get_earned_badge(request: LiveLikeRequest) -> JsonResponse[EarnedBadge
     earned_badge_id = EarnedBadgeId(request.part("earned_badge_id"))
     earned = await request.in_thread(request.services.queries.earned_badge, caller.client_id, earned_badge_id)
     if not caller.is_producer and earned.profile_id != caller.profile_id:
+        # Not 403: a fan cannot learn which ids exist.
         raise NotFound("There is no such earned badge.")
     profile = await request.in_thread(request.services.queries.profile, caller.client_id, earned.profile_id)
     return respond(EarnedBadgeResource.of(earned, profile, await request.context(caller.client_id)))
@@ -158,6 +157,7 @@ async def get_earned_badge(request: LiveLikeRequest) -> JsonResponse[EarnedBadge
 @describe(callers=PRODUCER)
 async def revoke_badge(request: LiveLikeRequest) -> None:
     """A threshold never earns a revoked badge again; an award gives it back."""
+    # LiveLike lets the fan revoke her own badge too.
     caller = await request.producer()
     earned_badge_id = EarnedBadgeId(request.part("earned_badge_id"))
     await request.handle(caller, RevokeBadge(client_id=caller.client_id, earned_badge_id=earned_badge_id))

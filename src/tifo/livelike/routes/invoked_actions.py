@@ -7,11 +7,11 @@ from tifo.engagement.commands import InvokeAction, InvokeActions
 from tifo.engagement.ports import InvokedFilter
 from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import ProgramId
-from tifo.livelike.fan_lists import profiles_of, visible_profiles
 from tifo.livelike.inputs.invoked_actions import BatchedAction, BatchInput, BatchUpdate, InvokedActionInput
+from tifo.livelike.lists.fans import profiles_of, visible_profiles
+from tifo.livelike.lists.paging import Listed, anchor, window
 from tifo.livelike.openapi import filters
 from tifo.livelike.openapi.description import PRODUCER, describe
-from tifo.livelike.paging import Listed, anchor, window
 from tifo.livelike.request import LiveLikeRequest
 from tifo.livelike.resources.invoked_actions import BatchResource, InvokedActionResource
 from tifo.livelike.responses import JsonResponse, respond
@@ -61,6 +61,7 @@ async def invoke_actions(request: LiveLikeRequest) -> JsonResponse[BatchResource
     actions = tuple(
         _command(body.program_id, update, action, caller) for update in body.updates for action in update.reward_actions
     )
+    # One command for all: one commit, and one stored answer for an Idempotency-Key.
     outcomes = await request.handle(caller, InvokeActions(client_id=caller.client_id, actions=actions))
     return respond(BatchResource.of(body, outcomes, request.new_id(caller)), 201)
 

@@ -5,16 +5,17 @@ from collections.abc import Sequence
 import msgspec
 from litestar import delete, get, patch, post
 
-from tifo.engagement.commands import Archive, CreateLeaderboard, UpdateLeaderboard
+from tifo.engagement.commands import CreateLeaderboard, UpdateLeaderboard
 from tifo.engagement.leaderboards import Standing, known
 from tifo.engagement.model import Leaderboard
 from tifo.engagement.ports import Page, Queries
 from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import ClientId, LeaderboardId, ProfileId
+from tifo.livelike.editing import apply_change, archive, body_of_producer, new_definition
 from tifo.livelike.inputs.leaderboards import LeaderboardChange, LeaderboardInput
+from tifo.livelike.lists.paging import Listed, PageRequest, window
 from tifo.livelike.openapi import filters
 from tifo.livelike.openapi.description import ANYONE, PRODUCER, describe
-from tifo.livelike.paging import Listed, PageRequest, window
 from tifo.livelike.request import LiveLikeRequest
 from tifo.livelike.resources.context import ResourceContext
 from tifo.livelike.resources.leaderboards import (
@@ -42,9 +43,7 @@ async def list_leaderboards(request: LiveLikeRequest) -> JsonResponse[Listed[Lea
 @describe(callers=PRODUCER, body=LeaderboardInput)
 async def create_leaderboard(request: LiveLikeRequest) -> JsonResponse[LeaderboardResource]:
     """Links the leaderboard to the application's default program where the body names none."""
-    caller = await request.producer()
-    body = await request.decoded(_LEADERBOARD)
-    caller.must_be_of(body.client_id)
+    caller, body = await new_definition(request, _LEADERBOARD)
     command = CreateLeaderboard(
         client_id=caller.client_id,
         name=body.name,
@@ -54,8 +53,7 @@ async def create_leaderboard(request: LiveLikeRequest) -> JsonResponse[Leaderboa
         is_locked=body.is_locked,
         attributes=body.attributes,
     )
-    board = await request.handle(caller, command)
-    return respond(LeaderboardResource.of(board, await request.context(caller.client_id)), 201)
+    return await apply_change(request, caller, command, LeaderboardResource.of, status=201)
 
 
 @get("/leaderboards/{leaderboard_id:str}/")
@@ -70,8 +68,7 @@ async def get_leaderboard(request: LiveLikeRequest) -> JsonResponse[LeaderboardR
 @describe(callers=PRODUCER, body=LeaderboardChange)
 async def change_leaderboard(request: LiveLikeRequest) -> JsonResponse[LeaderboardResource]:
     """`program_ids` replaces all programs that the leaderboard is linked to."""
-    caller = await request.producer()
-    body = await request.decoded(_CHANGE)
+    caller, body = await body_of_producer(request, _CHANGE)
     command = UpdateLeaderboard(
         client_id=caller.client_id,
         leaderboard_id=LeaderboardId(request.part("leaderboard_id")),
@@ -81,16 +78,13 @@ async def change_leaderboard(request: LiveLikeRequest) -> JsonResponse[Leaderboa
         is_locked=body.is_locked,
         attributes=body.attributes,
     )
-    board = await request.handle(caller, command)
-    return respond(LeaderboardResource.of(board, await request.context(caller.client_id)))
+    return await apply_change(request, caller, command, LeaderboardResource.of)
 
 
 @delete("/leaderboards/{leaderboard_id:str}/")
 @describe(callers=PRODUCER)
 async def delete_leaderboard(request: LiveLikeRequest) -> None:
-    caller = await request.producer()
-    leaderboard_id = LeaderboardId(request.part("leaderboard_id"))
-    await request.handle(caller, Archive(client_id=caller.client_id, kind="leaderboard", id=leaderboard_id))
+    await archive(request, "leaderboard", request.part("leaderboard_id"))
 
 
 @get("/leaderboards/{leaderboard_id:str}/entries/")
@@ -98,6 +92,7 @@ async def delete_leaderboard(request: LiveLikeRequest) -> None:
 async def list_leaderboard_entries(request: LiveLikeRequest) -> JsonResponse[Listed[LeaderboardEntryResource]]:
     """Needs no token. `profile_id` (repeatable) lists only these fans' entries."""
     board, context = await _board(request)
+    # LiveLike's SDK leaves a stray `&` behind it.
     named = [ProfileId(each) for each in request.query.all("profile_id")]
     page, size = window(request.query)
     found, count = await request.in_thread(_entries, request.services.queries, board, named, page, size)
@@ -130,6 +125,7 @@ async def list_profile_leaderboards(request: LiveLikeRequest) -> JsonResponse[Li
 @describe()
 async def list_profile_leaderboard_views(request: LiveLikeRequest) -> JsonResponse[Listed[LeaderboardViewResource]]:
     """Lists the leaderboards that the fan is on as views: each has one, itself."""
+    # LiveLike's views are resources of their own; here a leaderboard is its own only view.
     return request.page(await _places_of_profile(request), LeaderboardViewResource.of)
 
 

@@ -8,11 +8,11 @@ from tifo.engagement.model import Transaction, TransactionKind, is_live
 from tifo.engagement.ports import Page, TransactionFilter
 from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import ProfileId, RewardItemId
-from tifo.livelike.fan_lists import profiles_of, visible_profiles
 from tifo.livelike.inputs.ledger import LedgerInput, TransferInput
+from tifo.livelike.lists.fans import profiles_of, visible_profiles
+from tifo.livelike.lists.paging import Listed, anchor, window
 from tifo.livelike.openapi import filters
 from tifo.livelike.openapi.description import PRODUCER, describe
-from tifo.livelike.paging import Listed, anchor, window
 from tifo.livelike.request import LiveLikeRequest
 from tifo.livelike.resources.ledger import (
     BalanceResource,
@@ -28,6 +28,7 @@ _TRANSFER = msgspec.json.Decoder(TransferInput)
 _SIDES = {"sent": TransactionKind.TRANSFER_SENT, "received": TransactionKind.TRANSFER_RECEIVED}
 
 
+# LiveLike answers 200 to credits and debits, though each makes a row.
 @post("/profiles/{profile_id:str}/reward-item-credits/", status_code=200)
 @describe(callers=PRODUCER, body=LedgerInput)
 async def credit(request: LiveLikeRequest) -> JsonResponse[BookingResource]:
@@ -45,6 +46,7 @@ async def debit(request: LiveLikeRequest) -> JsonResponse[BookingResource]:
 async def transfer(request: LiveLikeRequest) -> JsonResponse[TransferResource]:
     caller = await request.caller()
     sender = ProfileId(request.part("profile_id"))
+    # LiveLike: the sender's own token transfers.
     caller.must_reach(sender)
     body = await request.decoded(_TRANSFER)
     command = Transfer(
@@ -56,6 +58,7 @@ async def transfer(request: LiveLikeRequest) -> JsonResponse[TransferResource]:
     )
     sent = await request.handle(caller, command)
     profiles = await profiles_of(request, caller, [sender, body.recipient_profile_id])
+    # LiveLike answers 200.
     return respond(TransferResource.of(sent, profiles, await request.context(caller.client_id)), 201)
 
 
@@ -118,6 +121,7 @@ async def get_balance(request: LiveLikeRequest) -> JsonResponse[ProfileBalanceRe
         reward_item_name=item.name,
         reward_item_balance=balances.get(item.id, 0),
     )
+    # LiveLike's reference prints 201 here; nothing is made, so 200 is right.
     return respond(balance)
 
 

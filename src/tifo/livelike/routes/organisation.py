@@ -9,8 +9,8 @@ from litestar import delete, get, post
 from tifo.kernel.clock import to_iso
 from tifo.kernel.ids import ClientId
 from tifo.livelike.inputs.applications import ApplicationInput, TokenInput
+from tifo.livelike.lists.paging import Listed, window
 from tifo.livelike.openapi.description import ORGANISATION, describe
-from tifo.livelike.paging import Listed, window
 from tifo.livelike.request import LiveLikeRequest
 from tifo.livelike.resources.applications import (
     ApplicationResource,
@@ -53,6 +53,7 @@ async def rotate_client_secret(request: LiveLikeRequest) -> JsonResponse[ClientS
     access = await request.organisation()
     client_id, secret = ClientId(request.part("client_id")), request.new_secret("client_secret")
     await request.in_thread(access.rotate_secret, client_id, secret, await request.once())
+    # Otherwise this process would accept the old secret from its cache for up to five seconds.
     request.services.tokens.forget()
     return respond(ClientSecretResource(client_id=client_id, client_secret=secret), 201)
 

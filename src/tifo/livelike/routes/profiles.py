@@ -35,7 +35,6 @@ async def sign_up(request: LiveLikeRequest) -> JsonResponse[NewProfileResource]:
     if key is None:
         return await _created(request, await request.services.engine.handle(command))
     if len(key) < MIN_ANONYMOUS_KEY_LENGTH:
-        # A repeated key gets the same fan's token again, so it must not be guessable.
         raise Rejected(f"To sign up, an Idempotency-Key needs {MIN_ANONYMOUS_KEY_LENGTH} characters or more.")
     # There is no caller to scope the key with, so all anonymous sign-ups of an application share one scope.
     once = await request.idempotency("anonymous", key)
@@ -47,6 +46,7 @@ async def sign_up(request: LiveLikeRequest) -> JsonResponse[NewProfileResource]:
 async def get_own_profile(request: LiveLikeRequest) -> JsonResponse[ProfileResource]:
     """Creates the profile of an integrator's own token at its first request."""
     caller = await request.caller(request.part("client_id"))
+    # LiveLike's SDK asks for nothing else with a token that it was given, so this request makes the profile.
     if caller.profile_id is None and caller.custom_id is not None:
         command = CreateProfile(client_id=caller.client_id, custom_id=caller.custom_id, existing_is_fine=True)
         profile = await request.services.engine.handle(command)
@@ -117,6 +117,7 @@ def _create(client_id: ClientId, body: ProfileInput, custom_id: str | None) -> C
 
 
 async def _created(request: LiveLikeRequest, profile: Profile) -> JsonResponse[NewProfileResource]:
+    # The fan's first action needs no read of the nickname then.
     request.services.nicknames.remember(profile.client_id, profile.id, profile.nickname)
     access_token = await request.services.tokens.mint(profile)
     return respond(NewProfileResource.with_token(profile, request.links, access_token), 201)
@@ -124,6 +125,7 @@ async def _created(request: LiveLikeRequest, profile: Profile) -> JsonResponse[N
 
 async def _change(request: LiveLikeRequest, caller: Caller, profile_id: ProfileId) -> JsonResponse[ProfileResource]:
     body = await request.decoded(_PROFILE)
+    # The custom id is the userId of the fan's events: a fan who chose it could pass for another person.
     if body.custom_id is not None and not caller.is_producer:
         raise Forbidden("A custom_id can be set with a producer token only.")
     command = UpdateProfile(

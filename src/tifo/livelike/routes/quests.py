@@ -20,7 +20,7 @@ from tifo.engagement.commands import (
 from tifo.engagement.model import Game, Quest, is_live, live
 from tifo.kernel.errors import NotFound, Rejected
 from tifo.kernel.ids import QuestId, QuestRewardId, QuestTaskId
-from tifo.livelike.editing import apply_change, archive, body_of_producer
+from tifo.livelike.editing import apply_change, archive, body_of_producer, new_definition
 from tifo.livelike.inputs.quests import (
     QuestBadgesInput,
     QuestChange,
@@ -29,9 +29,9 @@ from tifo.livelike.inputs.quests import (
     QuestTaskChange,
     QuestTaskInput,
 )
+from tifo.livelike.lists.paging import Listed, window
 from tifo.livelike.openapi import filters
 from tifo.livelike.openapi.description import PRODUCER, describe
-from tifo.livelike.paging import Listed, window
 from tifo.livelike.request import LiveLikeRequest
 from tifo.livelike.resources.badges import BadgeResource
 from tifo.livelike.resources.quests import (
@@ -74,9 +74,7 @@ async def list_quests(request: LiveLikeRequest) -> JsonResponse[Listed[QuestReso
 @post("/quests/")
 @describe(callers=PRODUCER, body=QuestInput)
 async def create_quest(request: LiveLikeRequest) -> JsonResponse[QuestResource]:
-    caller = await request.producer()
-    body = await request.decoded(_QUEST)
-    caller.must_be_of(body.client_id)
+    caller, body = await new_definition(request, _QUEST)
     command = CreateQuest(
         client_id=caller.client_id,
         key=body.key,
@@ -87,8 +85,7 @@ async def create_quest(request: LiveLikeRequest) -> JsonResponse[QuestResource]:
         timeout=body.timeout,
         attributes=body.attributes,
     )
-    quest = await request.handle(caller, command)
-    return respond(QuestResource.of(quest, await request.context(caller.client_id)), 201)
+    return await apply_change(request, caller, command, QuestResource.of, status=201)
 
 
 @get("/quests/{quest_id:str}/")
@@ -113,9 +110,7 @@ async def list_quest_tasks(request: LiveLikeRequest) -> JsonResponse[Listed[Ques
 @post("/quest-tasks/")
 @describe(callers=PRODUCER, body=QuestTaskInput)
 async def add_quest_task(request: LiveLikeRequest) -> JsonResponse[QuestTaskResource]:
-    caller = await request.producer()
-    body = await request.decoded(_TASK)
-    caller.must_be_of(body.client_id)
+    caller, body = await new_definition(request, _TASK)
     command = AddQuestTask(
         client_id=caller.client_id,
         key=body.key,
@@ -168,6 +163,7 @@ async def add_quest_rewards(request: LiveLikeRequest) -> JsonResponse[QuestRewar
     )
     quest = await request.handle(caller, command)
     context = await request.context(caller.client_id)
+    # The engine adds at the end, and answers with the quest as it was right then.
     added = quest.rewards[-len(body.quest_rewards) :]
     rewards = [QuestRewardResource.of(reward, quest, context) for reward in added]
     return respond(QuestRewardsResource(quest_id=quest.id, quest_rewards=rewards), 201)
@@ -201,6 +197,7 @@ async def set_quest_badges(request: LiveLikeRequest) -> JsonResponse[QuestBadges
     caller = await request.producer()
     body = await request.decoded(_BADGES)
     quest_id = QuestId(request.part("quest_id"))
+    # LiveLike's request adds badges, and answers 200.
     command = UpdateQuest(client_id=caller.client_id, quest_id=quest_id, badge_ids=body.badge_ids)
     quest = await request.handle(caller, command)
     context = await request.context(caller.client_id)

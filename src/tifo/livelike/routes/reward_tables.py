@@ -17,11 +17,11 @@ from tifo.engagement.commands import (
 from tifo.engagement.model import Game, RewardTable, RewardTableEntry, is_live, live
 from tifo.kernel.errors import NotFound, Rejected
 from tifo.kernel.ids import ProgramId, RewardTableEntryId, RewardTableId
-from tifo.livelike.editing import apply_change, archive, body_of_producer
+from tifo.livelike.editing import apply_change, archive, body_of_producer, new_definition
 from tifo.livelike.inputs.reward_tables import EntryInput, RewardTableChange, RewardTableInput, RewardTableLinks
+from tifo.livelike.lists.paging import Listed, window
 from tifo.livelike.openapi import filters
 from tifo.livelike.openapi.description import PRODUCER, describe
-from tifo.livelike.paging import Listed, window
 from tifo.livelike.request import LiveLikeRequest
 from tifo.livelike.resources.programs import ProgramResource
 from tifo.livelike.resources.reward_tables import RewardTableEntryResource, RewardTableResource
@@ -47,9 +47,7 @@ async def list_reward_tables(request: LiveLikeRequest) -> JsonResponse[Listed[Re
 @post("/reward-tables/")
 @describe(callers=PRODUCER, body=RewardTableInput)
 async def create_reward_table(request: LiveLikeRequest) -> JsonResponse[RewardTableResource]:
-    caller = await request.producer()
-    body = await request.decoded(_TABLE)
-    caller.must_be_of(body.client_id)
+    caller, body = await new_definition(request, _TABLE)
     command = CreateRewardTable(
         client_id=caller.client_id,
         key=body.key,
@@ -57,8 +55,7 @@ async def create_reward_table(request: LiveLikeRequest) -> JsonResponse[RewardTa
         entries=tuple(_new_entry(entry) for entry in body.entries),
         program_ids=body.program_ids,
     )
-    table = await request.handle(caller, command)
-    return respond(RewardTableResource.of(table, await request.context(caller.client_id)), 201)
+    return await apply_change(request, caller, command, RewardTableResource.of, status=201)
 
 
 @get("/reward-tables/{table_id:str}/")

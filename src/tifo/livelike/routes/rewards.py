@@ -7,11 +7,11 @@ from tifo.engagement.commands import CreateRewardAction, CreateRewardItem, Updat
 from tifo.engagement.model import live
 from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import RewardActionId, RewardItemId
-from tifo.livelike.editing import apply_change, archive, body_of_producer
+from tifo.livelike.editing import apply_change, archive, body_of_producer, new_definition
 from tifo.livelike.inputs.rewards import RewardActionChange, RewardActionInput, RewardItemChange, RewardItemInput
+from tifo.livelike.lists.paging import Listed, window
 from tifo.livelike.openapi import filters
 from tifo.livelike.openapi.description import PRODUCER, describe
-from tifo.livelike.paging import Listed, window
 from tifo.livelike.request import LiveLikeRequest
 from tifo.livelike.resources.rewards import RewardActionResource, RewardItemResource
 from tifo.livelike.responses import JsonResponse, respond
@@ -36,12 +36,9 @@ async def list_reward_items(request: LiveLikeRequest) -> JsonResponse[Listed[Rew
 @post("/reward-items/")
 @describe(callers=PRODUCER, body=RewardItemInput)
 async def create_reward_item(request: LiveLikeRequest) -> JsonResponse[RewardItemResource]:
-    caller = await request.producer()
-    body = await request.decoded(_ITEM)
-    caller.must_be_of(body.client_id)
+    caller, body = await new_definition(request, _ITEM)
     command = CreateRewardItem(client_id=caller.client_id, key=body.key, name=body.name, attributes=body.attributes)
-    item = await request.handle(caller, command)
-    return respond(RewardItemResource.of(item, await request.context(caller.client_id)), 201)
+    return await apply_change(request, caller, command, RewardItemResource.of, status=201)
 
 
 @get("/reward-items/{reward_item_id:str}/")
@@ -88,9 +85,7 @@ async def list_reward_actions(request: LiveLikeRequest) -> JsonResponse[Listed[R
 @post("/reward-actions/")
 @describe(callers=PRODUCER, body=RewardActionInput)
 async def create_reward_action(request: LiveLikeRequest) -> JsonResponse[RewardActionResource]:
-    caller = await request.producer()
-    body = await request.decoded(_ACTION)
-    caller.must_be_of(body.client_id)
+    caller, body = await new_definition(request, _ACTION)
     command = CreateRewardAction(
         client_id=caller.client_id,
         name=body.name,
@@ -98,8 +93,7 @@ async def create_reward_action(request: LiveLikeRequest) -> JsonResponse[RewardA
         description=body.description,
         trigger=await trigger_of(request, caller, body),
     )
-    action = await request.handle(caller, command)
-    return respond(RewardActionResource.of(action, await request.context(caller.client_id)), 201)
+    return await apply_change(request, caller, command, RewardActionResource.of, status=201)
 
 
 @get("/reward-actions/{reward_action_id:str}/")

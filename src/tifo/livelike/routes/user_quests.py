@@ -10,10 +10,11 @@ from tifo.engagement.commands import ChangeUserQuest, ClaimQuestBadges, Progress
 from tifo.engagement.model import UserQuest
 from tifo.kernel.errors import NotFound, Rejected
 from tifo.kernel.ids import ProfileId, UserQuestId
+from tifo.livelike.editing import apply_change
 from tifo.livelike.inputs.user_quests import ClaimBadgesInput, ProgressInput, UserQuestChange, UserQuestInput
+from tifo.livelike.lists.paging import Listed, anchored, window
 from tifo.livelike.openapi import filters
 from tifo.livelike.openapi.description import PRODUCER, describe
-from tifo.livelike.paging import Listed, anchored, window
 from tifo.livelike.request import LiveLikeRequest
 from tifo.livelike.resources.badges import ProfileBadgeResource
 from tifo.livelike.resources.base import known
@@ -31,6 +32,7 @@ from tifo.livelike.responses import JsonResponse, respond
 from tifo.livelike.tokens import Caller
 
 MAX_USER_QUESTS = 100
+"""User quests of one request, each of which is a read. Our limit."""
 
 _START = msgspec.json.Decoder(UserQuestInput)
 _CHANGE = msgspec.json.Decoder(UserQuestChange)
@@ -45,6 +47,7 @@ async def list_user_quests(request: LiveLikeRequest) -> JsonResponse[Listed[User
     query = request.query
     caller = await request.caller()
     profile_id = ProfileId(
+        # LiveLike lists all fans' runs to a producer; here one fan's runs are one read.
         query.required("profile_id") if caller.is_producer else _own(caller, query.one("profile_id"))
     )
     ids, quest_ids = query.all("id"), query.all("quest_id")
@@ -73,8 +76,7 @@ async def start_quest(request: LiveLikeRequest) -> JsonResponse[UserQuestResourc
     profile_id = body.profile_id or caller.own_profile()
     caller.must_reach(profile_id)
     command = StartQuest(client_id=caller.client_id, profile_id=profile_id, quest_id=body.quest_id)
-    run = await request.handle(caller, command)
-    return respond(UserQuestResource.of(run, await request.context(caller.client_id)), 201)
+    return await apply_change(request, caller, command, UserQuestResource.of, status=201)
 
 
 @get("/user-quests/{user_quest_id:str}/")
@@ -99,8 +101,7 @@ async def change_user_quest(request: LiveLikeRequest) -> JsonResponse[UserQuestR
         claim=body.rewards_status is not None,
         profile_id=_fan(caller),
     )
-    run = await request.handle(caller, command)
-    return respond(UserQuestResource.of(run, await request.context(caller.client_id)))
+    return await apply_change(request, caller, command, UserQuestResource.of)
 
 
 @delete("/user-quests/{user_quest_id:str}/")
@@ -120,6 +121,7 @@ async def claim_badges(request: LiveLikeRequest) -> JsonResponse[ClaimedBadgesRe
     return await _claim_badges(request, UserQuestId(request.part("user_quest_id")), body)
 
 
+# LiveLike's reference files the claim here, with a parameter named user_quest_id: so both addresses are served.
 @patch("/quests/{quest_id:str}/badges/", status_code=201)
 @describe(body=ClaimBadgesInput)
 async def claim_quest_badges(request: LiveLikeRequest) -> JsonResponse[ClaimedBadgesResource]:
@@ -178,6 +180,7 @@ async def list_user_quest_rewards(request: LiveLikeRequest) -> JsonResponse[List
     query = request.query
     caller = await request.caller()
     query.required("user_quest_id")
+    # LiveLike's SDK repeats the parameter for each user quest.
     ids = [UserQuestId(i) for i in dict.fromkeys(query.all("user_quest_id"))]
     if len(ids) > MAX_USER_QUESTS:
         raise Rejected(f"Name at most {MAX_USER_QUESTS} user quests.", field="user_quest_id")

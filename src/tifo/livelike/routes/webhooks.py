@@ -6,16 +6,16 @@ from litestar import delete, get, post
 from tifo.engagement.ports import Page
 from tifo.kernel.errors import NotFound
 from tifo.livelike.inputs.webhooks import WebhookInput
+from tifo.livelike.lists.paging import Listed, window
 from tifo.livelike.openapi import filters
 from tifo.livelike.openapi.description import PRODUCER, describe
-from tifo.livelike.paging import Listed, window
 from tifo.livelike.request import LiveLikeRequest
 from tifo.livelike.resources.webhooks import WebhookAttemptResource, WebhookResource, WebhookStatusResource
 from tifo.livelike.responses import JsonResponse, respond
 from tifo.source.webhooks.outbox import Late, WebhookOutbox
 
 _MAX_SHOWN = 1_000
-
+"""Late webhooks that a list holds."""
 
 _WEBHOOK = msgspec.json.Decoder(WebhookInput)
 

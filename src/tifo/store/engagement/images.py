@@ -13,7 +13,7 @@ class SqlImages:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def keep(self, digest: str, image: Image) -> None:
+    def add(self, digest: str, image: Image) -> None:
         row = {"digest": digest, "media_type": image.media_type, "content": image.content}
         known = select(t.images.c.digest).where(t.images.c.digest == digest)
         with self._database.writing() as connection:

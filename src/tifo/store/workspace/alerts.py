@@ -45,8 +45,8 @@ class SqlAlerts:
             rows = connection.execute(select(t.alerts).order_by(_A.number)).all()
         return [(_read(row), _standing.decode(row.standing)) for row in rows]
 
-    def note(self, alert_id: str, standing: AlertState) -> None:
-        encoded = msgspec.json.encode(standing).decode()
+    def note(self, alert_id: str, state: AlertState) -> None:
+        encoded = msgspec.json.encode(state).decode()
         with self._database.writing() as connection:
             connection.execute(update(t.alerts).where(_A.id == alert_id).values(standing=encoded))
 

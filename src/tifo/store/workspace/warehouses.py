@@ -14,7 +14,7 @@ from tifo.store.sql.bulk import upsert_each
 from tifo.store.sql.database import Database
 from tifo.store.sql.times import from_micros, to_micros
 from tifo.workspace.warehouses import (
-    KEPT_SYNCS,
+    MAX_SYNCS,
     ConnectedWarehouse,
     Loads,
     Sync,
@@ -162,7 +162,7 @@ def _trim_history(connection: Connection, warehouse: str) -> None:
     table = t.warehouse_syncs
     of_it = table.c.warehouse == warehouse
     newest_first = select(table.c.number).where(of_it).order_by(table.c.number.desc())
-    newest_old = newest_first.offset(KEPT_SYNCS).limit(1).scalar_subquery()
+    newest_old = newest_first.offset(MAX_SYNCS).limit(1).scalar_subquery()
     connection.execute(delete(table).where(of_it & (table.c.number <= func.coalesce(newest_old, -1))))
 
 

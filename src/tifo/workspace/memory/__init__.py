@@ -1,4 +1,4 @@
-"""In-memory twins of the workspace's contracts, for tests. They keep the same rules as the SQL implementations."""
+"""In-memory twins of the workspace's contracts, for tests. They follow the same rules as the SQL implementations."""
 
 from tifo.workspace.memory.alerts import InMemoryAlerts
 from tifo.workspace.memory.catalog import InMemoryCatalog

@@ -26,10 +26,10 @@ class InMemoryAlerts:
         with self._lock:
             return list(self._alerts.values())
 
-    def note(self, alert_id: str, standing: AlertState) -> None:
+    def note(self, alert_id: str, state: AlertState) -> None:
         with self._lock:
             if alert_id in self._alerts:
-                self._alerts[alert_id] = (self._alerts[alert_id][0], standing)
+                self._alerts[alert_id] = (self._alerts[alert_id][0], state)
 
     def remove(self, alert_id: str) -> None:
         with self._lock:

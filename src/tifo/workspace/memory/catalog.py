@@ -61,6 +61,7 @@ class InMemoryCatalog:
             rules.check_unused(source, connected, force=force)
             for each in connected:
                 del self._connections[each.client_id]
+            # The loader still needs its schema for events that wait in the log. Its slug is free again.
             self._deleted.append(replace(source, keys=(), slug=source_id, enabled=False))
             del self._sources[source_id]
             return connected
@@ -93,6 +94,7 @@ class InMemoryCatalog:
 
     def select(self, warehouse: str, overrides: Mapping[SourceId, Sequence[Override]]) -> dict[SourceId, Selection]:
         with self.lock:
+            # All are computed before any is stored: an unknown source refuses the whole request.
             made = {
                 self._source(each).id: with_overrides(self._selections.get((each, warehouse), EVERYTHING), those)
                 for each, those in overrides.items()

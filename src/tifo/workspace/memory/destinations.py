@@ -104,6 +104,7 @@ class InMemoryDestinations:
             mappings=tuple(_copied(made.mappings)),
             filters=tuple(_copied(made.filters)),
             choice=_copied(made.choice),
+            # SQL stores whole seconds.
             retry_for_s=float(int(made.retry_for_s)),
             version=1,
         )

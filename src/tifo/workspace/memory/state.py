@@ -73,6 +73,7 @@ class InMemoryWorkspaceState:
             except BaseException:
                 restore()
                 raise
+            # Only now: a delivery of a destination that is rolled back must not begin.
             writer.announce()
 
     def _run(self, wanted: WorkspaceText, urls: Mapping[str, str], *, prune: bool) -> "_InMemoryWriter":
@@ -95,12 +96,13 @@ class InMemoryWorkspaceState:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
+        # Always in this order: two calls that lock in different orders would wait for each other.
         with self._destinations.lock, self._plans.lock, self._warehouses.lock, self._catalog.lock:
             yield
 
 
 class _InMemoryWriter:
-    """Implements `workspace.ports.WorkspaceWriter`. Whoever makes it brings the state back where a write raises."""
+    """Implements `workspace.ports.WorkspaceWriter`. Its maker restores the state where a write raises."""
 
     def __init__(
         self,
@@ -117,7 +119,7 @@ class _InMemoryWriter:
         self._removed: list[DestinationId] = []
 
     def announce(self) -> None:
-        """Lets the twin of the delivery state follow, once the writes are there to stay."""
+        """Begins and ends deliveries in the twin of the delivery state, once the writes are final."""
         for destination_id in self._removed:
             self._destinations.on_remove(destination_id)
         for made, start in self._added:

@@ -25,6 +25,7 @@ class InMemoryWorkspaceTokens:
 
     def tokens(self) -> list[WorkspaceToken]:
         with self._lock:
+            # Ids grow with time, so this is the order of making.
             return sorted(self._tokens.values(), key=lambda each: each.id)
 
     def revoke(self, token_id: str) -> None:

@@ -9,7 +9,7 @@ from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.ids import SourceId
 from tifo.workspace.memory.catalog import InMemoryCatalog
 from tifo.workspace.warehouses import (
-    KEPT_SYNCS,
+    MAX_SYNCS,
     ConnectedWarehouse,
     Loads,
     Sync,
@@ -62,6 +62,7 @@ class InMemoryWarehouses:
     def disconnect(self, name: str, source_id: SourceId, everyone: Collection[SourceId]) -> ConnectedWarehouse:
         with self.lock:
             now = self.named(name)
+            # "All sources" becomes a list: it cannot say "all but one", and sources that are made later are not in it.
             connected = frozenset(everyone) if now.source_ids is None else now.source_ids
             return self.put(replace(now, source_ids=connected - {source_id}))
 
@@ -81,7 +82,7 @@ class InMemoryWarehouses:
                 self._count(sync)
             newest: dict[str, deque[int]] = {}
             for number, sync in enumerate(self._syncs):
-                newest.setdefault(sync.warehouse, deque(maxlen=KEPT_SYNCS)).append(number)
+                newest.setdefault(sync.warehouse, deque(maxlen=MAX_SYNCS)).append(number)
             numbers = sorted(number for each in newest.values() for number in each)
             self._syncs = [self._syncs[number] for number in numbers]
 

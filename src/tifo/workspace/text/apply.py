@@ -1,4 +1,4 @@
-"""Applying a workspace file: the writes that it comes to, in an order in which each finds what it refers to."""
+"""Applies a workspace file: writes its definitions in an order in which each finds what it refers to."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -33,7 +33,7 @@ from tifo.workspace.warehouses import BUILT_IN, WarehouseKind
 
 @dataclass(frozen=True, kw_only=True)
 class ApplyContext:
-    """What applying a file needs beside the file and the workspace."""
+    """Carries what applying a file needs beside the file and the workspace."""
 
     urls: Mapping[str, str]
     """Addresses of the warehouses to make, by name."""
@@ -45,6 +45,7 @@ class ApplyContext:
 
 
 def check_unchanged(now: Workspace, planned: Workspace) -> None:
+    # A person confirmed the plan: what happens must be what was shown.
     if now != planned:
         raise Conflict("The workspace was changed meanwhile. Nothing is applied: plan again.")
 
@@ -120,6 +121,7 @@ class _Applying:
         )
         if text.schema is not None:
             source = rules.changed(source, SourceChange(schema=text.schema), used)
+        # The keys of the file are those that clients have; another one would be a secret that nobody asked for.
         if text.write_keys:
             source = replace(source, keys=())
         self.source_ids[slug] = source.id
@@ -137,12 +139,14 @@ class _Applying:
             raise Rejected(f"sources.{slug}.not_loaded: there is no warehouse {warehouse!r:.100}.", field="not_loaded")
         for warehouse in known:
             overrides = [_off(place) for place in text.not_loaded.get(warehouse, ())]
+            # The file says all of it: a table that it no longer names is loaded again.
             selection = with_overrides(EVERYTHING, overrides)
             self._writer.put_selection(self.source_ids[slug], warehouse, selection)
 
     def _control(self, slug: str, text: SourceText) -> None:
         """Connects the source's tracking plan and sets its schema controls."""
         source_id = self.source_ids[slug]
+        # Not written means "as it is"; `none` is a word of its own.
         if text.tracking_plan is not None:
             self._writer.connect_plan(source_id, self._plan_id(text.tracking_plan))
         if text.schema_controls is not None:
@@ -223,7 +227,7 @@ class _ApplyingDestinations:
         self._writer.insert_destination(made, start=self._context.start, secret=secret)
 
     def _filters(self, text: DestinationText, old: ConnectedDestination | None) -> list[JsonObject] | None:
-        """A filter whose title is there already has the id of that one."""
+        """Builds the filters. One whose title the destination has already keeps that id."""
         if text.filters is None:
             return None
         known = {each.title: each.id for each in read_filters(old.filters if old else ())}
@@ -245,7 +249,7 @@ class _ApplyingDestinations:
         return built
 
     def _mappings(self, text: DestinationText, old: ConnectedDestination | None) -> list[JsonObject] | None:
-        """A mapping whose name is there already has the id of that one."""
+        """Builds the mappings. One whose name the destination has already keeps that id."""
         if text.mappings is None:
             return None
         known = {str(each["name"]): each["id"] for each in (old.mappings if old else ())}

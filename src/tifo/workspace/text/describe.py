@@ -27,9 +27,8 @@ from tifo.workspace.warehouses import ConnectedWarehouse
 
 
 def describe(workspace: Workspace, *, secrets: bool, secret_names: SecretNames = lambda _: ()) -> WorkspaceText:
-    """Leaves write keys, secret settings and the addresses of warehouses, which may hold passwords, out without
-    `secrets`.
-    """
+    """Describes the workspace; without `secrets`, leaves out write keys, secret settings and warehouses' addresses."""
+    # An address may hold a password, as may a setting that its kind calls a secret.
     return WorkspaceText(
         tracking_plans={plan.name: _plan_text(plan) for plan in workspace.plans},
         sources={source.slug: _source_text(source, workspace, secrets=secrets) for source in workspace.sources},
@@ -48,6 +47,7 @@ def _warehouse_text(warehouse: ConnectedWarehouse, workspace: Workspace, *, secr
         kind=warehouse.kind,
         enabled=warehouse.enabled,
         url=warehouse.url if secrets else None,
+        # A source that was deleted may still be in the list.
         sources=None if connected is None else tuple(sorted(slugs[each] for each in connected if each in slugs)),
     )
 
@@ -115,6 +115,7 @@ def _plan_name(workspace: Workspace, source_id: SourceId) -> str | None:
         return None
     plan_id = workspace.plan_connections[source_id]
     names = {plan.id: plan.name for plan in workspace.plans}
+    # The built-in plan is not among the workspace's; its id is its name.
     return NO_PLAN if plan_id is None else names.get(plan_id, plan_id)
 
 

@@ -1,4 +1,4 @@
-"""The format of a workspace file: what it may say of tracking plans, sources, warehouses and destinations.
+"""Defines the format of a workspace file: tracking plans, sources, warehouses and destinations.
 
 Fields that are not written have their default; the few that stay as they are instead are named where they stand.
 """
@@ -116,7 +116,7 @@ class DestinationText(Text, frozen=True, kw_only=True):
     settings_env: dict[str, Any] = msgspec.field(default_factory=dict)
     """Names of environment variables that hold settings, by setting."""
     events: dict[str, Any] | None = None
-    """Which events it gets: `types`, `only`, `except`."""
+    """Selects the events that it gets: `types`, `only`, `except`."""
     filters: tuple[FilterText, ...] | None = None
     mappings: tuple[MappingText, ...] | None = None
 

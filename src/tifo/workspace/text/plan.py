@@ -1,4 +1,4 @@
-"""Plans a workspace file: how what it says differs from the workspace as it is. No secret is in a plan."""
+"""Plans a workspace file: compares its document with the workspace's. No secret is in a plan."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from tifo.workspace.text.document import RuleText, WorkspaceText
 
 _SECTIONS = ("tracking_plans", "sources", "warehouses", "destinations")
 _UNPLANNED = frozenset(("url", "url_env", "settings_env"))
-"""Fields that only say where a value comes from, or are given once."""
+"""Fields that say only where a value comes from, or that are read once."""
 
 
 def changes(now: WorkspaceText, wanted: WorkspaceText, *, prune: bool) -> tuple[Change, ...]:
@@ -22,7 +22,7 @@ def changes(now: WorkspaceText, wanted: WorkspaceText, *, prune: bool) -> tuple[
     made: list[Change] = []
     for section in _SECTIONS:
         made += section_changes(section, getattr(now, section), getattr(wanted, section), _differences)
-    # What refers to others is deleted before them.
+    # Definitions that refer to others are deleted before those.
     for section in reversed(_SECTIONS) if prune else ():
         gone = getattr(now, section).keys() - getattr(wanted, section).keys()
         made += [Change(Verb.DELETE, section, key) for key in sorted(gone)]

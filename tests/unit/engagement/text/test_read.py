@@ -44,7 +44,7 @@ def test_every_type_of_value_is_read() -> None:
         "rules.yaml",
         KNOWN,
     )
-    assert document.application.said() == {"auto_claim_quest_rewards": True}
+    assert document.application.written_fields() == {"auto_claim_quest_rewards": True}
     assert document.reward_actions == {"vote": ActionText(name="2026", description="yes")}
     assert document.quests["derby"] == QuestText(
         name="Derby",

@@ -6,10 +6,10 @@ import pytest
 from litestar import get
 from litestar.response.base import ASGIResponse
 
+from tifo.livelike.lists.paging import Listed
 from tifo.livelike.openapi.description import FAN_OR_PRODUCER, PRODUCER, describe, description_of
 from tifo.livelike.openapi.document import document
 from tifo.livelike.openapi.filters import CLIENT_ID
-from tifo.livelike.paging import Listed
 from tifo.livelike.resources.ledger import BalanceResource
 from tifo.livelike.responses import JsonResponse, respond
 

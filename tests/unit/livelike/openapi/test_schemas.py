@@ -7,8 +7,8 @@ import msgspec
 import pytest
 from msgspec import UNSET, UnsetType
 
+from tifo.livelike.lists.paging import Listed
 from tifo.livelike.openapi.schemas import answer_schemas, body_schema, plain_schema
-from tifo.livelike.paging import Listed
 from tifo.livelike.resources.base import Resource, Time
 
 

@@ -67,7 +67,7 @@ def test_what_the_log_forgets_before_a_warehouse_has_it_is_counted_once(warehous
 def test_syncs_come_back_newest_first_and_old_ones_are_forgotten(
     warehouses: SqlWarehouses, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "KEPT_SYNCS", 2)
+    monkeypatch.setattr(module, "MAX_SYNCS", 2)
     done = Sync(
         warehouse="one",
         source_id=SourceId("a"),

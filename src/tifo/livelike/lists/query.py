@@ -9,9 +9,12 @@ from tifo.kernel.clock import from_iso
 from tifo.kernel.errors import Rejected
 
 MAX_PARAMETERS = 200
+"""Our limit: enough for 100 ids and every filter."""
 
 
 class Query:
+    """Reads one query string, in which a name may stand several times."""
+
     def __init__(self, raw: bytes) -> None:
         try:
             self.pairs = parse_qsl(raw.decode("latin-1"), keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
@@ -22,11 +25,11 @@ class Query:
             raise Rejected("The query string holds a NUL character.")
 
     def all(self, name: str) -> list[str]:
-        """Every value that is not empty, in order."""
+        """Returns every value that is not empty, in order."""
         return [v for n, v in self.pairs if n == name and v]
 
     def one(self, name: str) -> str | None:
-        """The last value, which is the one that Django uses."""
+        """Returns the last value, which is the one that Django uses."""
         values = self.all(name)
         return values[-1] if values else None
 
@@ -53,10 +56,11 @@ class Query:
             raise Rejected(f"{value[:64]!r} is no ISO 8601 time.", field=name) from exc
 
     def attributes(self) -> Attributes:
-        """Each `attributes=key:value`; the value may hold colons."""
+        """Reads each `attributes=key:value`; the value may hold colons."""
+        # LiveLike: several attributes narrow the list; a row must have all of them.
         pairs = (pair.partition(":") for pair in self.all("attributes"))
         return tuple(Attribute(key=key, value=value) for key, _, value in pairs)
 
     def matches_attributes(self, attributes: Attributes) -> bool:
-        """Whether every `attributes=key:value` is among them."""
+        """Says whether every `attributes=key:value` of the query is among them."""
         return set(self.attributes()) <= set(attributes)

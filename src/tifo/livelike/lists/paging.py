@@ -12,15 +12,18 @@ import msgspec
 from tifo.engagement.ports import Anchor, Page
 from tifo.kernel.errors import NotFound
 from tifo.livelike.links import Links
-from tifo.livelike.query import Query
+from tifo.livelike.lists.query import Query
 from tifo.livelike.resources.base import Url
 
+# LiveLike documents 20 and 100 for leaderboard entries; Tifo has them for every list.
 DEFAULT_SIZE = 20
 MAX_SIZE = 100
 MAX_PAGE = 10_000_000
+"""Our limit."""
 MAX_POSITION = 2**63 - 1
 """The greatest position of a row in a database."""
 _MAX_ID = 2**128 - 1
+"""The greatest UUID, as a number."""
 _POSITION = frozenset({"page", "offset", "before", "after"})
 
 R = TypeVar("R")
@@ -41,6 +44,7 @@ class PageRequest(NamedTuple):
 
 def window(query: Query) -> PageRequest:
     size = _number(query.one("page_size") or str(DEFAULT_SIZE), at_most=MAX_SIZE)
+    # LiveLike pages its reward transactions by `offset`, all other lists by `page`.
     offset = query.one("offset")
     if offset is None:
         return PageRequest(_number(query.one("page") or "1"), size)
@@ -100,6 +104,7 @@ def listed(page: Page[T], resource: Callable[[T], R], links: Links, path: str, q
     return Listed(
         count=page.count,
         next=address(page.number + 1, before=page.last) if more else None,
+        # The number says whether a page precedes; the anchor says which rows it has.
         previous=address(page.number - 1, after=page.first) if page.number > 1 else None,
         results=[resource(item) for item in page.results],
     )
@@ -119,4 +124,5 @@ def _number(text: str, *, at_least: int = 1, at_most: int | None = None) -> int:
     number = int(text)
     if not at_least <= number <= MAX_PAGE:
         raise NotFound("Invalid page.")
+    # A larger page_size is cut, not refused, as in Django REST framework.
     return number if at_most is None else min(number, at_most)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from tifo.engagement.model import Profile
 from tifo.kernel.ids import ProfileId
-from tifo.livelike.query import Query
+from tifo.livelike.lists.query import Query
 from tifo.livelike.request import LiveLikeRequest
 from tifo.livelike.tokens import Caller
 
@@ -17,6 +17,7 @@ def visible_profiles(caller: Caller, query: Query) -> list[ProfileId]:
     named = [ProfileId(p) for p in query.all("profile_id")]
     for profile_id in named:
         caller.must_reach(profile_id)
+    # LiveLike: a producer lists the whole application, a fan's token what is the fan's.
     return named or ([] if caller.is_producer else [caller.own_profile()])
 
 
