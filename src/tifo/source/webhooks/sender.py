@@ -25,7 +25,13 @@ from tifo.kernel.errors import Transient
 from tifo.kernel.ids import ProfileId
 from tifo.kernel.waiting import wait
 from tifo.source.webhooks.health import EndpointHealth
-from tifo.source.webhooks.outbox import Late, LateState, PlacedFact, Subscriber, WebhookOutbox
+from tifo.source.webhooks.outbox import (
+    PlacedFact,
+    Subscriber,
+    UndeliveredWebhook,
+    UndeliveredWebhookState,
+    WebhookOutbox,
+)
 from tifo.source.webhooks.outgoing import EVENTS, FactContext, headers_of, webhook_of
 
 EXPIRE_AFTER = timedelta(hours=4)
@@ -100,17 +106,17 @@ class SubscriberSender:
     async def _send(self, facts: Sequence[PlacedFact], health: EndpointHealth, *, are_new: bool) -> None:
         wanted = [placed for placed in facts if EVENTS[type(placed.fact)] in self.subscriber.events]
         tried = await self._try_all(wanted, health, are_new=are_new)
-        late = [self._late(each, health) for each in tried if not each.is_accepted]
+        undelivered = [self._undelivered(each, health) for each in tried if not each.is_accepted]
         await asyncio.to_thread(
             self._outbox.settle,
             self.subscriber,
             through=facts[-1].position if are_new else None,
             delivered=[each.placed for each in tried if each.is_accepted],
-            late=late,
+            undelivered=undelivered,
             failed_in_a_row=health.failed_in_a_row,
             at=self._tools.clock(),
         )
-        dead = [each for each in late if each.state is LateState.DEAD_LETTERED]
+        dead = [each for each in undelivered if each.state is UndeliveredWebhookState.DEAD_LETTERED]
         if dead:
             _log.error("webhooks_set_aside", subscriber_id=self.subscriber.id, count=len(dead), answer=dead[0].answer)
 
@@ -159,17 +165,19 @@ class SubscriberSender:
             _log.warning("webhook_not_taken", subscriber_id=subscriber.id, fact_id=fact.id, answer=str(answer)[:200])
         return answer
 
-    def _late(self, tried: _Tried, health: EndpointHealth) -> Late:
+    def _undelivered(self, tried: _Tried, health: EndpointHealth) -> UndeliveredWebhook:
         placed, answer = tried.placed, tried.answer
         fact, now = placed.fact, self._tools.clock()
-        late = Late(position=placed.position, fact_id=fact.id, profile_id=fact.profile_id, event=EVENTS[type(fact)])
+        undelivered = UndeliveredWebhook(
+            position=placed.position, fact_id=fact.id, profile_id=fact.profile_id, event=EVENTS[type(fact)]
+        )
         if answer is None:
-            return late
+            return undelivered
         first_at, attempts = placed.first_at or now, placed.attempts + 1
         expires = now - first_at >= EXPIRE_AFTER and not health.is_dead
         after_s = BACKOFF.pause_s(attempts, self._tools.chance(), answer.retry_after_s)
-        return late._replace(
-            state=LateState.DEAD_LETTERED if expires else LateState.WAITING,
+        return undelivered._replace(
+            state=UndeliveredWebhookState.DEAD_LETTERED if expires else UndeliveredWebhookState.WAITING,
             attempts=attempts,
             first_at=first_at,
             tried_at=now,
