@@ -13,16 +13,17 @@ false, and a condition is true only where it evaluates to `true`. Our rules wher
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple, NoReturn
 
 import msgspec
 
 from tifo.kernel.errors import Rejected
+from tifo.tracking.globs import glob
 
 MAX_BYTES = 5_000
 """Segment's limit."""
 MAX_DEPTH = 50
+"""Levels of brackets and negations. Ours: the parser calls itself at each one."""
 
 Value = Any
 """JSON's types."""
@@ -35,19 +36,22 @@ def compiled(text: str, field: str = "if") -> Condition:
     if len(text.encode(errors="replace")) > MAX_BYTES:
         raise Rejected(f"{field} is over {MAX_BYTES:,} bytes of FQL. Write it shorter, or as two.", field=field)
     evaluate = _Parser(text, field).whole()
+    # `is True`: a path that leads to a text or a number is no condition that holds.
     return lambda message: evaluate(message) is True
 
 
 class _Token(NamedTuple):
     sort: str
-    """`text`, `number`, `word` (a path or a keyword), `sign`, `end`."""
+    """One of `text`, `number`, `word` (a path or a keyword), `sign`, `end`."""
     value: Any
     at: int
 
 
 _SPACE = re.compile(r"\s*")
+# The look-ahead keeps `2fa.enabled` from being read as the number 2 and a rest: it is a path.
 _NUMBER = re.compile(r"-?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?![\w.\\-])")
 _WORD = re.compile(r"(?:[\w-]|[^\x00-\x7f]|\\.)(?:[\w.-]|[^\x00-\x7f]|\\.)*", re.DOTALL)
+# Longer signs first: an alternation takes the first one that fits.
 _SIGN = re.compile(r"!=|>=|<=|=|>|<|!|\(|\)|\[|\]|,")
 _TEXT = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"", re.DOTALL)
 _ESCAPED = re.compile(r"\\(['\"\\])")
@@ -235,7 +239,7 @@ def path_of(text: str) -> Sequence[str]:
 
 
 def found_at(value: Value, path: Sequence[str]) -> Value:
-    """Returns the value at a path; None where there is none."""
+    """Returns the value at a path; None where the path leads nowhere."""
     for part in path:
         if isinstance(value, dict):
             value = value.get(part)
@@ -247,6 +251,7 @@ def found_at(value: Value, path: Sequence[str]) -> Value:
 
 
 def _is_number(value: Value) -> bool:
+    # Python counts True as an int; JSON does not.
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -302,11 +307,12 @@ def _of_two_texts(work: Callable[[str, str], bool]) -> _Function:
 
 
 def _matches(text: str, pattern: str) -> bool:
-    return _glob(pattern).fullmatch(text) is not None
+    return glob(pattern).fullmatch(text) is not None
 
 
 def _length(value: Value) -> int | None:
-    """Counts a text's bytes, as Segment does, or a list's items."""
+    """Counts a text's bytes or a list's items."""
+    # Segment: the length of null is 0, and a text's length is in bytes.
     if value is None:
         return 0
     if isinstance(value, str):
@@ -353,42 +359,3 @@ _FUNCTIONS: Mapping[str, _Function] = {
     "string": _of_one(_as_text),
     "number": _of_one(_as_number),
 }
-
-_CHUNKS = re.compile(
-    r"\[(?P<set>\^?(?:[^\\\]]|\\.)+)\]|\\(?P<escaped>.)|(?P<any>\?)|(?P<star>\*+)|(?P<plain>.)", re.DOTALL
-)
-_NOTHING = re.compile(r"(?!)")
-
-
-@lru_cache(maxsize=512)
-def _glob(pattern: str) -> re.Pattern[str]:
-    """Compiles a glob. A `*` matches as little as it can and never backtracks: time grows with the text only."""
-    chunks = [""]
-    for found in _CHUNKS.finditer(pattern):
-        if found["star"]:
-            chunks.append("")
-        elif found["set"]:
-            chunks[-1] += f"[{_set(found['set'])}]"
-        elif found["any"]:
-            chunks[-1] += "."
-        else:
-            chunks[-1] += re.escape(found["escaped"] or found["plain"])
-    first, *others = chunks
-    inner = "".join(f"(?>.*?{chunk})" for chunk in others[:-1])
-    last = f".*{others[-1]}" if others else ""
-    try:
-        return re.compile(first + inner + last, re.DOTALL)
-    except re.error:  # such as a range that runs backwards: it matches nothing
-        return _NOTHING
-
-
-def _set(inside: str) -> str:
-    negated = inside.startswith("^")
-    rest = re.sub(r"\\(.)|(.)", lambda found: _in_set(found[1], found[2]), inside[negated:], flags=re.DOTALL)
-    return ("^" if negated else "") + rest
-
-
-def _in_set(escaped: str | None, plain: str | None) -> str:
-    if escaped is not None:
-        return re.escape(escaped)
-    return "-" if plain == "-" else re.escape(plain or "")
