@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from tifo.kernel.errors import Rejected, TooLarge
 from tifo.tracking.limits import MAX_BODY_BYTES
 
+# Segment's Python client compresses on request, RudderStack's by default. None uses another encoding than gzip.
 _PLAIN = frozenset((b"identity", b""))
 
 

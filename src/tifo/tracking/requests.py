@@ -16,10 +16,11 @@ from tifo.tracking.times import receipt
 
 BATCH = "batch"
 _DETAIL = 1_000
+"""Characters of a refusal's reason that are stored."""
 
 
 class TrackingRequest(msgspec.Struct, frozen=True):
-    """A body that is JSON of the right shape; its messages are not decoded yet."""
+    """Holds a body of the right shape. Its messages are not decoded before their write key is known."""
 
     call: str
     """`track`, …, or `batch`."""
@@ -71,7 +72,7 @@ def read_request(call: str, body: bytes) -> TrackingRequest:
 
 
 class Read(NamedTuple):
-    """The messages of one request."""
+    """Sorts the messages of one request."""
 
     good: list[Message]
     refused: list[Refused]
@@ -103,6 +104,7 @@ def read_messages(request: TrackingRequest, received_at: datetime, new_id: NewId
             read.good.append(message)
         else:
             _sort(message, message.verdict, bytes(raw), read)
+    # Segment: the first 2,500 events of a batch are accepted, the excess is rejected.
     for raw in request.items[MAX_BATCH_EVENTS:]:
         detail = f"The batch holds more than {MAX_BATCH_EVENTS:,} messages; this one is beyond. Send smaller batches."
         read.refused.append(Refused("bad_request", detail, bytes(raw)[:SAMPLE_BYTES]))
@@ -116,5 +118,5 @@ def _sort(message: Message, verdict: Verdict, raw: bytes, read: Read) -> None:
         return
     violations = "; ".join(f"{each.field or verdict.name}: {each.description}" for each in verdict.violations)
     read.refused.append(
-        Refused(verdict.blocked, f"Kept out by the tracking plan. {violations}"[:_DETAIL], raw[:SAMPLE_BYTES])
+        Refused(verdict.blocked, f"Blocked by the tracking plan. {violations}"[:_DETAIL], raw[:SAMPLE_BYTES])
     )

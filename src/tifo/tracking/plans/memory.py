@@ -1,4 +1,4 @@
-"""Tracking plans, schema controls and violations in memory."""
+"""Stores tracking plans, schema controls and violations in memory, for tests."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Tracking plans and schema controls, in the form of Segment's Public API."""
+"""Defines tracking plans and schema controls, in the form of Segment's Public API."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -91,7 +91,9 @@ class TrackControls(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_
 
 
 class TraitControls(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """Controls of identify and group calls. Segment never blocks these for their own rule."""
+    """Holds the controls of identify and group calls."""
+
+    # No `allow_event_on_violations`: Segment never blocks these calls for their own rule.
 
     allow_unplanned_traits: bool = True
     allow_traits_on_violations: bool = True
@@ -99,7 +101,7 @@ class TraitControls(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_
 
 
 class Controls(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """What becomes of a source's events that violate its plan. The default lets all of them through."""
+    """Decides whether events that violate the plan are blocked, shortened or forwarded. The default accepts all."""
 
     track: TrackControls = TrackControls()
     identify: TraitControls = TraitControls()
@@ -109,6 +111,7 @@ class Controls(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
 
 
 LENIENT = Controls()
+"""Accepts every event."""
 
 
 def changed(controls: Controls, asked: Mapping[str, Any]) -> Controls:

@@ -1,4 +1,4 @@
-"""Violations of tracking plans: counted by kind with a sample, and forwarded as events where controls say so."""
+"""Counts violations of tracking plans by kind, and makes the events that forward them where controls say so."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -14,17 +14,19 @@ from tifo.tracking.envelope import Message
 from tifo.tracking.plans.checking import Verdict, Violation
 from tifo.tracking.plans.model import TrackingPlan
 
+# A client that makes up event names must fill neither the memory nor the state.
 MAX_KINDS = 2_000
 """Kinds that are counted singly between two writes; further ones are counted together as `OTHER`."""
 OTHER = "(other)"
 BUCKET_MINUTES = 10
+# Segment: violations are forwarded as this track, of this user.
 GENERATED = "Violation Generated"
 USER = "schema-violations"
 SAMPLE_BYTES = 1_024
 
 
 class ViolationKey(NamedTuple):
-    """One kind of violation of one source in ten minutes."""
+    """Identifies one kind of violation of one source in ten minutes."""
 
     source_id: SourceId
     plan_id: TrackingPlanId
@@ -37,7 +39,7 @@ class ViolationKey(NamedTuple):
 
 
 class ViolationCounts(NamedTuple):
-    """Events with one kind of violation: all, those blocked, those that lost a property; and the newest as a sample."""
+    """Counts the events with one kind of violation, and holds the newest as a sample."""
 
     total: int
     blocked: int
@@ -101,8 +103,8 @@ class ViolationBuffer:
                 ),
             )
 
-    def give_back(self, found: Mapping[ViolationKey, ViolationCounts]) -> None:
-        """Returns counts that were taken and could not be written; newer ones are added to them."""
+    def restore(self, found: Mapping[ViolationKey, ViolationCounts]) -> None:
+        """Puts back counts that could not be written, before the newer ones: the newest sample stays."""
         newer, self._found = self._found, dict(found)
         for kind, noted in newer.items():
             self._add(kind, noted)
@@ -112,15 +114,15 @@ class ViolationBuffer:
             kind = kind._replace(name=OTHER, field=OTHER, violation=OTHER)
         self._found[kind] = added(self._found.get(kind), noted)
 
-    def take(self) -> Mapping[ViolationKey, ViolationCounts]:
-        """Takes everything since the last call."""
+    def drain(self) -> Mapping[ViolationKey, ViolationCounts]:
+        """Returns and removes the counts since the last call."""
         found, self._found = self._found, {}
         return found
 
 
 @dataclass(frozen=True)
 class Origin:
-    """The source of the events."""
+    """Identifies the source of the events."""
 
     id: SourceId
     name: str
