@@ -1,4 +1,4 @@
-"""The in-memory twin of the feed, for tests and for a relay that need not outlive its process."""
+"""Holds the feed of facts in memory, for tests and for a relay that need not outlive its process."""
 
 import threading
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from tifo.source.ports import DeadLetter, RelayReport, Trouble
 
 
 class InMemoryFactFeed:
-    """A `FactFeed`. The facts of one `commit` are one transaction's."""
+    """Implements `FactFeed`. The facts of one `commit` are one transaction's."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -1,7 +1,6 @@
 """Reads the event log by a cursor, and invokes the reward actions that its messages trigger.
 
-At least once, with the message id as the invoked action's code. A message that is read again, sent again or replayed
-finds its code used, so it is an action once.
+Reads at least once; each message is an action once.
 """
 
 import asyncio
@@ -104,6 +103,7 @@ class SegmentActions:
         if view.triggered and (hits or self._monotonic() - self._stored_at >= _STORE_EVERY_S):
             await asyncio.to_thread(self._state.advance, through, counted(skipped))
             self._stored_at = self._monotonic()
+        # Last: after an error the same events are read again.
         self._position = through
 
     async def _measure(self, blocks: Sequence[Block]) -> None:
@@ -136,6 +136,7 @@ class SegmentActions:
                 program_id=hit.triggered.program_id,
                 reward_action_key=hit.triggered.action.key,
                 custom_profile_id=hit.user_id,
+                # A message that is read again, sent again or replayed finds its code used, so it is an action once.
                 code=hit.message_id,
             )
             for hit in hits

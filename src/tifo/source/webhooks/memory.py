@@ -1,4 +1,4 @@
-"""The in-memory twins of the webhooks' inbox and outbox, for tests and short-lived processes."""
+"""Holds the webhooks' inbox and outbox in memory, for tests and short-lived processes."""
 
 import threading
 from collections import Counter
@@ -41,7 +41,7 @@ class _StoredWebhook:
 
 
 class InMemoryWebhookInbox:
-    """A `WebhookInbox`."""
+    """Implements `WebhookInbox`."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -56,8 +56,8 @@ class InMemoryWebhookInbox:
     def configure(self, intake: Intake) -> None:
         with self._lock:
             earlier = self._intakes.get(intake.source_id, intake)
-            kept = replace(intake, api=intake.api or earlier.api, token=intake.token or earlier.token)
-            self._intakes[intake.source_id] = kept
+            merged = replace(intake, api=intake.api or earlier.api, token=intake.token or earlier.token)
+            self._intakes[intake.source_id] = merged
 
     def add(self, batch: Sequence[ReceivedWebhook]) -> list[bool]:
         with self._lock:
@@ -158,7 +158,7 @@ class _Subscription:
 
 
 class InMemoryWebhookOutbox:
-    """A `WebhookOutbox`. `commit` gives it facts, as the engine's transactions give the other ones theirs.
+    """Implements `WebhookOutbox`. `commit` gives it facts, as the engine's transactions give the other ones theirs.
 
     `context_of` stands for the state that the SQL implementation reads.
     """

@@ -34,7 +34,7 @@ class UndeliveredWebhookState(StrEnum):
 
 
 class PlacedFact(NamedTuple):
-    """A fact with its position among all facts."""
+    """Pairs a fact with its position among all facts."""
 
     position: int
     fact: AnyFact
@@ -45,7 +45,7 @@ class PlacedFact(NamedTuple):
 
 
 class UndeliveredWebhook(NamedTuple):
-    """A webhook behind the cursor that was not delivered. `attempts` is 0 while it waits behind one of its profile."""
+    """Holds a webhook behind the cursor. `attempts` is 0 while it only waits behind another one of its profile."""
 
     position: int
     fact_id: FactId

@@ -1,6 +1,6 @@
 """Writes webhooks as LiveLike does: the event and the fields of each fact, and the signature. Pure.
 
-The webhook's id is the fact's. The event that the relay sends for the fact has the same `messageId`.
+A fact's webhook and the event that the relay sends for it have the same id.
 """
 
 from collections.abc import Mapping, Sequence
@@ -51,7 +51,7 @@ class QuestRun(NamedTuple):
 
 
 class FactContext(NamedTuple):
-    """Data of the state that a webhook has and the fact lacks; None for what the state does not hold (any more)."""
+    """Holds data of the state that a webhook has and the fact lacks; None for what the state does not hold any more."""
 
     nickname: str | None = None
     quest_run: QuestRun | None = None
@@ -67,7 +67,9 @@ def checked_events(events: Sequence[str]) -> tuple[str, ...]:
 
 
 def webhook_of(fact: AnyFact, context: FactContext) -> bytes:
-    """Returns compact JSON in UTF-8, with nothing escaped that need not be: these bytes are signed, and sent."""
+    """Returns compact JSON in UTF-8. These bytes are signed, and sent."""
+    # Compact and unescaped: a receiver that follows LiveLike's JavaScript recipe, and signs the JSON written anew, gets
+    # the same bytes.
     envelope = {
         "id": fact.id,
         "event": EVENTS[type(fact)],
@@ -150,7 +152,8 @@ def _task_ids(fact: UserQuestTaskProgressed | QuestTaskCompleted) -> dict[str, A
 
 
 def _quest(fact: UserQuestCompleted, quest_run: QuestRun | None) -> dict[str, Any]:
-    """Describes the user quest at the moment of the fact: completed in time, its rewards not claimed yet."""
+    """Describes the user quest at the moment of the fact."""
+    # Completion comes before any claim, and never after the end of the quest's time: hence the constants.
     tasks = quest_run.quest_tasks if quest_run else {}
     return {
         "user_quest_id": fact.user_quest_id,
