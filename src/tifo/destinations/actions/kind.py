@@ -32,7 +32,7 @@ _UNSEEN = frozenset(
         "the-trade-desk-crm",
     )
 )
-"""Kinds that do not use HTTP, or not the library's client: what they send cannot be shown."""
+"""Kinds that do not use HTTP, or not by the library's client: their requests cannot be shown."""
 _SECRET = re.compile(r"key|secret|token|password", re.IGNORECASE)
 _TYPES = {
     "string": SettingType.TEXT,
@@ -63,7 +63,7 @@ _ALLOW = Setting(
 
 
 class ActionsKind:
-    """Implements `ports.Kind`. `entry` is the library's description, as worker.cjs gives it."""
+    """Implements `ports.Kind` for one of the library's destinations. `entry` describes it, as worker.cjs gives it."""
 
     handles = CALLS
     local = False
