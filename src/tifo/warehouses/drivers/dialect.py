@@ -15,7 +15,7 @@ from tifo.warehouses.ports import ColumnType, Discard
 
 @dataclass(frozen=True, kw_only=True)
 class Dialect:
-    """Values in which the SQL of warehouse products differs. Every statement takes its parameters as `$1`, `$2`, …."""
+    """Holds what differs in the SQL of warehouse products. Every statement takes its parameters as `$1`, `$2`, …."""
 
     types: Mapping[ColumnType, str]
     """A column's type in SQL, spelled as `columns_of` returns it."""
@@ -51,7 +51,7 @@ class Dialect:
 
 
 class Session(ABC):
-    """One open connection, in a transaction that ends without effect unless the driver commits it."""
+    """Runs statements on one open connection, in a transaction that has no effect unless the driver commits it."""
 
     dialect: Dialect
 
@@ -70,14 +70,14 @@ class Session(ABC):
         """Inserts rows whose columns have the table's names and types."""
 
     def keyed_tables(self, schema: str) -> frozenset[str]:  # noqa: ARG002 (the drivers' to use)
-        """Tables for which `append` fails on an id that is there, and the driver then loads again with none keyed.
+        """Returns tables whose key makes `append` fail on an id that is there; the driver then loads again with none.
 
-        They need no look-up of ids. None unless a driver says so.
+        No ids are looked up in them. None unless a driver says so.
         """
         return frozenset()
 
     def pinned_columns(self, schema: str, table: str) -> frozenset[str]:  # noqa: ARG002 (the drivers' to use)
-        """Columns whose type the product refuses to change, because a view depends on them."""
+        """Returns the columns whose type the product refuses to change, because a view depends on them."""
         return frozenset()
 
     def table_names(self, schema: str) -> list[str]:

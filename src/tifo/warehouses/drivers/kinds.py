@@ -21,10 +21,10 @@ class PostgresDriver:
     description = "A PostgreSQL database."
     is_built_in = False
     settings: Sequence[WarehouseSetting] = (
-        WarehouseSetting("hostname", "Host", "Where the database is."),
+        WarehouseSetting("hostname", "Host", "The server's host name or address."),
         WarehouseSetting("port", "Port", "5432 where it is not given.", default="5432"),
-        WarehouseSetting("database", "Database", "Its name."),
-        WarehouseSetting("username", "User", "Who loads."),
+        WarehouseSetting("database", "Database", "The database's name."),
+        WarehouseSetting("username", "User", "The user that loads."),
         WarehouseSetting("password", "Password", "Never shown again.", type="password"),
         WarehouseSetting("url", "Address", "In place of all of these: postgresql://user:password@host:5432/database."),
     )
@@ -52,11 +52,11 @@ class PostgresDriver:
 
 
 class DuckdbDriver:
-    """Its address is the path of its file."""
+    """Describes the built-in DuckDB file. Its address is the file's path."""
 
     id = "duckdb"
     name = "DuckDB"
-    description = "The file that comes with Tifo: always there, and takes every source."
+    description = "The file that comes with Tifo. It is always there, and loads every source."
     is_built_in = True
     settings: Sequence[WarehouseSetting] = ()
 
@@ -79,7 +79,7 @@ class DuckdbDriver:
 
 
 def _built_in() -> Rejected:
-    return Rejected("The DuckDB file has no address: it is in the data folder.", field="url")
+    return Rejected("The DuckDB file has no url: it is in the data folder. Leave url out.", field="url")
 
 
 DRIVERS: Sequence[WarehouseDriver] = (PostgresDriver(), DuckdbDriver())

@@ -1,4 +1,4 @@
-"""`MemoryWarehouse`: the warehouse's contract on Arrow tables. Its SQL is DuckDB's, over copies of the tables."""
+"""Implements the warehouse's contract on Arrow tables. Its SQL is DuckDB's, over copies of the tables."""
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -32,12 +32,12 @@ from tifo.warehouses.rows import stamped
 from tifo.warehouses.sql import LATEST_TABLES, never_loaded
 
 _Tables = dict[tuple[str, str], StoredTable]
-"""By schema and table."""
+"""Holds the tables by schema and name."""
 
 
 @dataclass(frozen=True)
 class _State:
-    """What one commit replaces."""
+    """Holds the whole state; one commit replaces it."""
 
     positions: dict[str, Cursor] = field(default_factory=dict)
     tables: _Tables = field(default_factory=dict)
@@ -66,6 +66,7 @@ class MemoryWarehouse:
             except pa.ArrowInvalid as error:
                 raise Rejected(f"The warehouse refuses a value: {error}") from error
             self._state = state
+        # Outside the lock: it may use this warehouse.
         if meanwhile is not None:
             meanwhile()
         return loaded
