@@ -40,6 +40,7 @@ def _own() -> Sequence[Kind]:
     return OWN_KINDS
 
 
+# By folder: it is another one after an update of the library, and the catalog of one never changes.
 @cache
 def _vendors(place: Path) -> Sequence[Kind]:
     """Reads vendors' kinds from the catalog that was written when the library was installed."""

@@ -59,6 +59,7 @@ class Worker:
         """Returns the worker's answer. Raises `WorkerGone`, also for a worker that hangs, which is then killed."""
         running = await self._ready()
         try:
+            # Not wait_for: it may swallow the cancellation of a deliverer that stops.
             async with asyncio.timeout(timeout_s + HANGS_AFTER_S):
                 answer = await running.ask(request)
         except TimeoutError:
@@ -147,7 +148,7 @@ class _Running:
             self.kill()
 
     def kill(self) -> None:
-        self.is_gone = True
+        self.is_gone = True  # at once, not when the process has ended: it must be asked nothing more
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
 

@@ -67,6 +67,7 @@ class ApplicationRelay:
         self._stopping = False
         if connection != self._connection:
             self._connection = connection
+            # Another write key or endpoint: the refusals of the former one say nothing about it.
             self._refused_in_a_row = 0
             self._woken.set()
 
@@ -78,7 +79,7 @@ class ApplicationRelay:
     async def drain(self) -> None:
         """Returns when the queue is empty, or after `stop`.
 
-        Never raises: what goes wrong with one application is shown and tried again, and touches no other.
+        Never raises.
         """
         failures = 0
         while not self._stopping:
@@ -88,6 +89,7 @@ class ApplicationRelay:
                 return
             except Exception as error:  # noqa: BLE001 (of whatever kind: it must not reach the other applications)
                 failures += 1
+                # Whatever went wrong with one application touches no other: its own relay shows it and tries again.
                 await self._progress.broke_down(error, failures)
                 await self._pause(BACKOFF.pause_s(failures, self._tools.chance()))
             else:

@@ -103,6 +103,6 @@ def _headers(write_key: str) -> Mapping[str, str]:
     return {
         "Authorization": f"Basic {credentials}",
         "Content-Type": "application/json",
-        "Accept-Encoding": "identity",
+        "Accept-Encoding": "identity",  # answers are not decompressed (egress/http.py)
         "User-Agent": "tifo",
     }

@@ -129,6 +129,7 @@ EVENTS: Mapping[type[AnyFact], EventSpec] = MappingProxyType(
 def track_message(fact: AnyFact) -> JsonObject:
     """Makes the fact's one `track` call. The same fact always makes the same message."""
     event = EVENTS[type(fact)]
+    # LiveLike's table marks which properties may be absent: those are left out, never sent empty.
     properties: JsonObject = {}
     for name, attribute, kind, when in event.properties:
         value = _JSON[kind](getattr(fact, attribute))
@@ -147,7 +148,8 @@ def track_message(fact: AnyFact) -> JsonObject:
 
 
 def _json_number(value: int | str | None) -> int | float | None:
-    """Writes a whole number without a fraction. Facts hold exact decimals as text; JSON has one kind of number."""
+    """Writes a whole number without a fraction."""
+    # Facts hold exact decimals as text. `3.0` would make a warehouse's column a float.
     if not isinstance(value, str):
         return value
     exact = Decimal(value)

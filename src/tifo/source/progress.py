@@ -97,6 +97,7 @@ class RelayProgress:
     async def broke_down(self, error: Exception, failures: int) -> None:
         """Shows a failure of Tifo's own: the store is out of reach, or there is a bug."""
         self._show(
+            # A bug does not pass by itself: someone has to act.
             state=RelayState.RETRYING if isinstance(error, Transient) else RelayState.HELD,
             attempts=failures,
             last_error=f"{type(error).__name__}: {error}",

@@ -95,7 +95,7 @@ class Relay:
     async def _look(self) -> None:
         try:
             waiting = await asyncio.to_thread(self._feed.waiting)
-            connections = await asyncio.to_thread(self._catalog.connections)
+            connections = await asyncio.to_thread(self._catalog.connections)  # read anew: people connect while it runs
         except Transient as error:
             _log.warning("relay_store_out_of_reach", error=str(error))
             return

@@ -77,6 +77,8 @@ class _Parser:
             self._fail(f"has {self._shown()} where it should end or go on with and, or")
         return evaluate
 
+    # One method a level: `or` binds weakest, then `and`, `!`, comparisons.
+
     def _either(self) -> Evaluate:
         return self._joined("or", self._both, any)
 
@@ -90,12 +92,13 @@ class _Parser:
             parts.append(part())
         if len(parts) == 1:
             return parts[0]
+        # Strict: a text or a number is not true by itself.
         return lambda message: combined(each(message) is True for each in parts)
 
     def _term(self) -> Evaluate:
         if self._is_sign("!"):
             self._advance()
-            self._deeper()
+            self._deeper()  # a text of nothing but `!` must not reach the end of Python's stack
             negated = self._negatable()
             self._depth -= 1
             return lambda message: negated(message) is not True
@@ -104,6 +107,7 @@ class _Parser:
     def _negatable(self) -> Evaluate:
         operand = self._term() if self._is_sign("!") else self._operand()
         if self._comparing():
+            # `!a = b` would be read in two ways: as !(a = b), or as (!a) = b.
             self._fail("has a comparison after !. Write !( … ) around it")
         return operand
 
@@ -227,6 +231,7 @@ def _named(word: str) -> Evaluate:
     if word in _CONSTANTS:
         return _constant(_CONSTANTS[word])
     parts = path_of(word)
+    # Most paths are single names such as `event`, in every condition of every message.
     if len(parts) == 1:
         name = parts[0]
         return lambda message: message.get(name)
@@ -258,6 +263,7 @@ def _is_number(value: Value) -> bool:
 def _same(left: Value, right: Value) -> bool:
     if _is_number(left) and _is_number(right):
         return bool(left == right)
+    # Also True and 1, which Python counts as equal.
     if type(left) is not type(right):
         return False
     if isinstance(left, list):

@@ -9,6 +9,7 @@ _CHUNKS = re.compile(
 _NOTHING = re.compile(r"(?!)")
 
 
+# A pattern is a constant of its condition, so it is compiled once and used for every message.
 @lru_cache(maxsize=512)
 def glob(pattern: str) -> re.Pattern[str]:
     """Compiles a glob, which must match the whole text. Time grows with the text only."""
@@ -36,6 +37,7 @@ def glob(pattern: str) -> re.Pattern[str]:
 
 def _set(inside: str) -> str:
     negated = inside.startswith("^")
+    # Letters that mean something in a set of Python's but not in a glob's (`[`, `&&`, `--`) are escaped.
     rest = re.sub(r"\\(.)|(.)", lambda found: _in_set(found[1], found[2]), inside[negated:], flags=re.DOTALL)
     return ("^" if negated else "") + rest
 

@@ -31,6 +31,7 @@ class TrackingRequest(msgspec.Struct, frozen=True):
     items: Sequence[msgspec.Raw]
 
 
+# The messages stay undecoded bytes: each is read alone, so that a broken one harms no neighbour.
 class _Batch(msgspec.Struct, rename="camel"):
     batch: list[msgspec.Raw]
     write_key: str | None = None
@@ -55,6 +56,7 @@ def read_request(call: str, body: bytes) -> TrackingRequest:
             code="payload_too_large",
         )
     try:
+        # A single call has its own sentAt, context and integrations: there is no envelope around it.
         if call != BATCH:
             return TrackingRequest(call, _call.decode(body).write_key, None, None, None, [msgspec.Raw(body)])
         batch = _batch.decode(body)
@@ -66,6 +68,7 @@ def read_request(call: str, body: bytes) -> TrackingRequest:
         raise Rejected(
             f"The body is no valid JSON: {error}. Send one JSON object, in UTF-8.", code="invalid_json"
         ) from error
+    # Segment fails such a request on ingest under this code.
     if not batch.batch:
         raise Rejected("The batch holds no message. Send at least one.", code="empty_batch", field="batch")
     return TrackingRequest(call, batch.write_key, batch.sent_at, batch.context, batch.integrations, batch.batch)

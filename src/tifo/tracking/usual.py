@@ -35,6 +35,8 @@ _Id = Annotated[str, Meta(max_length=MAX_MESSAGE_ID)]
 _Text = Annotated[str, Meta(min_length=1)]
 
 
+# Most of a batch's time went into looking at each field in Python; compiled code checks types, lengths and 64 bits
+# while it decodes. A property test holds both ways to the same result.
 class _Usual(
     msgspec.Struct, rename="camel", tag_field="type", forbid_unknown_fields=True, omit_defaults=True, kw_only=True
 ):
@@ -121,7 +123,7 @@ def usual(raw: bytes, envelope: Envelope, new_id: NewId) -> Message | None:
     shared = envelope.integrations
     item.integrations = {**shared, **(item.integrations or {})} if shared else item.integrations or {}
     if not item.message_id:
-        item.message_id = new_id()
+        item.message_id = new_id()  # Segment: the server assigns one
     times = times_of(item.timestamp or item.original_timestamp, item.sent_at, envelope.receipt)
     item.original_timestamp, item.timestamp, item.sent_at = times.original_timestamp, times.timestamp, times.sent_at
     item.received_at = envelope.receipt.received_at_text

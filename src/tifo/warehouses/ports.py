@@ -41,14 +41,14 @@ class Latest:
     """Marks a table that holds the latest values of each id (`users`, `accounts`), not every message.
 
     A new row replaces the stored row of its id value by value; a null replaces nothing. `received_at` decides which
-    value is the latest, in whatever order the loads come: a row older than the stored one makes the driver compute the
-    id again from `history`.
+    value is the latest, in whatever order the loads come.
     """
 
     history: str
     """The table that holds every message, loaded before this one."""
     key: str
     """Its column with this table's id."""
+    # A row that holds anything older than the stored one makes the driver compute the id again from `history`.
     since: "pa.Array"
     """The `received_at` of the oldest message in each row."""
 

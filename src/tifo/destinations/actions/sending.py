@@ -138,6 +138,7 @@ class VendorDestination:
         return outcomes
 
     def _no_access(self, problem: str, exchange: Exchange | None = None) -> Outcome:
+        # The events wait: a person has to correct the OAuth application, and none of them is at fault.
         return Outcome(Fate.RETRY, "OAUTH_REFRESH_FAILED", self._masked(problem), exchange=exchange)
 
     async def _send(self, rule: _MappingRule, messages: Sequence[Mapping[str, Any]], *, batch: bool) -> list[Outcome]:

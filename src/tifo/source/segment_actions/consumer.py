@@ -93,6 +93,7 @@ class SegmentActions:
         return sum(block.size for block in blocks)
 
     async def _act_on(self, blocks: Sequence[Block]) -> None:
+        # Read for each batch: an action that was made just now must see these events.
         view = await asyncio.to_thread(self._state.view)
         hits = [hit for block in blocks for hit in hits_in(block, view)]
         skipped: list[TriggerHit] = []
@@ -119,6 +120,7 @@ class SegmentActions:
         unknown = [hit for hit in tried if hit.reason == UNKNOWN_USER]
         skipped += [hit for hit in tried if hit.reason not in {None, UNKNOWN_USER}]
         skipped += [hit for hit in unknown if not hit.triggered.trigger.create_profiles]
+        # Only after the engine said that the profile is unknown: most fans are known, and cost no look-up.
         skipped += await self._create_and_retry([hit for hit in unknown if hit.triggered.trigger.create_profiles])
         _invoked.labels("skipped").inc(len(skipped))
         _invoked.labels("invoked").inc(len(hits) - len(skipped))
@@ -141,10 +143,13 @@ class SegmentActions:
             )
             for hit in hits
         ]
+        # All at once: they share the engine's commits. Exceptions as values, so that one refusal does not hide the
+        # others.
         answers = await asyncio.gather(*map(self._engine.handle, commands), return_exceptions=True)
         return [_judged(hit, answer) for hit, answer in zip(hits, answers, strict=True)]
 
     async def _create_profiles(self, hits: Sequence[TriggerHit]) -> None:
+        # A new fan's events often come together: one profile is enough.
         wanted = dict.fromkeys((hit.triggered.client_id, hit.user_id) for hit in hits)
         commands = [CreateProfile(client_id=c, custom_id=user_id, existing_is_fine=True) for c, user_id in wanted]
         answers = await asyncio.gather(*map(self._engine.handle, commands), return_exceptions=True)

@@ -9,6 +9,7 @@ DEAD_AFTER = 5
 """An endpoint is dead after so many new facts that failed in a row."""
 PROBE_CAP_S = 60.0
 """Longest pause between two probes of a dead endpoint."""
+# Any other refusal, also 401 or 404, may be about every webhook: the endpoint is not counted as alive.
 _ABOUT_THE_WEBHOOK = frozenset((400, 406, 409, 411, 413, 414, 415, 422, 431))
 """Statuses of an endpoint that is alive: it refuses this webhook."""
 

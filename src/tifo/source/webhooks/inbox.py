@@ -110,5 +110,6 @@ class WebhookInbox(Protocol):
     def retry(self, source_id: SourceId, at: datetime) -> int:
         """Makes all waiting and dead-lettered webhooks due at `at`, as if never tried. Returns how many."""
 
+    # Waiting and dead-lettered webhooks stay: each is an event that has not been sent.
     def forget(self, before: datetime) -> int:
         """Deletes sent and ignored webhooks that were received before `before`. Returns how many."""

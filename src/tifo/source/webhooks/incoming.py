@@ -136,11 +136,13 @@ class LiveLikeWebhook(NamedTuple):
     def lacks_nothing(self) -> bool:
         """Says whether the webhook becomes a fact without a look-up at LiveLike's API."""
         data = self.data
+        # LiveLike names neither quests nor tasks in their webhooks, and no custom id: most webhooks need a look-up.
         named = isinstance(data, BadgeData) and (data.reward_item_id is None or bool(data.reward_item_name))
         paid = isinstance(data, PaidData) and not isinstance(data, QuestPaidData) and bool(data.reward_item_name)
         return data.profile_custom_id is not msgspec.UNSET and (named or paid)
 
 
+# Little is required at the door: a webhook of an event that is new to us must be accepted, or LiveLike sends it again.
 class Head(msgspec.Struct, frozen=True):
     """Reads the fields without which no webhook is accepted."""
 
@@ -196,6 +198,7 @@ def read_head(body: bytes) -> Head:
         head = msgspec.json.decode(body, type=Head)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Rejected(f"The body is no webhook: {error}. Send JSON with id, event, created_at and data.") from error
+    # The id becomes the messageId, whose limit is Segment's.
     if not 0 < len(head.id) <= MAX_MESSAGE_ID:
         raise Rejected(f"id has {len(head.id)} characters. Send 1 to {MAX_MESSAGE_ID}.", field="id")
     return head

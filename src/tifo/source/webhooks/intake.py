@@ -19,6 +19,7 @@ from tifo.source.webhooks.lookup import LiveLikeApi
 from tifo.source.webhooks.source_intake import IntakeTools, SourceIntake
 from tifo.workspace.model import Catalog, Source
 
+# LiveLike documents neither how often nor how long it sends a webhook again.
 REMEMBERED = timedelta(days=30)
 """Time for which the ids of sent webhooks are stored: a copy that comes later counts as a new webhook."""
 

@@ -37,6 +37,7 @@ class LiveLikeClient:
         """
         if (left_s := self._down_until - self._monotonic()) > 0:
             raise Transient(self._trouble, retry_after_s=left_s)
+        # Answers are not decompressed (egress/http.py), so none may be compressed.
         headers = {"Authorization": f"Bearer {self._token}", "Accept-Encoding": "identity"}
         try:
             status, body = await fetch(

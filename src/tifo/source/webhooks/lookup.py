@@ -138,6 +138,7 @@ class LiveLikeApi:
         path = "reward-transactions/?" + urlencode(query)
         for _ in range(_PAGES):
             page = await self._client.get(path)
+            # LiveLike filters by profile, item and time, not by the transaction's id.
             for transaction in objects(page, "results"):
                 if transaction.get("id") == data.reward_transaction_id:
                     user_quest_id = text_or_none(transaction, "user_quest_id")
@@ -176,6 +177,7 @@ class _Cache(Generic[T]):
         # A dictionary keeps a key's first place: without the removal a renewed entry would be dropped as an old one.
         self._entries.pop(key, None)
         self._entries[key] = (value, self._monotonic() + fresh_s)
+        # One source may have millions of fans.
         if len(self._entries) > _CACHED:
             self._entries.popitem(last=False)
 

@@ -74,6 +74,7 @@ class InMemoryWebhookInbox:
             for outcome in outcomes:
                 each = by_number[outcome.number]
                 each.state, each.reason, each.next_at = outcome.state, outcome.reason, outcome.next_at
+                # The body is a fan's data; the id alone finds copies.
                 if outcome.state in DONE:
                     each.received = each.received._replace(body=b"")
                 else:
@@ -198,6 +199,7 @@ class InMemoryWebhookOutbox:
                 secret=secret or self._secrets[client_id],
                 created_at=self._clock(),
             )
+            # A new subscriber gets what happens from now on, not the application's whole past.
             self._subscriptions[subscriber.id] = _Subscription(subscriber, cursor=len(self._facts))
             return subscriber
 
@@ -220,6 +222,7 @@ class InMemoryWebhookOutbox:
 
     def due(self, subscriber: Subscriber, now: datetime, limit: int) -> Sequence[PlacedFact]:
         with self._lock:
+            # One of each profile: its later ones must not overtake it.
             first: dict[ProfileId, UndeliveredWebhook] = {}
             for each in self._waiting(subscriber):
                 first.setdefault(each.profile_id, each)
@@ -249,7 +252,7 @@ class InMemoryWebhookOutbox:
     ) -> None:
         with self._lock:
             found = self._subscriptions.get(subscriber.id)
-            if found is None:
+            if found is None:  # unsubscribed while its webhooks were under way
                 return
             found.cursor = found.cursor if through is None else through
             found.failed_in_a_row = failed_in_a_row

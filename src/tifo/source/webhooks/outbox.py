@@ -25,12 +25,13 @@ class Subscriber(NamedTuple):
     created_at: datetime
 
     def __repr__(self) -> str:
-        return f"Subscriber(id={self.id!r}, client_id={self.client_id!r}, url={self.url!r})"  # without the secret
+        # Without the secret: values are written into logs and tracebacks by their repr.
+        return f"Subscriber(id={self.id!r}, client_id={self.client_id!r}, url={self.url!r})"
 
 
 class UndeliveredWebhookState(StrEnum):
     WAITING = "waiting"
-    DEAD_LETTERED = "aside"
+    DEAD_LETTERED = "aside"  # the value that is stored and shown
 
 
 class PlacedFact(NamedTuple):

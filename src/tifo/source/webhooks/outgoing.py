@@ -88,7 +88,7 @@ def webhook_of(fact: AnyFact, context: FactContext) -> bytes:
 def headers_of(body: bytes, secret: str) -> Mapping[str, str]:
     return {
         "Content-Type": "application/json",
-        "Accept-Encoding": "identity",
+        "Accept-Encoding": "identity",  # answers are not decompressed (egress/http.py)
         "User-Agent": "tifo",
         SIGNATURE_HEADER: signature(secret, body),
     }

@@ -95,6 +95,7 @@ class SubscriberSender:
         new = await asyncio.to_thread(self._outbox.new, self.subscriber, health.new_facts(_READ))
         if new:
             await self._send(new, health, are_new=True)
+        # Also after retries alone: the profile's next webhook is due at once, and must not wait for the next look.
         return bool(new or due)
 
     async def _known_health(self) -> EndpointHealth:
@@ -132,6 +133,7 @@ class SubscriberSender:
             queues.setdefault(placed.fact.profile_id, []).append((placed, context))
         blocked: set[ProfileId] = set()
         if are_new:
+            # One question for all profiles. Retries are not asked about: `due` returns each profile's first one.
             blocked = await asyncio.to_thread(self._outbox.waiting_profiles, self.subscriber, list(queues))
         gate = asyncio.Semaphore(_AT_ONCE)
 

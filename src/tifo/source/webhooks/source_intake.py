@@ -90,6 +90,7 @@ class SourceIntake:
 
     async def _complete(self, waiting: WaitingWebhook, webhook: LiveLikeWebhook) -> _Ready | WebhookOutcome:
         if self._api is None:
+            # Not dead-lettered: the API may be set in a minute, and then the webhook must go out by itself.
             return self._put_off(waiting, _NO_API)
         try:
             return _Ready(waiting, _encoded(fact_of(webhook, await self._api.find(webhook))))
@@ -115,6 +116,7 @@ class SourceIntake:
         answer = await post_batch(
             tools.session, tools.own_endpoint, write_key, body, timeout_s=TIMEOUT_S, clock=tools.clock
         )
+        # Always a first attempt: the inbox itself counts attempts, and `_put_off` computes the pause.
         decision = decide(answer, attempt=1, chance=tools.chance())
         rows = [waiting[message.fact_id] for message in batch]
         if isinstance(decision, Split) and len(batch) > 1:

@@ -71,6 +71,7 @@ class TrackingPlan:
     @property
     def latest(self) -> Mapping[tuple[RuleType, str | None], Rule]:
         """Returns the newest version of each rule; older versions are history."""
+        # Segment: rules have versions, and the newest one of an event counts.
         ordered = sorted(self.rules, key=lambda rule: rule.version)
         return {(rule.type, rule.key or None): rule for rule in ordered}
 
@@ -119,6 +120,7 @@ def changed(controls: Controls, asked: Mapping[str, Any]) -> Controls:
 
     Raises `Rejected`, naming the field.
     """
+    # Segment's API changes only the settings that a request names.
     merged = msgspec.to_builtins(controls)
     for name, value in asked.items():
         is_group = isinstance(value, dict) and isinstance(merged.get(name), dict)

@@ -110,6 +110,7 @@ class ViolationBuffer:
             self._add(kind, noted)
 
     def _add(self, kind: ViolationKey, noted: ViolationCounts) -> None:
+        # Still counted: the sum of violations stays right.
         if kind not in self._found and len(self._found) >= self._limit:
             kind = kind._replace(name=OTHER, field=OTHER, violation=OTHER)
         self._found[kind] = added(self._found.get(kind), noted)
@@ -137,10 +138,7 @@ class _Sent(msgspec.Struct, rename="camel"):
 
 
 def generated(origin: Origin, plan: TrackingPlan, message: Message, at: datetime) -> Sequence[Message]:
-    """Makes a `Violation Generated` track of each violation, as Segment forwards them.
-
-    Their ids follow from the message's id, so that a message that is sent again gives duplicates.
-    """
+    """Makes a `Violation Generated` track of each violation, with the properties that Segment documents."""
     verdict = message.verdict
     if verdict is None:
         return []
@@ -168,6 +166,7 @@ def _about(origin: Origin, plan: TrackingPlan, message: Message, verdict: Verdic
 
 def _track(about: Mapping[str, Any], violation: Violation, at: datetime) -> Message:
     now = to_iso(at)
+    # Follows from the message's id: a message that is sent again gives duplicates, which the log drops.
     made_id = _id("violation", about["sourceID"], about["eventMessageID"], violation.type, violation.field)
     properties = {
         **about,
@@ -196,6 +195,7 @@ def forwarded(origin: Origin, message: Message) -> Message:
     verdict = message.verdict
     violations = [] if verdict is None else [each._asdict() for each in verdict.violations]
     context = body.get("context") or {}
+    # Its source and violations stand in the context: the properties must stay those of the blocked event.
     body["context"] = {**context, "protocols": {"sourceId": origin.id, "violations": violations}}
     made_id = body["messageId"] = _id("blocked", origin.id, message.message_id)
     body["context"]["protocols"]["messageId"] = message.message_id

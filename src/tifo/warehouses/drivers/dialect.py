@@ -19,10 +19,13 @@ class Dialect:
 
     types: Mapping[ColumnType, str]
     """A column's type in SQL, spelled as `columns_of` returns it."""
+    # A column that someone made as varchar without a length holds every text, so it is no foreign type.
     synonyms: Mapping[str, ColumnType] = field(default_factory=dict)
     """Further spellings of columns that hold our types as well as ours do."""
     tables_of: str
     """Selects the names of a schema's (`$1`) tables, in their order."""
+    schema_named: str = "SELECT 1 FROM pg_namespace WHERE nspname = $1"
+    """Selects a row where there is a schema of this name (`$1`). DuckDB has PostgreSQL's catalog too."""
     columns_of: str
     """Selects table, column and type of every column of a schema's (`$1`) tables."""
     timestamp_text: str
@@ -31,6 +34,7 @@ class Dialect:
     """Builds the expression that casts an expression to a type and is null where it cannot."""
     try_cast_setup: str | None = None
     """The statement that must run before `try_cast` is used in a transaction."""
+    # See docs/decisions/0003: what a key costs in DuckDB, and why none is needed.
     has_primary_keys: bool
     """`id` becomes a table's primary key."""
     alters_at_once: bool

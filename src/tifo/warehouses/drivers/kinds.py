@@ -1,7 +1,4 @@
-"""Describes the kinds of warehouses. To add one, put its driver into this folder and its description into `DRIVERS`.
-
-Most commands use no warehouse, so a product's library is imported when one is opened.
-"""
+"""Describes the kinds of warehouses. To add one, put its driver into this folder and its description into `DRIVERS`."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -46,6 +43,7 @@ class PostgresDriver:
         return postgres_address.without_password(url)
 
     def open(self, url: str) -> "Warehouse":
+        # Late: PyArrow alone takes half a second, and most commands open no warehouse.
         from tifo.warehouses.drivers.postgres import PostgresWarehouse
 
         return PostgresWarehouse(url)
@@ -73,6 +71,7 @@ class DuckdbDriver:
         return url
 
     def open(self, url: str) -> "Warehouse":
+        # Late, for the same reason.
         from tifo.warehouses.drivers.duckdb import DuckdbWarehouse
 
         return DuckdbWarehouse(Path(url))

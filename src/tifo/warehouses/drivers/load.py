@@ -48,9 +48,8 @@ class SchemaLoad:
         )
 
     def _make_schema(self) -> None:
-        # `IF NOT EXISTS` alone asks PostgreSQL for the right to make schemas even where the schema is there. DuckDB has
-        # `pg_namespace` too.
-        if not self._session.rows("SELECT 1 FROM pg_namespace WHERE nspname = $1", self._schema):
+        # `IF NOT EXISTS` alone asks PostgreSQL for the right to make schemas even where the schema is there.
+        if not self._session.rows(self._dialect.schema_named, self._schema):
             self._session.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(self._schema)}")
 
     def _insert_tables(self, tables: Mapping[str, Table], now: datetime) -> dict[str, Inserted]:

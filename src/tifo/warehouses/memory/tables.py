@@ -117,6 +117,7 @@ def _as_table(rows: list[dict[str, Any]], types: Mapping[str, ColumnType]) -> pa
 def _converted(values: pa.ChunkedArray, current: ColumnType, wider: ColumnType) -> pa.ChunkedArray:
     if current is wider:
         return values
+    # As the drivers write it: ISO 8601 with six decimals and Z.
     if current is ColumnType.TIMESTAMP:
         return pc.strftime(values, format="%Y-%m-%dT%H:%M:%SZ")
     if current is ColumnType.FLOAT:

@@ -60,6 +60,7 @@ class MemoryWarehouse:
 
     def load(self, loads: Sequence[Load], meanwhile: Callable[[], None] | None = None) -> list[Loaded]:
         with self._lock:
+            # Readers hold no lock: they see the state before the load, or the one after it.
             state = self._state.copy()
             try:
                 loaded = [self._load(state, load) for load in loads]
@@ -81,6 +82,7 @@ class MemoryWarehouse:
             if cursor is None:
                 raise never_loaded(connection)
             for (schema, name), table in self._state.tables.items():
+                # `users` and `accounts` stay, as the contract says: the loads that follow bring them up to date.
                 if schema == cursor.schema and name not in LATEST_TABLES:
                     state.tables[schema, name] = _received_until(table, received_after)
             state.positions[connection] = Cursor(cursor.schema, Position(0))
