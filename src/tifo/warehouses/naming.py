@@ -3,7 +3,7 @@
 - A name of which snake case leaves nothing (another script) keeps its own letters: `Покупка билета` →
   `покупка_билета`. One without any letter or digit (an emoji) is `unnamed_` and 8 digits of its SHA-256. A name of
   more than 127 characters is cut and ends in such digits too.
-- Two event names that give one table share it, as with Segment; `event_text` tells them apart. An event named like
+- Two event names that give one table share it, as with Segment; `event_text` differs. An event named like
   one of the standard tables goes to `event_<name>`.
 - A property named like a standard column, or `context_…`, becomes `property_<name>` (a trait `trait_<name>`); Segment
   discards it.

@@ -77,7 +77,9 @@ def install(on_progress: Callable[[], None] = lambda: None) -> Path:
         unfinished.rename(wanted)
     except OSError as error:
         if not is_installed():  # else another process has installed it meanwhile
-            raise Transient(f"The vendors' library could not be put into {wanted}: {error}") from error
+            raise Transient(
+                f"The vendors' library could not be put into {wanted}: {error}. Make it writable."
+            ) from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return wanted

@@ -187,8 +187,8 @@ class _Kafka:
                 self._used().produce(
                     self._settings["topic"],
                     event.body,
-                    event.user.encode()
-                    or None,  # the key decides the partition, within which a user's events stay in order
+                    # The key decides the partition, within which a user's events stay in order.
+                    event.user.encode() or None,
                     headers=headers,
                     on_delivery=on_delivery,
                 )

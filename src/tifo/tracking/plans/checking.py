@@ -230,7 +230,9 @@ def check_rules(rules: Sequence[Rule]) -> None:
                 f"rules[{number}]: a {rule.type} rule has no key. Leave it out.", field=f"rules[{number}].key"
             )
         if rule.type is RuleType.TRACK and not rule.key:
-            raise Rejected(f"rules[{number}]: a TRACK rule names its event as its key.", field=f"rules[{number}].key")
+            raise Rejected(
+                f"rules[{number}]: a TRACK rule names its event as its key. Give one.", field=f"rules[{number}].key"
+            )
         try:
             _compiled(rule)
         except Rejected as error:

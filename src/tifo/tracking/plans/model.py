@@ -128,7 +128,10 @@ def changed(controls: Controls, asked: Mapping[str, Any]) -> Controls:
     try:
         made = msgspec.convert(merged, Controls)
     except msgspec.ValidationError as error:
-        raise Rejected(f"The settings are not as expected: {error}.", field=_field(str(error))) from error
+        raise Rejected(
+            f"The settings cannot be read: {error}. Send each control as Segment's Public API names it.",
+            field=_field(str(error)),
+        ) from error
     _check(made)
     return made
 
@@ -136,7 +139,7 @@ def changed(controls: Controls, asked: Mapping[str, Any]) -> Controls:
 def checked_plan_name(name: str) -> str:
     """Returns the name without surrounding blanks."""
     if not name.strip() or len(name) > MAX_NAME or not name.isprintable():
-        raise Rejected(f"name {name!r:.250} must be 1 to {MAX_NAME} printable characters.", field="name")
+        raise Rejected(f"name is {name!r:.250}. Give 1 to {MAX_NAME} printable characters.", field="name")
     return name.strip()
 
 
