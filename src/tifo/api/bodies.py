@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from tifo.kernel.errors import Rejected, TooLarge
 from tifo.tracking.limits import MAX_BODY_BYTES
 
+# Segment's Python client compresses on request, RudderStack's by default. None uses another encoding than gzip.
 _PLAIN = frozenset((b"identity", b""))
 
 
@@ -32,6 +33,7 @@ def gunzip(body: bytes) -> bytes:
         raise batch_too_large(MAX_BODY_BYTES)
     if not inflater.eof:
         raise Rejected("The gzip body ends too early. Send it whole.")
+    # Dropped in silence, the events in a second stream would be lost.
     if inflater.unused_data:
         raise Rejected("The gzip body has bytes behind its end. Send one gzip stream, and nothing else.")
     return content

@@ -1,6 +1,6 @@
 """Serves `/v1/projects/WRITE_KEY/settings`, which Segment's browser client reads before it sends anything.
 
-The answer makes the client send its messages here. Everything that would make it load more code from a CDN is off.
+The answer makes the client send its messages here.
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ _ENABLED = {"__default": {"enabled": True, "integrations": {}}}
 
 
 class BrowserSettings:
-    """The ASGI application. It names the public address where one is configured, else the request's own host."""
+    """Answers with the public address where one is set, else with the request's own host."""
 
     def __init__(self, source_of: SourceOf, public_url: str | None) -> None:
         self._source_of = source_of
@@ -45,11 +45,12 @@ class BrowserSettings:
     def _settings(self, scope: Scope, write_key: str, source: Source) -> dict[str, Any]:
         address = self._public_url or f"{scope['scheme']}://{header_of(scope, b'host') or 'localhost'}"
         protocol, _, host = address.rstrip("/").partition("://")
+        # One more integration, plugin or middleware, and the client loads that one's code from Segment's CDN.
         return {
             "integrations": {
                 "Segment.io": {
                     "apiKey": write_key,
-                    "apiHost": f"{host}/v1",
+                    "apiHost": f"{host}/v1",  # this client wants the path, Segment's Node and Python clients add it
                     "protocol": protocol,
                     "addBundledMetadata": True,
                     "unbundledIntegrations": [],
@@ -61,7 +62,7 @@ class BrowserSettings:
             "enabledMiddleware": {},
             "middlewareSettings": {},
             "remotePlugins": [],
-            "metrics": {"sampleRate": 0},
+            "metrics": {"sampleRate": 0},  # else the client reports on itself to Segment
             "legacyVideoPluginsEnabled": False,
             "analyticsNextEnabled": True,
             "project": {"id": source.id},

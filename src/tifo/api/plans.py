@@ -21,6 +21,7 @@ from tifo.tracking.plans.violations import Origin, ViolationBuffer, forwarded, g
 from tifo.workspace.model import Source
 
 REFRESH_S = 0.5
+"""Half of the second within which a change of a plan is in force in every process."""
 RETENTION = timedelta(days=8)
 """Violations are shown for up to 7 days; they are stored a day longer."""
 _FORGET_EVERY = 7_200
@@ -33,18 +34,16 @@ _log = structlog.get_logger("tifo.plans")
 class SourcePlan:
     """Checks one source's messages by its tracking plan, and reports the violations."""
 
-    def __init__(self, origin: Origin, plan: TrackingPlan, controls: Controls, notebook: ViolationBuffer) -> None:
+    def __init__(self, origin: Origin, plan: TrackingPlan, controls: Controls, buffer: ViolationBuffer) -> None:
         self.check = Checker(plan, controls)
         self._origin = origin
         self._plan = plan
         self._controls = controls
-        self._notebook = notebook
+        self._buffer = buffer
 
     def forwards(self, unplanned: Sequence[Message], at: datetime) -> list[Append]:
-        """Makes the appends for those sources that violations and blocked events are forwarded to.
-
-        Forwarded events skip the checks there, so no violation makes another.
-        """
+        """Makes the appends for those sources that violations and blocked events are forwarded to."""
+        # Appended as they are: checked by the other source's plan, a violation could make another one without end.
         appends = []
         if (to := self._controls.forwarding_violations_to) is not None:
             violations = [made for message in unplanned for made in generated(self._origin, self._plan, message, at)]
@@ -57,7 +56,7 @@ class SourcePlan:
     def note(self, unplanned: Sequence[Message], at: datetime) -> None:
         _violations.inc(len(unplanned))
         for message in unplanned:
-            self._notebook.note(self._origin.id, self._plan.id, message, at)
+            self._buffer.note(self._origin.id, self._plan.id, message, at)
 
 
 class _Known(NamedTuple):
@@ -67,13 +66,13 @@ class _Known(NamedTuple):
 
 
 class PlanBook:
-    """Answers which source has which plan. Its knowledge is at most a second old."""
+    """Holds each source's compiled plan; at most a second old."""
 
     def __init__(self, plans: TrackingPlans, sources: Callable[[], Sequence[Source]], clock: Clock) -> None:
         self._plans = plans
         self._sources = sources
         self._clock = clock
-        self._notebook = ViolationBuffer()
+        self._buffer = ViolationBuffer()
         self._known: dict[SourceId, _Known] = {}
         self._compiled: dict[SourceId, SourcePlan] = {}
 
@@ -98,6 +97,7 @@ class PlanBook:
         """Blocks. Compiles only the plans that have changed since the last refresh."""
         known = self._read()
         plans_now = {source_id: self._plan(source_id, now) for source_id, now in known.items()}
+        # Replaced whole, by one assignment: the event loop reads it while this thread works.
         self._compiled = {source_id: plan for source_id, plan in plans_now.items() if plan is not None}
         self._known = known
 
@@ -115,25 +115,24 @@ class PlanBook:
         }
 
     def _plan(self, source_id: SourceId, now: _Known) -> SourcePlan | None:
-        """Returns None for a plan that does not compile: the source is then unchecked, and the log says so.
-
-        Rules are checked when they are written; this is for those that this version of Tifo cannot use any more.
-        """
+        """Returns None for a plan that does not compile: the source is then unchecked, and the log says so."""
         if self._known.get(source_id) == now:
             return self._compiled.get(source_id)
+        # Rules are checked when they are written, so this is a rule that an older version of Tifo accepted. To refuse
+        # the source's events for it would lose them.
         try:
-            return SourcePlan(*now, self._notebook)
+            return SourcePlan(*now, self._buffer)
         except Rejected as error:
             _log.error("plan_unusable", source=now.origin.slug, plan=now.plan.name, reason=error.message)
             return None
 
     async def write(self) -> None:
-        """Stores what was found since the last call. Violations that the state refuses now are stored with the next."""
-        found = self._notebook.take()
+        """Stores the violations since the last call. What the state refuses now is stored with the next call."""
+        found = self._buffer.drain()
         if not found:
             return
         try:
             await asyncio.to_thread(self._plans.record, found)
         except Transient:
-            self._notebook.give_back(found)
+            self._buffer.restore(found)
             raise

@@ -32,12 +32,13 @@ SourceOf = Callable[[str], Source | None]
 """Looks a write key's source up in constant time: the time of a refusal must not show how near a wrong key is."""
 
 UNKNOWN_SOURCE = SourceId("")
-"""Counts the refused requests whose write key names no source."""
+"""The log counts refused requests under it where the write key names no source."""
 
 _CALLS = {f"/v1/{call}": call for call in ("track", "identify", "page", "screen", "group", "alias", BATCH)}
-_CALLS["/v1/import"] = BATCH
+_CALLS["/v1/import"] = BATCH  # Segment's older name
 _CALLS |= {f"/v1/{call[0]}": call for call in _CALLS.values()}  # as Segment's browser client writes them
 CORS: Header = (b"access-control-allow-origin", b"*")
+# Without CORS, which is in _ALWAYS: browsers refuse an answer that has that header twice.
 _PREFLIGHT = [
     (b"access-control-allow-methods", b"POST, OPTIONS"),
     (b"access-control-allow-headers", b"authorization, content-type, content-encoding, x-retry-count"),
@@ -51,11 +52,12 @@ _events = Counter("tifo_ingest_events", "Messages that the Tracking API received
 
 TOO_MANY = 429
 _NO_LIMIT = SourceRateLimit(0)
+# RudderStack's Python client retries every success but exactly 200, and then fails. No client reads the body.
 _OK = HttpResponse(200, b'{"success": true}')
 
 
 class TrackingApi:
-    """The ASGI application. `log` appends to the event log: where it is full the answer is 429, out of reach 503."""
+    """Answers Tracking API requests. `log` appends to the event log: full it gives 429, out of reach 503."""
 
     def __init__(
         self,
@@ -105,6 +107,7 @@ class TrackingApi:
             self._rates.check(source_id)  # before the body is parsed, which costs more
         try:
             request = read_request(call, body)
+            # Segment documents the body's key as the primary one; RudderStack's clients send HTTP Basic only.
             source = self._source(request.write_key or basic)
             source_id = source.id
             self._rates.check(source_id)
@@ -114,20 +117,20 @@ class TrackingApi:
             read = read_messages(request, received_at, self._new_id, plan.check if plan else None)
         except Rejected as error:
             return await self._reject(source_id, error, body)
+        # Apart, and only where it is needed: each coroutine more costs a fiftieth of the Tracking API's own time.
         if plan is not None and read.unplanned:
             await self._forward(plan, read, received_at)
         await self._log.submit(Append(source_id, received_at, read.good, read.refused))
+        # Counted after the append: a request that the log refuses comes again, and must not be counted twice.
         _events.labels("received").inc(len(read.good))
         if plan is not None and read.unplanned:
             plan.note(read.unplanned, received_at)
         return self._outcome(read)
 
     async def _forward(self, plan: SourcePlan, read: Read, received_at: datetime) -> None:
-        """Appends what the source's plan forwards to other sources, before the messages themselves.
-
-        A crash in between leaves the client without an answer: it sends the request again, and the log drops the
-        forwarded events that it has already.
-        """
+        """Appends what the source's plan forwards to other sources, before the messages themselves."""
+        # A crash in between leaves the client without an answer: it sends the request again, and the log drops the
+        # forwarded events that it has already. In the other order a crash would lose them.
         for forwarded in plan.forwards(read.unplanned, received_at):
             await self._log.submit(forwarded)
 
@@ -139,12 +142,15 @@ class TrackingApi:
             _events.labels("refused").inc(len(faults))
         if len(faults) < len(read.refused):
             _events.labels("filtered").inc(len(read.refused) - len(faults))
+        # Ours: a batch with any good message is a 200, though Segment documents a 400 for what is too large. No client
+        # splits a refused batch and sends it again, so a 400 would lose the good messages.
         if faults and not read.good and len(faults) == len(read.refused):
             return failure(400, faults[0].code, faults[0].detail)
         return _OK
 
     def _source(self, write_key: str | None) -> Source:
         source = self._source_of(write_key) if write_key else None
+        # Segment answers 200 and drops the messages. Ours: whoever mistypes a key learns of it.
         if source is None:
             what = "The write key is not known here" if write_key else "There is no write key"
             raise Unauthorized(
@@ -170,11 +176,12 @@ class TrackingApi:
 
 
 def _basic(headers: Mapping[bytes, bytes]) -> str | None:
-    """Returns the user of HTTP Basic. The colon behind it may be missing: Segment accepts that too."""
+    """Returns the user of HTTP Basic, which is the write key."""
     scheme, _, value = headers.get(b"authorization", b"").partition(b" ")
     if scheme.lower() != b"basic":
         return None
     try:
+        # Segment accepts a missing colon too.
         return base64.b64decode(value.strip(), validate=True).decode().partition(":")[0] or None
     except (binascii.Error, UnicodeDecodeError):
         return None
@@ -184,5 +191,7 @@ def _try_later(error: Transient) -> HttpResponse:
     status = TOO_MANY if isinstance(error, Overloaded) else 503
     _throttled.labels(error.code).inc()
     retry_after = str(max(1, ceil(error.retry_after_s))).encode()
+    # Segment sends both with a 429. Its Node client reads Retry-After with a 429 only, its Python client with any
+    # retry.
     headers = [(b"retry-after", retry_after), (b"x-ratelimit-reset", retry_after)]
     return failure(status, error.code, error.message, headers if status == TOO_MANY else headers[:1])

@@ -1,7 +1,6 @@
 """Receives LiveLike's webhooks at `POST /webhooks/livelike/{source}`; the source stands there by its slug or id.
 
-The answer is 200 once the webhook is on disk; everything else is `{"success": false, "code", "message"}`. A webhook
-that was received before is answered with 200 too: any other answer would make LiveLike send it again.
+The answer is 200 once the webhook is on disk; everything else is `{"success": false, "code", "message"}`.
 """
 
 import time
@@ -46,6 +45,7 @@ class Intakes:
     def of(self, source: str) -> tuple[Source, Intake] | None:
         """Blocks while it reads the store again."""
         if self._monotonic() - self._read_at > _FRESH_S:
+            # A source may be removed while its intake's settings are still there.
             sources = {each.id: each for each in self._catalog.sources()}
             pairs = [(sources[each.source_id], each) for each in self._inbox.intakes() if each.source_id in sources]
             self._known = {name: pair for pair in pairs for name in (pair[0].id, pair[0].slug)}
@@ -54,7 +54,7 @@ class Intakes:
 
 
 class WebhookApi:
-    """The ASGI application. `arrivals` stores webhooks in a `WebhookInbox`, many in one commit."""
+    """Receives webhooks as an ASGI application. `arrivals` stores them in a `WebhookInbox`, many in one commit."""
 
     def __init__(self, arrivals: GroupCommit[ReceivedWebhook, bool], intakes: Intakes, clock: Clock) -> None:
         self._arrivals = arrivals
@@ -81,15 +81,18 @@ class WebhookApi:
         source, intake = self._intake(unquote(scope["path"].removeprefix(ROOT).rstrip("/")))
         body = await read_body(receive, MAX_BODY_BYTES)
         _check_signature(dict(scope["headers"]).get(_SIGNATURE, b"").decode("latin-1"), body, intake)
+        # After the signature: nothing of an unsigned body is decoded.
         head = read_head(body)
         received = ReceivedWebhook(
             source_id=source.id, webhook_id=head.id, event=head.event, body=body, received_at=self._clock()
         )
         is_new = await self._arrivals.submit(received)
+        # A copy is answered with 200 too: any other answer would make LiveLike send it again.
         return HttpResponse(200, msgspec.json.encode({"success": True, "duplicate": not is_new}))
 
     def _intake(self, name: str) -> tuple[Source, Intake]:
         """Raises `NotFound` where no source receives webhooks under this name, `Rejected` for a disabled source."""
+        # Blocks the event loop for one read of the store, at most every half second.
         pair = self._intakes.of(name)
         if pair is None:
             raise NotFound(

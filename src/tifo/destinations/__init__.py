@@ -1,1 +1,1 @@
-"""The contract of destinations, the catalog of kinds, and one adapter a kind. It never retries."""
+"""Specifies destinations, lists their kinds, and holds one adapter for each kind. Never retries."""

@@ -40,9 +40,11 @@ def _own() -> Sequence[Kind]:
     return OWN_KINDS
 
 
+# By folder: it is another one after an update of the library, and the catalog of one never changes.
 @cache
 def _vendors(place: Path) -> Sequence[Kind]:
-    """Names vendors' kinds by the library's folders. Where an own kind has that name, theirs begins with `actions-`."""
+    """Reads vendors' kinds from the catalog that was written when the library was installed."""
+    # A vendor's kind is named by the library's folder. Where an own kind has that name, it begins with `actions-`.
     from tifo.destinations.actions.kind import ActionsKind
 
     entries = json.loads((place / installing.CATALOG).read_text())

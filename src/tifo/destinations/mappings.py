@@ -1,4 +1,4 @@
-"""Makes and checks mappings of vendors' kinds, which decide what events become what calls. Pure."""
+"""Makes and checks mappings, which decide which call of a vendor's kind an event becomes. Pure."""
 
 from tifo.destinations.ports import Action, ActionMapping, Kind
 from tifo.kernel.errors import NotFound, Rejected
@@ -35,8 +35,8 @@ def new_mapping(kind: Kind, slug: str) -> ActionMapping:
 
 def checked_mapping(kind: Kind, mapping: ActionMapping) -> ActionMapping:
     """Raises `Rejected` or `NotFound`, naming the field."""
-    action_of(kind, mapping.action)
+    action_of(kind, mapping.action)  # raises for an action that the kind does not have
     if not mapping.name.strip():
-        raise Rejected("name is missing: people find the mapping by it.", field="name")
+        raise Rejected("name is missing. Give one: people find the mapping by it.", field="name")
     compiled(mapping.trigger, "trigger")
     return mapping

@@ -1,4 +1,4 @@
-"""The contract of destinations: a destination gets events and returns the outcome of each.
+"""Specifies destinations: a destination gets events and returns the outcome of each.
 
 It never retries and has no queue: `delivery` does. Codes are Segment's, where Segment has one.
 """
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     import aiohttp
 
 CALLS = frozenset(("track", "identify", "page", "screen", "group", "alias"))
-"""All types of calls."""
+"""The types of calls that there are."""
 EXCHANGE_CHARACTERS = 4_096
 """Characters of a request or an answer that are stored to be shown."""
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
-    """One message of the log, after the destination's filters."""
+    """Holds one message of the log, after the destination's filters."""
 
     position: Position
     message_id: str
@@ -54,7 +54,7 @@ class Fate(StrEnum):
 
 
 class Exchange(NamedTuple):
-    """A request and its answer as people may see them: secrets masked, cut at `EXCHANGE_CHARACTERS`."""
+    """Shows a request and its answer to people: secrets masked, cut at `EXCHANGE_CHARACTERS`."""
 
     request: str
     """`POST https://…` and the headers worth showing, an empty line, the body."""
@@ -63,7 +63,7 @@ class Exchange(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """One event's result in one attempt."""
+    """Holds one event's result in one attempt."""
 
     fate: Fate
     code: str = ""
@@ -81,7 +81,7 @@ NO_MATCHING_MAPPING = Outcome(Fate.FILTERED, "NO_MATCHING_MAPPING", "No enabled 
 
 
 class Batching(NamedTuple):
-    """The size of a `send`. Delivery waits up to `linger_s` for more events."""
+    """Limits the events of one `send`. Delivery waits up to `linger_s` for more of them."""
 
     max_events: int = 1
     max_bytes: int = 1 << 20
@@ -91,7 +91,7 @@ class Batching(NamedTuple):
 
 
 class Destination(Protocol):
-    """A destination that is set up. Used from one event loop; `send` may run several times at once."""
+    """Sends events to one place. Used from one event loop; `send` may run several times at once."""
 
     batching: Batching
     ordered: bool
@@ -145,7 +145,7 @@ Settings = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class ActionField:
-    """A field of an action, which a mapping may fill."""
+    """Describes a field of an action, which a mapping may fill."""
 
     key: str
     label: str
@@ -159,7 +159,7 @@ class ActionField:
 
 @dataclass(frozen=True)
 class Action:
-    """A call that a vendor's kind can make for an event."""
+    """Describes a call that a vendor's kind can make for an event."""
 
     slug: str
     name: str
@@ -171,7 +171,7 @@ class Action:
 
 @dataclass(frozen=True)
 class ActionMapping:
-    """One mapping (Segment's subscription) of a vendor's kind: the events that it matches, and the call they become."""
+    """Decides which events become which call of a vendor's kind (Segment: a subscription)."""
 
     id: str
     name: str
@@ -185,7 +185,7 @@ class ActionMapping:
 
 @dataclass(frozen=True)
 class Configured:
-    """A destination as a person set it up, with its secrets decrypted."""
+    """Holds a destination's settings as a person set them up, with secrets decrypted."""
 
     id: str
     name: str
@@ -196,7 +196,7 @@ class Configured:
 
 @dataclass(frozen=True)
 class Tools:
-    """The parts that the role which delivers lends to every destination."""
+    """Holds the parts that the deliverer lends to every destination."""
 
     session: "aiohttp.ClientSession"
     """A guarded session: it reaches allowed addresses only."""
@@ -207,7 +207,7 @@ class Tools:
 
 
 class Kind(Protocol):
-    """One kind of destination in the catalog."""
+    """Describes one kind of destination in the catalog, and opens destinations of it."""
 
     @property
     def id(self) -> str:
@@ -232,18 +232,18 @@ class Kind(Protocol):
 
     @property
     def automatic(self) -> Sequence[ActionMapping]:
-        """The presets that a new destination starts with."""
+        """Returns the presets that a new destination starts with."""
 
     @property
     def local(self) -> bool:
-        """The kind runs or writes a file on the machine that delivers, so by the API only owners set it up."""
+        """Says whether it runs or writes a file on the machine that delivers: by the API only owners set it up."""
 
     @property
     def handles(self) -> frozenset[str]:
-        """The types of calls that the kind can handle."""
+        """Returns the types of calls that the kind can handle."""
 
     def handled(self, settings: Settings) -> Collection[str]:
-        """The types of calls that a destination with these settings handles; at most `handles`.
+        """Returns the types of calls that a destination with these settings handles; at most `handles`.
 
         Events of other types are FILTERED as UNSUPPORTED_EVENT_TYPE before they come here.
         """
@@ -252,4 +252,4 @@ class Kind(Protocol):
         """Returns the settings with defaults filled in. Raises `Rejected` whose `field` is the setting at fault."""
 
     async def open(self, configured: Configured, tools: Tools) -> Destination:
-        """Raises `Rejected` for settings that turn out unusable, `Transient` where a thing it needs is missing."""
+        """Opens a destination. Raises `Rejected` for unusable settings, `Transient` while something is missing."""

@@ -7,6 +7,7 @@ from tifo.destinations.ports import Setting, Settings, SettingType
 from tifo.kernel.errors import Rejected
 
 MAX_TEXT = 10_000
+"""Limit of one text, in characters."""
 MASK = "••••"
 _TRUE, _FALSE = ("true", "yes", "1"), ("false", "no", "0")
 
@@ -24,6 +25,7 @@ def checked(declared: Sequence[Setting], given: Settings) -> dict[str, Any]:
 
 
 def masked(declared: Sequence[Setting], settings: Settings) -> dict[str, Any]:
+    # An empty secret stays empty, so that people see that none is set.
     secret = secret_names(declared)
     return {name: MASK if name in secret and value else value for name, value in settings.items()}
 
@@ -46,8 +48,11 @@ def _value(setting: Setting, given: Any) -> Any:
     try:
         value = _READ[setting.type](given)
     except (TypeError, ValueError) as error:
+        # A refusal is shown and logged, so it must not repeat a secret.
         shown = "" if setting.is_secret else f" {given!r:.80},"
-        raise Rejected(f"{setting.name} is{shown} no {setting.type.value}.", field=setting.name) from error
+        raise Rejected(
+            f"{setting.name} is{shown} no {setting.type.value}. Give one: {setting.description}", field=setting.name
+        ) from error
     if setting.choices and value not in setting.choices:
         raise Rejected(f"{setting.name} is {value!r:.80}. Known are {', '.join(setting.choices)}.", field=setting.name)
     return value
@@ -60,6 +65,7 @@ def _text(given: Any) -> str:
 
 
 def _integer(given: Any) -> int:
+    # Python counts True as 1; JSON does not.
     if isinstance(given, bool) or (isinstance(given, float) and not given.is_integer()):
         raise TypeError
     return int(given)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import ClientId
 from tifo.operations.backend import Backend
-from tifo.source.webhooks.outbox import Late, OutboxReport, Subscriber
+from tifo.source.webhooks.outbox import OutboxReport, Subscriber, UndeliveredWebhook
 
 MAX_SHOWN = 100
 
@@ -16,7 +16,7 @@ class SubscriberStatus:
     """Tells how one subscriber's webhooks fare."""
 
     report: OutboxReport
-    late: Sequence[Late]
+    undelivered: Sequence[UndeliveredWebhook]
     """At most `MAX_SHOWN` webhooks that the subscriber has not accepted, the oldest facts first."""
 
 
@@ -38,7 +38,7 @@ def remove(backend: Backend, client_id: ClientId, subscriber_id: str) -> None:
 
 def status(backend: Backend, client_id: ClientId, subscriber_id: str) -> SubscriberStatus:
     report = backend.outbox.report(client_id, subscriber_id)
-    return SubscriberStatus(report, backend.outbox.late(client_id, subscriber_id, MAX_SHOWN))
+    return SubscriberStatus(report, backend.outbox.undelivered(client_id, subscriber_id, MAX_SHOWN))
 
 
 def retry(backend: Backend, client_id: ClientId, subscriber_id: str) -> int:

@@ -1,4 +1,4 @@
-"""Decides by an endpoint's answer what becomes of the batch. Pure."""
+"""Decides by an endpoint's answer whether a batch is done, sent again, held or split. Pure."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from tifo.egress.answers import HttpAnswer
 from tifo.kernel.backoff import Backoff
 
 _ABOUT_THE_CONNECTION = frozenset((401, 402, 403, 404, 405, 407, 410, 421, 451))
-"""Statuses that say: the write key or the address is wrong or blocked. Every batch would get them; none is at fault."""
+"""Statuses of a wrong or blocked write key or address. Every batch would get them, and none is at fault."""
 _TRY_AGAIN = frozenset((408, 425, 429))
 
 BACKOFF = Backoff(base_s=0.2, cap_s=60.0, jitter=1.0)
@@ -45,6 +45,7 @@ def decide(answer: HttpAnswer, *, attempt: int, chance: float, refuses_all: bool
     if answer.is_success:
         return Sent()
     after_s = BACKOFF.pause_s(attempt, chance, answer.retry_after_s)
+    # Held, not dead-lettered: a mistyped write key must not cost an application its events.
     if answer.status in _ABOUT_THE_CONNECTION:
         return Hold(after_s)
     if 400 <= answer.status < 500 and answer.status not in _TRY_AGAIN:  # noqa: PLR2004 (HTTP's class of refusals)

@@ -24,7 +24,7 @@ HOLD_AFTER = 100
 
 @dataclass(frozen=True, kw_only=True)
 class RelayTools:
-    """The parts that all applications' relays share."""
+    """Holds the parts that all applications' relays share."""
 
     feed: FactFeed
     session: aiohttp.ClientSession
@@ -44,8 +44,7 @@ class RelayTools:
 class ApplicationRelay:
     """Sends from the front of the application's queue until it is empty, then rests until the next `drain`.
 
-    A crash loses nothing: a fact leaves the queue only after its batch was answered. At most `limits.batch_events`
-    facts are in memory.
+    At most `limits.batch_events` facts are in memory.
     """
 
     def __init__(self, connection: Connection, tools: RelayTools) -> None:
@@ -68,6 +67,7 @@ class ApplicationRelay:
         self._stopping = False
         if connection != self._connection:
             self._connection = connection
+            # Another write key or endpoint: the refusals of the former one say nothing about it.
             self._refused_in_a_row = 0
             self._woken.set()
 
@@ -79,7 +79,7 @@ class ApplicationRelay:
     async def drain(self) -> None:
         """Returns when the queue is empty, or after `stop`.
 
-        Never raises: what goes wrong with one application is shown and tried again, and touches no other.
+        Never raises.
         """
         failures = 0
         while not self._stopping:
@@ -89,6 +89,7 @@ class ApplicationRelay:
                 return
             except Exception as error:  # noqa: BLE001 (of whatever kind: it must not reach the other applications)
                 failures += 1
+                # Whatever went wrong with one application touches no other: its own relay shows it and tries again.
                 await self._progress.broke_down(error, failures)
                 await self._pause(BACKOFF.pause_s(failures, self._tools.chance()))
             else:
@@ -103,7 +104,8 @@ class ApplicationRelay:
         await self._progress.end_trouble()
 
     async def _resume(self) -> None:
-        """Continues where an earlier relay was: a restart must not let a bad endpoint refuse another hundred facts."""
+        """Continues with the count of refusals and the trouble that an earlier relay stored."""
+        # Else each restart would let a bad endpoint refuse, and so dead-letter, another hundred facts.
         if self._resumed:
             return
         report = await asyncio.to_thread(self._tools.feed.report, self._client_id)
@@ -112,10 +114,12 @@ class ApplicationRelay:
         self._resumed = True
 
     async def _deliver(self, batch: Sequence[EncodedFact]) -> None:
-        """Takes the whole batch off the queue, in order. A refused batch is halved until the refused fact is alone."""
+        """Sends the whole batch, in order. A refused batch is halved until the refused fact is alone."""
         parts = [batch]
         while parts:
             part = parts.pop()
+            # A fact leaves the queue only after its batch was answered: a crash in between sends it again, and never
+            # loses it.
             refusal = await self._send(part)
             if refusal is None:
                 await self._advance(part)
@@ -129,6 +133,7 @@ class ApplicationRelay:
         """Tries until the endpoint accepts the batch (None), or refuses it for good. Raises `_Stopped` in between."""
         size, limit = len(batch[0].body), self._tools.limits.event_bytes
         if size > limit:
+            # Only the first: `cut` gives a message that is too large a batch of its own.
             return HttpAnswer(0, f"Not sent: it has {size:,} bytes, an event may have {limit:,}.")
         attempt = 0
         while not self._stopping:
@@ -138,6 +143,7 @@ class ApplicationRelay:
                 answer,
                 attempt=attempt,
                 chance=self._tools.chance(),
+                # One fact alone: a larger batch may hold the fact that is at fault.
                 refuses_all=len(batch) == 1 and self._refused_in_a_row >= self._tools.hold_after,
             )
             self._progress.count(decision)
@@ -150,6 +156,7 @@ class ApplicationRelay:
 
     async def _post(self, batch: Sequence[EncodedFact]) -> HttpAnswer:
         tools, connection = self._tools, self._connection
+        # Read at each attempt: a connection that was corrected meanwhile must be used at once.
         own = connection.endpoint is None
         return await post_batch(
             tools.session if own else tools.outside,

@@ -27,9 +27,10 @@ _ENVELOPE_ROOM = 1_000
 
 @dataclass(frozen=True)
 class Limits:
-    """Segment accepts events of up to 32 KB, and batches of up to 500 KB and 2,500 events."""
+    """Limits the batches that are sent. Segment accepts events of 32 KB, and batches of 500 KB and 2,500 events."""
 
     event_bytes: int = 32 * 1024
+    # The smaller reading of 500 KB: an endpoint may count 1,000 bytes or 1,024.
     batch_bytes: int = 500_000
     batch_events: int = 500
 
@@ -47,12 +48,11 @@ def encode(fact: AnyFact, context: JsonObject | None = None) -> EncodedFact:
 
 
 def cut(messages: Iterable[EncodedFact], limits: Limits) -> Iterable[list[EncodedFact]]:
-    """Cuts batches, in the order of the messages. A message over the limit of an event makes a batch of its own:
-    it will be refused, and must not take others with it.
-    """
+    """Cuts batches, in the order of the messages."""
     batch: list[EncodedFact] = []
     size = _ENVELOPE_ROOM
     for message in messages:
+        # A message that is too large makes a batch of its own: it will be refused, and must not take others with it.
         too_large = len(message.body) > limits.event_bytes
         grown = size + len(message.body) + 1
         if batch and (too_large or grown > limits.batch_bytes or len(batch) == limits.batch_events):
@@ -68,6 +68,7 @@ def cut(messages: Iterable[EncodedFact], limits: Limits) -> Iterable[list[Encode
 
 
 def envelope(batch: Sequence[EncodedFact], write_key: str, sent_at: datetime) -> bytes:
+    # Joined as bytes: each message was encoded once, and is not encoded again when its batch is halved or sent again.
     messages = b",".join(message.body for message in batch)
     rest = msgspec.json.encode({"sentAt": to_iso(sent_at), "writeKey": write_key})
     return b'{"batch":[' + messages + b"]," + rest[1:]
@@ -82,9 +83,7 @@ async def post_batch(
     timeout_s: float = TIMEOUT_S,
     clock: Clock = system_clock,
 ) -> HttpAnswer:
-    """Posts one batch. Never raises for what the network or the endpoint does. The answer does not hold the write key:
-    an endpoint may repeat it in a refusal, and refusals are stored and shown.
-    """
+    """Posts one batch. Never raises for what the network or the endpoint does."""
     request = HttpRequest(
         url=f"{endpoint.rstrip('/')}/v1/batch",
         body=body,
@@ -93,14 +92,17 @@ async def post_batch(
         answer_bytes=_ANSWER_BYTES,
     )
     answer = await send(session, request, clock)
+    # An endpoint may repeat the write key in a refusal, and refusals are stored and shown.
     return answer._replace(text=answer.text.replace(write_key, "[write key]"))
 
 
 def _headers(write_key: str) -> Mapping[str, str]:
+    # In the header as well as in the body: Segment documents the body's as the primary one, RudderStack's own clients
+    # send the header only.
     credentials = base64.b64encode(f"{write_key}:".encode()).decode()
     return {
         "Authorization": f"Basic {credentials}",
         "Content-Type": "application/json",
-        "Accept-Encoding": "identity",
+        "Accept-Encoding": "identity",  # answers are not decompressed (egress/http.py)
         "User-Agent": "tifo",
     }

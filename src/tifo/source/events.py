@@ -127,17 +127,19 @@ EVENTS: Mapping[type[AnyFact], EventSpec] = MappingProxyType(
 
 
 def track_message(fact: AnyFact) -> JsonObject:
-    """Makes the fact's one `track` call. The same fact always makes the same message, so a resend is a duplicate."""
+    """Makes the fact's one `track` call. The same fact always makes the same message."""
     event = EVENTS[type(fact)]
+    # LiveLike's table marks which properties may be absent: those are left out, never sent empty.
     properties: JsonObject = {}
     for name, attribute, kind, when in event.properties:
         value = _JSON[kind](getattr(fact, attribute))
         if when == "always" or value not in _UNKNOWN:
             properties[name] = value
+    # A fan without a custom id is anonymous. Ours: LiveLike's documents name no id for such a fan.
     who = {"userId": fact.custom_id} if fact.custom_id else {"anonymousId": fact.profile_id}
     return {
         "type": "track",
-        "messageId": fact.id,
+        "messageId": fact.id,  # a fact that is sent twice is dropped as a duplicate
         "timestamp": to_iso(fact.happened_at),
         **who,
         "event": event.name,
@@ -146,7 +148,8 @@ def track_message(fact: AnyFact) -> JsonObject:
 
 
 def _json_number(value: int | str | None) -> int | float | None:
-    """Writes a whole number without a fraction. Facts hold exact decimals as text; JSON has one kind of number."""
+    """Writes a whole number without a fraction."""
+    # Facts hold exact decimals as text. `3.0` would make a warehouse's column a float.
     if not isinstance(value, str):
         return value
     exact = Decimal(value)

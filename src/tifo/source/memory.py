@@ -1,4 +1,4 @@
-"""The in-memory twin of the feed, for tests and for a relay that need not outlive its process."""
+"""Holds the feed of facts in memory, for tests and for a relay that need not outlive its process."""
 
 import threading
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from tifo.source.ports import DeadLetter, RelayReport, Trouble
 
 
 class InMemoryFactFeed:
-    """A `FactFeed`. The facts of one `commit` are one transaction's."""
+    """Implements `FactFeed`. The facts of one `commit` are one transaction's."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -35,6 +35,7 @@ class InMemoryFactFeed:
             queue.leave(sent)
             for fact_id in sent:
                 queue.dead.pop(fact_id, None)
+            # A new report: an accepted fact ends the trouble and the refusals in a row.
             queue.report = RelayReport(last_sent=sent[-1], last_sent_at=at)
 
     def dead_letter(self, client_id: ClientId, fact_id: FactId, status: int, answer: str, at: datetime) -> None:
@@ -42,6 +43,7 @@ class InMemoryFactFeed:
             queue = self._queue(client_id)
             queue.leave([fact_id])
             queue.dead[fact_id] = DeadLetter(queue.facts[queue.place[fact_id]], status, answer, at)
+            # Status 0 is the relay's own refusal, for size: it says nothing about the endpoint.
             refused = queue.report.refused_in_a_row + (status != 0)
             queue.report = queue.report._replace(refused_in_a_row=refused, trouble=None)
 

@@ -16,7 +16,11 @@ class RelayMetrics:
             "tifo_relay_events_sent", "Events that the endpoint accepted.", by_client, registry=registry
         )
         self.dead_lettered = Counter(
-            "tifo_relay_events_set_aside", "Events that were refused for good.", by_client, registry=registry
+            # Names of metrics stay: people's dashboards use them.
+            "tifo_relay_events_set_aside",
+            "Events that were refused for good.",
+            by_client,
+            registry=registry,
         )
         self.held = Gauge(
             "tifo_relay_connection_held",

@@ -9,6 +9,7 @@ from tifo.source.events import EVENTS, EventSpec
 from tifo.tracking.plans.model import BUILT_IN_PLAN, LIVELIKE, PlanType, Rule, RuleType, TrackingPlan
 from tifo.workspace.model import Source, SourceType
 
+# A fixed moment: the plan is built in, so every process must show the same one.
 _SINCE = datetime(2026, 11, 24, tzinfo=UTC)
 
 
@@ -37,6 +38,7 @@ def plan_ids(
     sources: Iterable[Source], connections: Mapping[SourceId, TrackingPlanId | None]
 ) -> dict[SourceId, TrackingPlanId]:
     """Returns each source's plan: the connected one, or else the one that is built in for its type."""
+    # A connection to None is one too: it says that the source has no plan, and no built-in one.
     found = {source.id: connections.get(source.id, _own(source)) for source in sources}
     return {source_id: plan_id for source_id, plan_id in found.items() if plan_id is not None}
 

@@ -1,4 +1,4 @@
-"""The contract that the relay reads facts by.
+"""Specifies the queues of facts that the relay sends.
 
 Each application has a queue of facts. Its front holds dead letters that someone asked to resend; behind them stand the
 facts after the application's cursor, in the order in which their transactions committed. A fact leaves the queue when
@@ -15,7 +15,7 @@ from tifo.kernel.ids import ClientId, FactId
 
 
 class DeadLetter(NamedTuple):
-    """A fact that was refused for good, with the refusal."""
+    """Holds a fact that was refused for good, with the refusal."""
 
     fact: AnyFact
     status: int
@@ -30,7 +30,7 @@ class DeadLetter(NamedTuple):
 
 
 class Trouble(NamedTuple):
-    """The failure that keeps the front of a queue from being sent."""
+    """Describes the failure that keeps the front of a queue from being sent."""
 
     held: bool
     """Someone has to act: the endpoint refuses the write key, the address, or everything that it is sent."""
@@ -45,7 +45,7 @@ class Trouble(NamedTuple):
 
 
 class RelayReport(NamedTuple):
-    """One application's queue, as the store knows it."""
+    """Describes one application's queue, as the store knows it."""
 
     waiting: int = 0
     last_sent: FactId | None = None
@@ -58,7 +58,7 @@ class RelayReport(NamedTuple):
 
 
 class FactFeed(Protocol):
-    """The queues of all applications. Methods block; call them off the event loop, from any thread.
+    """Stores the queues of all applications. Methods block; call them off the event loop, from any thread.
 
     Every change is durable on return. A queue and its cursor belong to the application: connecting the application to
     another endpoint neither moves nor empties them, and the queue of one that was never connected starts at its first
@@ -66,17 +66,17 @@ class FactFeed(Protocol):
     """
 
     def waiting(self) -> set[ClientId]:
-        """The applications, connected or not, whose queue is not empty. One cheap query: it runs every 50 ms."""
+        """Returns the applications, connected or not, whose queue is not empty. Must be cheap: it runs every 50 ms."""
 
     def pending(self, client_id: ClientId, limit: int) -> Sequence[AnyFact]:
-        """The first `limit` facts of the queue; fewer where it ends, none for an unknown application.
+        """Returns the first `limit` facts of the queue; fewer where it ends, none for an unknown application.
 
         Facts to resend come before all others, in the order in which they were asked for (those of one `resend` in
         commit order). No fact is skipped because a slower transaction with a lower number commits later.
         """
 
     def advance(self, client_id: ClientId, sent: Sequence[FactId], at: datetime) -> None:
-        """Takes accepted facts off the queue and ends its trouble, in one transaction.
+        """Removes accepted facts from the queue and ends its trouble, in one transaction.
 
         `sent` are one or more facts, the first that `pending` gave. The cursor moves to the last of them that stands
         after it, and never back. A dead letter that was accepted after all is removed. Facts that are not in the queue
@@ -84,7 +84,7 @@ class FactFeed(Protocol):
         """
 
     def dead_letter(self, client_id: ClientId, fact_id: FactId, status: int, answer: str, at: datetime) -> None:
-        """Takes a fact that was refused for good off the queue, stores the refusal, and ends the queue's trouble.
+        """Removes a fact that was refused for good from the queue, stores the refusal, and ends the queue's trouble.
 
         One transaction. The fact is the first that `pending` gave; the cursor moves past it if it stands after it. A
         fact that is refused again after `resend` is a dead letter again, with the newer refusal. A `status` of 0 is
@@ -92,7 +92,7 @@ class FactFeed(Protocol):
         """
 
     def dead_letters(self, client_id: ClientId) -> Sequence[DeadLetter]:
-        """All dead letters (not those back in the queue), in commit order."""
+        """Returns the dead letters (not those back in the queue), in commit order."""
 
     def resend(self, client_id: ClientId, fact_ids: Sequence[FactId] | None = None) -> int:
         """Puts dead letters back to the front of the queue: all of them, or those given. Returns how many.

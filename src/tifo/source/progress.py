@@ -33,7 +33,7 @@ class RelayState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class RelayStatus:
-    """One relay's own view. It counts since the process started; `FactFeed.report` knows the whole history."""
+    """Describes one relay since its process started; `FactFeed.report` knows the whole history."""
 
     client_id: ClientId
     state: RelayState = RelayState.IDLE
@@ -65,7 +65,7 @@ class RelayProgress:
         self._metrics.attempts.labels(self.status.client_id, type(decision).__name__.lower()).inc()
 
     def answered(self) -> None:
-        """The endpoint decided about the batch: whatever was wrong before is over."""
+        """Ends the trouble: the endpoint has accepted the batch or refused it for good."""
         if self.status.last_error is not None:
             self._log.info("relay_recovered", attempts=self.status.attempts)
         self._show(state=RelayState.SENDING, attempts=0, last_error=None)
@@ -97,6 +97,7 @@ class RelayProgress:
     async def broke_down(self, error: Exception, failures: int) -> None:
         """Shows a failure of Tifo's own: the store is out of reach, or there is a bug."""
         self._show(
+            # A bug does not pass by itself: someone has to act.
             state=RelayState.RETRYING if isinstance(error, Transient) else RelayState.HELD,
             attempts=failures,
             last_error=f"{type(error).__name__}: {error}",
@@ -113,7 +114,8 @@ class RelayProgress:
         self._show(state=RelayState.IDLE, last_error=None)
 
     async def _store_trouble(self) -> None:
-        """Stores the trouble where other processes can read it. A store that refuses it does not stop the relay."""
+        """Stores the trouble. A store that refuses it does not stop the relay."""
+        # In the store, so that a command in another process can show it.
         status, now = self.status, self._clock()
         trouble = Trouble(
             held=status.state is RelayState.HELD,

@@ -16,6 +16,7 @@ from tifo.source.batches import TIMEOUT_S, Limits
 from tifo.source.metrics import RelayMetrics
 from tifo.source.ports import FactFeed
 from tifo.source.progress import RelayStatus
+from tifo.source.tasks import finish
 from tifo.workspace.model import Catalog
 
 POLL_S = 0.05
@@ -27,8 +28,7 @@ _log = structlog.get_logger(__name__)
 class Relay:
     """Posts each application's facts to `{endpoint}/v1/batch` in order, with its write key.
 
-    At least once, under the fact's id as `messageId`: an endpoint that drops duplicates has each exactly once. Each
-    application has a task of its own while it has facts to send, so one's dead endpoint never delays another's. Two
+    At least once, under the fact's id as `messageId`: an endpoint that drops duplicates has each exactly once. Two
     relays over one store do no harm but send twice, and may mix the order.
 
     An endpoint that refuses `hold_after` facts in a row is held like one that refuses the write key: it is tried again
@@ -77,7 +77,7 @@ class Relay:
         self._draining: dict[ClientId, asyncio.Task[None]] = {}
 
     def status(self) -> list[RelayStatus]:
-        """One status for each application that was connected since the start."""
+        """Returns a status for each application that was connected since the start."""
         return [relay.status for relay in self._relays.values()]
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -95,7 +95,7 @@ class Relay:
     async def _look(self) -> None:
         try:
             waiting = await asyncio.to_thread(self._feed.waiting)
-            connections = await asyncio.to_thread(self._catalog.connections)
+            connections = await asyncio.to_thread(self._catalog.connections)  # read anew: people connect while it runs
         except Transient as error:
             _log.warning("relay_store_out_of_reach", error=str(error))
             return
@@ -106,13 +106,14 @@ class Relay:
             else:
                 self._relays[client_id] = ApplicationRelay(connection, self._tools)
         for client_id in self._relays.keys() - connected.keys():
-            self._relays[client_id].stop()
+            self._relays[client_id].stop()  # its object stays, with its counts, for when it is connected again
         for client_id in waiting & connected.keys():
             self._start(client_id)
 
     def _start(self, client_id: ClientId) -> None:
         if client_id in self._draining:
             return
+        # A task for each application, so that one's dead endpoint never delays another's facts.
         task = asyncio.create_task(self._relays[client_id].drain(), name=f"relay {client_id}")
         self._draining[client_id] = task
         task.add_done_callback(lambda _: self._draining.pop(client_id))
@@ -120,10 +121,4 @@ class Relay:
     async def _finish(self) -> None:
         for relay in self._relays.values():
             relay.stop()
-        tasks = list(self._draining.values())
-        if not tasks:
-            return
-        _, late = await asyncio.wait(tasks, timeout=self._grace_s)
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
+        await finish(self._draining.values(), self._grace_s)

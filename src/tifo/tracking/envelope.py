@@ -29,7 +29,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 
 
 class Refused(NamedTuple):
-    """A message that failed on ingest, under Segment's code, with a sample of what was sent."""
+    """Describes a message that failed on ingest, under Segment's code, with a sample of what was sent."""
 
     code: str
     detail: str
@@ -38,7 +38,7 @@ class Refused(NamedTuple):
 
 
 class Envelope(NamedTuple):
-    """The values that all messages of one request share."""
+    """Holds the values that all messages of one request share."""
 
     call: str | None
     """The type where the path names it; None in a batch, where each message has its own."""

@@ -1,7 +1,6 @@
 """Applies destination filters in Segment's form, and chooses the events of a destination. Pure.
 
-Conditions see the message as it arrived, whatever another filter removes from it. The order is Segment's: sampling,
-dropping, dropping of properties, allowing of properties.
+The rules are Segment's, where it documents them.
 """
 
 import hashlib
@@ -18,6 +17,7 @@ from tifo.tracking.fql import Condition, compiled, found_at, path_of
 MAX_FILTERS = 50
 """Limit of one destination."""
 MAX_FIELDS = 1_000
+"""Limit of one action's names."""
 TYPES = ("track", "identify", "page", "screen", "group", "alias")
 
 
@@ -73,7 +73,7 @@ class EventChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
 
 
 class Filtered(NamedTuple):
-    """The result for one message. `message` is None where it is dropped, and the same object where nothing changed."""
+    """Holds one message after the filters: None where it is dropped, the same object where nothing changed."""
 
     message: JsonObject | None
     title: str = ""
@@ -81,13 +81,14 @@ class Filtered(NamedTuple):
 
 
 class Filters:
-    """A destination's filters, compiled once for many messages."""
+    """Applies a destination's filters, compiled once, to many messages."""
 
     def __init__(self, filters: Sequence[Filter]) -> None:
         enabled = [each for each in filters if each.enabled]
         self._rules = [(compiled(each.if_), each) for each in enabled]
         self._steps = [
             (condition, action, each.title)
+            # Segment: sampling, then dropping, then dropping of properties, then allowing of properties.
             for wanted in (ActionType.SAMPLE, ActionType.DROP, ActionType.DROP_PROPERTIES, ActionType.ALLOW_PROPERTIES)
             for condition, each in self._rules
             for action in each.actions
@@ -103,6 +104,7 @@ class Filters:
         matches: dict[Condition, bool] = {}
         for condition, action, title in self._steps:
             if condition not in matches:
+                # On `message`, not on `result`: what another filter removes must not change what a condition sees.
                 matches[condition] = condition(message)
             if not matches[condition]:
                 continue
@@ -120,7 +122,7 @@ def checked_filter(each: Filter, field: str = "") -> Filter:
     prefix = f"{field}." if field else ""
     compiled(each.if_, f"{prefix}if")
     if not each.title.strip():
-        raise Rejected(f"{prefix}title is missing: people find the filter by it.", field=f"{prefix}title")
+        raise Rejected(f"{prefix}title is missing. Give one: people find the filter by it.", field=f"{prefix}title")
     if not each.actions:
         raise Rejected(f"{prefix}actions is empty. Give at least one.", field=f"{prefix}actions")
     for number, action in enumerate(each.actions):
@@ -151,15 +153,17 @@ def _check_action(action: FilterAction, field: str) -> None:
 
 
 def _sampled(message: JsonObject, action: FilterAction) -> bool:
-    """Decides as Segment's clients do: the first 8 bytes of the MD5 of the value's JSON, as a share of 1."""
+    """Compares a share of 1, the first 8 bytes of the MD5 of the value's JSON, with the percentage."""
+    # Segment's clients sample so too: both sides let the same users pass.
     path = path_of(action.path) if action.path else ("messageId",)
     digest = hashlib.md5(msgspec.json.encode(found_at(message, path)), usedforsecurity=False).digest()
     return int.from_bytes(digest[:8]) / 2**64 < (action.percent or 0.0)
 
 
 def _without(value: Any, path: Sequence[str], names: frozenset[str], *, allow: bool) -> Any:
-    """Copies the objects that change. Goes through lists, as Segment's filters do."""
+    """Removes or allows fields. Copies only the objects that change."""
     if isinstance(value, list):
+        # Segment's filters go through lists to the objects in them.
         return [_without(each, path, names, allow=allow) for each in value]
     if not isinstance(value, dict):
         return value

@@ -13,16 +13,17 @@ false, and a condition is true only where it evaluates to `true`. Our rules wher
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple, NoReturn
 
 import msgspec
 
 from tifo.kernel.errors import Rejected
+from tifo.tracking.globs import glob
 
 MAX_BYTES = 5_000
 """Segment's limit."""
 MAX_DEPTH = 50
+"""Levels of brackets and negations. Ours: the parser calls itself at each one."""
 
 Value = Any
 """JSON's types."""
@@ -35,19 +36,22 @@ def compiled(text: str, field: str = "if") -> Condition:
     if len(text.encode(errors="replace")) > MAX_BYTES:
         raise Rejected(f"{field} is over {MAX_BYTES:,} bytes of FQL. Write it shorter, or as two.", field=field)
     evaluate = _Parser(text, field).whole()
+    # `is True`: a path that leads to a text or a number is no condition that holds.
     return lambda message: evaluate(message) is True
 
 
 class _Token(NamedTuple):
     sort: str
-    """`text`, `number`, `word` (a path or a keyword), `sign`, `end`."""
+    """One of `text`, `number`, `word` (a path or a keyword), `sign`, `end`."""
     value: Any
     at: int
 
 
 _SPACE = re.compile(r"\s*")
+# The look-ahead keeps `2fa.enabled` from being read as the number 2 and a rest: it is a path.
 _NUMBER = re.compile(r"-?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?![\w.\\-])")
 _WORD = re.compile(r"(?:[\w-]|[^\x00-\x7f]|\\.)(?:[\w.-]|[^\x00-\x7f]|\\.)*", re.DOTALL)
+# Longer signs first: an alternation takes the first one that fits.
 _SIGN = re.compile(r"!=|>=|<=|=|>|<|!|\(|\)|\[|\]|,")
 _TEXT = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"", re.DOTALL)
 _ESCAPED = re.compile(r"\\(['\"\\])")
@@ -73,6 +77,8 @@ class _Parser:
             self._fail(f"has {self._shown()} where it should end or go on with and, or")
         return evaluate
 
+    # One method a level: `or` binds weakest, then `and`, `!`, comparisons.
+
     def _either(self) -> Evaluate:
         return self._joined("or", self._both, any)
 
@@ -86,12 +92,13 @@ class _Parser:
             parts.append(part())
         if len(parts) == 1:
             return parts[0]
+        # Strict: a text or a number is not true by itself.
         return lambda message: combined(each(message) is True for each in parts)
 
     def _term(self) -> Evaluate:
         if self._is_sign("!"):
             self._advance()
-            self._deeper()
+            self._deeper()  # a text of nothing but `!` must not reach the end of Python's stack
             negated = self._negatable()
             self._depth -= 1
             return lambda message: negated(message) is not True
@@ -100,6 +107,7 @@ class _Parser:
     def _negatable(self) -> Evaluate:
         operand = self._term() if self._is_sign("!") else self._operand()
         if self._comparing():
+            # `!a = b` would be read in two ways: as !(a = b), or as (!a) = b.
             self._fail("has a comparison after !. Write !( … ) around it")
         return operand
 
@@ -223,6 +231,7 @@ def _named(word: str) -> Evaluate:
     if word in _CONSTANTS:
         return _constant(_CONSTANTS[word])
     parts = path_of(word)
+    # Most paths are single names such as `event`, in every condition of every message.
     if len(parts) == 1:
         name = parts[0]
         return lambda message: message.get(name)
@@ -235,7 +244,7 @@ def path_of(text: str) -> Sequence[str]:
 
 
 def found_at(value: Value, path: Sequence[str]) -> Value:
-    """Returns the value at a path; None where there is none."""
+    """Returns the value at a path; None where the path leads nowhere."""
     for part in path:
         if isinstance(value, dict):
             value = value.get(part)
@@ -247,12 +256,14 @@ def found_at(value: Value, path: Sequence[str]) -> Value:
 
 
 def _is_number(value: Value) -> bool:
+    # Python counts True as an int; JSON does not.
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _same(left: Value, right: Value) -> bool:
     if _is_number(left) and _is_number(right):
         return bool(left == right)
+    # Also True and 1, which Python counts as equal.
     if type(left) is not type(right):
         return False
     if isinstance(left, list):
@@ -302,11 +313,12 @@ def _of_two_texts(work: Callable[[str, str], bool]) -> _Function:
 
 
 def _matches(text: str, pattern: str) -> bool:
-    return _glob(pattern).fullmatch(text) is not None
+    return glob(pattern).fullmatch(text) is not None
 
 
 def _length(value: Value) -> int | None:
-    """Counts a text's bytes, as Segment does, or a list's items."""
+    """Counts a text's bytes or a list's items."""
+    # Segment: the length of null is 0, and a text's length is in bytes.
     if value is None:
         return 0
     if isinstance(value, str):
@@ -353,42 +365,3 @@ _FUNCTIONS: Mapping[str, _Function] = {
     "string": _of_one(_as_text),
     "number": _of_one(_as_number),
 }
-
-_CHUNKS = re.compile(
-    r"\[(?P<set>\^?(?:[^\\\]]|\\.)+)\]|\\(?P<escaped>.)|(?P<any>\?)|(?P<star>\*+)|(?P<plain>.)", re.DOTALL
-)
-_NOTHING = re.compile(r"(?!)")
-
-
-@lru_cache(maxsize=512)
-def _glob(pattern: str) -> re.Pattern[str]:
-    """Compiles a glob. A `*` matches as little as it can and never backtracks: time grows with the text only."""
-    chunks = [""]
-    for found in _CHUNKS.finditer(pattern):
-        if found["star"]:
-            chunks.append("")
-        elif found["set"]:
-            chunks[-1] += f"[{_set(found['set'])}]"
-        elif found["any"]:
-            chunks[-1] += "."
-        else:
-            chunks[-1] += re.escape(found["escaped"] or found["plain"])
-    first, *others = chunks
-    inner = "".join(f"(?>.*?{chunk})" for chunk in others[:-1])
-    last = f".*{others[-1]}" if others else ""
-    try:
-        return re.compile(first + inner + last, re.DOTALL)
-    except re.error:  # such as a range that runs backwards: it matches nothing
-        return _NOTHING
-
-
-def _set(inside: str) -> str:
-    negated = inside.startswith("^")
-    rest = re.sub(r"\\(.)|(.)", lambda found: _in_set(found[1], found[2]), inside[negated:], flags=re.DOTALL)
-    return ("^" if negated else "") + rest
-
-
-def _in_set(escaped: str | None, plain: str | None) -> str:
-    if escaped is not None:
-        return re.escape(escaped)
-    return "-" if plain == "-" else re.escape(plain or "")

@@ -1,14 +1,19 @@
 """Names Segment's limits, and our own that keep one request from slowing down the others."""
 
+# Segment documents a 400 for each of the first three limits. No client splits a refused batch and sends it again, so an
+# event over the limit is refused alone, and its neighbours are accepted.
 MAX_EVENT_BYTES = 32 * 1024
 MAX_BODY_BYTES = 500 * 1024
 """Limit of a request's body, decompressed."""
 MAX_BATCH_EVENTS = 2_500
-"""The first ones are accepted; messages beyond the limit are refused one by one."""
+"""The first messages of a batch are accepted; those beyond the limit are refused one by one."""
+# Segment says "fewer than 100" on one page, "limited to 100" on another: the wider one refuses nobody.
 MAX_MESSAGE_ID = 100
 """In characters."""
+# Segment drops the properties beyond the limit. Ours: the event is refused under a code, so that nothing vanishes
+# unseen.
 MAX_PROPERTIES = 10_000
-"""Top-level keys of properties or traits. Segment drops the excess; we refuse the event, and say so."""
+"""Limit of top-level keys in properties or traits."""
 MAX_DEPTH = 64
-"""Levels of objects and arrays in one event. Our own limit."""
+"""Levels of objects and arrays in one event. Ours."""
 SAMPLE_BYTES = 2_048

@@ -13,8 +13,7 @@ BURST_S = 1.0
 class SourceRateLimit:
     """Allows `per_s` events a second for each source, in this process; 0 is no limit.
 
-    A request is accepted while the bucket holds anything, and may overdraw it: otherwise a batch larger than the bucket
-    would never be accepted. The next request then waits longer. Stores one entry for each source that ever sent.
+    A request may overdraw its bucket; the next one then waits longer. Holds one entry for each source that ever sent.
     """
 
     def __init__(self, per_s: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -28,6 +27,7 @@ class SourceRateLimit:
         if not self._per_s:
             return
         left = self._now_left(source_id)
+        # Whatever the request's size: a batch larger than the bucket would otherwise never be accepted.
         if left < 1:
             raise Overloaded(
                 f"The source sends more than its {self._per_s:g} events a second. Send this again after the time in"
@@ -40,6 +40,7 @@ class SourceRateLimit:
             self._left[source_id] = (self._now_left(source_id) - events, self._clock())
 
     def _now_left(self, source_id: SourceId) -> float:
+        # At least one event, or a rate below one a second would never let any through.
         full = max(1.0, self._per_s * BURST_S)
         left, at = self._left.get(source_id, (full, self._clock()))
         return min(full, left + (self._clock() - at) * self._per_s)

@@ -16,10 +16,11 @@ from tifo.tracking.times import receipt
 
 BATCH = "batch"
 _DETAIL = 1_000
+"""Characters of a refusal's reason that are stored."""
 
 
 class TrackingRequest(msgspec.Struct, frozen=True):
-    """A body that is JSON of the right shape; its messages are not decoded yet."""
+    """Holds a body of the right shape. Its messages are not decoded before their write key is known."""
 
     call: str
     """`track`, …, or `batch`."""
@@ -30,6 +31,7 @@ class TrackingRequest(msgspec.Struct, frozen=True):
     items: Sequence[msgspec.Raw]
 
 
+# The messages stay undecoded bytes: each is read alone, so that a broken one harms no neighbour.
 class _Batch(msgspec.Struct, rename="camel"):
     batch: list[msgspec.Raw]
     write_key: str | None = None
@@ -54,6 +56,7 @@ def read_request(call: str, body: bytes) -> TrackingRequest:
             code="payload_too_large",
         )
     try:
+        # A single call has its own sentAt, context and integrations: there is no envelope around it.
         if call != BATCH:
             return TrackingRequest(call, _call.decode(body).write_key, None, None, None, [msgspec.Raw(body)])
         batch = _batch.decode(body)
@@ -65,13 +68,14 @@ def read_request(call: str, body: bytes) -> TrackingRequest:
         raise Rejected(
             f"The body is no valid JSON: {error}. Send one JSON object, in UTF-8.", code="invalid_json"
         ) from error
+    # Segment fails such a request on ingest under this code.
     if not batch.batch:
         raise Rejected("The batch holds no message. Send at least one.", code="empty_batch", field="batch")
     return TrackingRequest(call, batch.write_key, batch.sent_at, batch.context, batch.integrations, batch.batch)
 
 
 class Read(NamedTuple):
-    """The messages of one request."""
+    """Sorts the messages of one request."""
 
     good: list[Message]
     refused: list[Refused]
@@ -103,6 +107,7 @@ def read_messages(request: TrackingRequest, received_at: datetime, new_id: NewId
             read.good.append(message)
         else:
             _sort(message, message.verdict, bytes(raw), read)
+    # Segment: the first 2,500 events of a batch are accepted, the excess is rejected.
     for raw in request.items[MAX_BATCH_EVENTS:]:
         detail = f"The batch holds more than {MAX_BATCH_EVENTS:,} messages; this one is beyond. Send smaller batches."
         read.refused.append(Refused("bad_request", detail, bytes(raw)[:SAMPLE_BYTES]))
@@ -116,5 +121,5 @@ def _sort(message: Message, verdict: Verdict, raw: bytes, read: Read) -> None:
         return
     violations = "; ".join(f"{each.field or verdict.name}: {each.description}" for each in verdict.violations)
     read.refused.append(
-        Refused(verdict.blocked, f"Kept out by the tracking plan. {violations}"[:_DETAIL], raw[:SAMPLE_BYTES])
+        Refused(verdict.blocked, f"Blocked by the tracking plan. {violations}"[:_DETAIL], raw[:SAMPLE_BYTES])
     )

@@ -10,7 +10,7 @@ from tifo.kernel.errors import Rejected
 
 
 class Times(msgspec.Struct, frozen=True, gc=False):
-    """The times as the canonical message holds them. `sent_at` is None where neither message nor envelope has one."""
+    """Holds the times of a canonical message. `sent_at` is None where neither message nor envelope has one."""
 
     original_timestamp: str
     timestamp: str
@@ -18,7 +18,7 @@ class Times(msgspec.Struct, frozen=True, gc=False):
 
 
 class Receipt(NamedTuple):
-    """The time when a request came, and the time when it was sent, as its envelope says."""
+    """Holds when a request was received, and when its envelope says that it was sent."""
 
     received_at: datetime
     received_at_text: str
@@ -28,6 +28,7 @@ class Receipt(NamedTuple):
 
 
 def receipt(received_at: datetime, sent_at: str | None) -> Receipt:
+    # An envelope's sentAt that is no time counts as absent: refusing it would refuse every message of the batch.
     moment = parsed_time(sent_at) if sent_at is not None else None
     return Receipt(received_at, to_iso(received_at), sent_at, None if moment is None else received_at - moment)
 
@@ -40,7 +41,9 @@ def times_of(original: object, own_sent_at: object, receipt: Receipt) -> Times:
     sent_at, skew = receipt.sent_at, receipt.skew
     if own_sent_at and own_sent_at is not sent_at:
         sent_at, skew = _own_sent_at(own_sent_at, receipt)
+    # Segment does not say what an absent sentAt means. Ours: no skew, so `timestamp` is the client's own.
     known = None if skew is None else sent_at
+    # Segment: a message without a timestamp gets the server's time.
     if original is None:
         return Times(receipt.received_at_text, receipt.received_at_text, known)
     moment = parsed_time(original) if isinstance(original, str) else None
@@ -52,7 +55,9 @@ def times_of(original: object, own_sent_at: object, receipt: Receipt) -> Times:
     try:
         return Times(original, to_iso(moment if skew is None else moment + skew), known)
     except OverflowError as error:
-        raise Rejected(f"timestamp is {original!r}, beyond the years 1 to 9999.", field="timestamp") from error
+        raise Rejected(
+            f"timestamp is {original!r}, beyond the years 1 to 9999. Set the client's clock.", field="timestamp"
+        ) from error
 
 
 def parsed_time(text: str) -> datetime | None:
@@ -66,5 +71,5 @@ def parsed_time(text: str) -> datetime | None:
 def _own_sent_at(sent_at: object, receipt: Receipt) -> tuple[str, timedelta]:
     moment = parsed_time(sent_at) if isinstance(sent_at, str) else None
     if moment is None or not isinstance(sent_at, str):
-        raise Rejected(f"sentAt is {sent_at!r:.80}, which is no ISO 8601 time.", field="sentAt")
+        raise Rejected(f"sentAt is {sent_at!r:.80}, which is no ISO 8601 time. Send one or none.", field="sentAt")
     return sent_at, receipt.received_at.astimezone(UTC) - moment

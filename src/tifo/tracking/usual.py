@@ -17,6 +17,8 @@ from tifo.tracking.times import times_of
 
 _LEVELS = 5
 """Levels of nested objects and arrays in properties, traits and context; deeper messages are left to `messages`."""
+# msgspec compares integers with bounds of 63 bits at most. Larger ones of 64 bits are left to `messages`, which accepts
+# them.
 _Leaf = str | Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | float | bool | None
 if TYPE_CHECKING:
     _Object = dict[str, Any]
@@ -33,19 +35,24 @@ _Id = Annotated[str, Meta(max_length=MAX_MESSAGE_ID)]
 _Text = Annotated[str, Meta(min_length=1)]
 
 
+# Most of a batch's time went into looking at each field in Python; compiled code checks types, lengths and 64 bits
+# while it decodes. A property test holds both ways to the same result.
 class _Usual(
     msgspec.Struct, rename="camel", tag_field="type", forbid_unknown_fields=True, omit_defaults=True, kw_only=True
 ):
+    # Fields that are not named here must stay in the message. A struct would drop them, so it forbids them, and
+    # `messages` writes the message.
     user_id: str | None = None
     anonymous_id: str | None = None
     message_id: _Id | None = None
     timestamp: str | None = None
     original_timestamp: str | None = None
     sent_at: str | None = None
-    received_at: Any = None
+    received_at: Any = None  # overwritten, whatever the client sent
     context: _Object | None = None
     integrations: _Object | None = None
-    write_key: Any = UNSET
+    write_key: Any = UNSET  # a secret, so never written
+    # RudderStack's clients send `channel`, Segment's sends `version` and, in Node, `_metadata`.
     channel: _Leaf | msgspec.UnsetType = UNSET
     version: _Leaf | msgspec.UnsetType = UNSET
     metadata: _Object | msgspec.UnsetType = msgspec.field(default=UNSET, name="_metadata")
@@ -104,7 +111,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def usual(raw: bytes, envelope: Envelope, new_id: NewId) -> Message | None:
-    """Returns None for a message that is not usual. Raises `Rejected` for a text that is no time."""
+    """Writes a usual message in canonical form; returns None for any other. Raises `Rejected` for what is no time."""
     try:
         item = _OF_CALL[envelope.call].decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -116,7 +123,7 @@ def usual(raw: bytes, envelope: Envelope, new_id: NewId) -> Message | None:
     shared = envelope.integrations
     item.integrations = {**shared, **(item.integrations or {})} if shared else item.integrations or {}
     if not item.message_id:
-        item.message_id = new_id()
+        item.message_id = new_id()  # Segment: the server assigns one
     times = times_of(item.timestamp or item.original_timestamp, item.sent_at, envelope.receipt)
     item.original_timestamp, item.timestamp, item.sent_at = times.original_timestamp, times.timestamp, times.sent_at
     item.received_at = envelope.receipt.received_at_text
@@ -128,6 +135,7 @@ def usual(raw: bytes, envelope: Envelope, new_id: NewId) -> Message | None:
 
 def _shown(item: Any, parts: frozenset[str] | None) -> Mapping[str, Any]:
     """Returns the message's fields under their JSON names. A check may change their values: they are the item's own."""
+    # Most checked messages are tracks, and most plans read these fields only: naming them is quicker than walking all.
     if type(item) is _Track and parts is not None and parts <= _PLAIN_PARTS:
         return {"type": "track", "event": item.event, "properties": item.properties, "context": item.context}
     values = ((wire, getattr(item, name)) for name, wire in _FIELDS[type(item)])
@@ -135,11 +143,12 @@ def _shown(item: Any, parts: frozenset[str] | None) -> Mapping[str, Any]:
 
 
 def _payload(item: Any) -> bool:
-    """Completes the payload; returns whether its keys are few enough."""
+    """Sets absent properties or traits to `{}`; returns whether their keys are few enough."""
     payload: dict[str, Any]
     if isinstance(item, _WithProperties):
         payload = item.properties = item.properties or {}
     else:
+        # RudderStack's clients put the traits of an identify into its context.
         given = _traits_in(item.context) if isinstance(item, _Identify) and not item.traits else item.traits
         payload = item.traits = given or {}
     return len(payload) <= MAX_PROPERTIES

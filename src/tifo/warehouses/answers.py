@@ -13,7 +13,8 @@ from tifo.kernel.json import JsonObject, JsonValue
 
 
 def objects(rows: pa.Table) -> list[JsonObject]:
-    """A column whose name stands before it already gets `_2`, `_3`, …: JSON objects cannot hold it twice."""
+    """Returns a JSON-safe object for each row."""
+    # SQL may name two columns alike, which a JSON object cannot: the second gets `_2`, and so on.
     names: list[str] = []
     for name in rows.column_names:
         names.append(name if name not in names else f"{name}_{names.count(name) + 1}")
@@ -22,8 +23,9 @@ def objects(rows: pa.Table) -> list[JsonObject]:
 
 
 def _plain(column: pa.ChunkedArray) -> list[Any]:
-    """Returns Python values. ADBC hands out PostgreSQL's exact decimals as text of the Arrow type `numeric`."""
+    """Returns the column's values as Python's."""
     values: list[Any] = column.to_pylist()
+    # ADBC hands out PostgreSQL's exact decimals as text, of an Arrow type that it calls `numeric`.
     if getattr(column.type, "type_name", None) == "numeric":
         return [None if value is None else Decimal(value) for value in values]
     return values
@@ -50,6 +52,7 @@ def _number(value: Decimal) -> JsonValue:
     return float(value) if Decimal(repr(float(value))) == value else str(value)
 
 
+# Searched in this order: a bool is an int, and a datetime is a date.
 _JSON_FORMS: tuple[tuple[Any, Callable[[Any], JsonValue]], ...] = (
     ((type(None), bool, int, str), lambda value: value),
     (float, lambda value: value if math.isfinite(value) else str(value)),
@@ -60,4 +63,3 @@ _JSON_FORMS: tuple[tuple[Any, Callable[[Any], JsonValue]], ...] = (
     (dict, lambda value: {str(key): json_safe(item) for key, item in value.items()}),
     ((list, tuple), lambda value: [json_safe(item) for item in value]),
 )
-"""Searched in this order, because a datetime is a date too."""

@@ -11,9 +11,7 @@ has one. What a column's values say together decides its type:
 | strings that are all full date-times in UTC (`2026-11-24T10:00:00Z`, up to 6 decimals, `Z` or `+00:00`) | timestamp |
 | everything else: other strings, larger integers, arrays, mixtures | varchar: a string as it is, else its JSON |
 
-A date-time with another offset stays text: a timestamp would forget the offset.
-
-Speed: objects with the same keys are turned into columns together, so the work for a single value is done in C.
+A date-time with another offset stays text.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -39,6 +37,7 @@ Excess = Callable[[str, int, Any], None]
 EXACT = 2**53
 """Every integer up to this one is exact as a double."""
 
+# Only UTC: a timestamp would forget another offset. At most six decimals: it would cut the others.
 _DATE_TIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|\+00:00)$"
 _DATE_TIME_LENGTHS = range(20, 33)
 
@@ -57,6 +56,7 @@ def flatten(
     except nulls, go to `excess`. Raises `TooLarge` for more than `MAX_CELLS`: the caller then flattens fewer objects.
     """
     pieces: _Pieces = {}
+    # Objects with the same keys become columns together, so that the work for a single value is done in C.
     for paths, numbers, leaves in _by_shape(objects):
         for name, values in zip(names(paths), leaves, strict=True):
             pieces.setdefault(name, []).append((numbers, values))
@@ -81,6 +81,7 @@ def _fullest(pieces: _Pieces, excess: Excess, limit: int) -> _Pieces:
 
 def typed(values: Sequence[Any]) -> Column | None:
     """Decides the type by the values together. Returns None where every value is null."""
+    # Exact types: Python counts True as an int.
     kinds = set(map(type, values)) - {NoneType}
     if not kinds:
         return None
@@ -90,6 +91,7 @@ def typed(values: Sequence[Any]) -> Column | None:
         return Column(ColumnType.BOOLEAN, pa.array(values, pa.bool_()))
     if kinds == {int} and all(v is None or -(2**63) <= v < 2**63 for v in values):
         return Column(ColumnType.INTEGER, pa.array(values, pa.int64()))
+    # An integer beyond 2**53 would change as a double: such a column is text.
     if kinds == {float} or (kinds == {int, float} and all(_is_exact(v) for v in values)):
         return Column(ColumnType.FLOAT, pa.array(values, pa.float64()))
     return Column(ColumnType.VARCHAR, pa.array([None if v is None else as_text(v) for v in values], pa.string()))
@@ -106,7 +108,8 @@ def _text_or_timestamp(values: Sequence[str | None]) -> Column:
 
 
 def _looks_like_date_time(values: Sequence[str | None]) -> bool:
-    """Judges by the first value alone: this spares nearly every text column the full check."""
+    """Says whether the first value looks like a date-time."""
+    # The first alone: this spares nearly every text column the full check.
     first = next(v for v in values if v is not None)
     return len(first) in _DATE_TIME_LENGTHS and first[4] == "-" and first[10] == "T"
 
@@ -149,7 +152,8 @@ def _alike(shapes: Iterable[Any]) -> dict[Any, list[int]]:
 
 
 def _leaves(value: Mapping[str, Any]) -> dict[Path, Any]:
-    """Returns the leaves in the order of the keys. Uses no recursion: objects may nest deeper than Python's stack."""
+    """Returns the leaves in the order of the keys."""
+    # No recursion: a log may hold objects that nest deeper than Python's stack.
     leaves: dict[Path, Any] = {}
     open_objects: list[tuple[Path, Iterator[tuple[str, Any]]]] = [((), iter(value.items()))]
     while open_objects:

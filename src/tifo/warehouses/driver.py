@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 
 class WarehouseSetting(NamedTuple):
-    """One part of an address, as forms and the management API's catalog show it."""
+    """Describes one part of an address, for forms and the management API's catalog."""
 
     name: str
     label: str
@@ -19,11 +19,11 @@ class WarehouseSetting(NamedTuple):
 
 
 class WarehouseDriver(Protocol):
-    """A kind of warehouse. It is light: the product's library is imported by `open`."""
+    """Describes a kind of warehouse. It is light: only `open` imports the product's library."""
 
     @property
     def id(self) -> str:
-        """The word that commands, files and the API name the kind by."""
+        """Returns the word by which commands, files and the API name the kind."""
 
     @property
     def name(self) -> str: ...
@@ -35,7 +35,7 @@ class WarehouseDriver(Protocol):
 
     @property
     def is_built_in(self) -> bool:
-        """It comes with Tifo, once; nobody connects a second one."""
+        """Says whether the kind comes with Tifo, once; nobody connects a second one."""
 
     def url_of(self, settings: Mapping[str, object]) -> str:
         """Builds the address of these settings; `name` is none of them. Raises `Rejected`, naming the setting."""
@@ -50,4 +50,4 @@ class WarehouseDriver(Protocol):
         """Returns the address as it may be shown."""
 
     def open(self, url: str) -> "Warehouse":
-        """Nothing is connected to before the warehouse is used."""
+        """Opens the warehouse. It connects when it is used first."""

@@ -1,12 +1,8 @@
 """Converts messages of the log to warehouse tables, with Segment's standard columns.
 
 A track call is a row of `tracks` (standard columns only) and a row of its event's table (with the properties); the
-other calls are a row of their own table. `context` is flattened with the prefix `context_`. As with Segment,
-`integrations`, `channel`, `version` and `type` are not loaded. Segment's `uuid` is left out: it serves the
-deduplication of Redshift; here rows are unique by `id`. The driver fills in `uuid_ts`, the time of loading.
-
-`users` and `accounts` hold one row for each user id and group id: the latest traits and context, from `identifies` and
-`groups`.
+other calls are a row of their own table. `context` is flattened with the prefix `context_`. `users` and `accounts` hold
+one row for each user id and group id: the latest traits and context, from `identifies` and `groups`.
 
 A source has tables for at most `MAX_TABLES` event names. An event beyond them is a row of `tracks`, and its properties
 go to `_discards`; so do values for which a table has no column left.
@@ -45,6 +41,8 @@ _NULL = msgspec.Raw(b"null")
 _UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
 
+# Segment does not load `integrations`, `channel` and `version`, and `type` is the table. Its `uuid` is left out too: it
+# serves the deduplication of Redshift, and here rows are unique by `id`.
 class _Message(msgspec.Struct, gc=False, rename="camel"):
     type: str
     message_id: str
@@ -67,7 +65,7 @@ class _Message(msgspec.Struct, gc=False, rename="camel"):
 
 
 class _Read(_Message, gc=False, rename="camel"):
-    """Decodes the payloads too, to find out whether they can be."""
+    """Decodes a message with its payloads, to find out whether they are valid."""
 
     properties: Any = None
     traits: Any = None
@@ -80,7 +78,7 @@ _STANDARD = ("id", *_TEXTS, *_TIMES)
 
 @dataclass(frozen=True)
 class _Call:
-    """Says how one type of call becomes rows."""
+    """Describes how one type of call becomes rows."""
 
     table: str
     fields: tuple[str, ...]
@@ -156,6 +154,8 @@ def _decode_one_by_one(lines: Sequence[bytes]) -> tuple[list[_Message], list[Dis
     discards: list[Discard] = []
     for line in lines:
         try:
+            # The payloads too: they are decoded later, all together, where one that is broken would fail its
+            # neighbours.
             _reader.decode(line)
             messages.append(_decoder.decode(line))
         except _UNREADABLE as error:
@@ -203,9 +203,11 @@ def _tables(call: _Call, messages: Sequence[_Message], discards: list[Discard]) 
 
 def _latest(table: Table, call: _Call, key: str) -> Table:
     """Makes one row for each key, with the latest value of every column."""
+    # Segment: users and accounts have no anonymous id, and a call without the key changes neither.
     rows = table.rows.filter(pc.and_kleene(pc.is_valid(table.rows[key]), pc.not_equal(table.rows[key], "")))
     rows = rows.take(pc.sort_indices(rows["received_at"])) if not _is_sorted(rows["received_at"]) else rows
     columns = [name for name in table.types if name not in {*_STANDARD, *call.fields} or name == "received_at"]
+    # Arrow refuses the aggregations `first` and `last` with threads: they depend on the order of the rows.
     last = rows.group_by(key, use_threads=False).aggregate(
         [(name, "last") for name in columns] + [("received_at", "first")]
     )
@@ -223,7 +225,9 @@ def _track_tables(call: _Call, messages: Sequence[_Message], discards: list[Disc
     standard = _standard(call, messages, _discarder(call.table, messages, discards))
     events = standard["event"].values.dictionary_encode()
     names = events.dictionary.to_pylist()
+    # Ingest refuses a track without an event. One that is in a log all the same sorts before all tables and gets none.
     codes = events.indices.fill_null(-1).to_numpy()
+    # Stable, so that the rows of each event stay in the order of the log.
     order = np.argsort(codes, kind="stable")
     tables = {"tracks": _table(standard)}
     ordered = tables["tracks"].rows.take(pa.array(order))
@@ -254,6 +258,7 @@ def _excess(discard: _Discarder) -> Excess:
 
 
 def _has_value(column: str, rows: pa.Table) -> bool:
+    # Segment: a column is made by its first value. Another event's context must not make columns here.
     return not column.startswith("context_") or rows[column].null_count < len(rows)
 
 
@@ -263,6 +268,8 @@ def _table(columns: Mapping[str, Column]) -> Table:
 
 
 def _payload_columns(call: _Call, table: str, messages: Sequence[_Message], discard: _Discarder) -> dict[str, Column]:
+    # A call with both properties and traits is rare, and its columns depend on both: the quick way reads the payload
+    # only.
     if all(other is _NULL for other in _each(call.other, messages)):
         columns = call.shapes.columns(table, _each(call.payload, messages))
         if columns is not None:
@@ -304,6 +311,7 @@ def _standard(call: _Call, messages: Sequence[_Message], discard: _Discarder) ->
 def _fields(call: _Call, messages: Sequence[_Message]) -> dict[str, Column]:
     if call.table != "tracks":
         return {name: _text(_as_texts(_each(name, messages))) for name in call.fields}
+    # A batch has many messages and few event names: each name is computed once.
     texts = _text(_as_texts(_each("event", messages)))
     different = texts.values.dictionary_encode()
     names = _text([table_name(text) for text in different.dictionary.to_pylist()])
@@ -333,6 +341,7 @@ def _times(name: str, values: list[str | None], discard: _Discarder) -> Column:
     try:
         return Column(ColumnType.TIMESTAMP, pc.cast(array, TIMESTAMP))
     except pa.ArrowInvalid:
+        # Arrow does not say which value it refuses.
         return Column(ColumnType.TIMESTAMP, pa.array(_times_one_by_one(name, values, discard), TIMESTAMP))
 
 
@@ -347,7 +356,8 @@ def _times_one_by_one(name: str, values: list[str | None], discard: _Discarder) 
 
 
 def _context(messages: Sequence[_Message], discard: _Discarder) -> dict[str, Column]:
-    """Decodes and flattens each different context once: most messages of a source share a few."""
+    """Returns the columns of `context`."""
+    # Each different context is decoded and flattened once: most messages of a source share a few.
     numbers: dict[bytes, int] = {}
     codes = [numbers.setdefault(bytes(message.context), len(numbers)) for message in messages]
     contexts = [_object(raw) for raw in numbers]

@@ -1,9 +1,9 @@
-"""Names tables and columns: Segment's snake case, with answers to what it leaves open.
+"""Names tables and columns in Segment's snake case, and settles the cases that it leaves open.
 
 - A name of which snake case leaves nothing (another script) keeps its own letters: `Покупка билета` →
   `покупка_билета`. One without any letter or digit (an emoji) is `unnamed_` and 8 digits of its SHA-256. A name of
   more than 127 characters is cut and ends in such digits too.
-- Two event names that give one table share it, as with Segment; `event_text` tells them apart. An event named like
+- Two event names that give one table share it, as with Segment; `event_text` differs. An event named like
   one of the standard tables goes to `event_<name>`.
 - A property named like a standard column, or `context_…`, becomes `property_<name>` (a trait `trait_<name>`); Segment
   discards it.
@@ -24,7 +24,7 @@ from functools import lru_cache
 from tifo.kernel.names import snake_case
 
 Path = tuple[str, ...]
-"""Keys that lead to a leaf."""
+"""Holds the keys that lead to a leaf."""
 Naming = Callable[[tuple[Path, ...]], tuple[str, ...]]
 """Names the columns of one message's leaves: unique, and the same for the same paths."""
 
@@ -48,6 +48,7 @@ _WORD = re.compile(r"[^\W_]+")
 
 @lru_cache(maxsize=4096)
 def table_name(event: str) -> str:
+    # Segment: two event names that give one table share it. Ours: an event named like a standard table gets its own.
     name = _usable(event)
     return f"event_{name}" if name in STANDARD_TABLES else _plain(name)
 
@@ -58,6 +59,7 @@ def property_naming(standard: Iterable[str], alternative: str) -> Naming:
 
     def named(path: Path) -> str:
         name = _joined(path)
+        # Segment discards such a property. Ours: it gets another name, so that its values are loaded.
         return _cut(f"{alternative}_{name}", path) if name in reserved or name.startswith("context_") else _plain(name)
 
     return _naming(named)
@@ -73,6 +75,8 @@ def _naming(named: Callable[[Path], str]) -> Naming:
         wanted = [named(path) for path in paths]
         result: dict[int, str] = {}
         used: set[str] = set()
+        # First those that are spelled like their column: `user_id` must not become `user_id_2` because `userId` came
+        # first.
         as_spelled = sorted(range(len(paths)), key=lambda index: paths[index] != (wanted[index],))
         for index in as_spelled:
             result[index] = _free(wanted[index], used)
@@ -83,6 +87,7 @@ def _naming(named: Callable[[Path], str]) -> Naming:
 
 
 def _plain(name: str) -> str:
+    # Segment: a reserved word gets a leading underscore.
     return f"_{name}" if name in RESERVED else name
 
 
@@ -100,11 +105,13 @@ def _joined(path: Path) -> str:
 
 @lru_cache(maxsize=4096)
 def _usable(name: str) -> str:
+    # Segment's snake case drops every letter that is not ASCII, so that names in other scripts come out empty.
     own_letters = _WORD.findall(unicodedata.normalize("NFKC", name).casefold())
     return _cut(snake_case(name) or "_".join(own_letters) or f"unnamed_{_digest(name)}", (name,))
 
 
 def _cut(name: str, path: Path) -> str:
+    # The digest of the whole path: two long names that begin alike must not become one column.
     return name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 9]}_{_digest(*path)}"
 
 

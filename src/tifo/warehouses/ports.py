@@ -41,14 +41,14 @@ class Latest:
     """Marks a table that holds the latest values of each id (`users`, `accounts`), not every message.
 
     A new row replaces the stored row of its id value by value; a null replaces nothing. `received_at` decides which
-    value is the latest, in whatever order the loads come: a row older than the stored one makes the driver compute the
-    id again from `history`.
+    value is the latest, in whatever order the loads come.
     """
 
     history: str
     """The table that holds every message, loaded before this one."""
     key: str
     """Its column with this table's id."""
+    # A row that holds anything older than the stored one makes the driver compute the id again from `history`.
     since: "pa.Array"
     """The `received_at` of the oldest message in each row."""
 
@@ -66,14 +66,14 @@ class Table:
 
 
 class Discard(NamedTuple):
-    """A value that its table cannot hold. It becomes a row of the schema's `_discards`: nothing is dropped silently."""
+    """Holds a value that fits no column of its table. It becomes a row of `_discards`: nothing is dropped silently."""
 
     table: str | None
     """None where a whole message has no table."""
     column: str | None
     """None where the whole message is discarded."""
     value: str
-    """A string as it is, any other value as JSON."""
+    """The value: a string as it is, any other as JSON."""
     reason: str
     message_id: str | None
     received_at: str | None
@@ -120,7 +120,7 @@ class RowCount(NamedTuple):
 
 
 class RowSelection(NamedTuple):
-    """Rows that a question is about: those of one table, or of them those whose column holds a text."""
+    """Selects the rows that a question is about: a table's, or those of them whose column holds a text."""
 
     schema: str
     table: str
@@ -141,7 +141,7 @@ class EventCount(NamedTuple):
 
 
 class Warehouse(Protocol):
-    """Stores rows. Methods block. One loader writes to a warehouse at a time; any number of programs read it."""
+    """Stores rows and positions. Methods block. One loader writes at a time; any number of programs read."""
 
     def positions(self) -> dict[str, Cursor]:
         """Returns every connection's committed position, with the schema that it was last loaded into."""

@@ -1,4 +1,4 @@
-"""Decides how a warehouse's tables follow the data.
+"""Decides which columns a table gets, and which types widen, so that rows fit.
 
 A type only ever widens, and never loses a value:
 
@@ -36,7 +36,7 @@ ARROW_TYPES = {
 
 @dataclass(frozen=True)
 class Evolution:
-    """The changes that a table needs before the rows fit."""
+    """Lists the changes that a table needs before the rows fit."""
 
     added: Mapping[str, ColumnType]
     widened: Mapping[str, ColumnType]
@@ -51,6 +51,7 @@ def evolve(
     existing: Existing, table: Table, is_exact: Callable[[str], bool], max_columns: int = MAX_COLUMNS
 ) -> Evolution:
     """Compares a table with the rows that come. `is_exact` says whether an integer column holds only exact doubles."""
+    # In the batch's order, `uuid_ts` first (see rows.stamped).
     new = [name for name in table.types if name not in existing]
     room = max(0, max_columns - len(existing))
     widened = {}
@@ -81,13 +82,15 @@ def discards_of(name: str, table: Table, column: str, reason: str) -> list[Disca
 
 
 def _origin(table: Table, row_id: str, reason: str) -> tuple[str, str | None]:
-    """Returns reason and message id. A row of the latest values has many messages: its reason names its id instead."""
+    """Returns a discard's reason and message id."""
+    # A row of the latest values comes from many messages: its reason names the row's id instead.
     return (reason, row_id) if table.latest is None else (f"{reason} (of {row_id!r})", None)
 
 
 def _widened(
     current: ColumnType, incoming: ColumnType, name: str, rows: pa.Table, is_exact: Callable[[str], bool]
 ) -> ColumnType:
+    # Segment never widens a type by itself, and drops what does not fit. Ours widens, and never loses a value.
     if current in (incoming, ColumnType.VARCHAR):
         return current
     if (current, incoming) == (ColumnType.INTEGER, ColumnType.FLOAT) and is_exact(name):

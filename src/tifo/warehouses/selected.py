@@ -1,11 +1,6 @@
 """Selects what a warehouse loads of a source: messages by their `integrations`, tables and columns by selective sync.
 
 Everything that is left out is counted under its reason.
-
-`{"Warehouses": {"all": false}}` (or `{"Warehouses": false}`) keeps a message out of every warehouse,
-`{"Warehouses": {"warehouseIds": […]}}` out of all but those. `{"All": false}` is for destinations alone, as with
-Segment.
-`users` and `accounts` are made from `identifies` and `groups`: a column turned off there is left out of them too.
 """
 
 from collections import Counter
@@ -43,6 +38,7 @@ _decode = msgspec.json.Decoder(_Integrations).decode
 
 def admitted(bodies: bytes, names: Collection[str]) -> tuple[bytes, int]:
     """Returns the canonical messages that may be loaded into the warehouse with these names, and counts the others."""
+    # A search of bytes: few sources send such integrations, and no message is decoded for them.
     if _MARK not in bodies:
         return bodies, 0
     lines = bodies.splitlines(keepends=True)
@@ -55,6 +51,8 @@ def _admits(line: bytes, names: Collection[str]) -> bool:
         integrations = _decode(line).integrations
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return True  # the conversion discards it, with the reason
+    # Segment: `{"Warehouses": {"all": false}}` keeps a message out of every warehouse, `{"Warehouses": {"warehouseIds":
+    # […]}}` out of all but those. `{"All": false}` is for destinations alone. Ours: `{"Warehouses": false}` works too.
     asked = integrations.get("Warehouses") if isinstance(integrations, dict) else None
     if not isinstance(asked, dict):
         return asked is not False
@@ -68,6 +66,8 @@ def selected(converted: Converted, selection: SyncSelection) -> Selected:
     left_out: Counter[str] = Counter()
     tables: dict[str, Table] = {}
     for name, table in converted.tables.items():
+        # `users` and `accounts` are made from `identifies` and `groups`: what is turned off there stays out of them
+        # too.
         sources = [name] if table.latest is None else [name, table.latest.history]
         if not all(map(selection.takes_table, sources)):
             left_out[f"table {name} is turned off"] += len(table.rows)

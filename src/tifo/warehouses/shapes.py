@@ -1,4 +1,4 @@
-"""Learns what the payloads of one event usually look like, and then reads them several times quicker.
+"""Learns the keys of an event's payloads, and then reads them by a compiled type, several times quicker.
 
 `columns.flatten` takes whatever comes: a payload becomes a dict, and dicts that have the same keys become columns
 together. Yet most messages of an event have the keys that its earlier ones had, each with a plain value. For these a
@@ -58,6 +58,7 @@ class Shapes:
             values = shape.values(payloads)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             return None
+        # A nested object is flattened to more columns than its key's: only `flatten` can say to which.
         if any(dict in set(map(type, each)) for each in values.values()):
             self._shapes[name] = None
             return None
@@ -68,6 +69,7 @@ class Shapes:
         known = self._shapes.get(name)
         if len(objects) < MIN_PAYLOADS or (known is None and name in self._shapes):
             return
+        # A source that makes up event names must not fill the memory. What is in use is learned again.
         if len(self._shapes) >= _MAX_SHAPES:
             self._shapes.clear()
         keys = tuple(dict.fromkeys(chain(known.keys if known else (), *objects)))
@@ -77,6 +79,7 @@ class Shapes:
 def _shape(keys: tuple[str, ...], names: Naming) -> _Shape | None:
     columns = names(tuple((key,) for key in keys))
     wanted = tuple(name for key in keys for name in names(((key,),)))
+    # `columns != wanted`: two keys want one column, and who gets it depends on the keys that one payload has.
     if len(keys) > MAX_KEYS or columns != wanted or any(map(_UNNAMEABLE.search, keys)):
         return None
     fields = [(_field(number), Any, msgspec.field(default=None, name=key)) for number, key in enumerate(keys)]

@@ -9,10 +9,11 @@ from tifo.warehouses.ports import LOADED_AT
 SINCE = "_since"
 """The batch's column that holds `Latest.since`; no stored table has it."""
 
+# Their rows are of ids, not of messages: neither counted as messages nor deleted by time.
 LATEST_TABLES = frozenset(("users", "accounts"))
 
 Value = Callable[[str], str]
-"""The expression that reads a column of the batch, `b`."""
+"""Builds the expression that reads a column of the batch, `b`."""
 
 
 def quoted(*names: str) -> str:
@@ -25,11 +26,13 @@ def literal(text: str) -> str:
 
 def stale_ids(batch: str, stored: str) -> str:
     """Selects ids for which the batch has a message that is older than the stored row, or of unknown age."""
+    # IS NOT TRUE: a comparison with an unknown time is null, and must count as older.
     return f"SELECT s.id FROM {stored} s JOIN {batch} b ON s.id = b.id WHERE (b.{SINCE} >= s.received_at) IS NOT TRUE"
 
 
 def update_latest(batch: str, stored: str, columns: Sequence[str], value: Value) -> str:
     """Writes the batch's values over the stored ones, where they are not older."""
+    # Segment: a trait that a later call does not send stays.
     sets = ", ".join(f"{quoted(name)} = COALESCE({value(name)}, s.{quoted(name)})" for name in columns if name != "id")
     return f"UPDATE {stored} s SET {sets} FROM {batch} b WHERE s.id = b.id AND b.{SINCE} >= s.received_at"
 
@@ -53,6 +56,7 @@ def rework_latest(
         return f"(array_agg({quoted(name)} {newest}) FILTER (WHERE {quoted(name)} IS NOT NULL))[1]{text}"
 
     k = quoted(key)
+    # The last two only decide between messages of the same moment: every load must come to the same row.
     newest = f"ORDER BY received_at DESC, {quoted(LOADED_AT)} DESC, id DESC"
     values = ", ".join(f"{newest_value(name)} AS {quoted(name)}" for name in columns)
     sets = ", ".join(f"{quoted(name)} = COALESCE(h.{quoted(name)}, s.{quoted(name)})" for name in columns)

@@ -23,7 +23,13 @@ from tifo.kernel.ids import (
     uuid7,
 )
 from tifo.source.webhooks.memory import InMemoryWebhookOutbox
-from tifo.source.webhooks.outbox import Late, LateState, PlacedFact, Subscriber, WebhookOutbox
+from tifo.source.webhooks.outbox import (
+    PlacedFact,
+    Subscriber,
+    UndeliveredWebhook,
+    UndeliveredWebhookState,
+    WebhookOutbox,
+)
 from tifo.store.engagement import rows as r
 from tifo.store.engagement.access import SqlAccess
 from tifo.store.engagement.engine import SqlEngine
@@ -54,8 +60,8 @@ class Rig:
     def subscribe(self, *events: str) -> Subscriber:
         return self.outbox.subscribe(self.client_id, "https://example.com/hook", events, None)
 
-    def late(self, placed: PlacedFact, **more: object) -> Late:
-        return Late(
+    def undelivered(self, placed: PlacedFact, **more: object) -> UndeliveredWebhook:
+        return UndeliveredWebhook(
             placed.position,
             placed.fact.id,
             placed.fact.profile_id,
@@ -64,12 +70,18 @@ class Rig:
         )
 
     def settle(
-        self, subscriber: Subscriber, new: Sequence[PlacedFact], late: Sequence[Late] = (), failed: int = 0
+        self,
+        subscriber: Subscriber,
+        new: Sequence[PlacedFact],
+        undelivered: Sequence[UndeliveredWebhook] = (),
+        failed: int = 0,
     ) -> None:
-        places = {each.position for each in late}
+        places = {each.position for each in undelivered}
         delivered = [each for each in new if each.position not in places]
         through = max((each.position for each in new), default=None)
-        self.outbox.settle(subscriber, through=through, delivered=delivered, late=late, failed_in_a_row=failed, at=NOW)
+        self.outbox.settle(
+            subscriber, through=through, delivered=delivered, undelivered=undelivered, failed_in_a_row=failed, at=NOW
+        )
 
 
 class SqlRig(Rig):
@@ -161,7 +173,9 @@ def test_of_each_profile_the_first_late_fact_is_due_once_its_time_has_come(rig: 
     rig.commit("ada-1", "ada-2", "bob-1", "eve-1")
     new = rig.outbox.new(subscriber, 10)
     failed = {"attempts": 1, "first_at": NOW, "tried_at": NOW, "next_at": NOW + timedelta(seconds=5), "status": 500}
-    rig.settle(subscriber, new, [rig.late(new[0], **failed), rig.late(new[1]), rig.late(new[2])], failed=1)
+    rig.settle(
+        subscriber, new, [rig.undelivered(new[0], **failed), rig.undelivered(new[1]), rig.undelivered(new[2])], failed=1
+    )
     assert rig.outbox.new(subscriber, 10) == []
     assert rig.outbox.waiting_profiles(subscriber, [ProfileId("ada"), ProfileId("eve")]) == {"ada"}
     assert ids(rig.outbox.due(subscriber, NOW, 10)) == ["bob-1"]
@@ -172,20 +186,26 @@ def test_of_each_profile_the_first_late_fact_is_due_once_its_time_has_come(rig: 
     rig.outbox.settle(subscriber, delivered=later, failed_in_a_row=0, at=NOW)
     assert ids(rig.outbox.due(subscriber, NOW, 10)) == ["ada-2"]
     report = rig.outbox.report(rig.client_id, subscriber.id)
-    assert (report.to_send, report.waiting, report.aside, report.delivered) == (0, 1, 0, 3)
+    assert (report.to_send, report.waiting, report.dead_lettered, report.delivered) == (0, 1, 0, 3)
 
 
 def test_what_is_set_aside_holds_nobody_up_is_shown_and_comes_back_by_retry(rig: Rig) -> None:
     subscriber = rig.subscribe()
     rig.commit("ada-1", "ada-2")
     new = rig.outbox.new(subscriber, 10)
-    aside = rig.late(
-        new[0], state=LateState.DEAD_LETTERED, attempts=9, first_at=NOW, tried_at=NOW, status=500, answer="no"
+    aside = rig.undelivered(
+        new[0],
+        state=UndeliveredWebhookState.DEAD_LETTERED,
+        attempts=9,
+        first_at=NOW,
+        tried_at=NOW,
+        status=500,
+        answer="no",
     )
     rig.settle(subscriber, new, [aside])
     assert rig.outbox.due(subscriber, NOW, 10) == []
     assert rig.outbox.waiting_profiles(subscriber, [ProfileId("ada")]) == set()
-    assert rig.outbox.late(rig.client_id, subscriber.id, 10) == [aside]
+    assert rig.outbox.undelivered(rig.client_id, subscriber.id, 10) == [aside]
     assert rig.outbox.retry(rig.client_id, subscriber.id) == 1
     [again] = rig.outbox.due(subscriber, NOW, 10)
     assert (again.fact.id, again.attempts, again.first_at) == ("ada-1", 0, None)
@@ -196,7 +216,7 @@ def test_unsubscribing_forgets_what_waits_and_an_answer_that_comes_later_does_no
     rig.commit("ada-1")
     new = rig.outbox.new(subscriber, 10)
     rig.outbox.unsubscribe(rig.client_id, subscriber.id)
-    rig.settle(subscriber, new, [rig.late(new[0])])
+    rig.settle(subscriber, new, [rig.undelivered(new[0])])
     assert rig.outbox.subscribers() == []
     assert rig.outbox.new(subscriber, 10) == []
     assert rig.outbox.due(subscriber, NOW, 10) == []
@@ -211,7 +231,7 @@ def test_bad_input_is_refused_by_its_field(rig: Rig) -> None:
     with pytest.raises(NotFound, match="nobody"):
         rig.outbox.subscribe(ClientId("nobody"), "https://example.com", (), None)
     with pytest.raises(NotFound):
-        rig.outbox.late(ClientId("nobody"), rig.subscribe().id, 1)
+        rig.outbox.undelivered(ClientId("nobody"), rig.subscribe().id, 1)
 
 
 async def test_what_a_fact_lacks_is_looked_up_in_the_state(sql_rig: SqlRig) -> None:
@@ -234,7 +254,7 @@ async def test_what_a_fact_lacks_is_looked_up_in_the_state(sql_rig: SqlRig) -> N
     )
     [about_quest, about_reward] = rig.outbox.contexts([completed, fact("ada-1", client_id)])
     assert about_quest.nickname == "Zoë"
-    assert about_quest.run is not None
-    assert about_quest.run.quest_tasks == {run.tasks[0].id: quest.tasks[0].id}
-    assert about_quest.run.created_at == run.created_at
+    assert about_quest.quest_run is not None
+    assert about_quest.quest_run.quest_tasks == {run.tasks[0].id: quest.tasks[0].id}
+    assert about_quest.quest_run.created_at == run.created_at
     assert (about_reward.nickname, about_reward.reward_action_id) == (None, action.id)

@@ -276,10 +276,10 @@ def test_what_is_noted_adds_up_and_stays_within_bounds() -> None:
     unplanned = received(SHOP, order(), order(), *({"event": f"E{number}"} for number in range(10))).unplanned
     for message in unplanned:
         book.note(SourceId("s"), TrackingPlanId("p"), message, NOW)
-    first = book.take()
+    first = book.drain()
     assert sum(noted.total for noted in first.values()) == 12
     assert len(first) == 4
     assert sum(noted.total for kind, noted in first.items() if kind.name == OTHER) == 8
     book.note(SourceId("s"), TrackingPlanId("p"), unplanned[0], NOW)
-    book.give_back(first)
-    assert sum(noted.total for noted in book.take().values()) == 13
+    book.restore(first)
+    assert sum(noted.total for noted in book.drain().values()) == 13

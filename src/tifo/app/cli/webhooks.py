@@ -14,7 +14,7 @@ from tifo.kernel.ids import ClientId
 from tifo.operations import incoming_webhooks, webhook_subscribers
 from tifo.operations.webhook_subscribers import SubscriberStatus
 from tifo.source.webhooks.inbox import HeldWebhook
-from tifo.source.webhooks.outbox import Late, Subscriber
+from tifo.source.webhooks.outbox import Subscriber, UndeliveredWebhook
 
 subscribers = App(name="webhook", help="Subscribers of the application's webhooks.")
 
@@ -111,25 +111,31 @@ def _subscriber(subscriber: Subscriber) -> Mapping[str, object]:
 
 
 def _status(status: SubscriberStatus) -> Mapping[str, object]:
-    last = status.report.last_delivered_at
+    report = status.report
+    last = report.last_delivered_at
     return {
-        **status.report._asdict(),
+        "to_send": report.to_send,
+        "waiting": report.waiting,
+        "aside": report.dead_lettered,
+        "delivered": report.delivered,
+        "last_delivered": report.last_delivered,
         "last_delivered_at": None if last is None else to_iso(last),
-        "late": [_late(each) for each in status.late],
+        "failed_in_a_row": report.failed_in_a_row,
+        "late": [_undelivered(each) for each in status.undelivered],
     }
 
 
-def _late(late: Late) -> Mapping[str, object]:
-    moments = {name: getattr(late, name) for name in ("first_at", "tried_at", "next_at")}
+def _undelivered(undelivered: UndeliveredWebhook) -> Mapping[str, object]:
+    moments = {name: getattr(undelivered, name) for name in ("first_at", "tried_at", "next_at")}
     return {
-        "id": late.fact_id,
-        "profile_id": late.profile_id,
-        "event": late.event,
-        "state": late.state.value,
-        "attempts": late.attempts,
+        "id": undelivered.fact_id,
+        "profile_id": undelivered.profile_id,
+        "event": undelivered.event,
+        "state": undelivered.state.value,
+        "attempts": undelivered.attempts,
         **{name: None if moment is None else to_iso(moment) for name, moment in moments.items()},
-        "status": late.status,
-        "answer": late.answer,
+        "status": undelivered.status,
+        "answer": undelivered.answer,
     }
 
 

@@ -1,4 +1,4 @@
-"""Holds one destination's OAuth access token, and requests another by the library when the vendor refuses it."""
+"""Holds one destination's OAuth access token, and requests another when the vendor refuses it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,7 +12,10 @@ Ask = Callable[[Mapping[str, str]], Awaitable[Mapping[str, Any]]]
 
 
 class OAuthAccess:
-    """`settings` are those that `ActionsKind.oauth` names. A requested token is held in memory only."""
+    """Holds and renews the token. `settings` are those that `ActionsKind.oauth` names.
+
+    A requested token is held in memory only.
+    """
 
     def __init__(self, settings: Mapping[str, Any], *, renews: bool, ask: Ask) -> None:
         self._settings = settings
@@ -40,6 +43,7 @@ class OAuthAccess:
 
         Returns None where there is another token now, else what went wrong.
         """
+        # Requests that are refused together need one new token, not one each.
         async with self._one_at_a_time:
             if self.token != used:  # another request has renewed it meanwhile
                 return None
@@ -53,7 +57,8 @@ class OAuthAccess:
         return f"No access token from the vendor: {answer['problem'].get('message', '')}"
 
     def masked(self, text: str) -> str:
-        """Masks the token, and the one before it, with which a request may still be under way."""
+        """Masks the token wherever a text holds it."""
+        # A request may still be under way with the token before it.
         for token in filter(None, (self.token, self._before)):
             text = text.replace(token, MASK)
         return text

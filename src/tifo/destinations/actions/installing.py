@@ -18,12 +18,14 @@ SOURCES = Path(__file__).parent
 FILES = ("package.json", "package-lock.json")
 OLDEST_NODE = 20
 PACKAGES = 108
-"""Packages in the lock file: the whole of the progress."""
+"""Number of packages in the lock file, from which the progress is computed."""
 CATALOG = "catalog.json"
 
 
 def folder() -> Path:
-    """Returns the library's folder, whether or not it exists. Another lock file has another folder."""
+    """Returns the library's folder, whether or not it exists."""
+    # Named after the lock file: a newer Tifo installs its own library beside the old one, which an older process may
+    # run.
     return _cache() / "tifo" / f"actions-{_digest()}"
 
 
@@ -50,7 +52,7 @@ def node() -> str:
 
 
 def install(on_progress: Callable[[], None] = lambda: None) -> Path:
-    """Returns the folder, which is whole or not there. Calls `on_progress` for each package that is fetched.
+    """Installs the library where it is missing; returns its folder. Calls `on_progress` for each fetched package.
 
     Raises `Rejected` where npm refuses, `Transient` where Node.js or npm is missing.
     """
@@ -61,26 +63,31 @@ def install(on_progress: Callable[[], None] = lambda: None) -> Path:
     if npm is None:
         raise Transient("Vendors' kinds are installed by npm, which is not on PATH (Debian: apt install npm).")
     wanted.parent.mkdir(parents=True, exist_ok=True)
+    # Built beside the folder and renamed: whoever finds the folder finds it whole, also after a crash.
     unfinished = Path(tempfile.mkdtemp(dir=wanted.parent, prefix="installing-"))
     try:
         for name in FILES:
             shutil.copy(SOURCES / name, unfinished / name)
         _run_npm(npm, unfinished, on_progress)
         kinds = _described(program, unfinished)
+        # The catalog is written last: a folder that has one is complete.
         (unfinished / CATALOG).write_text(json.dumps(kinds))
         if wanted.exists():  # without a catalog, so it is a part of one only
             shutil.rmtree(wanted)
         unfinished.rename(wanted)
     except OSError as error:
         if not is_installed():  # else another process has installed it meanwhile
-            raise Transient(f"The vendors' library could not be put into {wanted}: {error}") from error
+            raise Transient(
+                f"The vendors' library could not be put into {wanted}: {error}. Make it writable."
+            ) from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return wanted
 
 
 def _run_npm(npm: str, place: Path, on_progress: Callable[[], None]) -> None:
-    """Runs `npm ci` without install scripts. npm logs each package that it fetches, which makes the progress."""
+    """Runs `npm ci`. npm logs each package that it fetches, which makes the progress."""
+    # Without install scripts: the library works without them, and 100 packages could run any code as this user.
     command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "http"]
     log: list[str] = []
     with subprocess.Popen(

@@ -20,6 +20,7 @@ from tifo.destinations.ports import (
 from tifo.destinations.settings import checked
 from tifo.kernel.errors import Rejected, Transient
 
+# Found by reading the library: none of these calls fetch, so neither capture nor masking sees what they send.
 _UNSEEN = frozenset(
     (
         "amazon-eventbridge",
@@ -32,7 +33,7 @@ _UNSEEN = frozenset(
         "the-trade-desk-crm",
     )
 )
-"""Kinds that do not use HTTP, or not the library's client: what they send cannot be shown."""
+"""Kinds that do not use HTTP, or not by the library's client: their requests cannot be shown."""
 _SECRET = re.compile(r"key|secret|token|password", re.IGNORECASE)
 _TYPES = {
     "string": SettingType.TEXT,
@@ -63,7 +64,7 @@ _ALLOW = Setting(
 
 
 class ActionsKind:
-    """Implements `ports.Kind`. `entry` is the library's description, as worker.cjs gives it."""
+    """Implements `ports.Kind` for one of the library's destinations. `entry` describes it, as worker.cjs gives it."""
 
     handles = CALLS
     local = False
@@ -73,6 +74,7 @@ class ActionsKind:
         self.slug = str(entry["slug"])
         self.name = str(entry["name"])
         self.description = str(entry["description"] or f"Segment's action destination {entry['name']}.")
+        # Segment signs in with its own OAuth applications. Here a person brings one: a token, or what renews it.
         is_oauth = str(entry["scheme"]).startswith("oauth")
         self.renews = is_oauth and bool(entry["renews"])
         """The library can request another access token."""
@@ -89,11 +91,13 @@ class ActionsKind:
 
     def check(self, settings: Settings) -> dict[str, Any]:
         allow = {name: value for name, value in settings.items() if name == _ALLOW.name}
+        # Before the other settings are checked: whoever does not allow it need not fill them in.
         if self.slug in _UNSEEN and not checked([_ALLOW], allow)[_ALLOW.name]:
             raise Rejected(f"{self.id} needs allow_unseen=true: {_ALLOW.description}", field=_ALLOW.name)
         return checked(self.settings, settings)
 
     async def open(self, configured: Configured, tools: Tools) -> VendorDestination:
+        # Another machine may deliver than the one that installed the library.
         if not is_installed():
             raise Transient("The vendors' library is not on this machine: run tifo destination install-actions.")
         return VendorDestination(

@@ -1,4 +1,4 @@
-"""Reads the library's answers: the outcome of each event, and the request as people may see it. Pure."""
+"""Reads the library's answers as outcomes of events, and as exchanges that people may see. Pure."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -19,13 +19,15 @@ from tifo.egress.waits import retry_after_s
 Masking = Callable[[str], str]
 """Replaces every secret in a text."""
 
+# The library's own rule: 408, 429, 5xx and failures of the network are worth another attempt.
 _RETRIED = frozenset((408, 429))
 _SHOWN = frozenset(("content-type", "user-agent"))
 
 
 def outcomes_of(answer: Mapping[str, Any], events: int, now: datetime, masked: Masking) -> list[Outcome]:
-    """Reads an answer to `events` events. Where they went in fewer requests, all are shown with the last one."""
+    """Reads the answer to a request with so many events; returns one outcome for each."""
     exchanges = [_exchange(each, masked) for each in answer["exchanges"]]
+    # A batch goes out in fewer requests than it has events: all of them show the last one.
     one_each = len(exchanges) == events
     return [
         _outcome(result, (exchanges[at] if one_each else exchanges[-1]) if exchanges else None, now, masked)
@@ -34,16 +36,14 @@ def outcomes_of(answer: Mapping[str, Any], events: int, now: datetime, masked: M
 
 
 def joined(found: Sequence[tuple[str, Outcome]]) -> Outcome:
-    """Joins the outcomes of one event's mappings, given by the mappings' ids.
-
-    Only mappings that did not deliver are left for the next attempt: the others must not send the event again.
-    """
+    """Joins the outcomes of one event's mappings, given by the mappings' ids."""
     if not found:
         return NO_MATCHING_MAPPING
     undone = [(mapping_id, outcome) for mapping_id, outcome in found if outcome.fate is not Fate.DELIVERED]
     if not undone:
         return found[-1][1]
     retried = [each for each in undone if each[1].fate is Fate.RETRY]
+    # Only mappings that did not deliver are left for the next attempt: the others must not send the event again.
     left = json.dumps([mapping_id for mapping_id, _ in undone]).encode()
     return (retried or undone)[0][1]._replace(left=left)
 

@@ -1,4 +1,4 @@
-"""Sends events to a vendor by the library: matches them to mappings, and has the worker process send them."""
+"""Sends events to a vendor by the library: matches them to mappings, and passes them to the worker process."""
 
 import json
 import os
@@ -19,6 +19,7 @@ from tifo.egress.rules import Egress
 from tifo.tracking.fql import Condition, compiled
 
 TIMEOUT_S = 10.0
+# Batches are worth ten times the rate of single events: measured, 10,000 to 27,000 against 500 to 1,200 a second.
 _BATCH = Batching(max_events=100, max_bytes=1 << 20, apart=True)
 _HALVED = frozenset(("400", "413", "422"))
 """Codes of a batch that was refused whole, perhaps for one of its events."""
@@ -33,7 +34,10 @@ class _MappingRule(NamedTuple):
 
 
 class _SharedWorker:
-    """One process for all of a role's destinations: it needs 70 MB or more."""
+    """Counts the destinations that use one worker process.
+
+    One process serves all of a role's destinations (docs/decisions/0009): it needs 70 MB or more.
+    """
 
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
@@ -45,7 +49,7 @@ _shared: "WeakKeyDictionary[aiohttp.ClientSession, _SharedWorker]" = WeakKeyDict
 
 
 class VendorDestination:
-    """A vendor's destination that is set up.
+    """Sends to one vendor's destination.
 
     `secrets` names the settings that are masked in what people see, `oauth` those for the access token, and
     `not_the_librarys` those that the library does not know.
@@ -85,6 +89,8 @@ class VendorDestination:
         messages = [_read(event.body) for event in events]
         left = [None if event.left is None else frozenset(json.loads(event.left)) for event in events]
         found: list[list[tuple[str, Outcome]]] = [[] for _ in events]
+        # Mapping by mapping, not by the library's `onEvent`: the first error of that one hides the other mappings'
+        # results. Only matching events are passed on: the library counts others as refused.
         for rule in self._rules:
             own = [
                 at
@@ -105,6 +111,7 @@ class VendorDestination:
         """Sends the events by one mapping. A batch that is refused whole is halved until the refused event is alone."""
         batch = rule.batch and len(messages) > 1
         outcomes = await self._send_with_access(rule, messages, batch=batch)
+        # An error of the whole batch is the same for all its events. One of them may be at fault.
         codes = {outcome.code for outcome in outcomes}
         if batch and len(codes) == 1 and codes <= _HALVED:
             middle = len(messages) // 2
@@ -114,7 +121,7 @@ class VendorDestination:
     async def _send_with_access(
         self, rule: _MappingRule, messages: Sequence[Mapping[str, Any]], *, batch: bool
     ) -> list[Outcome]:
-        """Sends events that the vendor refused for their access token once more, with another token."""
+        """Sends events; those refused for the access token once more, with another token."""
         if self._access.is_missing and (problem := await self._access.renew("")):
             return [self._no_access(problem)] * len(messages)
         used = self._access.token
@@ -131,6 +138,7 @@ class VendorDestination:
         return outcomes
 
     def _no_access(self, problem: str, exchange: Exchange | None = None) -> Outcome:
+        # The events wait: a person has to correct the OAuth application, and none of them is at fault.
         return Outcome(Fate.RETRY, "OAUTH_REFRESH_FAILED", self._masked(problem), exchange=exchange)
 
     async def _send(self, rule: _MappingRule, messages: Sequence[Mapping[str, Any]], *, batch: bool) -> list[Outcome]:
@@ -162,10 +170,12 @@ class VendorDestination:
 
 
 def _program(egress: Egress) -> Callable[[], WorkerProgram]:
-    """The worker judges addresses itself (guard.cjs): its requests do not pass Tifo's session."""
+    """Returns how the worker is started: Node with worker.cjs, in the library's folder."""
+    # The worker judges addresses itself (guard.cjs): its requests do not pass Tifo's guarded session.
     allowed = ",".join(map(str, egress.allowed))
     route = {"TIFO_ACTIONS_ROUTE": os.environ["TIFO_ACTIONS_ROUTE"]} if "TIFO_ACTIONS_ROUTE" in os.environ else {}
     return lambda: WorkerProgram(
+        # The heap's limit is beyond the size at which the worker is replaced: it is for a leap in between.
         command=(node(), "--max-old-space-size=1024", str(SOURCES / "worker.cjs")),
         folder=folder(),
         environment={"TIFO_EGRESS_ALLOW": allowed, **route},
@@ -173,5 +183,6 @@ def _program(egress: Egress) -> Callable[[], WorkerProgram]:
 
 
 def _may_batch(mapping: Mapping[str, Any]) -> bool:
-    """`enable_batching` is the library's own field. An action that can batch does, unless the mapping says no."""
+    """Says whether the mapping allows batches."""
+    # `enable_batching` is the library's own field. Ours: an action that can batch does, unless the mapping says no.
     return mapping.get("enable_batching") is not False

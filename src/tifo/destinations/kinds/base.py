@@ -6,7 +6,7 @@ from tifo.destinations.ports import CALLS, Action, ActionMapping, Settings
 
 
 class OwnKind:
-    """Defaults: every type of call, no mappings, and nothing that runs on the machine that delivers."""
+    """Holds defaults: every type of call, no mappings, and nothing that runs on the machine that delivers."""
 
     handles = CALLS
     local = False

@@ -1,8 +1,6 @@
-"""Files writes events by hour of receipt, as NDJSON or Parquet, into a folder or S3-compatible storage.
+"""Writes events by hour of receipt, as NDJSON or Parquet, into a folder or S3-compatible storage.
 
-A file is `<place>/<date>/<hour>/<first position>-<last position>-<digest>.ndjson.gz` (UTC), and whole or not there. The
-same events make the same name, so events that are sent again after a crash overwrite their file. Where they come in
-another batch, they make another file, and `message_id` shows the duplicates.
+A file is `<place>/<date>/<hour>/<first position>-<last position>-<digest>.ndjson.gz` (UTC), and whole or not there.
 """
 
 import asyncio
@@ -57,7 +55,7 @@ _SCHEMA = pa.schema(
 
 
 class Files(OwnKind):
-    """The kind `files`."""
+    """Describes the kind `files`, and opens its destinations."""
 
     id = "files"
     name = "Files"
@@ -85,11 +83,16 @@ class Files(OwnKind):
                 raise Rejected(f"place {value['place']!r:.200} has no bucket. Give s3://bucket/prefix.", field="place")
             for name in ("access_key", "secret_key"):
                 if not value[name]:
-                    raise Rejected(f"{name} is missing: S3 requires it.", field=name)
+                    raise Rejected(f"{name} is missing. Give it: S3 requires it.", field=name)
             if value["endpoint"] and urlsplit(value["endpoint"]).scheme not in {"http", "https"}:
-                raise Rejected(f"endpoint {value['endpoint']!r:.200} is no address.", field="endpoint")
+                raise Rejected(
+                    f"endpoint {value['endpoint']!r:.200} is no address. Give one such as https://minio.example.com.",
+                    field="endpoint",
+                )
         elif parts.scheme:
-            raise Rejected(f"place {value['place']!r:.200} is neither a folder nor s3://…", field="place")
+            raise Rejected(
+                f"place {value['place']!r:.200} is neither a folder nor s3://…. Give one of them.", field="place"
+            )
         else:
             value["place"] = str(Path(value["place"]).absolute())
         return value
@@ -105,7 +108,7 @@ class _Store(Protocol):
 
 
 class _Files:
-    """A files destination that is set up."""
+    """Writes each batch as one file an hour of receipt."""
 
     batching = _BATCHING
     ordered = False
@@ -131,6 +134,8 @@ class _Files:
 
     async def _write(self, hour: str, events: Sequence[Event]) -> Outcome:
         content = await asyncio.to_thread(_parquet if self._format == "parquet" else _ndjson, events)
+        # The same events make the same name: sent again after a crash, they overwrite their file. In another batch they
+        # make another file, and `message_id` shows the duplicates.
         digest = hashlib.sha256(b"\n".join(event.message_id.encode() for event in events)).hexdigest()[:8]
         suffix = "parquet" if self._format == "parquet" else "ndjson.gz"
         return await self._store.put(
@@ -139,6 +144,7 @@ class _Files:
 
 
 def _ndjson(events: Sequence[Event]) -> bytes:
+    # mtime=0: the same events make the same bytes.
     return gzip.compress(b"".join(event.body + b"\n" for event in events), 6, mtime=0)
 
 
@@ -169,7 +175,7 @@ class _Folder:
 
 
 def _put(path: Path, content: bytes) -> None:
-    """Writes the file whole. It is durable on return, and its name too: hence the fsync of the folder."""
+    """Writes the file whole; durable on return."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, part = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
     try:
@@ -177,11 +183,12 @@ def _put(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(part).chmod(0o644)
+        Path(part).chmod(0o644)  # mkstemp makes it readable by its owner only
         Path(part).replace(path)
     except BaseException:
         Path(part).unlink(missing_ok=True)
         raise
+    # The new name is an entry of the folder: without its fsync a crash may lose the file.
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
@@ -195,6 +202,7 @@ class _Bucket:
         self._tools = tools
         parts = urlsplit(settings["place"])
         prefix = parts.path.strip("/")
+        # Storage that is not Amazon's seldom has a host name for each bucket, so the path names the bucket.
         if settings["endpoint"]:
             self._base = f"{settings['endpoint'].rstrip('/')}/{parts.hostname}"
         else:
@@ -216,6 +224,7 @@ class _Bucket:
         outcome = await send(self._tools.session, request, self._tools.clock)
         exchange = outcome.exchange
         shown = None if exchange is None else exchange._replace(request=f"PUT {url}\n\n{len(content):,} bytes")
-        if outcome.fate is Fate.FAILED:  # the place is at fault (a key, a bucket), never the events
+        # The place is at fault (a key, a bucket), never the events: they wait.
+        if outcome.fate is Fate.FAILED:
             outcome = outcome._replace(fate=Fate.RETRY)
         return outcome._replace(exchange=shown)

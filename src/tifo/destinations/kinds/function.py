@@ -1,4 +1,4 @@
-"""Function calls a Python file of yours with `on_track(event, settings)` and the like, in a process of its own.
+"""Calls a Python file of yours with `on_track(event, settings)` and the like, in a process of its own.
 
 Names and errors are those of Segment's destination functions: `on_identify`, `on_page`, `on_screen`, `on_group`,
 `on_alias`, and `on_batch(events, settings)`, which replaces the others. The file may raise `RetryError`; its other
@@ -33,6 +33,7 @@ from tifo.destinations.workers import Worker, WorkerGone, WorkerProgram
 from tifo.kernel.errors import Rejected, Transient
 
 MAX_EVENTS = 50
+"""Limit of events that `on_batch` gets at once."""
 _RUNNER = Path(__file__).with_name("function_runner.py")
 _CODES = {
     "EventNotSupported": (Fate.FAILED, "UNSUPPORTED_EVENT_TYPE"),
@@ -43,12 +44,13 @@ _CODES = {
     "OUT_OF_MEMORY": (Fate.RETRY, "OUT_OF_MEMORY"),
     "BAD_DEPLOY": (Fate.RETRY, "BAD_DEPLOY"),
 }
+# Segment: every other error is final.
 _MESSAGE_REJECTED = (Fate.FAILED, "MESSAGE_REJECTED")
 _read = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class Function(OwnKind):
-    """The kind `function`."""
+    """Describes the kind `function`, and opens its destinations."""
 
     id = "function"
     name = "Function"
@@ -84,7 +86,8 @@ class Function(OwnKind):
 
     @classmethod
     def named_in(cls, file: str) -> frozenset[str]:
-        """Reads from the file's text which types it has functions for; all types, where the text does not show it."""
+        """Returns the types of calls that the file has functions for; all, where its text does not show it."""
+        # From the text: only the file's own process runs it.
         try:
             nodes = list(ast.walk(ast.parse(Path(file).read_text())))
         except (OSError, ValueError, SyntaxError):  # opening the destination reports what is wrong
@@ -102,8 +105,10 @@ class Function(OwnKind):
     async def open(self, configured: Configured, tools: Tools) -> "_Function":  # noqa: ARG002 (the kind's contract)
         """Raises `Transient` for a file that does not load: somebody may correct it."""
         settings = configured.settings
+        # -E: PYTHON… variables of whoever starts Tifo do not change how the file runs.
         command = (sys.executable, "-E", str(_RUNNER), settings["file"], str(settings["memory_mb"]))
         worker = Worker(lambda: WorkerProgram(command, Path(settings["file"]).parent))
+        # Closed also where this is cancelled: nobody else knows of the process.
         opened = None
         try:
             opened = _Function(settings, worker, await _handlers(worker, settings))
@@ -121,7 +126,7 @@ async def _handlers(worker: Worker, settings: Settings) -> frozenset[str]:
 
 
 class _Function:
-    """A function that is set up."""
+    """Calls the functions of one file, in its worker process."""
 
     batching = Batching(max_events=MAX_EVENTS, apart=True)
 
@@ -142,7 +147,8 @@ class _Function:
         await self._worker.close()
 
     async def _one(self, event: Event, at: int) -> Outcome:
-        """Calls the event's function. The process handles one event at a time, so the n-th waits for those before."""
+        """Calls the event's function."""
+        # The process handles one event at a time, so the n-th may wait for those before it.
         handler = f"on_{event.type}"
         if handler not in self._handlers:
             return Outcome(Fate.FILTERED, "UNSUPPORTED_EVENT_TYPE", f"The file has no function {handler}.")

@@ -1,10 +1,10 @@
 """Runs a user's function, in a process of its own: `python function_runner.py FILE MEMORY_MB`.
 
-It imports nothing of Tifo's, so that it starts quickly and the function finds no internals. Requests are lines of JSON
-on stdin, `{"id", "do", "event" | "events", "settings", "timeout_s"}`; answers are lines on stdout, `{"id"}` or
-`{"id", "error", "message"}`. What the function prints goes to stderr: stdout is for answers only.
+Requests are lines of JSON on stdin, `{"id", "do", "event" | "events", "settings", "timeout_s"}`; answers are lines on
+stdout, `{"id"}` or `{"id", "error", "message"}`.
 """
 
+# Nothing of Tifo's: so the process starts quickly, and the function finds no internals.
 import contextlib
 import json
 import runpy
@@ -18,7 +18,7 @@ NAMES = ("EventNotSupported", "InvalidEventPayload", "ValidationError", "RetryEr
 
 
 class _TooLong(BaseException):
-    """Is no Exception, so that a function's `except Exception` does not catch it."""
+    """Interrupts a function at its time limit. A BaseException, so that its `except Exception` does not catch it."""
 
 
 def _too_long(_: int, __: FrameType | None) -> None:
@@ -50,6 +50,7 @@ def _called(functions: dict[str, Any], request: dict[str, Any]) -> dict[str, Any
 
 
 def main() -> None:
+    # Stdout is for answers only: what the function prints goes to stderr, and from there into the log.
     answers, sys.stdout = sys.stdout, sys.stderr
     signal.signal(signal.SIGALRM, _too_long)
     errors = {name: type(name, (Exception,), {}) for name in NAMES}

@@ -1,8 +1,4 @@
-"""Kafka writes each event as a record of a topic, with the user as its key, so that a user's events keep their order.
-
-The client (librdkafka) opens its own connections, which the egress guard does not see. So the brokers' addresses, both
-the configured ones and those that the cluster reports, are resolved and judged before it is used, and every minute.
-"""
+"""Writes each event as a record of a Kafka topic, with the user as its key."""
 
 import asyncio
 import socket
@@ -33,6 +29,7 @@ from tifo.egress.rules import Egress, parse_address
 from tifo.kernel.errors import Rejected
 
 JUDGED_EVERY_S = 60.0
+"""Pause between two checks of the brokers' addresses."""
 _BATCHING = Batching(max_events=1_000, max_bytes=4 << 20, apart=True)
 _MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 _CODES = {
@@ -48,7 +45,7 @@ _FINAL = frozenset((KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG, Kafka
 
 
 class Kafka(OwnKind):
-    """The kind `kafka`."""
+    """Describes the kind `kafka`, and opens its destinations."""
 
     id = "kafka"
     name = "Kafka"
@@ -72,9 +69,9 @@ class Kafka(OwnKind):
         for broker in value["brokers"]:
             host, _, port = broker.rpartition(":")
             if not host or not port.isdecimal():
-                raise Rejected(f"brokers has {broker!r:.100}. Give host:port.", field="brokers")
+                raise Rejected(f"brokers has {broker!r:.100}. Give each as host:port.", field="brokers")
         if bool(value["username"]) is not bool(value["password"]):
-            raise Rejected("username and password go together.", field="password")
+            raise Rejected("Only one of username and password is set. Give both or none.", field="password")
         if not 1 <= value["timeout_s"] <= 60:  # noqa: PLR2004 (as the message says)
             raise Rejected(f"timeout_s is {value['timeout_s']}. Give 1 to 60.", field="timeout_s")
         return value
@@ -88,12 +85,12 @@ def _config(settings: Settings) -> dict[str, Any]:
         "bootstrap.servers": ",".join(settings["brokers"]),
         "client.id": "tifo",
         "acks": "all",
-        "enable.idempotence": True,
+        "enable.idempotence": True,  # else the client's own retries may swap or double records
         "compression.type": "zstd",
         "linger.ms": 5,
         "message.timeout.ms": int(settings["timeout_s"] * 1000),
         "queue.buffering.max.messages": 20_000,
-        "log_level": 0,
+        "log_level": 0,  # librdkafka writes to stderr past Tifo's log; failures come with each record
     }
     protocol = "SSL" if settings["tls"] else "PLAINTEXT"
     if settings["username"]:
@@ -107,7 +104,7 @@ def _config(settings: Settings) -> dict[str, Any]:
 
 
 class _Kafka:
-    """A Kafka destination that is set up."""
+    """Writes to one topic."""
 
     batching = _BATCHING
     ordered = True
@@ -131,12 +128,16 @@ class _Kafka:
         self._dismiss()
 
     def _dismiss(self) -> None:
-        """Closes the client in a thread that nothing waits for: it takes as long as its brokers let it."""
+        """Closes the client."""
+        # In a thread that nothing waits for: with dead brokers closing takes as long as they let it.
         if self._producer is not None:
             threading.Thread(target=self._producer.close, daemon=True).start()
             self._producer = None
 
     def _judge(self) -> Outcome | None:
+        """Returns the outcome of all events where a broker's address is not allowed; None where all are."""
+        # librdkafka opens its own connections, which the egress guard does not see. So the addresses are resolved and
+        # judged here: the configured ones, and those that the cluster reports, which the client connects to by itself.
         if time.monotonic() - self._judged_at < JUDGED_EVERY_S:
             return None
         configured = [broker.rpartition(":")[0].strip("[]") for broker in self._settings["brokers"]]
@@ -172,19 +173,21 @@ class _Kafka:
                 self._put(event, partial(self._on_delivery, outcomes, at))
             except KafkaException as error:
                 outcomes[at] = _outcome(error.args[0])
+        # A second more than message.timeout.ms: the client reports each record by then, as delivered or timed out.
         deadline = time.monotonic() + self._settings["timeout_s"] + 1
         while len(outcomes) < len(events) and time.monotonic() < deadline:
             self._used().poll(0.1)
         return [outcomes.get(at, timed_out) for at in range(len(events))]
 
     def _put(self, event: Event, on_delivery: Callable[[KafkaError | None, Message], None]) -> None:
-        """Waits while the client's queue is full."""
+        """Hands the record to the client. Waits while its queue is full."""
         headers: list[tuple[str, str | bytes | None]] = [("messageId", event.message_id), ("type", event.type)]
         while True:
             try:
                 self._used().produce(
                     self._settings["topic"],
                     event.body,
+                    # The key decides the partition, within which a user's events stay in order.
                     event.user.encode() or None,
                     headers=headers,
                     on_delivery=on_delivery,

@@ -1,8 +1,6 @@
-"""Forwarder sends events to another pipeline with Segment's Tracking API: Segment, RudderStack, another Tifo.
+"""Forwards events to another pipeline with Segment's Tracking API: Segment, RudderStack, another Tifo.
 
-An event keeps its message id (by which the other side drops duplicates), its fields and its corrected `timestamp`.
-`receivedAt` is left out: the other side sets it. `sentAt` and `originalTimestamp` are left out too: by them the other
-side would correct the time a second time. The batch's own `sentAt` says when we sent it.
+An event keeps its message id, by which the other side drops duplicates, its fields and its corrected `timestamp`.
 """
 
 import base64
@@ -21,15 +19,17 @@ from tifo.kernel.clock import to_iso
 from tifo.kernel.errors import Rejected
 
 SEGMENT = "https://api.segment.io"
+# The other side sets `receivedAt`. By `sentAt` and `originalTimestamp` it would correct the time a second time; the
+# batch's own `sentAt` says when we sent it.
 _LEFT_OUT = ("receivedAt", "sentAt", "originalTimestamp")
+# Segment accepts 500 KB in a request, and RudderStack not less.
 _BATCHING = Batching(max_events=100, max_bytes=400_000)
-"""Segment accepts 500 KB in a request, and RudderStack not less."""
 _read = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _write = msgspec.json.Encoder().encode
 
 
 class Forwarder(OwnKind):
-    """The kind `segment`."""
+    """Describes the kind `segment`, and opens its destinations."""
 
     id = "segment"
     name = "Segment"
@@ -63,7 +63,7 @@ class Forwarder(OwnKind):
 
 
 class _Forwarder:
-    """A forwarder that is set up."""
+    """Forwards to one source of the other side."""
 
     batching = _BATCHING
     ordered = True

@@ -1,4 +1,4 @@
-"""Signs a request with AWS's Signature Version 4. The rule is AWS's, and so is the example in its test."""
+"""Signs a request with AWS's Signature Version 4. Its test is AWS's own example."""
 
 import hashlib
 import hmac
@@ -24,9 +24,11 @@ def signed(
     at = now.astimezone(UTC)
     day, moment = at.strftime("%Y%m%d"), at.strftime("%Y%m%dT%H%M%SZ")
     digest = hashlib.sha256(body).hexdigest()
+    # S3 wants the body's digest as a header too, and signs it.
     sent = {**(headers or {}), "Host": parts.netloc, "x-amz-content-sha256": digest, "x-amz-date": moment}
     lowered = sorted((name.lower(), value.strip()) for name, value in sent.items())
     names = ";".join(name for name, _ in lowered)
+    # AWS encodes all but these characters; the path may come encoded by other rules, so it is decoded first.
     path = quote(unquote(parts.path or "/"), safe="/-_.~")
     canonical = "".join(f"{name}:{value}\n" for name, value in lowered)
     request = f"{method}\n{path}\n\n{canonical}\n{names}\n{digest}"

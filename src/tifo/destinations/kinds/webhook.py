@@ -1,7 +1,6 @@
-"""Webhook sends each event, or a JSON array of events, to up to five addresses, signed as Segment signs.
+"""Sends each event, or a JSON array of events, to up to five addresses, signed as Segment signs.
 
-`X-Signature` is the hex HMAC-SHA1 of the body. In a batch Segment signs the first event only; so do we, and
-`X-Tifo-Signature` is over the whole body. Events are sent as the log holds them, without decoding.
+Events are sent as the log holds them, without decoding.
 """
 
 import asyncio
@@ -27,6 +26,7 @@ from tifo.destinations.settings import checked
 from tifo.egress.http import HttpRequest
 from tifo.kernel.errors import Rejected
 
+# Segment's webhooks: up to 5 addresses, of which one that accepts is enough; up to 4,000 events in a batch; 5 s.
 MAX_URLS = 5
 MAX_BATCH = 4_000
 MAX_BATCH_BYTES = 4 << 20
@@ -35,7 +35,7 @@ _OURS = frozenset(("content-type", "content-length", "host", "x-signature", "x-t
 
 
 class Webhook(OwnKind):
-    """The kind `webhook`."""
+    """Describes the kind `webhook`, and opens its destinations."""
 
     id = "webhook"
     name = "Webhooks"
@@ -88,13 +88,15 @@ def _check_urls(urls: Sequence[str]) -> None:
 def _check_headers(headers: Mapping[str, str]) -> None:
     for name, value in headers.items():
         if name.lower() in _OURS:
-            raise Rejected(f"The header {name} is set by Tifo. Leave it out.", field="headers")
+            raise Rejected(f"headers has {name:.80}, which Tifo sets. Leave it out.", field="headers")
         if not name.isascii() or not name.replace("-", "").replace("_", "").isalnum() or not value.isprintable():
-            raise Rejected(f"{name!r:.80} is no header.", field="headers")
+            raise Rejected(
+                f"headers has {name!r:.80}, which is no header. Give lines such as `X-Team: fans`.", field="headers"
+            )
 
 
 class _Webhook:
-    """A webhook destination that is set up."""
+    """Posts to the addresses of one destination."""
 
     def __init__(self, settings: Settings, tools: Tools) -> None:
         self._settings = settings
@@ -122,6 +124,8 @@ class _Webhook:
     def _signatures(self, first: bytes, body: bytes) -> dict[str, str]:
         if not self._secret:
             return {}
+        # Segment signs the first event of a batch only, so X-Signature does too. Ours: X-Tifo-Signature is over the
+        # whole body.
         signatures = {"X-Signature": hmac.new(self._secret, first, "sha1").hexdigest()}
         if body is not first:
             signatures["X-Tifo-Signature"] = hmac.new(self._secret, body, "sha256").hexdigest()

@@ -5,7 +5,7 @@ import msgspec
 from tifo.kernel.clock import to_iso
 from tifo.livelike.links import Links
 from tifo.livelike.resources.base import Id, Resource, Time, Url, time_or_none
-from tifo.source.webhooks.outbox import Late, OutboxReport, Subscriber
+from tifo.source.webhooks.outbox import OutboxReport, Subscriber, UndeliveredWebhook
 
 
 class WebhookResource(Resource, frozen=True, kw_only=True):
@@ -48,7 +48,7 @@ class WebhookDeliveriesResource(Resource, frozen=True, kw_only=True):
         return cls(
             to_send=report.to_send,
             waiting=report.waiting,
-            aside=report.aside,
+            aside=report.dead_lettered,
             delivered=report.delivered,
             last_delivered=report.last_delivered,
             last_delivered_at=time_or_none(report.last_delivered_at),
@@ -82,16 +82,16 @@ class WebhookAttemptResource(Resource, frozen=True, kw_only=True):
     answer: str | None
 
     @classmethod
-    def of(cls, late: Late) -> "WebhookAttemptResource":
+    def of(cls, undelivered: UndeliveredWebhook) -> "WebhookAttemptResource":
         return cls(
-            id=late.fact_id,
-            profile_id=late.profile_id,
-            event=late.event,
-            state=late.state.value,
-            attempts=late.attempts,
-            first_at=time_or_none(late.first_at),
-            tried_at=time_or_none(late.tried_at),
-            next_at=time_or_none(late.next_at),
-            status=late.status,
-            answer=late.answer,
+            id=undelivered.fact_id,
+            profile_id=undelivered.profile_id,
+            event=undelivered.event,
+            state=undelivered.state.value,
+            attempts=undelivered.attempts,
+            first_at=time_or_none(undelivered.first_at),
+            tried_at=time_or_none(undelivered.tried_at),
+            next_at=time_or_none(undelivered.next_at),
+            status=undelivered.status,
+            answer=undelivered.answer,
         )

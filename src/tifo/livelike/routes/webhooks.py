@@ -12,7 +12,7 @@ from tifo.livelike.openapi.description import PRODUCER, describe
 from tifo.livelike.request import LiveLikeRequest
 from tifo.livelike.resources.webhooks import WebhookAttemptResource, WebhookResource, WebhookStatusResource
 from tifo.livelike.responses import JsonResponse, respond
-from tifo.source.webhooks.outbox import Late, WebhookOutbox
+from tifo.source.webhooks.outbox import UndeliveredWebhook, WebhookOutbox
 
 _MAX_SHOWN = 1_000
 """Late webhooks that a list holds."""
@@ -66,8 +66,10 @@ async def delete_webhook(request: LiveLikeRequest) -> None:
 async def list_attempts(request: LiveLikeRequest) -> JsonResponse[Listed[WebhookAttemptResource]]:
     """Lists webhooks that their first attempt did not deliver and that are still undelivered; at most 1,000."""
     caller = await request.producer()
-    late = await request.in_thread(_outbox(request).late, caller.client_id, request.part("webhook_id"), _MAX_SHOWN)
-    page: Page[Late] = window(request.query).of(list(late))
+    undelivered = await request.in_thread(
+        _outbox(request).undelivered, caller.client_id, request.part("webhook_id"), _MAX_SHOWN
+    )
+    page: Page[UndeliveredWebhook] = window(request.query).of(list(undelivered))
     return request.page(page, WebhookAttemptResource.of)
 
 

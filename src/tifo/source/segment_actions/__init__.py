@@ -1,4 +1,4 @@
-"""Tracked events that are actions: the event log is read by a cursor, and a matching event invokes its reward action.
+"""Reads the event log by a cursor, and invokes the reward action that a matching event triggers.
 
 Never knows what an action pays: that is the engine's.
 """

@@ -1,7 +1,6 @@
 """Reads the event log by a cursor, and invokes the reward actions that its messages trigger.
 
-At least once, with the message id as the invoked action's code. A message that is read again, sent again or replayed
-finds its code used, so it is an action once.
+Reads at least once; each message is an action once.
 """
 
 import asyncio
@@ -94,6 +93,7 @@ class SegmentActions:
         return sum(block.size for block in blocks)
 
     async def _act_on(self, blocks: Sequence[Block]) -> None:
+        # Read for each batch: an action that was made just now must see these events.
         view = await asyncio.to_thread(self._state.view)
         hits = [hit for block in blocks for hit in hits_in(block, view)]
         skipped: list[TriggerHit] = []
@@ -104,6 +104,7 @@ class SegmentActions:
         if view.triggered and (hits or self._monotonic() - self._stored_at >= _STORE_EVERY_S):
             await asyncio.to_thread(self._state.advance, through, counted(skipped))
             self._stored_at = self._monotonic()
+        # Last: after an error the same events are read again.
         self._position = through
 
     async def _measure(self, blocks: Sequence[Block]) -> None:
@@ -119,6 +120,7 @@ class SegmentActions:
         unknown = [hit for hit in tried if hit.reason == UNKNOWN_USER]
         skipped += [hit for hit in tried if hit.reason not in {None, UNKNOWN_USER}]
         skipped += [hit for hit in unknown if not hit.triggered.trigger.create_profiles]
+        # Only after the engine said that the profile is unknown: most fans are known, and cost no look-up.
         skipped += await self._create_and_retry([hit for hit in unknown if hit.triggered.trigger.create_profiles])
         _invoked.labels("skipped").inc(len(skipped))
         _invoked.labels("invoked").inc(len(hits) - len(skipped))
@@ -136,14 +138,18 @@ class SegmentActions:
                 program_id=hit.triggered.program_id,
                 reward_action_key=hit.triggered.action.key,
                 custom_profile_id=hit.user_id,
+                # A message that is read again, sent again or replayed finds its code used, so it is an action once.
                 code=hit.message_id,
             )
             for hit in hits
         ]
+        # All at once: they share the engine's commits. Exceptions as values, so that one refusal does not hide the
+        # others.
         answers = await asyncio.gather(*map(self._engine.handle, commands), return_exceptions=True)
         return [_judged(hit, answer) for hit, answer in zip(hits, answers, strict=True)]
 
     async def _create_profiles(self, hits: Sequence[TriggerHit]) -> None:
+        # A new fan's events often come together: one profile is enough.
         wanted = dict.fromkeys((hit.triggered.client_id, hit.user_id) for hit in hits)
         commands = [CreateProfile(client_id=c, custom_id=user_id, existing_is_fine=True) for c, user_id in wanted]
         answers = await asyncio.gather(*map(self._engine.handle, commands), return_exceptions=True)

@@ -1,8 +1,7 @@
 """Finds the messages of a block that trigger a reward action. Pure.
 
-An event that Tifo made itself triggers nothing, whatever source it comes by, so no action can trigger itself. Those
-are the events of the relay, and of LiveLike webhooks that an application of this Tifo sent. Events of LiveLike's own
-webhooks do trigger.
+An event that Tifo made itself triggers nothing, whatever source it comes by, so no action can trigger itself
+(docs/decisions/0004). Such events come from the relay, and from webhooks that an application of this Tifo sent.
 """
 
 from collections import Counter
@@ -20,7 +19,7 @@ NO_USER_ID, UNKNOWN_USER, MADE_BY_TIFO, UNUSABLE_ID = "no_user_id", "unknown_use
 
 
 class TriggerHit(NamedTuple):
-    """One message that matched one trigger."""
+    """Pairs a message with a trigger that it matched."""
 
     triggered: TriggeredAction
     message_id: str
@@ -97,7 +96,8 @@ def _key(hit: TriggerHit) -> tuple[str, str, str]:
 
 
 def _by_event(view: ActionsView, block: Block) -> Mapping[str, Sequence[TriggeredAction]]:
-    """An action acts on what was received after it was made: so a new one does not pay for the whole log."""
+    """Returns the actions that this block's events may invoke, by the event's name."""
+    # An action acts on what was received after it was made: a new one must not pay for the whole log.
     found: dict[str, list[TriggeredAction]] = {}
     for triggered in view.triggered:
         if triggered.trigger.source_id == block.source_id and triggered.action.created_at <= block.received_at:
@@ -118,6 +118,7 @@ def _hit(triggered: TriggeredAction, message: _Message, view: ActionsView) -> Tr
 
 def _is_of_tifo(message: _Message, view: ActionsView) -> bool:
     context = msgspec.json.decode(message.context)
+    # Events that the intake makes of webhooks name the sender: those of LiveLike's own applications do trigger.
     library, livelike = _object(_object(context).get("library")), _object(_object(context).get("livelike"))
     if library.get("name") != "tifo":
         return False

@@ -1,4 +1,4 @@
-"""The in-memory twin of the actions' state, for tests and short-lived processes."""
+"""Holds the actions' state in memory, for tests and short-lived processes."""
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -11,7 +11,7 @@ from tifo.source.segment_actions.ports import ActionsView, Skipped, SkippedAt
 
 
 class InMemoryActionsState:
-    """An `ActionsState`. `games` returns the definitions of every application."""
+    """Implements `ActionsState`. `games` returns the definitions of every application."""
 
     def __init__(self, games: Callable[[], Iterable[Game]], clock: Clock = system_clock) -> None:
         self._games = games

@@ -1,4 +1,4 @@
-"""The state that reading events as actions needs: the active triggers, a cursor over the log, and counts of skips."""
+"""Specifies the state of reading events as actions: the active triggers, a cursor over the log, and counts of skips."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -9,7 +9,7 @@ from tifo.kernel.ids import ClientId, Position, ProgramId
 
 
 class TriggeredAction(NamedTuple):
-    """An application's reward action, with the trigger that invokes it."""
+    """Pairs an application's reward action with the trigger that invokes it."""
 
     client_id: ClientId
     program_id: ProgramId
@@ -32,7 +32,7 @@ class Skipped(NamedTuple):
     reason: str
     total: int
     message_id: str
-    """The newest message's."""
+    """The id of the newest message."""
     detail: str
 
 
@@ -48,10 +48,10 @@ class ActionsState(Protocol):
     def view(self) -> ActionsView: ...
 
     def position(self) -> Position:
-        """The last position that was read; 0 before the first `advance`."""
+        """Returns the last position that was read; 0 before the first `advance`."""
 
     def advance(self, through: Position, skipped: Sequence[Skipped]) -> None:
         """Stores the position and adds to the counts, in one transaction: a crash counts no message twice."""
 
     def skipped(self, client_id: ClientId) -> Sequence[SkippedAt]:
-        """All counts of the application, by action and reason."""
+        """Returns the application's counts, by action and reason."""

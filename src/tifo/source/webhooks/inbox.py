@@ -1,4 +1,4 @@
-"""The contract that received LiveLike webhooks are stored by, until each is sent on as an event."""
+"""Specifies the store of received LiveLike webhooks, until each is sent on as an event."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from tifo.source.webhooks.incoming import SignedForm
 
 @dataclass(frozen=True)
 class Intake:
-    """One source's settings for receiving LiveLike's webhooks."""
+    """Holds one source's settings for receiving LiveLike's webhooks."""
 
     source_id: SourceId
     client_secret: str = field(repr=False)
@@ -29,7 +29,7 @@ class WebhookState(StrEnum):
     SENT = "sent"
     IGNORED = "ignored"
     """Its event is none of the six."""
-    DEAD_LETTERED = "aside"
+    DEAD_LETTERED = "aside"  # the value that is stored and shown
     """It cannot become an event as it is. It is stored whole, and may be tried again."""
 
 
@@ -56,7 +56,7 @@ class WaitingWebhook(NamedTuple):
 
 
 class WebhookOutcome(NamedTuple):
-    """One attempt's result."""
+    """Holds one attempt's result."""
 
     number: int
     state: WebhookState
@@ -66,7 +66,7 @@ class WebhookOutcome(NamedTuple):
 
 
 class HeldWebhook(NamedTuple):
-    """A webhook that someone may have to look at: it waits after a failure, or is dead-lettered."""
+    """Shows a webhook that waits after a failure, or is dead-lettered."""
 
     webhook_id: str
     event: str
@@ -81,7 +81,7 @@ class WebhookInbox(Protocol):
     """Methods block. Every change is durable on return. All raise `Transient` where the store is out of reach."""
 
     def intakes(self) -> Sequence[Intake]:
-        """All sources' settings, by the source's id."""
+        """Returns all sources' settings, in the order of the sources' ids."""
 
     def configure(self, intake: Intake) -> None:
         """Replaces the source's settings. None for `api` or `token` leaves those as they were."""
@@ -93,7 +93,7 @@ class WebhookInbox(Protocol):
         """
 
     def due(self, source_id: SourceId, now: datetime, limit: int) -> Sequence[WaitingWebhook]:
-        """The waiting webhooks that are not to wait any longer, in the order of arrival."""
+        """Returns the waiting webhooks whose pause is over, in the order of arrival."""
 
     def settle(self, outcomes: Sequence[WebhookOutcome]) -> None:
         """Stores the results of attempts, in one transaction.
@@ -102,7 +102,7 @@ class WebhookInbox(Protocol):
         """
 
     def held(self, source_id: SourceId, limit: int) -> Sequence[HeldWebhook]:
-        """The webhooks that failed at least once and are not done, in the order of arrival."""
+        """Returns the webhooks that failed at least once and are not done, in the order of arrival."""
 
     def counts(self, source_id: SourceId) -> dict[WebhookState, int]:
         """Counts the webhooks that are not forgotten. Every state has a count."""
@@ -110,5 +110,6 @@ class WebhookInbox(Protocol):
     def retry(self, source_id: SourceId, at: datetime) -> int:
         """Makes all waiting and dead-lettered webhooks due at `at`, as if never tried. Returns how many."""
 
+    # Waiting and dead-lettered webhooks stay: each is an event that has not been sent.
     def forget(self, before: datetime) -> int:
         """Deletes sent and ignored webhooks that were received before `before`. Returns how many."""

@@ -1,7 +1,6 @@
-"""Reads LiveLike's webhooks: checks the signature, decodes the data, and makes the fact that it tells. Pure.
+"""Reads LiveLike's webhooks: checks the signature, decodes the data, and makes the fact that they report. Pure.
 
-The fact's id, and so the event's `messageId`, is the webhook's id: LiveLike delivers at least once, and a second copy
-is then dropped as a duplicate. Data that a webhook lacks come from LiveLike's API (see lookup.py) as a `LookedUp`.
+Data that a webhook lacks come from LiveLike's API (see lookup.py) as a `LookedUp`.
 """
 
 import base64
@@ -48,12 +47,12 @@ SIGNATURE_HEADER = "X-Webhook-Signature"
 
 
 class SignedForm(StrEnum):
-    """The text that LiveLike computes a webhook's signature over."""
+    """Names the text that LiveLike computes a webhook's signature over."""
 
     BYTES = "bytes"
     """The bytes that it sends."""
     COMPACT = "compact"
-    """The same JSON written compactly, whatever spaces are sent. LiveLike's recipes for receivers do so."""
+    """The same JSON written compactly, whatever spaces are sent, as in LiveLike's recipes for receivers."""
 
 
 class _Data(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,12 +116,14 @@ DATA: Mapping[str, type[AnyData]] = MappingProxyType(
         "user-quest-task-progressed": ProgressData,
         "user-quest-task-completed": TaskData,
         "user-quest-completed": QuestData,
+        # LiveLike names this webhook in two ways: the heading of its page says the first, payload and field table the
+        # second.
         "user-quest-reward-awarded": QuestPaidData,
         "user-reward-awarded": QuestPaidData,
         "reward-table-rewards-awarded": PaidData,
     }
 )
-"""The data's type by event. LiveLike's page names a quest's reward in two ways: in the heading and in the payload."""
+"""The data's type by event."""
 
 
 class LiveLikeWebhook(NamedTuple):
@@ -133,15 +134,17 @@ class LiveLikeWebhook(NamedTuple):
 
     @property
     def lacks_nothing(self) -> bool:
-        """The webhook becomes a fact without a look-up at LiveLike's API."""
+        """Says whether the webhook becomes a fact without a look-up at LiveLike's API."""
         data = self.data
+        # LiveLike names neither quests nor tasks in their webhooks, and no custom id: most webhooks need a look-up.
         named = isinstance(data, BadgeData) and (data.reward_item_id is None or bool(data.reward_item_name))
         paid = isinstance(data, PaidData) and not isinstance(data, QuestPaidData) and bool(data.reward_item_name)
         return data.profile_custom_id is not msgspec.UNSET and (named or paid)
 
 
+# Little is required at the door: a webhook of an event that is new to us must be accepted, or LiveLike sends it again.
 class Head(msgspec.Struct, frozen=True):
-    """The fields that a webhook must have to be accepted."""
+    """Reads the fields without which no webhook is accepted."""
 
     id: str
     event: str
@@ -166,7 +169,7 @@ class FoundQuest(NamedTuple):
 
 
 class LookedUp(NamedTuple):
-    """The API's answers; None for what was not looked up."""
+    """Holds the API's answers; None for what was not looked up."""
 
     custom_id: str | None = None
     quest: FoundQuest | None = None
@@ -180,7 +183,8 @@ def signature(client_secret: str, body: bytes) -> str:
 
 
 def is_signed(body: bytes, sent: str, client_secret: str, form: SignedForm = SignedForm.BYTES) -> bool:
-    """Compares in constant time, so that the time of a refusal does not show how much of a signature fits."""
+    """Says whether `sent` is the body's signature in this form."""
+    # In constant time, or the time of a refusal would show how much of a guessed signature fits.
     if form is SignedForm.BYTES:
         return _is_equal(signature(client_secret, body), sent)
     # Python's json escapes what is not ASCII and JavaScript's does not: LiveLike publishes a recipe for each.
@@ -194,6 +198,7 @@ def read_head(body: bytes) -> Head:
         head = msgspec.json.decode(body, type=Head)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Rejected(f"The body is no webhook: {error}. Send JSON with id, event, created_at and data.") from error
+    # The id becomes the messageId, whose limit is Segment's.
     if not 0 < len(head.id) <= MAX_MESSAGE_ID:
         raise Rejected(f"id has {len(head.id)} characters. Send 1 to {MAX_MESSAGE_ID}.", field="id")
     return head
@@ -204,6 +209,7 @@ def read_webhook(body: bytes) -> LiveLikeWebhook:
     try:
         envelope = msgspec.json.decode(body, type=_Envelope)
         raw = msgspec.json.decode(envelope.data)
+        # Not strict: LiveLike writes some numbers as text.
         data: AnyData = msgspec.convert(raw, DATA[envelope.event], strict=False)
         created_at = from_iso(envelope.created_at)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
@@ -215,6 +221,7 @@ def fact_of(webhook: LiveLikeWebhook, found: LookedUp) -> AnyFact:
     """Makes the fact. Raises `Rejected` where LiveLike's API does not know the quest's task."""
     data = webhook.data
     who: dict[str, Any] = {
+        # The fact's id is the event's messageId: LiveLike delivers at least once, and a copy is dropped as a duplicate.
         "id": FactId(webhook.id),
         "client_id": data.client_id,
         "profile_id": data.profile_id,
@@ -296,6 +303,7 @@ def _known(value: Any, what: str) -> Any:
 
 
 def _is_equal(one: str, other: str) -> bool:
+    # As bytes: compare_digest refuses texts that are not ASCII, and a header may hold any.
     return hmac.compare_digest(one.encode(), other.encode())
 
 

@@ -19,6 +19,7 @@ from tifo.source.webhooks.lookup import LiveLikeApi
 from tifo.source.webhooks.source_intake import IntakeTools, SourceIntake
 from tifo.workspace.model import Catalog, Source
 
+# LiveLike documents neither how often nor how long it sends a webhook again.
 REMEMBERED = timedelta(days=30)
 """Time for which the ids of sent webhooks are stored: a copy that comes later counts as a new webhook."""
 
@@ -32,8 +33,7 @@ _log = structlog.get_logger(__name__)
 class WebhookIntake:
     """Sends at least once, under the webhook's id as `messageId`: the event log drops a message that comes twice.
 
-    Each source has a task of its own, so that one source's dead API never delays another's events. `session` goes to
-    Tifo's own api, `outside` to LiveLike's.
+    `session` goes to Tifo's own api, `outside` to LiveLike's.
     """
 
     def __init__(
@@ -87,6 +87,7 @@ class WebhookIntake:
                 self._start(intake, source)
 
     def _start(self, intake: Intake, source: Source) -> None:
+        # A task for each source, so that one source's dead API never delays another's events.
         task = asyncio.create_task(self._drain(intake, source), name=f"webhooks of {source.slug}")
         self._draining[source.id] = task
         task.add_done_callback(lambda _: self._draining.pop(source.id))
@@ -101,6 +102,8 @@ class WebhookIntake:
             _log.warning("webhooks_put_off", source=source.slug, error=str(error))
         except Exception as error:  # noqa: BLE001 (of whatever kind: it must not end the others)
             _log.error("webhooks_failed", source=source.slug, traceback="".join(traceback.format_exception(error)))
+            # Ours is at fault, so it fails again at once: a pause as after six failures, up to 6 s, spares log and
+            # store.
             await asyncio.sleep(BACKOFF.pause_s(6, self._chance()))
 
     def _api(self, intake: Intake) -> LiveLikeApi | None:

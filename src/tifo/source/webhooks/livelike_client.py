@@ -1,4 +1,4 @@
-"""Gets resources of LiveLike's API, and leaves an API alone for a while that does not answer."""
+"""Gets resources of LiveLike's API. After a failure it makes no request for a pause."""
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -37,6 +37,7 @@ class LiveLikeClient:
         """
         if (left_s := self._down_until - self._monotonic()) > 0:
             raise Transient(self._trouble, retry_after_s=left_s)
+        # Answers are not decompressed (egress/http.py), so none may be compressed.
         headers = {"Authorization": f"Bearer {self._token}", "Accept-Encoding": "identity"}
         try:
             status, body = await fetch(
@@ -56,10 +57,12 @@ class LiveLikeClient:
         return answer
 
     def _failed(self, what: str) -> Transient:
-        """Starts a pause, which grows with each failure. Requests that fail together lengthen it once."""
+        """Starts a pause, which grows with each failure."""
+        # Many look-ups run side by side: those that fail together are one failure.
         if self._monotonic() >= self._down_until:
             self._failures += 1
             self._down_until = self._monotonic() + BACKOFF.pause_s(self._failures, 1.0)
+        # The answer of a proxy may repeat the token, and troubles are stored and shown.
         self._trouble = f"LiveLike's API at {self._base} fails: {what}".replace(self._token, "[token]")
         return Transient(self._trouble, retry_after_s=max(0.0, self._down_until - self._monotonic()))
 
@@ -89,6 +92,6 @@ def number(resource: Mapping[str, Any], field: str) -> Decimal:
 
 
 def objects(resource: Mapping[str, Any], field: str) -> list[Mapping[str, Any]]:
-    """Reads a list of objects; empty where there is none."""
+    """Reads a list of objects; returns an empty one where there is none."""
     value = resource.get(field)
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []

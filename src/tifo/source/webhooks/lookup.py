@@ -1,4 +1,4 @@
-"""Looks up at LiveLike's API what a webhook lacks."""
+"""Looks up the data that a webhook lacks at LiveLike's API."""
 
 import time
 from collections import OrderedDict
@@ -31,12 +31,14 @@ from tifo.source.webhooks.livelike_client import TIMEOUT_S, LiveLikeClient, numb
 DEFINITIONS_FRESH_S = 300.0
 """Time for which quests and the names of reward items are cached."""
 NOBODY_FRESH_S = 60.0
-"""Time for which it is cached that a profile has no custom id: it may get one. A custom id never changes."""
+"""Time for which it is cached that a profile has no custom id."""
 
 _CACHED = 100_000
+"""Limit of entries in each cache."""
 _AROUND = timedelta(hours=1)
 """A transaction is searched for this long before and after its webhook."""
 _PAGES = 20
+"""Limit of pages that one search reads."""
 
 T = TypeVar("T")
 
@@ -44,8 +46,7 @@ T = TypeVar("T")
 class LiveLikeApi:
     """Looks up for one source, with a producer's token. Used on one event loop.
 
-    Raises `NotFound` for what LiveLike does not know, `Transient` for all else that goes wrong. An API that does not
-    answer is left alone for a pause, which grows with each failure.
+    Raises `NotFound` for what LiveLike does not know, `Transient` for all else that goes wrong.
     """
 
     def __init__(
@@ -88,11 +89,13 @@ class LiveLikeApi:
             return known[0]
         profile = await self._client.get(f"profiles/{quote(profile_id, safe='')}/")
         custom_id = text_or_none(profile, "custom_id")
+        # A profile may get a custom id later; LiveLike never changes one.
         self._custom_ids.put(profile_id, custom_id, float("inf") if custom_id else NOBODY_FRESH_S)
         return custom_id
 
     async def _quest_with(self, quest_id: str, task_id: str) -> FoundQuest:
-        """Reads the quest again where the cached one lacks the task: the task may be new."""
+        """Returns a quest that has the task, where LiveLike knows such a task."""
+        # The task may be newer than the cached quest.
         quest = await self._quest(quest_id)
         return quest if task_id in quest.tasks else await self._quest(quest_id, anew=True)
 
@@ -111,7 +114,9 @@ class LiveLikeApi:
         return name
 
     async def _progress(self, data: ProgressData) -> Decimal:
-        """Returns the webhook's progress, or else the current one, which already holds any later step."""
+        """Returns the webhook's progress, or else the current one."""
+        # LiveLike's webhook holds no progress of a step that incremented it. The current one already holds any later
+        # step.
         reported = data.progress if data.progress is not None else data.custom_progress
         if reported is not None:
             return reported
@@ -123,6 +128,7 @@ class LiveLikeApi:
 
     async def _quest_of(self, data: QuestPaidData, at: datetime) -> FoundQuest | None:
         """Finds the quest that a payment was for by its transaction; None where LiveLike does not say."""
+        # LiveLike's webhook of a payment names no quest; the ledger's transaction does.
         query = {
             "profile_id": data.profile_id,
             "reward_item_id": data.reward_item_id,
@@ -132,6 +138,7 @@ class LiveLikeApi:
         path = "reward-transactions/?" + urlencode(query)
         for _ in range(_PAGES):
             page = await self._client.get(path)
+            # LiveLike filters by profile, item and time, not by the transaction's id.
             for transaction in objects(page, "results"):
                 if transaction.get("id") == data.reward_transaction_id:
                     user_quest_id = text_or_none(transaction, "user_quest_id")
@@ -139,6 +146,7 @@ class LiveLikeApi:
             following = text_or_none(page, "next")
             if following is None:
                 return None
+            # Only the query of `next`: a link to another host must not get the token.
             path = "reward-transactions/?" + urlsplit(following).query
         return None
 
@@ -166,8 +174,10 @@ class _Cache(Generic[T]):
         return (entry[0],) if entry is not None and self._monotonic() < entry[1] else None
 
     def put(self, key: str, value: T, fresh_s: float) -> None:
+        # A dictionary keeps a key's first place: without the removal a renewed entry would be dropped as an old one.
         self._entries.pop(key, None)
         self._entries[key] = (value, self._monotonic() + fresh_s)
+        # One source may have millions of fans.
         if len(self._entries) > _CACHED:
             self._entries.popitem(last=False)
 

@@ -19,7 +19,13 @@ from tifo.source.webhooks.inbox import (
     WebhookOutcome,
     WebhookState,
 )
-from tifo.source.webhooks.outbox import Late, LateState, OutboxReport, PlacedFact, Subscriber
+from tifo.source.webhooks.outbox import (
+    OutboxReport,
+    PlacedFact,
+    Subscriber,
+    UndeliveredWebhook,
+    UndeliveredWebhookState,
+)
 from tifo.source.webhooks.outgoing import FactContext, checked_events
 from tifo.workspace.rules import checked_address
 
@@ -50,8 +56,8 @@ class InMemoryWebhookInbox:
     def configure(self, intake: Intake) -> None:
         with self._lock:
             earlier = self._intakes.get(intake.source_id, intake)
-            kept = replace(intake, api=intake.api or earlier.api, token=intake.token or earlier.token)
-            self._intakes[intake.source_id] = kept
+            merged = replace(intake, api=intake.api or earlier.api, token=intake.token or earlier.token)
+            self._intakes[intake.source_id] = merged
 
     def add(self, batch: Sequence[ReceivedWebhook]) -> list[bool]:
         with self._lock:
@@ -68,6 +74,7 @@ class InMemoryWebhookInbox:
             for outcome in outcomes:
                 each = by_number[outcome.number]
                 each.state, each.reason, each.next_at = outcome.state, outcome.reason, outcome.next_at
+                # The body is a fan's data; the id alone finds copies.
                 if outcome.state in DONE:
                     each.received = each.received._replace(body=b"")
                 else:
@@ -144,7 +151,7 @@ def _held(each: _StoredWebhook) -> HeldWebhook:
 class _Subscription:
     subscriber: Subscriber
     cursor: int
-    late: dict[int, Late] = field(default_factory=dict)
+    undelivered: dict[int, UndeliveredWebhook] = field(default_factory=dict)
     delivered: int = 0
     last_delivered: FactId | None = None
     last_delivered_at: datetime | None = None
@@ -190,6 +197,7 @@ class InMemoryWebhookOutbox:
                 secret=secret or own_secret,
                 created_at=self._clock(),
             )
+            # A new subscriber gets what happens from now on, not the application's whole past.
             self._subscriptions[subscriber.id] = _Subscription(subscriber, cursor=len(self._facts))
             return subscriber
 
@@ -212,9 +220,10 @@ class InMemoryWebhookOutbox:
 
     def due(self, subscriber: Subscriber, now: datetime, limit: int) -> Sequence[PlacedFact]:
         with self._lock:
-            first: dict[ProfileId, Late] = {}
-            for late in self._waiting(subscriber):
-                first.setdefault(late.profile_id, late)
+            # One of each profile: its later ones must not overtake it.
+            first: dict[ProfileId, UndeliveredWebhook] = {}
+            for each in self._waiting(subscriber):
+                first.setdefault(each.profile_id, each)
             due = [each for each in first.values() if each.next_at is None or each.next_at <= now]
             due.sort(key=lambda each: (each.next_at is not None, each.next_at or now, each.position))
             return [
@@ -235,46 +244,46 @@ class InMemoryWebhookOutbox:
         *,
         through: int | None = None,
         delivered: Sequence[PlacedFact] = (),
-        late: Sequence[Late] = (),
+        undelivered: Sequence[UndeliveredWebhook] = (),
         failed_in_a_row: int,
         at: datetime,
     ) -> None:
         with self._lock:
             found = self._subscriptions.get(subscriber.id)
-            if found is None:
+            if found is None:  # unsubscribed while its webhooks were under way
                 return
             found.cursor = found.cursor if through is None else through
             found.failed_in_a_row = failed_in_a_row
             for placed in delivered:
-                found.late.pop(placed.position, None)
-            found.late |= {each.position: each for each in late}
+                found.undelivered.pop(placed.position, None)
+            found.undelivered |= {each.position: each for each in undelivered}
             if delivered:
                 found.delivered += len(delivered)
                 newest = max(delivered, key=lambda placed: placed.position)
                 found.last_delivered, found.last_delivered_at = newest.fact.id, at
 
-    def late(self, client_id: ClientId, subscriber_id: str, limit: int) -> Sequence[Late]:
+    def undelivered(self, client_id: ClientId, subscriber_id: str, limit: int) -> Sequence[UndeliveredWebhook]:
         with self._lock:
             found = self._known(client_id, subscriber_id)
-            return [found.late[position] for position in sorted(found.late)][:limit]
+            return [found.undelivered[position] for position in sorted(found.undelivered)][:limit]
 
     def retry(self, client_id: ClientId, subscriber_id: str) -> int:
         with self._lock:
             found = self._known(client_id, subscriber_id)
-            for position, late in found.late.items():
-                found.late[position] = late._replace(
-                    state=LateState.WAITING, attempts=0, first_at=None, tried_at=None, next_at=None
+            for position, each in found.undelivered.items():
+                found.undelivered[position] = each._replace(
+                    state=UndeliveredWebhookState.WAITING, attempts=0, first_at=None, tried_at=None, next_at=None
                 )
-            return len(found.late)
+            return len(found.undelivered)
 
     def report(self, client_id: ClientId, subscriber_id: str) -> OutboxReport:
         with self._lock:
             found = self._known(client_id, subscriber_id)
-            states = Counter(each.state for each in found.late.values())
+            states = Counter(each.state for each in found.undelivered.values())
             return OutboxReport(
                 to_send=len(self._beyond(found)),
-                waiting=states[LateState.WAITING],
-                aside=states[LateState.DEAD_LETTERED],
+                waiting=states[UndeliveredWebhookState.WAITING],
+                dead_lettered=states[UndeliveredWebhookState.DEAD_LETTERED],
                 delivered=found.delivered,
                 last_delivered=found.last_delivered,
                 last_delivered_at=found.last_delivered_at,
@@ -286,10 +295,11 @@ class InMemoryWebhookOutbox:
         own = found.subscriber.client_id
         return [each for each in placed[found.cursor :] if each.fact.client_id == own]
 
-    def _waiting(self, subscriber: Subscriber) -> list[Late]:
+    def _waiting(self, subscriber: Subscriber) -> list[UndeliveredWebhook]:
         found = self._subscriptions.get(subscriber.id)
-        late = {} if found is None else found.late
-        return [late[position] for position in sorted(late) if late[position].state is LateState.WAITING]
+        undelivered = {} if found is None else found.undelivered
+        in_order = [undelivered[position] for position in sorted(undelivered)]
+        return [each for each in in_order if each.state is UndeliveredWebhookState.WAITING]
 
     def _known(self, client_id: ClientId, subscriber_id: str) -> _Subscription:
         found = self._subscriptions.get(subscriber_id)

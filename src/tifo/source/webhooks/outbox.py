@@ -1,8 +1,8 @@
-"""The contract that webhooks are sent to their subscribers by.
+"""Specifies the store from which webhooks are sent to their subscribers.
 
-Each subscriber has a cursor over its application's facts. A fact at or below the cursor that is no exception was
-delivered, or its event is none that the subscriber asked for; deliveries leave no row. An exception is a fact that
-waits for its next attempt, that waits behind such a fact of the same profile, or that is dead-lettered.
+Each subscriber has a cursor over its application's facts. A fact at or below the cursor that is not undelivered was
+delivered, or its event is none that the subscriber asked for; deliveries leave no row. An undelivered webhook waits for
+its next attempt, waits behind such a webhook of the same profile, or is dead-lettered.
 """
 
 from collections.abc import Sequence
@@ -25,16 +25,17 @@ class Subscriber(NamedTuple):
     created_at: datetime
 
     def __repr__(self) -> str:
-        return f"Subscriber(id={self.id!r}, client_id={self.client_id!r}, url={self.url!r})"  # without the secret
+        # Without the secret: values are written into logs and tracebacks by their repr.
+        return f"Subscriber(id={self.id!r}, client_id={self.client_id!r}, url={self.url!r})"
 
 
-class LateState(StrEnum):
+class UndeliveredWebhookState(StrEnum):
     WAITING = "waiting"
-    DEAD_LETTERED = "aside"
+    DEAD_LETTERED = "aside"  # the value that is stored and shown
 
 
 class PlacedFact(NamedTuple):
-    """A fact with its position among all facts."""
+    """Pairs a fact with its position among all facts."""
 
     position: int
     fact: AnyFact
@@ -44,14 +45,14 @@ class PlacedFact(NamedTuple):
     """When the first attempt failed."""
 
 
-class Late(NamedTuple):
-    """An exception. `attempts` is 0 while it only waits behind another one of its profile."""
+class UndeliveredWebhook(NamedTuple):
+    """Holds a webhook behind the cursor. `attempts` is 0 while it only waits behind another one of its profile."""
 
     position: int
     fact_id: FactId
     profile_id: ProfileId
     event: str
-    state: LateState = LateState.WAITING
+    state: UndeliveredWebhookState = UndeliveredWebhookState.WAITING
     attempts: int = 0
     first_at: datetime | None = None
     tried_at: datetime | None = None
@@ -65,8 +66,7 @@ class OutboxReport(NamedTuple):
     to_send: int
     """Facts beyond the cursor, whether or not the subscriber asked for their event."""
     waiting: int
-    aside: int
-    """Dead letters."""
+    dead_lettered: int
     delivered: int
     last_delivered: FactId | None
     last_delivered_at: datetime | None
@@ -84,19 +84,19 @@ class WebhookOutbox(Protocol):
         """
 
     def subscribers(self, client_id: ClientId | None = None) -> Sequence[Subscriber]:
-        """One application's subscribers, or all; in the order in which they were made. Raises `NotFound`."""
+        """Returns one application's subscribers, or all, in the order in which they were made. Raises `NotFound`."""
 
     def unsubscribe(self, client_id: ClientId, subscriber_id: str) -> None:
         """Deletes the subscriber and all that waits for it. Raises `NotFound`."""
 
     def new(self, subscriber: Subscriber, limit: int) -> Sequence[PlacedFact]:
-        """The first facts beyond the cursor, whatever their event, in the order of commits."""
+        """Returns the first facts beyond the cursor, whatever their event, in the order of commits."""
 
     def due(self, subscriber: Subscriber, now: datetime, limit: int) -> Sequence[PlacedFact]:
-        """The first waiting exception of each profile, if it is due. Never tried ones first, then the longest due."""
+        """Returns each profile's first waiting webhook, if it is due. Never tried ones first, then the longest due."""
 
     def waiting_profiles(self, subscriber: Subscriber, profile_ids: Sequence[ProfileId]) -> set[ProfileId]:
-        """The profiles among these that have a waiting exception: their new facts must wait behind it."""
+        """Returns those of the profiles that have a waiting webhook: their new facts must wait behind it."""
 
     def contexts(self, facts: Sequence[AnyFact]) -> Sequence[FactContext]:
         """Reads what webhooks say beside each fact from the state. The facts are all of one application."""
@@ -107,21 +107,21 @@ class WebhookOutbox(Protocol):
         *,
         through: int | None = None,
         delivered: Sequence[PlacedFact] = (),
-        late: Sequence[Late] = (),
+        undelivered: Sequence[UndeliveredWebhook] = (),
         failed_in_a_row: int,
         at: datetime,
     ) -> None:
         """Stores the results of attempts, in one transaction.
 
-        The cursor moves to `through`; what was delivered stops being an exception, what is late becomes one. Does
-        nothing for a subscriber that was deleted meanwhile.
+        The cursor moves to `through`; `delivered` webhooks stop being undelivered, `undelivered` ones are stored.
+        Does nothing for a subscriber that was deleted meanwhile.
         """
 
-    def late(self, client_id: ClientId, subscriber_id: str, limit: int) -> Sequence[Late]:
-        """The exceptions, oldest facts first. Raises `NotFound` for an unknown subscriber."""
+    def undelivered(self, client_id: ClientId, subscriber_id: str, limit: int) -> Sequence[UndeliveredWebhook]:
+        """Returns undelivered webhooks, oldest facts first. Raises `NotFound` for an unknown subscriber."""
 
     def retry(self, client_id: ClientId, subscriber_id: str) -> int:
-        """Makes all exceptions due at once, as if never tried. Returns how many."""
+        """Makes all undelivered webhooks due at once, as if never tried. Returns how many."""
 
     def report(self, client_id: ClientId, subscriber_id: str) -> OutboxReport:
-        """Raises `NotFound` for an unknown subscriber."""
+        """Counts the subscriber's facts. Raises `NotFound` for an unknown subscriber."""

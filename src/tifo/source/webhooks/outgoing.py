@@ -1,6 +1,6 @@
 """Writes webhooks as LiveLike does: the event and the fields of each fact, and the signature. Pure.
 
-The webhook's id is the fact's. The event that the relay sends for the fact has the same `messageId`.
+A fact's webhook and the event that the relay sends for it have the same id.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,8 +39,8 @@ ALL_EVENTS = tuple(EVENTS.values())
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
-class Run(NamedTuple):
-    """A user quest's data that its facts do not hold."""
+class QuestRun(NamedTuple):
+    """Holds a user quest's data that its facts lack."""
 
     created_at: datetime
     active_until: datetime | None
@@ -51,10 +51,10 @@ class Run(NamedTuple):
 
 
 class FactContext(NamedTuple):
-    """Data of the state that a webhook has and the fact lacks; None for what the state does not hold (any more)."""
+    """Holds data of the state that a webhook has and the fact lacks; None for what the state does not hold any more."""
 
     nickname: str | None = None
-    run: Run | None = None
+    quest_run: QuestRun | None = None
     reward_action_id: str | None = None
 
 
@@ -67,7 +67,9 @@ def checked_events(events: Sequence[str]) -> tuple[str, ...]:
 
 
 def webhook_of(fact: AnyFact, context: FactContext) -> bytes:
-    """Returns compact JSON in UTF-8, with nothing escaped that need not be: these bytes are signed, and sent."""
+    """Returns compact JSON in UTF-8. These bytes are signed, and sent."""
+    # Compact and unescaped: a receiver that follows LiveLike's JavaScript recipe, and signs the JSON written anew, gets
+    # the same bytes.
     envelope = {
         "id": fact.id,
         "event": EVENTS[type(fact)],
@@ -86,7 +88,7 @@ def webhook_of(fact: AnyFact, context: FactContext) -> bytes:
 def headers_of(body: bytes, secret: str) -> Mapping[str, str]:
     return {
         "Content-Type": "application/json",
-        "Accept-Encoding": "identity",
+        "Accept-Encoding": "identity",  # answers are not decompressed (egress/http.py)
         "User-Agent": "tifo",
         SIGNATURE_HEADER: signature(secret, body),
     }
@@ -101,12 +103,11 @@ def _data(fact: AnyFact, context: FactContext) -> dict[str, Any]:
                 **_task_ids(fact),
                 "custom_increment": _number(fact.custom_increment),
                 "custom_progress": _number(fact.custom_progress),
-                "progress": _number(
-                    fact.user_quest_task_progress
-                ),  # Tifo's own field: LiveLike's receivers have to look it up
+                # Ours: with LiveLike's webhooks a receiver has to look the progress up.
+                "progress": _number(fact.user_quest_task_progress),
             }
         case QuestTaskCompleted():
-            run = context.run
+            run = context.quest_run
             return {
                 **_task_ids(fact),
                 "created_at": run and to_iso(run.created_at),
@@ -115,8 +116,9 @@ def _data(fact: AnyFact, context: FactContext) -> dict[str, Any]:
                 "progress": run and run.task_progress.get(fact.user_quest_task_id),
             }
         case UserQuestCompleted():
-            return _quest(fact, context.run)
+            return _quest(fact, context.quest_run)
         case QuestRewardAwarded():
+            # Ours: no action pays a quest's reward, though LiveLike's example of this webhook names one.
             return {**_payment(fact), "reward_action_id": None, "reward_action_key": None}
         case RewardItemRewarded():
             return {
@@ -149,17 +151,18 @@ def _task_ids(fact: UserQuestTaskProgressed | QuestTaskCompleted) -> dict[str, A
     }
 
 
-def _quest(fact: UserQuestCompleted, run: Run | None) -> dict[str, Any]:
-    """Describes the user quest at the moment of the fact: completed in time, its rewards not claimed yet."""
-    tasks = run.quest_tasks if run else {}
+def _quest(fact: UserQuestCompleted, quest_run: QuestRun | None) -> dict[str, Any]:
+    """Describes the user quest at the moment of the fact."""
+    # Completion comes before any claim, and never after the end of the quest's time: hence the constants.
+    tasks = quest_run.quest_tasks if quest_run else {}
     return {
         "user_quest_id": fact.user_quest_id,
         "quest_id": fact.quest_id,
         "quest_task_ids": [*tasks.values()],
         "user_quest_task_ids": [*tasks],
-        "created_at": run and to_iso(run.created_at),
+        "created_at": quest_run and to_iso(quest_run.created_at),
         "completed_at": to_iso(fact.happened_at),
-        "active_until": run and run.active_until and to_iso(run.active_until),
+        "active_until": quest_run and quest_run.active_until and to_iso(quest_run.active_until),
         "timer_expired": False,
         "status": "completed",
         "rewards_status": "unclaimed",

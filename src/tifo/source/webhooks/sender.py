@@ -1,8 +1,7 @@
 """Sends every application's facts to its webhooks' subscribers: signed, and in order for each profile.
 
-Facts of different profiles go out side by side. A fact that the endpoint does not accept waits for its next attempt,
-and so do the later ones of its profile; those of other profiles go on. A dead endpoint, which accepts nothing, is
-another matter: all facts wait where they are, one is tried now and then, and none is dead-lettered.
+A fact that the endpoint does not accept waits for its next attempt, and so do the later ones of its profile; those of
+other profiles go on. While an endpoint is dead, all facts wait, and none is dead-lettered.
 """
 
 import asyncio
@@ -24,14 +23,23 @@ from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import ProfileId
 from tifo.kernel.waiting import wait
+from tifo.source.tasks import finish
 from tifo.source.webhooks.health import EndpointHealth
-from tifo.source.webhooks.outbox import Late, LateState, PlacedFact, Subscriber, WebhookOutbox
+from tifo.source.webhooks.outbox import (
+    PlacedFact,
+    Subscriber,
+    UndeliveredWebhook,
+    UndeliveredWebhookState,
+    WebhookOutbox,
+)
 from tifo.source.webhooks.outgoing import EVENTS, FactContext, headers_of, webhook_of
 
+# LiveLike documents neither retries nor timeout nor order of its webhooks. Ours: the 4 hours are those of Segment's
+# destinations, and each profile's webhooks stay in order.
 EXPIRE_AFTER = timedelta(hours=4)
 """Time after which a fact that still fails is dead-lettered, if the endpoint accepts others."""
 BACKOFF = Backoff(base_s=1.0, cap_s=600.0)
-"""After the n-th failed attempt: 1 s, 2 s, 4 s … 10 min, of which chance takes off up to a half."""
+"""Pauses after failed attempts: 1 s, 2 s, 4 s … 10 min, of which chance takes off up to a half."""
 TIMEOUT_S = 10.0
 
 _POLL_S = 0.2
@@ -56,11 +64,11 @@ class _Tried(NamedTuple):
 
 
 class SenderTools(NamedTuple):
-    """The parts that all subscribers' senders share."""
+    """Holds the parts that all subscribers' senders share."""
 
     outbox: WebhookOutbox
     outside: aiohttp.ClientSession
-    """A guarded session: subscribers' addresses are configured."""
+    """A guarded session: people configure subscribers' addresses."""
     clock: Clock
     chance: Callable[[], float]
     timeout_s: float
@@ -87,10 +95,12 @@ class SubscriberSender:
         new = await asyncio.to_thread(self._outbox.new, self.subscriber, health.new_facts(_READ))
         if new:
             await self._send(new, health, are_new=True)
+        # Also after retries alone: the profile's next webhook is due at once, and must not wait for the next look.
         return bool(new or due)
 
     async def _known_health(self) -> EndpointHealth:
-        """Continues where an earlier sender was: a restart must not make a dead endpoint look alive."""
+        """Returns the endpoint's health; at first as an earlier sender stored it."""
+        # A restart must not make a dead endpoint look alive: many facts would be tried, and would expire.
         if self._health is None:
             subscriber = self.subscriber
             report = await asyncio.to_thread(self._outbox.report, subscriber.client_id, subscriber.id)
@@ -98,19 +108,20 @@ class SubscriberSender:
         return self._health
 
     async def _send(self, facts: Sequence[PlacedFact], health: EndpointHealth, *, are_new: bool) -> None:
+        # All facts move the cursor, also those whose event nobody asked for: they must not be read again.
         wanted = [placed for placed in facts if EVENTS[type(placed.fact)] in self.subscriber.events]
         tried = await self._try_all(wanted, health, are_new=are_new)
-        late = [self._late(each, health) for each in tried if not each.is_accepted]
+        undelivered = [self._undelivered(each, health) for each in tried if not each.is_accepted]
         await asyncio.to_thread(
             self._outbox.settle,
             self.subscriber,
             through=facts[-1].position if are_new else None,
             delivered=[each.placed for each in tried if each.is_accepted],
-            late=late,
+            undelivered=undelivered,
             failed_in_a_row=health.failed_in_a_row,
             at=self._tools.clock(),
         )
-        dead = [each for each in late if each.state is LateState.DEAD_LETTERED]
+        dead = [each for each in undelivered if each.state is UndeliveredWebhookState.DEAD_LETTERED]
         if dead:
             _log.error("webhooks_set_aside", subscriber_id=self.subscriber.id, count=len(dead), answer=dead[0].answer)
 
@@ -122,6 +133,7 @@ class SubscriberSender:
             queues.setdefault(placed.fact.profile_id, []).append((placed, context))
         blocked: set[ProfileId] = set()
         if are_new:
+            # One question for all profiles. Retries are not asked about: `due` returns each profile's first one.
             blocked = await asyncio.to_thread(self._outbox.waiting_profiles, self.subscriber, list(queues))
         gate = asyncio.Semaphore(_AT_ONCE)
 
@@ -129,7 +141,8 @@ class SubscriberSender:
             tried, is_open = [], profile_id not in blocked
             for placed, context in queues[profile_id]:
                 async with gate:
-                    # Other profiles' facts may have shown meanwhile that the endpoint is dead. A single fact probes it.
+                    # Other profiles' facts may have shown meanwhile that the endpoint is dead. A single fact is its
+                    # probe.
                     is_open = is_open and (len(facts) == 1 or not health.is_dead)
                     answer = await self._post(placed.fact, context) if is_open else None
                     if answer is not None:
@@ -159,17 +172,20 @@ class SubscriberSender:
             _log.warning("webhook_not_taken", subscriber_id=subscriber.id, fact_id=fact.id, answer=str(answer)[:200])
         return answer
 
-    def _late(self, tried: _Tried, health: EndpointHealth) -> Late:
+    def _undelivered(self, tried: _Tried, health: EndpointHealth) -> UndeliveredWebhook:
         placed, answer = tried.placed, tried.answer
         fact, now = placed.fact, self._tools.clock()
-        late = Late(position=placed.position, fact_id=fact.id, profile_id=fact.profile_id, event=EVENTS[type(fact)])
+        undelivered = UndeliveredWebhook(
+            position=placed.position, fact_id=fact.id, profile_id=fact.profile_id, event=EVENTS[type(fact)]
+        )
         if answer is None:
-            return late
+            return undelivered
         first_at, attempts = placed.first_at or now, placed.attempts + 1
+        # Not while the endpoint is dead: an outage must lose nothing, however long it lasts.
         expires = now - first_at >= EXPIRE_AFTER and not health.is_dead
         after_s = BACKOFF.pause_s(attempts, self._tools.chance(), answer.retry_after_s)
-        return late._replace(
-            state=LateState.DEAD_LETTERED if expires else LateState.WAITING,
+        return undelivered._replace(
+            state=UndeliveredWebhookState.DEAD_LETTERED if expires else UndeliveredWebhookState.WAITING,
             attempts=attempts,
             first_at=first_at,
             tried_at=now,
@@ -182,8 +198,7 @@ class SubscriberSender:
 class Sender:
     """Sends all subscribers their webhooks, at least once.
 
-    Each subscriber has a task of its own, so one's dead endpoint never delays another's. `outside` is a guarded
-    session.
+    `outside` is a guarded session.
     """
 
     def __init__(
@@ -209,12 +224,7 @@ class Sender:
                 await self._look(stop)
                 await wait(stop, self._poll_s)
         finally:
-            tasks = list(self._draining.values())
-            if tasks:
-                _, late = await asyncio.wait(tasks, timeout=_GRACE_S)
-                for task in late:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+            await finish(self._draining.values(), _GRACE_S)
 
     async def _look(self, stop: asyncio.Event) -> None:
         try:
@@ -229,6 +239,7 @@ class Sender:
     def _start(self, subscriber: Subscriber, stop: asyncio.Event) -> None:
         sender = self._senders.setdefault(subscriber.id, SubscriberSender(subscriber, self._tools))
         sender.subscriber = subscriber
+        # A task for each subscriber, so that one's dead endpoint never delays another's webhooks.
         task = asyncio.create_task(_drain(sender, stop), name=f"webhooks to {subscriber.id}")
         self._draining[subscriber.id] = task
         task.add_done_callback(lambda _: self._draining.pop(subscriber.id))

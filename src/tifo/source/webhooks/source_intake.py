@@ -21,8 +21,7 @@ from tifo.source.webhooks.lookup import LiveLikeApi
 from tifo.workspace.model import Source
 
 NOT_THERE_ATTEMPTS = 10
-"""Attempts (over some three minutes) to look up what LiveLike's API does not know. It may only be late; after them the
-webhook is dead-lettered."""
+"""Attempts to look up a resource that LiveLike's API does not know, over some three minutes."""
 
 _LOOKUPS_AT_ONCE = 16
 _NO_API = (
@@ -35,7 +34,7 @@ _log = structlog.get_logger(__name__)
 
 
 class IntakeTools(NamedTuple):
-    """The parts that all sources' intakes share."""
+    """Holds the parts that all sources' intakes share."""
 
     inbox: WebhookInbox
     session: aiohttp.ClientSession
@@ -59,7 +58,7 @@ class SourceIntake:
         self._tools = tools
 
     async def handle(self, due: Sequence[WaitingWebhook]) -> None:
-        """Sends the events that lack nothing first: so they go out while LiveLike's API is down."""
+        """Sends, puts off or dead-letters each webhook that is due."""
         complete: list[_Ready] = []
         lacking: list[tuple[WaitingWebhook, LiveLikeWebhook]] = []
         for waiting in due:
@@ -73,6 +72,7 @@ class SourceIntake:
                     lacking.append((waiting, webhook))
             except Rejected as error:
                 await self._settle([_dead_letter(waiting, error.message)])
+        # Those that lack nothing first: they must go out while LiveLike's API is down.
         await self._send(complete)
         await self._send(await self._completed(lacking))
 
@@ -90,12 +90,14 @@ class SourceIntake:
 
     async def _complete(self, waiting: WaitingWebhook, webhook: LiveLikeWebhook) -> _Ready | WebhookOutcome:
         if self._api is None:
+            # Not dead-lettered: the API may be set in a minute, and then the webhook must go out by itself.
             return self._put_off(waiting, _NO_API)
         try:
             return _Ready(waiting, _encoded(fact_of(webhook, await self._api.find(webhook))))
         except Transient as error:
             return self._put_off(waiting, error.message, error.retry_after_s)
         except NotFound as error:
+            # LiveLike's API may know a resource a little later than its webhook names it.
             if waiting.attempts + 1 < NOT_THERE_ATTEMPTS:
                 return self._put_off(waiting, error.message)
             return _dead_letter(waiting, error.message)
@@ -114,6 +116,7 @@ class SourceIntake:
         answer = await post_batch(
             tools.session, tools.own_endpoint, write_key, body, timeout_s=TIMEOUT_S, clock=tools.clock
         )
+        # Always a first attempt: the inbox itself counts attempts, and `_put_off` computes the pause.
         decision = decide(answer, attempt=1, chance=tools.chance())
         rows = [waiting[message.fact_id] for message in batch]
         if isinstance(decision, Split) and len(batch) > 1:
@@ -147,5 +150,6 @@ def _dead_letter(waiting: WaitingWebhook, reason: str) -> WebhookOutcome:
 
 
 def _encoded(fact: AnyFact) -> EncodedFact:
-    """Names the application that sent the webhook: segment_actions tells this Tifo's own events by it."""
+    """Encodes the event, with the application that sent its webhook."""
+    # segment_actions knows events of this Tifo's own applications by it: those trigger nothing.
     return encode(fact, {"livelike": {"client_id": fact.client_id}})

@@ -16,8 +16,14 @@ from tifo.engagement.facts import (
 from tifo.kernel.clock import Clock
 from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import ClientId, FactId, NewId, ProfileId
-from tifo.source.webhooks.outbox import Late, LateState, OutboxReport, PlacedFact, Subscriber
-from tifo.source.webhooks.outgoing import FactContext, Run, checked_events
+from tifo.source.webhooks.outbox import (
+    OutboxReport,
+    PlacedFact,
+    Subscriber,
+    UndeliveredWebhook,
+    UndeliveredWebhookState,
+)
+from tifo.source.webhooks.outgoing import FactContext, QuestRun, checked_events
 from tifo.store.engagement import rows as r
 from tifo.store.engagement.games import Games
 from tifo.store.source.facts import new_facts
@@ -89,7 +95,7 @@ class SqlWebhookOutbox:
     def due(self, subscriber: Subscriber, now: datetime, limit: int) -> Sequence[PlacedFact]:
         first = (
             select(func.min(_L.position))
-            .where(_L.subscriber_id == subscriber.id, _L.state == LateState.WAITING.value)
+            .where(_L.subscriber_id == subscriber.id, _L.state == UndeliveredWebhookState.WAITING.value)
             .group_by(_L.profile_id)
         )
         query = (
@@ -110,7 +116,7 @@ class SqlWebhookOutbox:
         waiting = (
             select(_L.profile_id)
             .distinct()
-            .where(_L.subscriber_id == subscriber.id, _L.state == LateState.WAITING.value)
+            .where(_L.subscriber_id == subscriber.id, _L.state == UndeliveredWebhookState.WAITING.value)
             .where(_L.profile_id.in_(list(profile_ids)))
         )
         with self._database.reading() as connection:
@@ -139,7 +145,7 @@ class SqlWebhookOutbox:
         *,
         through: int | None = None,
         delivered: Sequence[PlacedFact] = (),
-        late: Sequence[Late] = (),
+        undelivered: Sequence[UndeliveredWebhook] = (),
         failed_in_a_row: int,
         at: datetime,
     ) -> None:
@@ -149,25 +155,27 @@ class SqlWebhookOutbox:
         if delivered:
             newest = max(delivered, key=lambda placed: placed.position)
             moved |= {"last_delivered": newest.fact.id, "last_delivered_at": to_micros(at)}
-        places = [each.position for each in delivered] + [each.position for each in late]
+        places = [each.position for each in delivered] + [each.position for each in undelivered]
         with self._database.writing() as connection:
             if connection.execute(update(t.webhook_subscribers).where(_S.id == subscriber.id).values(moved)).rowcount:
                 gone = and_(_L.subscriber_id == subscriber.id, _L.position.in_(places))
                 connection.execute(delete(t.late_webhooks).where(gone))
-                if late:
-                    connection.execute(insert(t.late_webhooks), [_late_row(subscriber.id, each) for each in late])
+                if undelivered:
+                    connection.execute(
+                        insert(t.late_webhooks), [_undelivered_row(subscriber.id, each) for each in undelivered]
+                    )
 
-    def late(self, client_id: ClientId, subscriber_id: str, limit: int) -> Sequence[Late]:
+    def undelivered(self, client_id: ClientId, subscriber_id: str, limit: int) -> Sequence[UndeliveredWebhook]:
         query = select(t.late_webhooks).where(_L.subscriber_id == subscriber_id).order_by(_L.position).limit(limit)
         with self._database.reading() as connection:
             _check(connection, client_id, subscriber_id)
-            return [_late(row) for row in connection.execute(query)]
+            return [_undelivered(row) for row in connection.execute(query)]
 
     def retry(self, client_id: ClientId, subscriber_id: str) -> int:
         again = update(t.late_webhooks).where(_L.subscriber_id == subscriber_id)
         with self._database.writing() as connection:
             _check(connection, client_id, subscriber_id)
-            return connection.execute(again.values(state=LateState.WAITING.value, **_NOT_TRIED)).rowcount
+            return connection.execute(again.values(state=UndeliveredWebhookState.WAITING.value, **_NOT_TRIED)).rowcount
 
     def report(self, client_id: ClientId, subscriber_id: str) -> OutboxReport:
         counts = select(_L.state, func.count().label("n")).where(_L.subscriber_id == subscriber_id).group_by(_L.state)
@@ -175,11 +183,11 @@ class SqlWebhookOutbox:
             row = _check(connection, client_id, subscriber_id)
             beyond = new_facts(client_id, row.position).order_by(None).subquery()
             to_send = connection.execute(select(func.count()).select_from(beyond)).scalar_one()
-            late = {each.state: int(each.n) for each in connection.execute(counts)}
+            undelivered = {each.state: int(each.n) for each in connection.execute(counts)}
         return OutboxReport(
             to_send=to_send,
-            waiting=late.get(LateState.WAITING.value, 0),
-            aside=late.get(LateState.DEAD_LETTERED.value, 0),
+            waiting=undelivered.get(UndeliveredWebhookState.WAITING.value, 0),
+            dead_lettered=undelivered.get(UndeliveredWebhookState.DEAD_LETTERED.value, 0),
             delivered=row.delivered,
             last_delivered=None if row.last_delivered is None else FactId(row.last_delivered),
             last_delivered_at=maybe_moment(row.last_delivered_at),
@@ -206,7 +214,7 @@ def _nicknames(connection: Connection, facts: Sequence[AnyFact]) -> dict[str, st
     return {row.id: row.nickname for row in connection.execute(query)}
 
 
-def _runs(connection: Connection, facts: Sequence[AnyFact]) -> dict[str, Run]:
+def _runs(connection: Connection, facts: Sequence[AnyFact]) -> dict[str, QuestRun]:
     ids = sorted({f.user_quest_id for f in facts if isinstance(f, QuestTaskCompleted | UserQuestCompleted)})
     if not ids:
         return {}
@@ -214,7 +222,7 @@ def _runs(connection: Connection, facts: Sequence[AnyFact]) -> dict[str, Run]:
     owners = {row.profile_id for row in quests}
     tasks = r.TASKS.rows(connection, ids=owners) if owners else []
     return {
-        run.id: Run(
+        run.id: QuestRun(
             run.created_at,
             run.active_until,
             {task.id: task.progress for task in run.tasks},
@@ -235,18 +243,18 @@ def _subscriber(row: Any) -> Subscriber:
     )
 
 
-def _late_row(subscriber_id: str, late: Late) -> Row:
-    moments = {name: maybe_micros(getattr(late, name)) for name in ("first_at", "tried_at", "next_at")}
-    return {"subscriber_id": subscriber_id, **late._asdict(), **moments, "state": late.state.value}
+def _undelivered_row(subscriber_id: str, undelivered: UndeliveredWebhook) -> Row:
+    moments = {name: maybe_micros(getattr(undelivered, name)) for name in ("first_at", "tried_at", "next_at")}
+    return {"subscriber_id": subscriber_id, **undelivered._asdict(), **moments, "state": undelivered.state.value}
 
 
-def _late(row: Any) -> Late:
-    return Late(
+def _undelivered(row: Any) -> UndeliveredWebhook:
+    return UndeliveredWebhook(
         position=row.position,
         fact_id=FactId(row.fact_id),
         profile_id=ProfileId(row.profile_id),
         event=row.event,
-        state=LateState(row.state),
+        state=UndeliveredWebhookState(row.state),
         attempts=row.attempts,
         first_at=maybe_moment(row.first_at),
         tried_at=maybe_moment(row.tried_at),

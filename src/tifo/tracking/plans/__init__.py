@@ -1,1 +1,1 @@
-"""Tracking plans: the rules that events are checked by, and what becomes of events that violate them. Pure."""
+"""Checks events by tracking plans, and decides which are blocked, shortened or forwarded. Pure."""

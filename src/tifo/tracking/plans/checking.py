@@ -1,8 +1,6 @@
 """Checks events by a tracking plan, and decides what becomes of an event that violates it.
 
-The order is Segment's: the standard controls by the event's own rule first, then the common rule. Compiled code checks
-a schema in half a microsecond; only an event that violates it is searched for its violations. Patterns run on an engine
-that needs linear time, whatever is written in them.
+Compiled code checks a schema in half a microsecond; only an event that violates it is searched for its violations.
 """
 
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
@@ -11,6 +9,7 @@ from typing import Any, NamedTuple
 import jsonschema_rs
 
 from tifo.kernel.errors import Rejected
+from tifo.tracking.nesting import is_deeper
 from tifo.tracking.plans.codes import (
     COMMON_SCHEMA_VIOLATION,
     SCHEMA_VIOLATION,
@@ -28,11 +27,12 @@ from tifo.tracking.plans.model import (
 )
 
 MAX_VIOLATIONS = 20
-"""Violations that are reported of one event."""
+"""Limit of violations that are reported for one event."""
 _MAX_DEPTH = 64
 _PLAIN = frozenset(("$schema", "$id", "title", "description", "type", "properties", "required", "labels"))
 """Keywords at the top of a schema that look only at the fields that they name."""
 _DESCRIPTION = 300
+# Segment documents `Required`, and no list of the others; their names follow it.
 _KINDS = {"required": "Required", "type": "Invalid Type"}
 _TYPES = {
     "track": RuleType.TRACK,
@@ -53,7 +53,7 @@ class Violation(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """The result for an event that violates its plan."""
+    """Describes how an event violates its plan, and whether it is blocked."""
 
     call: str
     """`track`, `identify`, …"""
@@ -82,19 +82,22 @@ class Checker:
         self._plans_tracks = any(kind is RuleType.TRACK for kind, _ in self._rules)
         self._tracks = {key: rule.validator.is_valid for (kind, key), rule in self._rules.items() if kind == "TRACK"}
         self._only_own_rules = self._common is None and controls.track.allow_unplanned_event_properties
+        # Only the fields that the rules read are handed in. So a source with a plan reaches 0.87 of the rate of one
+        # without.
         parts = [_parts(rule.json_schema) for rule in plan.latest.values()]
         self.parts = None if None in parts else frozenset().union(*(part for part in parts if part is not None))
         """The fields of an event that the rules read; None for all of them."""
 
     def __call__(self, event: Mapping[str, Any]) -> Verdict | None:
-        """Returns None for an event that is as planned. `event` has at least type, name and `parts`."""
+        """Returns None for an event that fits the plan. `event` has at least type, name and `parts`."""
+        # The usual case costs one look-up and one call of compiled code.
         if self._only_own_rules and event["type"] == "track":
             is_valid = self._tracks.get(event["event"])
             if is_valid is not None and is_valid(event):
                 return None  # nearly always
-        return self._looked_at(event)
+        return self._checked(event)
 
-    def _looked_at(self, event: Mapping[str, Any]) -> Verdict | None:
+    def _checked(self, event: Mapping[str, Any]) -> Verdict | None:
         kind = event["type"]
         name = str(event.get(_NAMED.get(kind, "")) or "")
         rule_type = _TYPES.get(kind)
@@ -112,6 +115,7 @@ class Checker:
         return self._judged(event, rule, name)
 
     def _judged(self, event: Mapping[str, Any], rule: _Checked | None, name: str) -> Verdict:
+        # Segment: the standard controls act by the event's own rule first, then the common rule does.
         case = _Case(event)
         code = self._by_own_rule(case, rule)
         if code is None:
@@ -127,6 +131,7 @@ class Checker:
         violations = list(_violations(rule.validator, case.event))
         case.note(violations)
         unplanned = [] if self._lets_unplanned(case.kind) else case.unplanned(rule.planned)
+        # Segment has no control that blocks an identify or a group for its own rule.
         if violations and case.kind == "track" and not self._controls.track.allow_event_on_violations:
             return UNPLANNED_AND_SCHEMA_VIOLATION if unplanned else SCHEMA_VIOLATION
         if violations and not self._lets_violating(case.kind):
@@ -161,7 +166,7 @@ class Checker:
         return self._traits(kind).allow_traits_on_violations if kind in {"identify", "group"} else True
 
     def _on_common(self, kind: str) -> OnCommon:
-        """Pages and screens pass: Segment has no setting for them."""
+        # Pages and screens pass: Segment has no control for them.
         if kind == "track":
             return self._controls.track.common_event_on_violations
         return self._traits(kind).common_event_on_violations if kind in {"identify", "group"} else OnCommon.ALLOW
@@ -171,7 +176,7 @@ class Checker:
 
 
 class _Case:
-    """The examination of one event that violates a rule."""
+    """Collects the violations of one event, and removes fields from its payload."""
 
     def __init__(self, event: Mapping[str, Any]) -> None:
         self.event = event
@@ -181,6 +186,7 @@ class _Case:
         self._payload = "traits" if self.kind in {"identify", "group"} else "properties"
 
     def note(self, found: Sequence[Violation]) -> None:
+        # The own rule and the common rule may find the same fault.
         known = {(violation.type, violation.field) for violation in self.violations}
         self.violations += [each for each in found if (each.type, each.field) not in known]
 
@@ -202,6 +208,7 @@ class _Case:
         for name in path[:-1]:
             holder = holder.get(name) if isinstance(holder, dict) else None
         if not isinstance(holder, MutableMapping) or path[-1] not in holder:
+            # The path leads into an array. One element cannot be removed without moving the others: the array goes.
             return self._remove(path[:-1]) if len(path) > 1 else False
         del holder[path[-1]]
         return True
@@ -210,16 +217,22 @@ class _Case:
 def check_rules(rules: Sequence[Rule]) -> None:
     """Raises `Rejected` for the first malformed rule, naming it and the place in its schema."""
     if len(rules) > MAX_RULES:
-        raise Rejected(f"There are {len(rules):,} rules; at most {MAX_RULES:,} are allowed.", field="rules")
+        raise Rejected(
+            f"rules has {len(rules):,} entries; at most {MAX_RULES:,} are allowed. Remove some.", field="rules"
+        )
     seen = set()
     for number, rule in enumerate(rules):
         if rule.place in seen:
             raise Rejected(f"rules[{number}] is the second one for {rule}. Keep one.", field=f"rules[{number}]")
         seen.add(rule.place)
         if rule.type in {RuleType.COMMON, RuleType.IDENTIFY, RuleType.GROUP} and rule.key:
-            raise Rejected(f"rules[{number}]: a {rule.type} rule has no key.", field=f"rules[{number}].key")
+            raise Rejected(
+                f"rules[{number}]: a {rule.type} rule has no key. Leave it out.", field=f"rules[{number}].key"
+            )
         if rule.type is RuleType.TRACK and not rule.key:
-            raise Rejected(f"rules[{number}]: a TRACK rule names its event as its key.", field=f"rules[{number}].key")
+            raise Rejected(
+                f"rules[{number}]: a TRACK rule names its event as its key. Give one.", field=f"rules[{number}].key"
+            )
         try:
             _compiled(rule)
         except Rejected as error:
@@ -229,10 +242,12 @@ def check_rules(rules: Sequence[Rule]) -> None:
 def _compiled(rule: Rule) -> _Checked:
     """Raises `Rejected` for a malformed schema. References lead to places in it, never anywhere else."""
     if len(repr(rule.json_schema)) > MAX_SCHEMA_BYTES:
-        raise Rejected(f"The schema is larger than {MAX_SCHEMA_BYTES:,} bytes.")
-    if _is_deeper(rule.json_schema, _MAX_DEPTH):
-        raise Rejected(f"The schema is nested deeper than {_MAX_DEPTH} levels.")
+        raise Rejected(f"jsonSchema is larger than {MAX_SCHEMA_BYTES:,} bytes. Make it shorter.")
+    if is_deeper(rule.json_schema, _MAX_DEPTH):
+        raise Rejected(f"jsonSchema is nested deeper than {_MAX_DEPTH} levels. Make it flatter.")
     try:
+        # RegexOptions: an engine of linear time. The default one backtracks, so one hostile pattern could hold the api.
+        # The retriever refuses, so that a `$ref` cannot make the api send requests.
         validator = jsonschema_rs.Draft7Validator(
             rule.json_schema, pattern_options=jsonschema_rs.RegexOptions(), retriever=_nowhere
         )
@@ -276,10 +291,3 @@ def _violations(validator: jsonschema_rs.Draft7Validator, event: Mapping[str, An
                 yield Violation("Unplanned Property", field, "The plan does not allow it.")
             continue
         yield Violation(_KINDS.get(name, "Invalid Value"), ".".join(path), error.message[:_DESCRIPTION])
-
-
-def _is_deeper(value: object, levels: int) -> bool:
-    if not isinstance(value, dict | list):
-        return False
-    children = value.values() if isinstance(value, dict) else value
-    return levels == 0 or any(_is_deeper(child, levels - 1) for child in children)

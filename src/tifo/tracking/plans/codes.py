@@ -1,4 +1,4 @@
-"""Segment's codes for events that a tracking plan keeps out of the log."""
+"""Names Segment's codes for events that a tracking plan blocks."""
 
 UNPLANNED_EVENT = "unplanned"
 SCHEMA_VIOLATION = "schema_violation"
@@ -9,4 +9,4 @@ EVENT_SETTING = "event_setting"
 FILTERED_AT_SOURCE = frozenset(
     (UNPLANNED_EVENT, SCHEMA_VIOLATION, UNPLANNED_AND_SCHEMA_VIOLATION, COMMON_SCHEMA_VIOLATION, EVENT_SETTING)
 )
-"""The request is not to blame for these; every other code failed on ingest."""
+"""Codes of Segment's step "filtered at source". The request is not at fault; every other code failed on ingest."""

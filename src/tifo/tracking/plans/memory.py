@@ -1,4 +1,4 @@
-"""Tracking plans, schema controls and violations in memory."""
+"""Stores tracking plans, schema controls and violations in memory, for tests."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -37,6 +37,7 @@ class InMemoryTrackingPlans:
         self._slugs = slugs
         self._clock = clock
         self._new_id = new_id
+        # Reentrant and public: the workspace holds it around several changes, which are one transaction on SQL.
         self.lock = threading.RLock()
         self._plans: dict[TrackingPlanId, TrackingPlan] = {}
         self._connections: dict[SourceId, TrackingPlanId | None] = {}
@@ -46,6 +47,7 @@ class InMemoryTrackingPlans:
     def create(self, name: str, plan_type: PlanType, description: str = "", rules: Sequence[Rule] = ()) -> TrackingPlan:
         now = self._clock()
         with self.lock:
+            # Names before rules, as the SQL store checks them: both must refuse alike.
             check_plan_name_free(name, self._names())
             made = TrackingPlan(
                 id=TrackingPlanId(self._new_id()),

@@ -1,4 +1,4 @@
-"""Tracking plans and schema controls, in the form of Segment's Public API."""
+"""Defines tracking plans and schema controls, in the form of Segment's Public API."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -71,6 +71,7 @@ class TrackingPlan:
     @property
     def latest(self) -> Mapping[tuple[RuleType, str | None], Rule]:
         """Returns the newest version of each rule; older versions are history."""
+        # Segment: rules have versions, and the newest one of an event counts.
         ordered = sorted(self.rules, key=lambda rule: rule.version)
         return {(rule.type, rule.key or None): rule for rule in ordered}
 
@@ -91,7 +92,9 @@ class TrackControls(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_
 
 
 class TraitControls(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """Controls of identify and group calls. Segment never blocks these for their own rule."""
+    """Holds the controls of identify and group calls."""
+
+    # No `allow_event_on_violations`: Segment never blocks these calls for their own rule.
 
     allow_unplanned_traits: bool = True
     allow_traits_on_violations: bool = True
@@ -99,7 +102,7 @@ class TraitControls(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_
 
 
 class Controls(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """What becomes of a source's events that violate its plan. The default lets all of them through."""
+    """Decides whether events that violate the plan are blocked, shortened or forwarded. The default accepts all."""
 
     track: TrackControls = TrackControls()
     identify: TraitControls = TraitControls()
@@ -109,6 +112,7 @@ class Controls(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_field
 
 
 LENIENT = Controls()
+"""Accepts every event."""
 
 
 def changed(controls: Controls, asked: Mapping[str, Any]) -> Controls:
@@ -116,6 +120,7 @@ def changed(controls: Controls, asked: Mapping[str, Any]) -> Controls:
 
     Raises `Rejected`, naming the field.
     """
+    # Segment's API changes only the settings that a request names.
     merged = msgspec.to_builtins(controls)
     for name, value in asked.items():
         is_group = isinstance(value, dict) and isinstance(merged.get(name), dict)
@@ -123,7 +128,10 @@ def changed(controls: Controls, asked: Mapping[str, Any]) -> Controls:
     try:
         made = msgspec.convert(merged, Controls)
     except msgspec.ValidationError as error:
-        raise Rejected(f"The settings are not as expected: {error}.", field=_field(str(error))) from error
+        raise Rejected(
+            f"The settings cannot be read: {error}. Send each control as Segment's Public API names it.",
+            field=_field(str(error)),
+        ) from error
     _check(made)
     return made
 
@@ -131,7 +139,7 @@ def changed(controls: Controls, asked: Mapping[str, Any]) -> Controls:
 def checked_plan_name(name: str) -> str:
     """Returns the name without surrounding blanks."""
     if not name.strip() or len(name) > MAX_NAME or not name.isprintable():
-        raise Rejected(f"name {name!r:.250} must be 1 to {MAX_NAME} printable characters.", field="name")
+        raise Rejected(f"name is {name!r:.250}. Give 1 to {MAX_NAME} printable characters.", field="name")
     return name.strip()
 
 

@@ -1,4 +1,4 @@
-"""The contract of tracking plans, schema controls and violations."""
+"""Specifies the store of tracking plans, schema controls and violations."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -10,7 +10,7 @@ from tifo.tracking.plans.violations import ViolationCounts, ViolationKey
 
 
 class ViolationSummary(NamedTuple):
-    """Violations of one kind since a moment."""
+    """Sums up violations of one kind since a moment."""
 
     kind: ViolationKey
     """Its bucket is the newest one that has such a violation."""

@@ -1,4 +1,4 @@
-"""Violations of tracking plans: counted by kind with a sample, and forwarded as events where controls say so."""
+"""Counts violations of tracking plans by kind, and makes the events that forward them where controls say so."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -14,17 +14,19 @@ from tifo.tracking.envelope import Message
 from tifo.tracking.plans.checking import Verdict, Violation
 from tifo.tracking.plans.model import TrackingPlan
 
+# A client that makes up event names must fill neither the memory nor the state.
 MAX_KINDS = 2_000
 """Kinds that are counted singly between two writes; further ones are counted together as `OTHER`."""
 OTHER = "(other)"
 BUCKET_MINUTES = 10
+# Segment: violations are forwarded as this track, of this user.
 GENERATED = "Violation Generated"
 USER = "schema-violations"
 SAMPLE_BYTES = 1_024
 
 
 class ViolationKey(NamedTuple):
-    """One kind of violation of one source in ten minutes."""
+    """Identifies one kind of violation of one source in ten minutes."""
 
     source_id: SourceId
     plan_id: TrackingPlanId
@@ -37,7 +39,7 @@ class ViolationKey(NamedTuple):
 
 
 class ViolationCounts(NamedTuple):
-    """Events with one kind of violation: all, those blocked, those that lost a property; and the newest as a sample."""
+    """Counts the events with one kind of violation, and holds the newest as a sample."""
 
     total: int
     blocked: int
@@ -101,26 +103,27 @@ class ViolationBuffer:
                 ),
             )
 
-    def give_back(self, found: Mapping[ViolationKey, ViolationCounts]) -> None:
-        """Returns counts that were taken and could not be written; newer ones are added to them."""
+    def restore(self, found: Mapping[ViolationKey, ViolationCounts]) -> None:
+        """Puts back counts that could not be written, before the newer ones: the newest sample stays."""
         newer, self._found = self._found, dict(found)
         for kind, noted in newer.items():
             self._add(kind, noted)
 
     def _add(self, kind: ViolationKey, noted: ViolationCounts) -> None:
+        # Still counted: the sum of violations stays right.
         if kind not in self._found and len(self._found) >= self._limit:
             kind = kind._replace(name=OTHER, field=OTHER, violation=OTHER)
         self._found[kind] = added(self._found.get(kind), noted)
 
-    def take(self) -> Mapping[ViolationKey, ViolationCounts]:
-        """Takes everything since the last call."""
+    def drain(self) -> Mapping[ViolationKey, ViolationCounts]:
+        """Returns and removes the counts since the last call."""
         found, self._found = self._found, {}
         return found
 
 
 @dataclass(frozen=True)
 class Origin:
-    """The source of the events."""
+    """Identifies the source of the events."""
 
     id: SourceId
     name: str
@@ -135,10 +138,7 @@ class _Sent(msgspec.Struct, rename="camel"):
 
 
 def generated(origin: Origin, plan: TrackingPlan, message: Message, at: datetime) -> Sequence[Message]:
-    """Makes a `Violation Generated` track of each violation, as Segment forwards them.
-
-    Their ids follow from the message's id, so that a message that is sent again gives duplicates.
-    """
+    """Makes a `Violation Generated` track of each violation, with the properties that Segment documents."""
     verdict = message.verdict
     if verdict is None:
         return []
@@ -166,6 +166,7 @@ def _about(origin: Origin, plan: TrackingPlan, message: Message, verdict: Verdic
 
 def _track(about: Mapping[str, Any], violation: Violation, at: datetime) -> Message:
     now = to_iso(at)
+    # Follows from the message's id: a message that is sent again gives duplicates, which the log drops.
     made_id = _id("violation", about["sourceID"], about["eventMessageID"], violation.type, violation.field)
     properties = {
         **about,
@@ -194,6 +195,7 @@ def forwarded(origin: Origin, message: Message) -> Message:
     verdict = message.verdict
     violations = [] if verdict is None else [each._asdict() for each in verdict.violations]
     context = body.get("context") or {}
+    # Its source and violations stand in the context: the properties must stay those of the blocked event.
     body["context"] = {**context, "protocols": {"sourceId": origin.id, "violations": violations}}
     made_id = body["messageId"] = _id("blocked", origin.id, message.message_id)
     body["context"]["protocols"]["messageId"] = message.message_id

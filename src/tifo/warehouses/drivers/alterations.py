@@ -10,7 +10,7 @@ from tifo.warehouses.sql import quoted
 
 
 class TableAlterations:
-    """Changes one table for one load. `notices` and `discards` say what was done."""
+    """Changes one table for one load; collects `notices` and `discards`."""
 
     def __init__(self, session: Session, schema: str, name: str) -> None:
         self._session = session
@@ -43,6 +43,7 @@ class TableAlterations:
     def _pinned(self, evolution: Evolution) -> frozenset[str]:
         if not evolution.widened:
             return frozenset()
+        # Asked only where something widens: it is a question to the server.
         pinned = self._session.pinned_columns(self._schema, self._name) & evolution.widened.keys()
         self.notices += [f"column {self._name}.{each} not widened: a view depends on it" for each in sorted(pinned)]
         return pinned
@@ -67,6 +68,7 @@ class TableAlterations:
         self.notices.append(f"table {self._name} made")
 
     def _alter(self, changes: Iterable[str]) -> None:
+        # PostgreSQL rewrites the table once for all changes of one statement. DuckDB takes one change a statement.
         each = list(changes)
         for change in [", ".join(each)] if each and self._dialect.alters_at_once else each:
             self._session.execute(f"ALTER TABLE {self._here} {change}")
@@ -76,10 +78,12 @@ class TableAlterations:
 
     def _retyped(self, column: str, current: ColumnType | None, wider: ColumnType) -> str:
         name, data_type = quoted(column), self._dialect.types[wider]
-        is_timestamp = current is ColumnType.TIMESTAMP  # a plain cast would not write it as it was sent
+        # A plain cast writes a timestamp in the product's own form, not as it was sent.
+        is_timestamp = current is ColumnType.TIMESTAMP
         value = self._dialect.timestamp_text.format(column=name) if is_timestamp else f"{name}::{data_type}"
         return f"ALTER COLUMN {name} TYPE {data_type} USING {value}"
 
     def _is_exact(self, column: str) -> bool:
+        # LIMIT 1: the first such integer decides.
         inexact = f"{quoted(column)} NOT BETWEEN {-EXACT} AND {EXACT}"
         return not self._session.rows(f"SELECT 1 FROM {self._here} WHERE {inexact} LIMIT 1")

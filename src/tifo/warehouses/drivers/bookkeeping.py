@@ -1,8 +1,4 @@
-"""The schema `_tifo`, in which a warehouse stores what was loaded: `positions` (one row a connection) and `loads`.
-
-Positions commit together with the rows that they stand for, so that a load is exactly once. `loads` is a history of one
-month.
-"""
+"""Stores in the schema `_tifo` how far each connection is loaded (`positions`), and one month's history (`loads`)."""
 
 from datetime import datetime, timedelta
 
@@ -42,7 +38,8 @@ def is_prepared(session: Session) -> bool:
 
 
 def prepare(session: Session) -> None:
-    """Makes what is missing. Call it only then: it asks for the right to make schemas."""
+    """Makes the schema and its tables. Call it only where they are missing."""
+    # PostgreSQL asks for the right to make schemas even where IF NOT EXISTS finds it there.
     for statement in _HOUSEKEEPING:
         session.execute(statement)
 
@@ -57,6 +54,7 @@ def positions(session: Session) -> dict[str, Cursor]:
 def check_position(load: Load, known: dict[str, Cursor]) -> None:
     """Raises `Conflict` where the warehouse does not hold the position from which the load begins."""
     stored = known[load.connection].position if load.connection in known else Position(0)
+    # This, not a primary key, keeps two loaders from loading the same events (docs/decisions/0003).
     if stored != load.after:
         raise Conflict(
             f"The warehouse holds connection {load.connection!r} at position {stored}, not {load.after}:"
@@ -65,6 +63,7 @@ def check_position(load: Load, known: dict[str, Cursor]) -> None:
 
 
 def move(session: Session, load: Load, at: datetime) -> None:
+    # In the transaction of the rows: after any crash both are there or neither, so each load is there exactly once.
     session.execute(_MOVE, load.connection, load.schema, load.position, at.isoformat())
 
 

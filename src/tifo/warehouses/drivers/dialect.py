@@ -15,14 +15,17 @@ from tifo.warehouses.ports import ColumnType, Discard
 
 @dataclass(frozen=True, kw_only=True)
 class Dialect:
-    """Values in which the SQL of warehouse products differs. Every statement takes its parameters as `$1`, `$2`, …."""
+    """Holds what differs in the SQL of warehouse products. Every statement takes its parameters as `$1`, `$2`, …."""
 
     types: Mapping[ColumnType, str]
     """A column's type in SQL, spelled as `columns_of` returns it."""
+    # A column that someone made as varchar without a length holds every text, so it is no foreign type.
     synonyms: Mapping[str, ColumnType] = field(default_factory=dict)
     """Further spellings of columns that hold our types as well as ours do."""
     tables_of: str
     """Selects the names of a schema's (`$1`) tables, in their order."""
+    schema_named: str = "SELECT 1 FROM pg_namespace WHERE nspname = $1"
+    """Selects a row where there is a schema of this name (`$1`). DuckDB has PostgreSQL's catalog too."""
     columns_of: str
     """Selects table, column and type of every column of a schema's (`$1`) tables."""
     timestamp_text: str
@@ -31,6 +34,7 @@ class Dialect:
     """Builds the expression that casts an expression to a type and is null where it cannot."""
     try_cast_setup: str | None = None
     """The statement that must run before `try_cast` is used in a transaction."""
+    # See docs/decisions/0003: what a key costs in DuckDB, and why none is needed.
     has_primary_keys: bool
     """`id` becomes a table's primary key."""
     alters_at_once: bool
@@ -51,7 +55,7 @@ class Dialect:
 
 
 class Session(ABC):
-    """One open connection, in a transaction that ends without effect unless the driver commits it."""
+    """Runs statements on one open connection, in a transaction that has no effect unless the driver commits it."""
 
     dialect: Dialect
 
@@ -70,14 +74,14 @@ class Session(ABC):
         """Inserts rows whose columns have the table's names and types."""
 
     def keyed_tables(self, schema: str) -> frozenset[str]:  # noqa: ARG002 (the drivers' to use)
-        """Tables for which `append` fails on an id that is there, and the driver then loads again with none keyed.
+        """Returns tables whose key makes `append` fail on an id that is there; the driver then loads again with none.
 
-        They need no look-up of ids. None unless a driver says so.
+        No ids are looked up in them. None unless a driver says so.
         """
         return frozenset()
 
     def pinned_columns(self, schema: str, table: str) -> frozenset[str]:  # noqa: ARG002 (the drivers' to use)
-        """Columns whose type the product refuses to change, because a view depends on them."""
+        """Returns the columns whose type the product refuses to change, because a view depends on them."""
         return frozenset()
 
     def table_names(self, schema: str) -> list[str]:

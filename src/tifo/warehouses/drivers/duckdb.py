@@ -1,13 +1,6 @@
-"""DuckDB: one file, opened for a load and closed after it, so that other programs can read it in between.
+"""Loads into a DuckDB file, and queries it.
 
-Tables have no primary key; ids are looked up before a plain insert. Measured, 50,000 rows into 5 million on 2 cores:
-
-| message ids | primary key | looked up | file with key | without |
-| --- | --- | --- | --- | --- |
-| random (UUIDv4) | 450 ms | 110 ms | 935 MB | 112 MB |
-| in the order of time (UUIDv7) | 150 ms | 8 ms | 266 MB | 92 MB |
-
-(The second is so quick because row groups outside the batch's range of ids are skipped.)
+The file is opened for a load and closed after it, so that other programs can read it in between.
 """
 
 import time
@@ -41,21 +34,26 @@ DUCKDB = Dialect(
     tables_of="""
 SELECT table_name FROM duckdb_tables() WHERE schema_name = $1 AND database_name = current_database() ORDER BY table_name
 """,
+    # In small letters: DuckDB finds a column in any spelling, but lists it as someone first wrote it.
     columns_of="""
 SELECT table_name, lower(column_name), data_type FROM duckdb_columns()
 WHERE schema_name = $1 AND database_name = current_database()
 """,
+    # strftime of a TIMESTAMP WITH TIME ZONE writes the session's time zone; make_timestamp gives a plain UTC one.
     timestamp_text="strftime(make_timestamp(epoch_us({column})), '%Y-%m-%dT%H:%M:%S.%fZ')",
     try_cast=lambda value, data_type: f"TRY_CAST({value} AS {data_type})",
+    # Ids are looked up before a plain insert. A key costs 4 to 18 times the time, and 3 to 8 times the file
+    # (docs/decisions/0003).
     has_primary_keys=False,
-    alters_at_once=False,
+    alters_at_once=False,  # "Only one ALTER command per statement is supported"
     sorts_text_by_bytes=True,
 )
 _READ_POLL_S = 0.01
+"""Pause between two attempts to open a file that a load holds."""
 _OWN_ROW_GROUPS = 4_096
-"""Rows that a load brings to a table, on average, from which its row groups are large enough to stay."""
+"""Rows for each table of a load, on average, from which its row groups are large enough to stay."""
+# Without it a name in SQL that is no table finds a variable of the calling Python code.
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {"python_enable_replacements": False}
-"""SQL sees tables, never Python's variables."""
 
 
 class DuckdbWarehouse(SqlWarehouse):
@@ -148,9 +146,9 @@ class DuckdbSession(Session):
 
     @contextmanager
     def batch(self, rows: pa.Table) -> Iterator[str]:
-        """After an error nothing is unregistered: the aborted transaction refuses it, and the connection is closed."""
         self._connection.register("_batch", rows)
         yield "_batch"
+        # Not after an error: the aborted transaction would refuse it, and the connection is closed then.
         self._connection.unregister("_batch")
 
     def append(self, schema: str, table: str, rows: pa.Table) -> None:
@@ -166,12 +164,10 @@ class _Busy(Transient):
 
 
 def _merges(loads: Sequence[Load]) -> int:
-    """How many merges of row groups DuckDB may do as it commits.
-
-    Merging reads and writes a table's last groups again, in every commit, the longer the larger they have grown: a
-    third of the time of a backlog. Small loads need it (or a table would become thousands of small groups), large ones
-    do not.
-    """
+    """Returns how many merges of row groups DuckDB may do as it commits."""
+    # Merging reads and writes a table's last groups again, in every commit, the longer the larger they have grown: a
+    # third of a backlog's time (docs/decisions/0008). Small loads need it, or a table would become thousands of small
+    # groups.
     sizes = [len(table.rows) for load in loads for table in load.tables.values()]
     return 0 if sum(sizes) >= _OWN_ROW_GROUPS * max(1, len(sizes)) else 1
 
@@ -180,6 +176,8 @@ def _connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     try:
         return duckdb.connect(str(path), read_only=read_only, config=_CONFIG)
     except (duckdb.IOException, duckdb.ConnectionException) as error:
+        # DuckDB has no error of its own for a file that another process holds: only its text says so. A connection of
+        # this process with another setting (to read, to write) is a ConnectionException.
         if "lock" in str(error) or isinstance(error, duckdb.ConnectionException):
             raise _Busy(f"Another program holds {path}: {error}", retry_after_s=0.1) from error
         raise Transient(f"The warehouse {path} does not open: {error}", retry_after_s=1.0) from error
@@ -188,7 +186,8 @@ def _connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
 
 
 def _commit(connection: duckdb.DuckDBPyConnection, meanwhile: Callable[[], None] | None) -> None:
-    """Most of a large load's time is one long call, which leaves the interpreter to others."""
+    """Commits, and calls `meanwhile` while that lasts."""
+    # Two thirds of a large load's time are this one call, which leaves the interpreter to others.
     if meanwhile is None:
         connection.commit()
         return

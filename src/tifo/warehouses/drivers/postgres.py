@@ -1,11 +1,4 @@
-"""PostgreSQL: a connection for each load, rows by COPY, all in one transaction.
-
-Tables have a primary key, `id`. Rows are copied straight into them: the log holds no duplicates, so there rarely is
-one. Where the key refuses (a log that is read again), the whole load is repeated by way of temporary tables, and only
-what is new is inserted. A load that holds U+0000, which PostgreSQL's text cannot, is repeated too: the character
-becomes `␀` in the row, and the exact value, as JSON, stands in `_discards`.
-
-Names are cut to PostgreSQL's 63 bytes; one that is cut ends in 8 digits of its SHA-256.
+"""Loads into a PostgreSQL database, and queries it: a connection for each load, rows by COPY, all in one transaction.
 
 A server restart, a lock that somebody holds, a right that is missing: the load is refused as `Transient`, with the
 reason, and nothing is changed.
@@ -50,6 +43,7 @@ WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.atti
 """,
     timestamp_text="""to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')""",
     try_cast=lambda value, kind: f"pg_temp.tifo_try_cast({value}::text, {literal(kind)})::{kind}",
+    # PostgreSQL has no TRY_CAST. A cast to varchar(n) cuts the text silently: that counts as a failure.
     try_cast_setup="""
 CREATE OR REPLACE FUNCTION pg_temp.tifo_try_cast(value text, target text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE result text;
@@ -62,17 +56,19 @@ EXCEPTION WHEN data_exception OR integrity_constraint_violation OR cannot_coerce
 END $$
 """,
     has_primary_keys=True,
-    alters_at_once=True,
+    alters_at_once=True,  # it rewrites the table once for all of them
     sorts_text_by_bytes=False,
     max_columns=1_000,  # PostgreSQL takes 1,600, those that were dropped included, and a row of at most 8 kB
     storable=storable_discard,
 )
+# Asked of the server, not assumed: someone may have dropped a table's key, and a COPY would then double rows.
 _KEYED = """
 SELECT c.relname
 FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
 WHERE n.nspname = $1 AND a.attname = 'id' AND i.indisunique AND i.indnatts = 1 AND i.indpred IS NULL
 """
+# PostgreSQL refuses to change the type of a column that a view uses.
 _SEEN_BY_VIEWS = """
 SELECT DISTINCT a.attname
 FROM pg_depend d JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
@@ -81,6 +77,8 @@ FROM pg_depend d JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND d.o
     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.refobjsubid
 WHERE n.nspname = $1 AND c.relname = $2 AND r.ev_class <> c.oid
 """
+# A reader's lock must not hold the loader without end. A server's own limit for statements must not end a large load.
+# The advisory lock keeps two loaders from making the same table at once; it ends with the transaction.
 _BEGIN_LOAD = (
     "SET LOCAL lock_timeout = '15s'",
     "SET LOCAL statement_timeout = 0",
@@ -92,10 +90,12 @@ _BAD_TEXT = ("22021", "22P05")
 
 
 class _Attempt(NamedTuple):
-    """How a load is tried. The quickest way comes first; what PostgreSQL refuses is tried again with more care."""
+    """Chooses how a load is tried: the quickest way first, and again with more care where PostgreSQL refuses it."""
 
+    # The log holds no duplicates, so a key rarely refuses a row: only where a log is read again.
     trusts_keys: bool = True
     """COPY into the tables themselves; a duplicate makes that fail."""
+    # PostgreSQL's text cannot hold U+0000. `␀` stands for it in the row; `_discards` has the exact value, as JSON.
     replaces_nul: bool = False
     """Look for texts that PostgreSQL cannot store; one makes the COPY fail otherwise."""
 
@@ -134,6 +134,7 @@ class PostgresWarehouse(SqlWarehouse):
 
     def query(self, sql: str, *, wait_s: float = 10.0) -> list[JsonObject]:  # noqa: ARG002 (readers wait for nobody here)
         with _translated(invalid_sql=True), self._opened() as cursor:
+            # People's SQL: the server itself refuses what would change something.
             cursor.execute("SET TRANSACTION READ ONLY")
             cursor.execute("SET LOCAL TimeZone = 'UTC'")
             cursor.execute(sql)
@@ -172,6 +173,7 @@ class PostgresWarehouse(SqlWarehouse):
 
     def _prepare(self, session: Session) -> None:
         ((encoding,),) = session.rows("SELECT current_setting('server_encoding')")
+        # Others cannot store every text that an event may hold.
         if encoding != "UTF8":
             raise Transient(f"The database's encoding is {encoding}. Make one with ENCODING 'UTF8' and connect that.")
         super()._prepare(session)
@@ -196,7 +198,7 @@ class PostgresSession(Session):
     @contextmanager
     def batch(self, rows: pa.Table) -> Iterator[str]:
         self._cursor.adbc_ingest("_batch", rows, mode="create", temporary=True)
-        yield "pg_temp._batch"
+        yield "pg_temp._batch"  # named with its schema: a table of people's may have the same name
         self._cursor.execute("DROP TABLE pg_temp._batch")
 
     def append(self, schema: str, table: str, rows: pa.Table) -> None:
@@ -219,6 +221,7 @@ def _translated(*, invalid_sql: bool = False) -> Iterator[None]:
     try:
         yield
     except Error as error:
+        # ADBC puts the whole statement behind the message.
         raise _as_ours(_Fault(error.sqlstate or "", str(error).split("\nQuery was")[0]), invalid_sql) from error
     except pa.ArrowInvalid as error:
         raise Rejected(f"The warehouse refuses a value: {error}") from error

@@ -1,17 +1,18 @@
-"""Addresses of PostgreSQL databases: libpq's `postgresql://user:password@host:port/database`."""
+"""Reads and builds addresses of PostgreSQL databases: libpq's `postgresql://user:password@host:port/database`."""
 
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from tifo.kernel.errors import Rejected
 
+# A server that vanishes without a word must not hold the loader indefinitely.
 _PARAMETERS = {
     "connect_timeout": "10",
     "application_name": "tifo",
     "keepalives_idle": "15",
     "tcp_user_timeout": "30000",
 }
-"""Connection parameters unless the address has its own: a server that is gone must not hold the loader indefinitely."""
+"""Connection parameters, unless the address has its own."""
 
 
 def checked_url(url: str) -> str:
@@ -23,7 +24,7 @@ def checked_url(url: str) -> str:
         sound = False
     if not sound:
         raise Rejected(
-            "The address is none of a PostgreSQL database. Give one such as"
+            "url is no address of a PostgreSQL database. Give one such as"
             " postgresql://user:password@host:5432/database.",
             field="url",
         )
@@ -47,7 +48,7 @@ def url_of(settings: Mapping[str, object]) -> str:
     """Builds an address of `hostname`, `port`, `database`, `username` and `password`. Raises `Rejected`."""
     for required in ("hostname", "database", "username"):
         if not settings.get(required):
-            raise Rejected(f"settings.{required} is missing.", field=f"settings.{required}")
+            raise Rejected(f"settings.{required} is missing. Give it, or settings.url.", field=f"settings.{required}")
     parts = ("hostname", "port", "database", "username", "password")
     host, port, database, user, password = (quote(str(settings.get(part, "")), safe="") for part in parts)
     secret = f":{password}" if password else ""
@@ -55,8 +56,9 @@ def url_of(settings: Mapping[str, object]) -> str:
 
 
 def settings_of(url: str) -> dict[str, str]:
-    """Returns the address's parts, to be shown, without the password and the parameters, which may hold a secret."""
+    """Returns the parts of the address that may be shown."""
     parts = urlsplit(url)
+    # Without the query: a parameter may hold a secret.
     return {
         "hostname": parts.hostname or "",
         "port": str(parts.port or 5432),

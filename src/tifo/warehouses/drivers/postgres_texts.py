@@ -21,14 +21,17 @@ def with_short_names(load: Load) -> Load:
 
 
 def short_name(name: str) -> str:
-    """Returns the name, or its beginning and 8 digits of its SHA-256: two long names must not become the same one."""
+    """Returns the name, or its beginning and 8 digits of its SHA-256."""
+    # PostgreSQL itself would cut a long name silently, and two names could become the same.
     if len(name.encode()) <= MAX_NAME_BYTES:
         return name
+    # `ignore`: the cut may go through a character.
     start = name.encode()[: MAX_NAME_BYTES - 9].decode(errors="ignore")
     return f"{start}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def _with_short_columns(table: Table) -> Table:
+    # A character has at most four bytes: this spares nearly every table the look at each name.
     if max(map(len, table.types)) * 4 <= MAX_NAME_BYTES or all(short_name(name) == name for name in table.types):
         return table
     types = {short_name(name): column_type for name, column_type in table.types.items()}

@@ -1,4 +1,4 @@
-"""Answers what audit, event checks and traces ask about stored rows, in SQL. Values are bound, names quoted."""
+"""Answers questions of audit, event checks and traces about stored rows, in SQL. Values are bound, names quoted."""
 
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime

@@ -79,11 +79,13 @@ class SqlWarehouse(ABC):
         try:
             with self._reading(wait_s) as session:
                 return ask(session)
+        # DuckDB's file is made by the first load. Nothing is stored until then, which is an answer and no error.
         except NotFound:
             return before_first_load
 
     def _load_all(self, session: Session, loads: Sequence[Load]) -> list[Loaded]:
         """Writes rows, discards, positions and history; the driver commits."""
+        # Asked at each load, in its transaction: someone may have dropped the schema.
         if not bookkeeping.is_prepared(session):
             self._prepare(session)
         known = bookkeeping.positions(session)
@@ -99,6 +101,7 @@ class SqlWarehouse(ABC):
         loaded = SchemaLoad(session, load.schema).insert(load, started_at)
         finished_at = self._clock()
         bookkeeping.move(session, load, finished_at)
+        # A load that only moves the position is no sync that people look for.
         if load.tables or load.discards:
             bookkeeping.record(session, load, loaded, started_at, finished_at)
         return loaded

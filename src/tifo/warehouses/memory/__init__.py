@@ -1,4 +1,4 @@
-"""The warehouse's twin in memory, for tests."""
+"""Holds a warehouse in memory, for tests."""
 
 from tifo.warehouses.memory.warehouse import MemoryWarehouse
 

@@ -1,4 +1,4 @@
-"""Runs SQL for the twin: by a DuckDB in memory, which gets a copy of every table."""
+"""Runs SQL for `MemoryWarehouse`, by a DuckDB in memory that gets a copy of every table."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

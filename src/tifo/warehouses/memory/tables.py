@@ -1,4 +1,4 @@
-"""Stores the twin's tables: Arrow rows with the warehouse's types. A change makes a new table."""
+"""Stores tables for `MemoryWarehouse`: Arrow rows with the warehouse's types. A change makes a new table."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -67,10 +67,8 @@ def inserted(name: str, stored: StoredTable, table: Table) -> tuple[StoredTable,
 
 
 def merged(name: str, stored: StoredTable, history: StoredTable, table: Table, latest: Latest) -> "_Merged":
-    """Brings the batch's ids up to date: each column's newest value in all of the history.
-
-    The drivers do so only for ids of which something older comes; the result is the same.
-    """
+    """Brings the batch's ids up to date: each column's newest value in all of the history."""
+    # Simpler than the drivers, which do so only for ids of which something older comes: the results must agree.
     ids = set(table.rows["id"].to_pylist())
     known = stored.ids()
     others = table.rows.filter(pc.is_in(table.rows["id"], pa.array(sorted(known), pa.string())))
@@ -119,6 +117,7 @@ def _as_table(rows: list[dict[str, Any]], types: Mapping[str, ColumnType]) -> pa
 def _converted(values: pa.ChunkedArray, current: ColumnType, wider: ColumnType) -> pa.ChunkedArray:
     if current is wider:
         return values
+    # As the drivers write it: ISO 8601 with six decimals and Z.
     if current is ColumnType.TIMESTAMP:
         return pc.strftime(values, format="%Y-%m-%dT%H:%M:%SZ")
     if current is ColumnType.FLOAT:

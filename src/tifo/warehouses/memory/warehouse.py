@@ -1,4 +1,4 @@
-"""`MemoryWarehouse`: the warehouse's contract on Arrow tables. Its SQL is DuckDB's, over copies of the tables."""
+"""Implements the warehouse's contract on Arrow tables. Its SQL is DuckDB's, over copies of the tables."""
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -32,12 +32,12 @@ from tifo.warehouses.rows import stamped
 from tifo.warehouses.sql import LATEST_TABLES, never_loaded
 
 _Tables = dict[tuple[str, str], StoredTable]
-"""By schema and table."""
+"""Holds the tables by schema and name."""
 
 
 @dataclass(frozen=True)
 class _State:
-    """What one commit replaces."""
+    """Holds the whole state; one commit replaces it."""
 
     positions: dict[str, Cursor] = field(default_factory=dict)
     tables: _Tables = field(default_factory=dict)
@@ -60,12 +60,14 @@ class MemoryWarehouse:
 
     def load(self, loads: Sequence[Load], meanwhile: Callable[[], None] | None = None) -> list[Loaded]:
         with self._lock:
+            # Readers hold no lock: they see the state before the load, or the one after it.
             state = self._state.copy()
             try:
                 loaded = [self._load(state, load) for load in loads]
             except pa.ArrowInvalid as error:
                 raise Rejected(f"The warehouse refuses a value: {error}") from error
             self._state = state
+        # Outside the lock: it may use this warehouse.
         if meanwhile is not None:
             meanwhile()
         return loaded
@@ -80,6 +82,7 @@ class MemoryWarehouse:
             if cursor is None:
                 raise never_loaded(connection)
             for (schema, name), table in self._state.tables.items():
+                # `users` and `accounts` stay, as the contract says: the loads that follow bring them up to date.
                 if schema == cursor.schema and name not in LATEST_TABLES:
                     state.tables[schema, name] = _received_until(table, received_after)
             state.positions[connection] = Cursor(cursor.schema, Position(0))

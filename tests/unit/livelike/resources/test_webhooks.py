@@ -6,11 +6,11 @@ import msgspec
 
 from tifo.kernel.ids import FactId, ProfileId
 from tifo.livelike.resources.webhooks import WebhookAttemptResource
-from tifo.source.webhooks.outbox import Late
+from tifo.source.webhooks.outbox import UndeliveredWebhook
 
 
 def test_an_undelivered_webhook_shows_its_newest_attempt_and_null_for_times_that_have_not_come() -> None:
-    late = Late(
+    undelivered = UndeliveredWebhook(
         position=7,
         fact_id=FactId("fact"),
         profile_id=ProfileId("ann"),
@@ -20,7 +20,7 @@ def test_an_undelivered_webhook_shows_its_newest_attempt_and_null_for_times_that
         status=500,
         answer="no",
     )
-    assert msgspec.to_builtins(WebhookAttemptResource.of(late)) == {
+    assert msgspec.to_builtins(WebhookAttemptResource.of(undelivered)) == {
         "id": "fact",
         "profile_id": "ann",
         "event": "quest-completed",

@@ -32,7 +32,15 @@ from tifo.kernel.ids import (
     UserQuestTaskId,
 )
 from tifo.source.webhooks.incoming import DATA, SIGNATURE_HEADER, is_signed, read_webhook
-from tifo.source.webhooks.outgoing import ALL_EVENTS, EVENTS, FactContext, Run, checked_events, headers_of, webhook_of
+from tifo.source.webhooks.outgoing import (
+    ALL_EVENTS,
+    EVENTS,
+    FactContext,
+    QuestRun,
+    checked_events,
+    headers_of,
+    webhook_of,
+)
 
 AT = datetime(2026, 11, 24, 12, 41, 24, 825000, tzinfo=UTC)
 WHO: dict[str, Any] = {
@@ -78,7 +86,7 @@ FACTS: list[AnyFact] = [
 ]
 AROUND = FactContext(
     nickname="Zoë ⚽",
-    run=Run(
+    quest_run=QuestRun(
         AT.replace(hour=10),
         AT.replace(hour=20),
         {"uqt-1": Decimal("2.5"), "uqt-2": Decimal(1)},

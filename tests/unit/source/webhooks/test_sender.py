@@ -23,7 +23,7 @@ from tifo.engagement.facts import RewardItemRewarded
 from tifo.kernel.clock import system_clock
 from tifo.kernel.ids import FactId, ProfileId, RewardItemId, TransactionId, uuid7
 from tifo.source.webhooks.health import DEAD_AFTER
-from tifo.source.webhooks.outbox import Late, LateState, Subscriber
+from tifo.source.webhooks.outbox import Subscriber, UndeliveredWebhook, UndeliveredWebhookState
 from tifo.source.webhooks.sender import BACKOFF, EXPIRE_AFTER, Sender
 from tifo.store.engagement import rows as r
 from tifo.store.engagement.access import SqlAccess
@@ -89,8 +89,8 @@ class Rig:
         with self.database.writing() as connection:
             connection.execute(insert(t.facts), [r.fact_row(self._fact(each)) for each in ids])
 
-    def late(self, subscriber: Subscriber | None = None) -> Sequence[Late]:
-        return self.outbox.late(self.made.application.id, (subscriber or self.subscriber).id, 1000)
+    def undelivered(self, subscriber: Subscriber | None = None) -> Sequence[UndeliveredWebhook]:
+        return self.outbox.undelivered(self.made.application.id, (subscriber or self.subscriber).id, 1000)
 
     @asynccontextmanager
     async def running(self, *, allow: str = "127.0.0.0/8", timeout_s: float = 0.5) -> AsyncIterator[None]:
@@ -169,7 +169,7 @@ async def test_a_profiles_facts_stay_in_order_whatever_fails_and_the_others_go_o
         await until(lambda: len(rig.endpoint.of("bob")) == 3)
         await until(
             lambda: (
-                [(each.fact_id, each.attempts > 0) for each in rig.late()]
+                [(each.fact_id, each.attempts > 0) for each in rig.undelivered()]
                 == [
                     ("ada-1", True),
                     ("ada-2", False),
@@ -178,32 +178,32 @@ async def test_a_profiles_facts_stay_in_order_whatever_fails_and_the_others_go_o
             )
         )
         assert rig.endpoint.of("ada") == ["ada-0"]
-        [first, *_] = rig.late()
-        assert (first.status, first.answer, first.state) == (500, "nein", LateState.WAITING)
+        [first, *_] = rig.undelivered()
+        assert (first.status, first.answer, first.state) == (500, "nein", UndeliveredWebhookState.WAITING)
         rig.endpoint.refuses = {}
         rig.ahead = timedelta(minutes=20)
         await until(lambda: len(rig.endpoint.of("ada")) == 4)
     assert rig.endpoint.of("ada") == ["ada-0", "ada-1", "ada-2", "ada-3"]
-    assert rig.late() == []
+    assert rig.undelivered() == []
 
 
 async def test_a_fact_that_is_refused_for_four_hours_is_set_aside_and_goes_out_when_someone_retries(rig: Rig) -> None:
     rig.endpoint.refuses = {"ada-1": 500}
     rig.commit("ada-1", "ada-2", "bob-1")
     async with rig.running():
-        await until(lambda: any(each.attempts for each in rig.late()))
+        await until(lambda: any(each.attempts for each in rig.undelivered()))
         rig.ahead = EXPIRE_AFTER / 2
-        await until(lambda: any(each.attempts > 1 for each in rig.late()))
+        await until(lambda: any(each.attempts > 1 for each in rig.undelivered()))
         assert rig.endpoint.of("ada") == []
         rig.ahead = EXPIRE_AFTER + timedelta(minutes=1)
         await until(lambda: rig.endpoint.of("ada") == ["ada-2"])
-        await until(lambda: len(rig.late()) == 1)  # settled, a moment after it was taken
-        [aside] = rig.late()
-        assert (aside.fact_id, aside.state) == ("ada-1", LateState.DEAD_LETTERED)
+        await until(lambda: len(rig.undelivered()) == 1)  # settled, a moment after it was taken
+        [aside] = rig.undelivered()
+        assert (aside.fact_id, aside.state) == ("ada-1", UndeliveredWebhookState.DEAD_LETTERED)
         rig.endpoint.refuses = {}
         assert rig.outbox.retry(rig.made.application.id, rig.subscriber.id) == 1
         await until(lambda: rig.endpoint.of("ada") == ["ada-2", "ada-1"])
-    assert rig.late() == []
+    assert rig.undelivered() == []
 
 
 async def test_an_endpoint_that_hangs_is_tried_again_and_one_that_restarts_gets_everything(rig: Rig) -> None:
@@ -211,7 +211,7 @@ async def test_an_endpoint_that_hangs_is_tried_again_and_one_that_restarts_gets_
     rig.commit("ada-1", "bob-1")
     async with rig.running(timeout_s=0.1):
         await until(lambda: rig.endpoint.of("bob"))
-        await until(lambda: "No answer within" in str([each.answer for each in rig.late()]))
+        await until(lambda: "No answer within" in str([each.answer for each in rig.undelivered()]))
         rig.endpoint.hangs = set()
         rig.ahead = timedelta(minutes=20)
         await until(lambda: rig.endpoint.of("ada"))
@@ -231,8 +231,8 @@ async def test_a_dead_endpoint_holds_its_own_line_only_sets_nothing_aside_and_ge
         await until(lambda: rig.outbox.report(dead.client_id, dead.id).failed_in_a_row >= DEAD_AFTER)
     rig.ahead = EXPIRE_AFTER * 3
     async with rig.running():  # after a restart it is still known to be dead
-        await until(lambda: any(each.attempts > 1 for each in rig.late(dead)))
-        assert {each.state for each in rig.late(dead)} == {LateState.WAITING}
+        await until(lambda: any(each.attempts > 1 for each in rig.undelivered(dead)))
+        assert {each.state for each in rig.undelivered(dead)} == {UndeliveredWebhookState.WAITING}
         assert rig.outbox.report(dead.client_id, dead.id).to_send > 0, "its line waits where it is"
         async with gone.serving(port):
             while len(gone.taken) < 300:
@@ -258,7 +258,7 @@ async def test_only_the_events_that_were_asked_for_are_sent(rig: Rig) -> None:
 async def test_a_subscriber_on_a_private_address_gets_nothing_and_the_attempts_say_why(rig: Rig) -> None:
     rig.commit("ada-1")
     async with rig.running(allow=""):
-        await until(lambda: "TIFO_EGRESS_ALLOW" in str([each.answer for each in rig.late()]))
+        await until(lambda: "TIFO_EGRESS_ALLOW" in str([each.answer for each in rig.undelivered()]))
     assert rig.endpoint.came == []
 
 
