@@ -1,4 +1,4 @@
-"""Retention: how much of the log is still needed, and what expires with it."""
+"""Computes how much of the log is still needed, and counts the events that expire with it."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -53,6 +53,8 @@ def _expire_one(log: EventLog, state: DeliveryState, cursor: DeliveryCursor, thr
         events = [event for event in events if event.position <= through]
         if not events:
             break
+        # The destination has moved its cursor meanwhile, or is gone: nothing beyond `after` is counted, so the log must
+        # not be trimmed there.
         if state.settle([_expiry(state, cursor, names, events, after)]) != [True]:
             return after
         after = events[-1].position
@@ -65,6 +67,7 @@ def _expiry(
     now, stats = Moment(system_clock()), DeliveryStats()
     for event in events:
         stats.count(event, names.name_for(event.name, now.minute), Result.FAILED, _EXPIRED, now)
+    # A checkpoint replaces both columns: without them, a dead destination would look alive.
     status = state.status(cursor.destination_id)
     return stats.as_checkpoint(
         cursor.destination_id,
@@ -84,10 +87,8 @@ def expire_loads(
     sources: Sequence[Source],
     through: Position,
 ) -> None:
-    """Counts events that leave the log before a warehouse has them, as a failed sync in its history.
-
-    The warehouse itself may be away, so its loader's last recorded positions count.
-    """
+    """Counts events that leave the log before a warehouse has them, as a failed sync in its history."""
+    # The warehouse may be away, so the positions count that its loader recorded last in the state.
     recorded = {each.source_id: each.position for each in warehouses.loads(connected.name)}
     expired = []
     for source in sources:

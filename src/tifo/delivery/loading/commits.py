@@ -1,4 +1,4 @@
-"""Committing: loads pieces in one transaction of the warehouse, and finds the message that it refuses."""
+"""Loads pieces in one transaction of the warehouse, and finds the message that it refuses."""
 
 from collections.abc import Callable, Sequence
 
@@ -37,6 +37,7 @@ class PieceCommitter:
         try:
             converted = ready or self._converter.convert(pieces)
             loaded = self._warehouse.load([each.load for each in converted], meanwhile)
+        # The warehouse is away or its position has moved: no single message is at fault, so nothing is halved.
         except (Transient, Conflict):
             raise
         except Exception as error:  # noqa: BLE001 (no message may stop the others, whatever it breaks)

@@ -1,4 +1,4 @@
-"""Neighbouring events of one source on their way into a warehouse, and how they are cut to find a culprit. Pure."""
+"""Converts neighbouring events of one source to rows, and halves them to find a culprit. Pure."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
@@ -88,6 +88,7 @@ def discarded(piece: Piece, reason: str) -> Prepared:
     (block,) = piece.blocks
     discard = discard_message(block.bodies.rstrip(b"\n"), reason)
     if discard.received_at is None:
+        # A message that cannot be read has no `receivedAt`; its block has.
         discard = discard._replace(received_at=to_iso(block.received_at))
     return Prepared(piece, {}, [discard], {})
 
@@ -97,6 +98,7 @@ def halves(piece: Piece) -> tuple[Piece, Piece]:
     events = [event for block in piece.blocks for event in _single_events(block)]
     middle = len(events) // 2
     first, second = events[:middle], events[middle:]
+    # The second half ends where the piece does, which may be beyond its last event: other sources' events follow.
     return Piece(piece.progress, first, first[-1].first), Piece(piece.progress, second, piece.position)
 
 

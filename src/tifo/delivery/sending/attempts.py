@@ -1,4 +1,4 @@
-"""Sending: cuts the queue into batches and attempts them, as many at once as the destination can bear."""
+"""Cuts the queue into batches and attempts them, as many at once as the destination can bear."""
 
 import asyncio
 import traceback
@@ -14,9 +14,9 @@ from tifo.destinations.ports import Destination, Fate, Outcome
 from tifo.kernel.ids import DestinationId
 
 SEND_WITHIN_S = 120.0
-"""Beyond the destination's own timeout; then the request counts as hung."""
+"""The time after which a request counts as hung. The destinations' own timeouts are shorter."""
 GRACE_S = 5.0
-"""Time for requests that are in flight at the end."""
+"""The time that requests in flight get at the end."""
 
 _ABOUT_ONE_EVENT = frozenset(("400", "413", "422"))
 """Refusals of a whole request that one of its events may have caused: the batch is halved."""
@@ -59,6 +59,8 @@ class BatchSender:
             batch = self._next_batch()
             if batch:
                 task = asyncio.create_task(self._attempt(batch))
+                # The event loop itself holds a task weakly: without this set it could be collected in the middle of its
+                # request.
                 self._in_flight.add(task)
                 task.add_done_callback(self._attempted)
 
@@ -79,6 +81,7 @@ class BatchSender:
         _, hanging = await asyncio.wait(self._in_flight, timeout=GRACE_S)
         for task in hanging:
             task.cancel()
+        # Awaited, so that no task outlives the destination, which is closed next.
         await asyncio.gather(*hanging, return_exceptions=True)
 
     def _is_ready(self, now_s: float) -> bool:
@@ -104,6 +107,8 @@ class BatchSender:
             self.failure = self.failure or task.exception()
 
     async def _attempt(self, batch: Sequence[Job]) -> None:
+        # The users stay in flight until both halves of a halved batch are settled: their later events must not overtake
+        # the second half.
         await self._send_and_settle(batch)
         self._queue.done(batch)
 
@@ -112,6 +117,7 @@ class BatchSender:
         outcomes = await self._send(batch)
         if len(batch) > 1 and not self._destination.batching.apart and _is_about_one_event(outcomes):
             middle = len(batch) // 2
+            # One after the other, as a user may have events in both.
             await self._send_and_settle(batch[:middle])
             await self._send_and_settle(batch[middle:])
             return
@@ -127,7 +133,7 @@ class BatchSender:
         self._window.advance()
 
     async def _send(self, batch: Sequence[Job]) -> Sequence[Outcome]:
-        """Whatever a destination does, each event gets an outcome, so that none is lost."""
+        """Sends one request. Whatever a destination does, each event gets an outcome, so that none is lost."""
         events = [job.event for job in batch]
         try:
             async with asyncio.timeout(SEND_WITHIN_S):

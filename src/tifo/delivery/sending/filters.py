@@ -85,6 +85,7 @@ class ConfiguredFilter:
         left_out = self._choice.leaves_out(event.type, event.name)
         if left_out:
             return event, filtered("FILTERED_BY_RULES", left_out)
+        # Most destinations have no rules: their messages are not decoded a second time.
         if not self._filters and self._triggers is None:
             return event, None
         return self._by_rules(logged, event)
@@ -96,6 +97,7 @@ class ConfiguredFilter:
             return event, filtered("FILTERED_BY_RULES", f"The filter {result.title!r:.200} drops it.")
         if self._triggers is not None and not any(trigger(result.message) for trigger in self._triggers):
             return event, NO_MATCHING_MAPPING
+        # Filters return the same object where they changed nothing: the logged bytes go out, and nothing is encoded.
         if result.message is message:
             return event, None
         return event_of(logged, _write(result.message)), None

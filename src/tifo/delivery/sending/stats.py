@@ -17,7 +17,7 @@ from tifo.destinations.ports import Event, Outcome
 from tifo.kernel.ids import DestinationId, Position
 
 MAX_NAMES = 300
-"""Event names that a connection counts one by one in an hour; further ones are counted together."""
+"""The most event names that a connection counts one by one in an hour; further ones are counted together."""
 OTHER = "(other)"
 
 
@@ -42,7 +42,7 @@ class CountedNames:
 
 
 class Moment:
-    """One moment in the three forms that counting needs, computed once for a whole batch."""
+    """Holds one moment in the three forms that counting needs, computed once for a whole batch."""
 
     __slots__ = ("at", "minute", "since_1970_s")
 
@@ -53,7 +53,7 @@ class Moment:
 
 
 class DeliveryStats:
-    """Counts, latencies, samples and undelivered events, on their way into a `Checkpoint`."""
+    """Collects counts, latencies, samples and undelivered events for a `Checkpoint`."""
 
     def __init__(self) -> None:
         self.counts: Counter[Counted] = Counter()

@@ -1,4 +1,4 @@
-"""The window of events that were read from the log and are not committed, and the cursor that moves over it."""
+"""Holds the events that were read from the log and are not committed, and moves the cursor over them."""
 
 from collections import deque
 from collections.abc import Callable
@@ -9,9 +9,9 @@ from tifo.delivery.sending.stats import DeliveryStats
 from tifo.kernel.ids import Position
 
 WINDOW_EVENTS, WINDOW_BYTES = 10_000, 16 << 20
-"""Bounds of the window: the log keeps what comes after it."""
+"""Bounds of the window, and so of memory: the log keeps what comes after it."""
 COMMIT_EARLY_EVENTS = WINDOW_EVENTS // 4
-"""Once so many can be committed, they are: else the window would be full of events that are done."""
+"""So many settled events are committed at once: else the window would be full of events that are done."""
 
 
 @dataclass(eq=False, kw_only=True, slots=True)
