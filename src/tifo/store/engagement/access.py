@@ -68,7 +68,7 @@ class SqlAccess:
 
     def tokens(self, client_id: ClientId | None) -> Sequence[TokenInfo]:
         with self._database.reading() as connection:
-            _check_application(connection, client_id)
+            check_application(connection, client_id)
             found = connection.execute(select(t.tokens).where(_owned_by(client_id)).order_by(t.tokens.c.id)).all()
         return [TokenInfo(id=row.id, name=row.name, created_at=from_micros(row.created_at)) for row in found]
 
@@ -78,7 +78,7 @@ class SqlAccess:
         check_text(name, "name")
 
         def add(connection: Connection) -> TokenInfo:
-            _check_application(connection, client_id)
+            check_application(connection, client_id)
             info = TokenInfo(id=self._new_id(), name=name, created_at=self._clock())
             _insert_token(connection, client_id, token, info)
             return info
@@ -97,7 +97,7 @@ class SqlAccess:
 
     def rotate_secret(self, client_id: ClientId, client_secret: str, once: Idempotency | None = None) -> None:
         def rotate(connection: Connection) -> None:
-            _check_application(connection, client_id)
+            check_application(connection, client_id)
             change = update(t.applications).where(t.applications.c.id == client_id)
             connection.execute(change.values(client_secret=client_secret))
 
@@ -145,7 +145,8 @@ def _owned_by(client_id: ClientId | None) -> Any:
     return t.tokens.c.client_id.is_(None) if client_id is None else t.tokens.c.client_id == client_id
 
 
-def _check_application(connection: Connection, client_id: ClientId | None) -> None:
+def check_application(connection: Connection, client_id: ClientId | None) -> None:
+    """Raises `NotFound` for an application that does not exist. None stands for the organisation."""
     if client_id is None:
         return
     if connection.execute(select(t.applications.c.id).where(t.applications.c.id == client_id)).first() is None:

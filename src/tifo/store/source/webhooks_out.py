@@ -19,6 +19,7 @@ from tifo.kernel.ids import ClientId, FactId, NewId, ProfileId
 from tifo.source.webhooks.outbox import Late, LateState, OutboxReport, PlacedFact, Subscriber
 from tifo.source.webhooks.outgoing import FactContext, Run, checked_events
 from tifo.store.engagement import rows as r
+from tifo.store.engagement.access import check_application
 from tifo.store.engagement.games import Games
 from tifo.store.source.facts import new_facts
 from tifo.store.sql import tables as t
@@ -59,7 +60,7 @@ class SqlWebhookOutbox:
         }
         end = select(func.coalesce(func.max(t.facts.c.position), 0)).where(t.facts.c.client_id == client_id)
         with self._database.writing() as connection:
-            _check_application(connection, client_id)
+            check_application(connection, client_id)
             row["position"] = connection.execute(end).scalar_one()
             connection.execute(insert(t.webhook_subscribers), row)
             found = connection.execute(_SUBSCRIBERS.where(_S.id == row["id"])).one()
@@ -69,7 +70,7 @@ class SqlWebhookOutbox:
         query = _SUBSCRIBERS if client_id is None else _SUBSCRIBERS.where(_S.client_id == client_id)
         with self._database.reading() as connection:
             if client_id is not None:
-                _check_application(connection, client_id)
+                check_application(connection, client_id)
             return [_subscriber(row) for row in connection.execute(query)]
 
     def unsubscribe(self, client_id: ClientId, subscriber_id: str) -> None:
@@ -185,11 +186,6 @@ class SqlWebhookOutbox:
             last_delivered_at=maybe_moment(row.last_delivered_at),
             failed_in_a_row=row.failed_in_a_row,
         )
-
-
-def _check_application(connection: Connection, client_id: ClientId) -> None:
-    if connection.execute(select(t.applications.c.id).where(t.applications.c.id == client_id)).first() is None:
-        raise NotFound(f"There is no application {client_id!r:.100}.", field="client_id")
 
 
 def _check(connection: Connection, client_id: ClientId, subscriber_id: str) -> Any:
