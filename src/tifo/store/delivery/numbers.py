@@ -1,4 +1,4 @@
-"""The tables of numbers: counts, latencies and samples of outcomes, by minute, by hour and in total."""
+"""Reads and writes counts, latencies and samples of outcomes, by minute, by hour and in total."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -54,6 +54,7 @@ def read_problems(connection: Connection, destination_id: DestinationId) -> list
     query = (
         select(c.result, c.code, total, s.message_id, s.at, s.detail, s.received, s.exchange)
         .join(t.delivery_samples, same)
+        # An outcome without a code is a plain delivery.
         .where(c.destination_id == destination_id, c.grain == ALL, c.code != "")
         .group_by(c.result, c.code, s.message_id, s.at, s.detail, s.received, s.exchange)
         .order_by(total.desc(), c.result, c.code)
@@ -128,6 +129,7 @@ def sample_row(destination_id: DestinationId, sample: Sample) -> Row:
 
 
 def _grains(minute: int) -> Sequence[tuple[str, int]]:
+    # Each outcome is counted three times, because minutes and hours expire and totals do not.
     return (MINUTE, minute), (HOUR, minute // 60), (ALL, 0)
 
 

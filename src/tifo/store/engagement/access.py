@@ -1,4 +1,4 @@
-"""Applications and tokens, on SQL."""
+"""Stores applications and tokens on SQL."""
 
 import hmac
 from collections.abc import Callable, Sequence
@@ -41,6 +41,7 @@ class SqlAccess:
         where = (t.tokens.c.digest == digest, t.tokens.c.client_id.is_(None))
         with self._database.reading() as connection:
             found = connection.execute(select(t.tokens.c.digest).where(*where)).scalar()
+        # The look-up is by a hash, so its time says nothing of the token; comparing in constant time keeps it so.
         return found is not None and hmac.compare_digest(found, digest)
 
     def applications(self) -> list[Application]:
@@ -127,6 +128,7 @@ def _insert_application(connection: Connection, application: Application, progra
         "definitions_version": 1,
     }
     connection.execute(insert(t.applications), row)
+    # A reward table that is made without a program is linked to this one, so every application has it from the start.
     connection.execute(insert(t.definitions), {"id": program.id, "client_id": application.id, "body": r.body(program)})
 
 

@@ -55,9 +55,8 @@ def load_working(connection: Connection, game: Game, fans: Fans, commands: Seque
 def lock_applications(connection: Connection, client_ids: set[ClientId], defining: set[ClientId]) -> None:
     """On PostgreSQL a batch with definitions locks its applications: the `defining` ones against others' play and
     definitions, the rest against others' definitions only.
-
-    All batches lock in one order, so that two of them never wait for one another in a circle.
     """
+    # All batches lock in one order, so that two of them never wait for one another in a circle.
     if not defining or connection.dialect.name != "postgresql":
         return
     for client_id in sorted(client_ids):
@@ -82,7 +81,7 @@ def _profile_ids(connection: Connection, client_id: ClientId, wanted: Sequence[N
 
 
 def _used_codes(connection: Connection, wanted: Sequence[Needs], working: Working) -> set[tuple[ProfileId, str, str]]:
-    """The commands' codes that were used before."""
+    """Returns the commands' codes that were used before."""
     used = {
         (profile_id, *need.code)
         for need in wanted

@@ -53,6 +53,7 @@ class SqlFactFeed:
             .limit(limit)
         )
         with self._database.reading() as connection:
+            # Facts that are sent again come before new ones.
             bodies = list(connection.execute(again).scalars())
             new = new_facts(client_id, _cursor(connection, client_id)).limit(limit - len(bodies))
             bodies += [row.body for row in connection.execute(new)]
@@ -79,6 +80,7 @@ class SqlFactFeed:
                 position = connection.execute(place).scalar_one()
                 row = {"position": position, "client_id": client_id, "fact_id": fact_id, **refusal}
                 connection.execute(insert(t.set_aside_facts), row)
+            # Status 0: the relay itself refused the fact, for its size.
             refused = _refused_in_a_row(connection, client_id) + (status != 0)
             _mark(connection, client_id, {"refused_in_a_row": refused, **_NO_TROUBLE})
 
@@ -100,6 +102,7 @@ class SqlFactFeed:
         if fact_ids is not None:
             chosen.append(c.fact_id.in_(list(fact_ids)))
         with self._database.writing() as connection:
+            # One number for all facts of a request, so that later requests come after it.
             number = connection.execute(select(func.coalesce(func.max(c.resend_number), 0) + 1)).scalar_one()
             return connection.execute(update(t.set_aside_facts).where(*chosen).values(resend_number=number)).rowcount
 

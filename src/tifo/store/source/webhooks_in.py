@@ -65,6 +65,7 @@ class SqlWebhookInbox:
                 "source_id": intake.source_id,
                 "client_secret": intake.client_secret,
                 "signed_form": intake.signed_form.value,
+                # A new secret alone must not lose the look-ups that were set up before.
                 "api": intake.api or (earlier.api if earlier else None),
                 "token": intake.token or (earlier.token if earlier else None),
             }
@@ -78,6 +79,7 @@ class SqlWebhookInbox:
                 select(_C.source_id, _C.webhook_id).where(tuple_(_C.source_id, _C.webhook_id).in_(keys))
             )
             known = {(row.source_id, row.webhook_id) for row in found}
+            # LiveLike may deliver a webhook twice within one batch.
             for key in keys:
                 new.append(key not in known)
                 known.add(key)
@@ -126,6 +128,7 @@ class SqlWebhookInbox:
         with self._database.writing() as connection:
             connection.execute(_SETTLE, changes)
             if done:
+                # The row stays, so that a repetition is recognised; its payload is needed no more.
                 connection.execute(_EMPTY, done)
 
     def held(self, source_id: SourceId, limit: int) -> Sequence[HeldWebhook]:

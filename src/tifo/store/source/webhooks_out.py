@@ -58,6 +58,7 @@ class SqlWebhookOutbox:
             "delivered": 0,
             "failed_in_a_row": 0,
         }
+        # A new subscriber gets what happens from now on.
         end = select(func.coalesce(func.max(t.facts.c.position), 0)).where(t.facts.c.client_id == client_id)
         with self._database.writing() as connection:
             check_application(connection, client_id)
@@ -88,6 +89,7 @@ class SqlWebhookOutbox:
         return [PlacedFact(row.position, r.decode_fact(row.body)) for row in found]
 
     def due(self, subscriber: Subscriber, now: datetime, limit: int) -> Sequence[PlacedFact]:
+        # Of each profile only the earliest: a profile's webhooks arrive in order.
         first = (
             select(func.min(_L.position))
             .where(_L.subscriber_id == subscriber.id, _L.state == LateState.WAITING.value)
@@ -98,6 +100,7 @@ class SqlWebhookOutbox:
             .join(t.facts, t.facts.c.position == _L.position)
             .where(_L.subscriber_id == subscriber.id, _L.position.in_(first))
             .where((_L.next_at.is_(None)) | (_L.next_at <= to_micros(now)))
+            # NULLs come first by this: SQLite and PostgreSQL order them differently.
             .order_by(_L.next_at.is_not(None), _L.next_at, _L.position)
             .limit(limit)
         )
@@ -152,6 +155,7 @@ class SqlWebhookOutbox:
             moved |= {"last_delivered": newest.fact.id, "last_delivered_at": to_micros(at)}
         places = [each.position for each in delivered] + [each.position for each in late]
         with self._database.writing() as connection:
+            # The subscriber may have been removed during the request: then no late webhooks are left behind.
             if connection.execute(update(t.webhook_subscribers).where(_S.id == subscriber.id).values(moved)).rowcount:
                 gone = and_(_L.subscriber_id == subscriber.id, _L.position.in_(places))
                 connection.execute(delete(t.late_webhooks).where(gone))
@@ -226,6 +230,7 @@ def _subscriber(row: Any) -> Subscriber:
         client_id=ClientId(row.client_id),
         url=row.url,
         events=tuple(json.loads(row.events)),
+        # LiveLike signs with the application's secret; one for each subscriber is Tifo's addition.
         secret=row.secret or row.client_secret,
         created_at=from_micros(row.created_at),
     )

@@ -1,4 +1,4 @@
-"""The catalog on SQL: sources, their write keys and selections, and the applications' connections."""
+"""Stores the catalog on SQL: sources, their write keys and selections, and the applications' connections."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -97,9 +97,9 @@ class SqlCatalog:
     def select(self, warehouse: str, overrides: Mapping[SourceId, Sequence[Override]]) -> dict[SourceId, Selection]:
         made: dict[SourceId, Selection] = {}
         with self._database.writing() as connection:
-            for source_id, those in overrides.items():
+            for source_id, source_overrides in overrides.items():
                 read_source(connection, source_id)
-                made[source_id] = with_overrides(read_selection(connection, source_id, warehouse), those)
+                made[source_id] = with_overrides(read_selection(connection, source_id, warehouse), source_overrides)
                 put_selection(connection, source_id, warehouse, made[source_id])
         return made
 
@@ -127,13 +127,15 @@ def change_source(connection: Sql, source_id: SourceId, change: SourceChange) ->
 
 
 def delete_source(connection: Sql, source_id: SourceId, *, at: datetime, force: bool) -> list[Connection]:
-    """Marks the source as deleted and frees its slug. The row stays, so that no other source ever gets its schema."""
+    """Marks the source as deleted, frees its slug, and deletes its keys and connections."""
     source = read_source(connection, source_id)
     connected = rules.connected_to(source, read_connections(connection))
     rules.check_unused(source, connected, force=force)
     c = t.connections.c
     connection.execute(delete(t.connections).where(c.client_id.in_([each.client_id for each in connected])))
     connection.execute(delete(t.write_keys).where(t.write_keys.c.source_id == source_id))
+    # The schema stays taken: rows of the deleted source are in it. The id as slug frees the slug, whose column is
+    # unique.
     gone = {"deleted_at": to_micros(at), "slug": source_id, "enabled": False}
     connection.execute(update(t.sources).where(t.sources.c.id == source_id).values(gone))
     return connected

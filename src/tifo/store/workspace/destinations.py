@@ -1,4 +1,4 @@
-"""Connected destinations on SQL. Their secrets are encrypted."""
+"""Stores connected destinations on SQL, their secrets encrypted."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -115,6 +115,7 @@ def insert_destination(
         raise no_source(made.source_id)
     _check_free(connection, made.source_id, made.name, but=made.id)
     connection.execute(insert(t.destinations), row)
+    # In the same transaction: a deliverer that finds the destination finds its cursor.
     cursor = {"destination_id": made.id, "start": start, "position": start, "received": 0, "forgotten": 0}
     connection.execute(insert(t.delivery_cursors), {**cursor, "dead_reason": ""})
 

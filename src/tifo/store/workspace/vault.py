@@ -61,6 +61,7 @@ def _make(path: Path) -> None:
         with os.fdopen(descriptor, "wb") as file:
             file.write(Fernet.generate_key())
             file.flush()
+            # A key that a power cut takes away makes every secret unreadable.
             os.fsync(file.fileno())
         with contextlib.suppress(FileExistsError):  # another process was quicker: its key counts
             os.link(temporary, path)

@@ -1,4 +1,4 @@
-"""Violations of tracking plans on SQL: a row for each kind in ten minutes."""
+"""Counts violations of tracking plans on SQL: a row for each kind in ten minutes."""
 
 from collections.abc import Mapping
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Connected warehouses and their sync history on SQL."""
+"""Stores connected warehouses and their sync history on SQL."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -49,6 +49,7 @@ class SqlWarehouses:
     def connect(self, name: str, source_id: SourceId) -> ConnectedWarehouse:
         with self._database.writing() as connection:
             now = read_warehouse(connection, name)
+            # None stands for all sources, this one included.
             if now.source_ids is None:
                 return now
             return change_warehouse(connection, name, sources=sources_text(now.source_ids | {source_id}))
@@ -56,6 +57,7 @@ class SqlWarehouses:
     def disconnect(self, name: str, source_id: SourceId, everyone: Collection[SourceId]) -> ConnectedWarehouse:
         with self._database.writing() as connection:
             now = read_warehouse(connection, name)
+            # "All but one" has no form of its own: sources that are made later are not in the list.
             connected = frozenset(everyone) if now.source_ids is None else now.source_ids
             return change_warehouse(connection, name, sources=sources_text(connected - {source_id}))
 
