@@ -50,6 +50,7 @@ class Attempt(msgspec.Struct, frozen=True, gc=False):
     took_s: float
 
 
+# Thousands are in memory at once. They hold no circles, so `gc=False` keeps Python's collector from visiting them.
 class Undelivered(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """An event that one destination has not accepted: it waits for its next attempt, or is a dead letter."""
 

@@ -19,12 +19,9 @@ _EXPIRED = Outcome(Fate.FAILED, "EXPIRED", "The event log forgot it before the d
 
 
 def loaded_through(log: EventLog, cursors: Mapping[str, Cursor], sources: Sequence[Source]) -> Position:
-    """Returns the position up to which every source's events are in the warehouse.
-
-    A quiet source has an old cursor and no events after it: it holds nothing back. A source that is gone from the
-    catalog holds back the events beyond its cursor.
-    """
+    """Returns the position up to which every source's events are in the warehouse."""
     end = log.end()
+    # A source that is gone from the catalog may have events that no warehouse has: its cursor counts like the others.
     known = {source.id for source in sources} | cursors.keys()
     return min((_through(log, source_id, cursors.get(source_id), end) for source_id in known), default=end)
 
@@ -48,6 +45,8 @@ def expire(log: EventLog, state: DeliveryState, cursors: Iterable[DeliveryCursor
 def _expire_one(log: EventLog, state: DeliveryState, cursor: DeliveryCursor, through: Position) -> Position:
     names, after = CountedNames(), cursor.position
     while after < through:
+        # Step by step: a destination that is far behind would fill the memory, and the state's write lock would be held
+        # for long.
         blocks = log.read(after, max_events=min(_AT_ONCE, through - after), source_id=cursor.source_id)
         events = [event for block in blocks if block.first <= through for event in _events(decoded(block))]
         events = [event for event in events if event.position <= through]
@@ -125,5 +124,6 @@ def _events(block: DecodedBlock) -> Iterator[Event]:
 
 def _through(log: EventLog, source_id: str, cursor: Cursor | None, end: Position) -> Position:
     after = cursor.position if cursor else Position(0)
+    # A quiet source has an old cursor and no events after it: it must hold nothing back.
     waiting = log.read(after, max_events=1, source_id=SourceId(source_id))
     return Position(waiting[0].first - 1) if waiting else end

@@ -59,6 +59,7 @@ class SqliteEventLog:
             with _errors_translated():
                 self._folder.refresh()
                 self._end = self._last_stored()
+                # A killed writer has left fingerprints in memory only: they are read from the log again.
                 self._recall()
 
     def append(self, batch: Sequence[Append]) -> list[Appended]:

@@ -24,6 +24,7 @@ class PieceReader:
 
         Each failure in a row halves the number of events: a smaller load may get through where a larger one does not.
         """
+        # A smaller load may get through where a larger one does not, for its time or its memory.
         room = max(LEAST_EVENTS, self._flush_events >> failures)
         room_bytes = FLUSH_BYTES
         pieces = []

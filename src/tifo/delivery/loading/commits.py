@@ -72,5 +72,7 @@ class PieceCommitter:
 
     def _committed(self, ready: Sequence[Prepared], loaded: Sequence[Loaded]) -> None:
         for each in ready:
+            # The next load says that it goes on from here, and the warehouse refuses one that does not fit its own
+            # position.
             each.piece.progress.committed = each.piece.position
         self._on_commit(ready, loaded)

@@ -159,6 +159,8 @@ class Loader:
                 )
                 return
             try:
+                # Nothing was left although the target lies beyond: a source waits for the catalog, and the next start
+                # loads it.
                 if not self.flush():
                     return
             except (Transient, Conflict) as error:

@@ -73,6 +73,7 @@ ALL = Wanted()
 
 def prepared(piece: Piece, wanted: Wanted = ALL) -> Prepared:
     """Converts the events to rows. Without events the load only moves the position."""
+    # All blocks at once: each table becomes one set of columns, however many blocks there are.
     bodies, withheld = admitted(b"".join(block.bodies for block in piece.blocks), wanted.names)
     converted = convert(bodies, piece.progress.tables, wanted.max_tables)
     left_out: Mapping[str, int] = {}

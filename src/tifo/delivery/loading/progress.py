@@ -128,6 +128,8 @@ class LoadProgress:
     def _schemas(self, known: Collection[SourceId]) -> Mapping[SourceId, str]:
         schemas = {source.id: source.schema for source in self._sources() if self._takes(source.id)}
         now_s = self._monotonic()
+        # The log knows every source that has sent anything; the catalog shows new ones late, and deleted ones not at
+        # all.
         sending = {count.source_id for count in self._log.ingest_counts() if count.code == RECEIVED}
         missing = {source_id for source_id in sending if self._takes(source_id)} - schemas.keys() - set(known)
         self._missing_since_s = {source_id: self._missing_since_s.get(source_id, now_s) for source_id in missing}

@@ -57,6 +57,7 @@ class BatchSender:
         now_s = self._monotonic()
         while len(self._in_flight) < self._health.at_once() and self._is_ready(now_s):
             batch = self._next_batch()
+            # All of its events may have been blocked.
             if batch:
                 task = asyncio.create_task(self._attempt(batch))
                 # The event loop itself holds a task weakly: without this set it could be collected in the middle of its
@@ -126,6 +127,7 @@ class BatchSender:
             outcomes,
             began_at_s=began_at_s,
             took_s=took_s,
+            # This request is still among those in flight.
             others=len(self._in_flight) - 1,
             is_new=any(not job.is_retry for job in batch),
         )

@@ -96,6 +96,7 @@ class DestinationConnection:
         parts = self._parts = await self._restored()
         committing = asyncio.create_task(parts.checkpoints.run(stop))
         stopping = asyncio.create_task(stop.wait())
+        # A connection that waits for work would else see `stop` only when its wait is over.
         stopping.add_done_callback(lambda _: self._wake.set())
         try:
             while not stop.is_set():

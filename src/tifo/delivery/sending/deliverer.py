@@ -115,6 +115,7 @@ class Deliverer:
             if each not in wanted or wanted[each].version != running.version
         ]
         stopped = [self._running.pop(each) for each in outdated]
+        # All are stopped before the first is awaited, so that they finish side by side.
         for running in stopped:
             running.stop.set()
         # The old connection ends before a new one of the same destination begins: two at once would send events twice.

@@ -55,9 +55,6 @@ _write = msgspec.json.Encoder().encode
 class ConfiguredFilter:
     """Passes an event that its kind handles, its own `integrations` admit, the destination's choice includes, the
     filters leave, and one of the mappings matches.
-
-    Segment's rule: a destination is in by default; `All: false` excludes it, unless its own name is true or an object;
-    its own name with false excludes it. Names are compared letter by letter.
     """
 
     def __init__(
@@ -80,6 +77,7 @@ class ConfiguredFilter:
         if event.type not in self._handles:
             return event, filtered("UNSUPPORTED_EVENT_TYPE", f"This kind of destination takes no {event.type} calls.")
         integrations = logged.message.integrations
+        # Clients may send anything here; only an object says something about destinations.
         if integrations and isinstance(integrations, dict) and not self._admitted(integrations):
             return event, filtered("FILTERED_BY_INTEGRATIONS_OBJECT", "The event's integrations keep it out.")
         left_out = self._choice.leaves_out(event.type, event.name)
@@ -103,6 +101,8 @@ class ConfiguredFilter:
         return event_of(logged, _write(result.message)), None
 
     def _admitted(self, integrations: Mapping[str, Any]) -> bool:
+        # Segment's rule: a destination is in by default; `All: false` excludes it, unless its own name is true or an
+        # object; its own name with false excludes it. Names are compared letter by letter.
         own = [integrations[name] for name in self._names if name in integrations]
         if own:
             return all(value is not False for value in own)

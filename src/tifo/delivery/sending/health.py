@@ -82,6 +82,7 @@ class DestinationHealth:
         now_s = self._monotonic()
         was_dead = self.is_dead
         self._circuit = self._circuit_after(outcomes, is_new=is_new)
+        # Only answers that say "too much" shrink the limit: other failures have nothing to do with the rate.
         if any(outcome.fate is Fate.RETRY and outcome.code in _PUSHED_BACK for outcome in outcomes):
             self.limit = self.limit.after_push_back(began_at_s, now_s)
         else:
@@ -92,6 +93,7 @@ class DestinationHealth:
 
     def _circuit_after(self, outcomes: Sequence[Outcome], *, is_new: bool) -> Circuit:
         fates = {outcome.fate for outcome in outcomes}
+        # One accepted event shows that the destination is alive, whatever became of the others.
         if fates & {Fate.DELIVERED, Fate.FILTERED}:
             return CLOSED
         if fates == {Fate.FAILED}:

@@ -153,6 +153,7 @@ class QueueIntake:
             else:
                 stopped.append(job)
                 outcomes.append(outcome)
+        # Filtered events are settled without a request; they go into the same chunk, as the cursor moves over both.
         if stopped:
             self._settler.settle(stopped, outcomes, 0.0)
         self._queue.add_new(passed)

@@ -89,6 +89,7 @@ class Circuit:
     def after_failure(self, now: datetime, chance: float) -> "Circuit":
         """Counts a request that failed as a whole, in a way that may pass."""
         failures = self.failures + 1
+        # A failed probe is enough while the circuit is open.
         if self.is_open or failures >= OPENS_AFTER:
             return self._opened(now, chance, failures=failures)
         return replace(self, failures=failures)

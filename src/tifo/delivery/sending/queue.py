@@ -91,6 +91,7 @@ class DeliveryQueue:
                 continue
             room_bytes -= len(job.event.body)
             batch.append(job)
+        # An unordered destination has no users in flight: looking each event up would cost time for nothing.
         if self.ordered:
             self._in_flight.update(job.event.user for job in batch)
         return batch

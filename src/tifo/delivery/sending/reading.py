@@ -96,6 +96,7 @@ def _decode(bodies: bytes, lines: Sequence[bytes]) -> Sequence[LoggedMessage | N
     try:
         return _decoder.decode_lines(bodies)  # all lines at once: several times as quick as one by one
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        # One line that is no message, or is nested too deep, must not hide the others of its block.
         return [_decode_one(line) for line in lines]
 
 

@@ -119,6 +119,7 @@ def _selected(
 ) -> Iterator[tuple[Event, Outcome | None]]:
     for block in _blocks(log, source_id, selection, end):
         for number, (line, message) in enumerate(zip(block.lines, block.messages, strict=True)):
+            # A line that is no message became a dead letter when the cursor passed it: there is nothing to send.
             if message is None or block.first + number > end:
                 continue
             event, outcome = event_filter(LoggedEvent(Position(block.first + number), block.received_at, message, line))

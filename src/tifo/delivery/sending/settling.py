@@ -107,6 +107,7 @@ class OutcomeSettler:
             self._queue.block(job.event.user)
         if job.is_retry and not waits:
             self._queue.unblock(job.event.user)
+        # A new event that waits adds one; a retry that waits no more takes one off.
         self._backlog.change(waits - job.is_retry)
 
     def _after(self, job: Job, outcome: Outcome, took_s: float, now: datetime) -> Undelivered:

@@ -35,6 +35,7 @@ class CountedNames:
             self._hour, self._known = minute // 60, set()
         if name in self._known:
             return name
+        # Each name makes a row for every minute and hour, and a source decides how many names there are.
         if len(self._known) >= self._limit:
             return OTHER
         self._known.add(name)

@@ -89,5 +89,6 @@ class ReadWindow:
 
     def committed(self, progress: Progress) -> None:
         """Makes room for as much as was committed."""
+        # Settled events make no room before: their stats and undelivered events are still in memory.
         self._events -= progress.received
         self._bytes -= progress.bytes

@@ -61,6 +61,7 @@ def store(connection: Connection, changes: Sequence[Checkpoint]) -> list[bool]:
     cursors = select(_C.destination_id, _C.position)
     # Under the write lock: no process moves a cursor between this look and the updates below.
     known = {row.destination_id: row.position for row in connection.execute(cursors)}
+    # `previous` is None where a checkpoint moves no cursor.
     holds = [each.destination_id in known and each.previous in {None, known[each.destination_id]} for each in changes]
     valid = [change for change, is_valid in zip(changes, holds, strict=True) if is_valid]
     for change in valid:

@@ -37,6 +37,7 @@ def read_totals(connection: Connection, destination_id: DestinationId, status: C
     by_bucket = select(latencies.bucket, latencies.total).where(
         latencies.destination_id == destination_id, latencies.grain == ALL
     )
+    # PostgreSQL's sum of BIGINT is a Decimal.
     totals = {row.result: int(row.n) for row in connection.execute(summed)}
     return Numbers(
         status=status,
@@ -56,6 +57,7 @@ def read_problems(connection: Connection, destination_id: DestinationId) -> list
         .join(t.delivery_samples, same)
         # An outcome without a code is a plain delivery.
         .where(c.destination_id == destination_id, c.grain == ALL, c.code != "")
+        # PostgreSQL wants every selected column grouped; there is one sample for each result and code.
         .group_by(c.result, c.code, s.message_id, s.at, s.detail, s.received, s.exchange)
         .order_by(total.desc(), c.result, c.code)
     )
@@ -95,6 +97,7 @@ def count_rows(change: Checkpoint) -> list[Row]:
     for counted, number in change.counts.items():
         for grain, at in _grains(counted.minute):
             key = grain, at, without_nul(counted.type), without_nul(counted.name), counted.result.value, counted.code
+            # Added up here: outcomes of several minutes share the rows of their hour and of the total.
             totals[key] = totals.get(key, 0) + number
     names = ("grain", "at", "type", "name", "result", "code")
     return [

@@ -49,6 +49,7 @@ def _earlier_of_user(destination_id: DestinationId) -> Any:
         earlier.c.destination_id == destination_id,
         earlier.c.state == _WAITING,
         earlier.c.user == _U.user,
+        # Events without a user have no order among them.
         earlier.c.user != "",
         earlier.c.position < _U.position,
     )

@@ -70,6 +70,7 @@ class SqlAccess:
     def tokens(self, client_id: ClientId | None) -> Sequence[TokenInfo]:
         with self._database.reading() as connection:
             check_application(connection, client_id)
+            # Ids sort by the time at which they were made.
             found = connection.execute(select(t.tokens).where(_owned_by(client_id)).order_by(t.tokens.c.id)).all()
         return [TokenInfo(id=row.id, name=row.name, created_at=from_micros(row.created_at)) for row in found]
 

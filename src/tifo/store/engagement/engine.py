@@ -31,6 +31,7 @@ _mark = postgresql.insert(t.writers)
 _MARK = _mark.on_conflict_do_update(
     index_elements=[t.writers.c.id],
     set_={"batch": _mark.excluded.batch, "at": _mark.excluded.at},
+    # A mark that is not lower is this batch's own, from a try whose answer was lost: then nothing is returned.
     where=t.writers.c.batch < _mark.excluded.batch,
 ).returning(t.writers.c.batch)
 

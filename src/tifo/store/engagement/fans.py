@@ -63,6 +63,7 @@ class Fans:
                 found[profile_id] = known
             else:
                 unknown[profile_id] = version
+        # Only these are read: most of a busy match's fans are remembered.
         read = load_fans(connection, unknown)
         return found | {profile_id: Known(unknown[profile_id], fan) for profile_id, fan in read.items()}
 

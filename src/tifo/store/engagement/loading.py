@@ -70,6 +70,7 @@ def _profile_ids(connection: Connection, client_id: ClientId, wanted: Sequence[N
     ids: set[str] = {each for need in wanted for each in need.profile_ids}
 
     def add(lookup: Lookup, values: set[str], **more: str) -> None:
+        # No query for what no command of the batch names.
         if values:
             ids.update(row[0] for row in lookup.tuples(connection, ids=values, **more))
 

@@ -196,6 +196,7 @@ def _read_page(
     asked = query.order_by(position.asc() if ascending else position.desc()).limit(window.size + 1)
     edge = window.anchor.after if backwards else window.anchor.before
     if edge is None:
+        # Without an anchor, a numbered page costs as much as all pages before it: LiveLike's clients may ask for one.
         asked = asked.offset((window.page - 1) * window.size)
     else:
         asked = asked.where(position > edge if ascending else position < edge)

@@ -130,6 +130,7 @@ def _fill(connection: Connection, board_id: str, item_id: RewardItemId) -> None:
     )
     connection.execute(t.score_counts.insert().from_select(columns, each))
     for level in range(1, LEVELS):
+        # PostgreSQL shifts a BIGINT by an INTEGER only.
         prefix = counts.prefix.bitwise_rshift(literal_column(str(BITS), Integer))
         # PostgreSQL's sum of BIGINT is NUMERIC.
         total = cast(func.sum(counts.count), BigInteger)

@@ -23,6 +23,7 @@ _Changed = Sequence[tuple[Fan | None, Fan]]
 
 _FORGET_TASKS = Lookup(lambda given: delete(t.user_quest_tasks).where(given.among(t.user_quest_tasks.c.user_quest_id)))
 _FORGET_QUESTS = Lookup(lambda given: delete(t.user_quests).where(given.among(t.user_quests.c.id)))
+# The parameters have other names than the columns, which SQLAlchemy reserves for itself in an UPDATE.
 _REVOKE = Bulk(
     lambda *_: update(t.earned_badges).where(t.earned_badges.c.id == bindparam("of")).values(revoked_at=bindparam("at"))
 )
@@ -56,7 +57,9 @@ def write_definitions(connection: Connection, game: Game, changed: Iterable[Defi
     client_id = game.application.id
     others = [each for each in definitions if not isinstance(each, Application)]
     rows = [{"id": each.id, "client_id": client_id, "body": r.body(each)} for each in others]
+    # A changed definition keeps its position, which is the order of making: so the key is the id.
     upsert_rows(connection, t.definitions, rows, key="id")
+    # By the version, other engines and readers see that the game they remember is old.
     bump = update(t.applications).where(t.applications.c.id == client_id)
     values: dict[Any, Any] = {t.applications.c.definitions_version: t.applications.c.definitions_version + 1}
     for each in definitions:

@@ -15,6 +15,7 @@ from tifo.store.sql.bulk import Row
 from tifo.store.sql.database import Database
 from tifo.store.sql.times import from_micros, maybe_moment, to_micros
 
+# max() gives a row even where the application has no cursor yet: it begins at 0.
 _CURSOR = select(func.coalesce(func.max(t.relay_cursors.c.position), 0))
 
 
@@ -142,6 +143,7 @@ class SqlFactFeed:
     def _leave(self, connection: Connection, client_id: ClientId, sent: Sequence[FactId]) -> None:
         """Moves the cursor to the last of these facts that stands after it."""
         cursor = _cursor(connection, client_id)
+        # Facts that were sent again stand before the cursor, which never moves back.
         newest = select(func.max(t.facts.c.position)).where(
             t.facts.c.client_id == client_id, t.facts.c.position > cursor, t.facts.c.id.in_(list(sent))
         )
@@ -174,6 +176,7 @@ def _refused_in_a_row(connection: Connection, client_id: ClientId) -> int:
 
 
 def _mark(connection: Connection, client_id: ClientId, values: Row) -> None:
+    # Update or insert: under the write lock nobody inserts the row in between.
     known = update(t.relay_lines).where(t.relay_lines.c.client_id == client_id).values(values)
     if connection.execute(known).rowcount == 0:
         connection.execute(insert(t.relay_lines), {"client_id": client_id, **values})

@@ -22,6 +22,7 @@ from tifo.store.sql.database import Database
 from tifo.store.sql.times import from_micros, maybe_micros, maybe_moment, to_micros
 
 _C = t.webhooks_in.c
+# SQLAlchemy reserves the columns' own names for itself in an UPDATE: so the parameters have others.
 _SETTLE = (
     update(t.webhooks_in)
     .where(_C.number == bindparam("of"))
@@ -134,6 +135,7 @@ class SqlWebhookInbox:
     def held(self, source_id: SourceId, limit: int) -> Sequence[HeldWebhook]:
         query = (
             select(t.webhooks_in)
+            # One that was never tried is new, and not held.
             .where(_C.source_id == source_id, _C.state.in_(_OPEN), _C.attempts > 0)
             .order_by(_C.number)
             .limit(limit)

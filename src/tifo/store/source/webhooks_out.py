@@ -124,6 +124,7 @@ class SqlWebhookOutbox:
         if not facts:
             return []
         with self._database.reading() as connection:
+            # One subscriber's facts are all of one application.
             games = self._games.load(connection, [facts[0].client_id])
             nicknames = _nicknames(connection, facts)
             runs = _runs(connection, facts)
@@ -178,6 +179,7 @@ class SqlWebhookOutbox:
         counts = select(_L.state, func.count().label("n")).where(_L.subscriber_id == subscriber_id).group_by(_L.state)
         with self._database.reading() as connection:
             row = _check(connection, client_id, subscriber_id)
+            # Without their order, which would cost a sort of rows that are only counted.
             beyond = new_facts(client_id, row.position).order_by(None).subquery()
             to_send = connection.execute(select(func.count()).select_from(beyond)).scalar_one()
             late = {each.state: int(each.n) for each in connection.execute(counts)}

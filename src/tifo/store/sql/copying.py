@@ -53,6 +53,7 @@ def copy_state(source: Database, target: Database, advance: Advance) -> tuple[To
     """
     # The source is opened for writing too: on SQLite that keeps every other writer out.
     with source.writing() as reader, target.writing() as writer:
+        # SHARE lets others read the source and keeps them from writing; nobody else may write to the copy either.
         _keep_others_out(reader, "SHARE")
         _keep_others_out(writer, "EXCLUSIVE")
         # Everything below sees one moment of the source, because both sides are locked by now.

@@ -121,6 +121,7 @@ def _upgraded(database: Database) -> Database:
         if not is_ready:
             with database.writing() as connection:  # another process that opens it now waits, and then finds it ready
                 schema.upgrade(connection)
+        # It is open and ready: from now on the caller closes it.
         refused.pop_all()
     return database
 
@@ -174,6 +175,7 @@ def _connect_patiently(dialect: Any, _record: Any, arguments: Any, options: dict
         try:
             return dialect.connect(*arguments, **options)
         except dialect.loaded_dbapi.OperationalError:
+            # Also a server that is starting up answers with this error.
             if time.monotonic() > deadline:
                 raise
             time.sleep(_BETWEEN_TRIES_S)

@@ -53,6 +53,7 @@ def rename_tables(connection: Connection) -> list[str]:
 
 def move_rows(connection: Connection, names: list[str]) -> None:
     raw: Any = connection.connection.driver_connection
+    # SQLite calls these for each row: ids and times that the old tables did not have are made on the way.
     raw.create_function("tifo_new_id", 0, lambda: str(uuid7()))
     raw.create_function("tifo_now", 0, lambda: to_micros(system_clock()))
     raw.create_function("tifo_micros", 1, lambda moment: to_micros(datetime.fromisoformat(moment)))

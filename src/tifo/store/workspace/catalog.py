@@ -111,10 +111,11 @@ def insert_source(connection: Sql, source: Source) -> Source:
 
 
 def add_keys(connection: Sql, source_id: SourceId, keys: Sequence[WriteKey]) -> None:
-    """Raises `Conflict` for a key that a source has already; the message does not repeat it."""
+    """Adds write keys. Raises `Conflict` for a key that a source has already."""
     if not keys:
         return
     wanted = [each.key for each in keys]
+    # A write key is a secret, so the refusal does not repeat it.
     if connection.execute(select(t.write_keys.c.key).where(t.write_keys.c.key.in_(wanted))).first() is not None:
         raise rules.write_key_in_use()
     connection.execute(insert(t.write_keys), [_key_row(source_id, key) for key in keys])
@@ -143,6 +144,7 @@ def delete_source(connection: Sql, source_id: SourceId, *, at: datetime, force: 
 
 def used_names(connection: Sql, *, but: SourceId | None = None) -> rules.UsedNames:
     c = t.sources.c
+    # Deleted sources count too: no other source may get a schema that holds their rows.
     others = connection.execute(select(c.slug, c.schema).where(c.id != (but or ""))).all()
     return rules.UsedNames({row.slug for row in others}, {row.schema for row in others})
 
@@ -186,6 +188,7 @@ def read_selection(connection: Sql, source_id: SourceId, warehouse: str) -> Sele
 def put_selection(connection: Sql, source_id: SourceId, warehouse: str, selection: Selection) -> None:
     c = t.selections.c
     connection.execute(delete(t.selections).where(c.source_id == source_id, c.warehouse == warehouse))
+    # Everything is the default, and has no row.
     if not selection.is_everything:
         row = {"source_id": source_id, "warehouse": warehouse, "off": msgspec.json.encode(selection).decode()}
         connection.execute(insert(t.selections), row)

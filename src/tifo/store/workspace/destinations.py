@@ -128,6 +128,7 @@ def change_destination(
     *,
     secret: Collection[str],
 ) -> None:
+    # The deliverer makes a connection anew once its destination's version has risen.
     values: dict[str, Any] = {"version": _D.version + 1}
     values |= {} if change.name is None else {"name": checked_destination_name(change.name)}
     values |= {} if change.enabled is None else {"enabled": change.enabled}
@@ -146,6 +147,7 @@ def change_destination(
 def delete_destination(connection: Connection, destination_id: DestinationId) -> None:
     _row(connection, destination_id)
     connection.execute(delete(t.destinations).where(_D.id == destination_id))
+    # Cursors and numbers go with it: nobody can see them any more, and ids do not come again.
     for table in _OF_A_DESTINATION:
         connection.execute(delete(table).where(table.c.destination_id == destination_id))
 

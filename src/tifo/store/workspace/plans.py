@@ -154,6 +154,7 @@ def delete_plan(connection: Connection, plan_id: TrackingPlanId, *, force: bool 
     """Deletes a plan. With `force`, sources that are connected to it lose it; else they make this a conflict."""
     plan = read_plan(connection, plan_id)
     c = t.plan_connections.c
+    # Deleted sources keep their rows: they do not stand in a plan's way.
     live = select(t.sources.c.slug).join(t.plan_connections, c.source_id == t.sources.c.id)
     used = connection.execute(live.where(c.plan_id == plan_id, t.sources.c.deleted_at.is_(None))).scalars().all()
     if not force:

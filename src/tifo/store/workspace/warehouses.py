@@ -155,6 +155,7 @@ def delete_warehouse(connection: Connection, name: str) -> None:
     if not gone:
         raise no_warehouse(name)
     connection.execute(delete(t.warehouse_syncs).where(t.warehouse_syncs.c.warehouse == name))
+    # A later warehouse of the same name must not get them.
     connection.execute(delete(t.selections).where(t.selections.c.warehouse == name))
     for table in (t.warehouse_loads, t.warehouse_latencies):
         connection.execute(delete(table).where(table.c.warehouse == name))
@@ -164,6 +165,7 @@ def _trim_history(connection: Connection, warehouse: str) -> None:
     table = t.warehouse_syncs
     of_it = table.c.warehouse == warehouse
     newest_first = select(table.c.number).where(of_it).order_by(table.c.number.desc())
+    # The newest of those to delete: the one behind the `KEPT_SYNCS` newest. None where there are fewer.
     newest_old = newest_first.offset(KEPT_SYNCS).limit(1).scalar_subquery()
     connection.execute(delete(table).where(of_it & (table.c.number <= func.coalesce(newest_old, -1))))
 
@@ -171,6 +173,7 @@ def _trim_history(connection: Connection, warehouse: str) -> None:
 def _count(connection: Connection, syncs: Sequence[Sync]) -> None:
     for sync in syncs:
         place = {"warehouse": sync.warehouse, "source_id": sync.source_id}
+        # Counts are added to those of earlier loads; the position takes the place of the earlier one.
         counts = {"events": sync.events, "withheld": sync.withheld, "failed": sync.failed}
         upsert_each(
             connection, t.warehouse_loads, [{**place, "position": sync.position, **counts}], adding=list(counts)
