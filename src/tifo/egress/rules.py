@@ -19,7 +19,7 @@ _NAT64 = ip_network("64:ff9b::/96")
 
 @dataclass(frozen=True)
 class Egress:
-    """The policy. `allowed` are the networks that may be reached although they are not public."""
+    """Judges addresses. `allowed` are the networks that may be reached although they are not public."""
 
     allowed: tuple[Network, ...] = ()
 

@@ -19,7 +19,7 @@ def fingerprint(source_id: SourceId, message_id: str) -> bytes:
 
 
 class Sorted(NamedTuple):
-    """A batch without its duplicates, sorted by source."""
+    """Holds a batch without its duplicates, sorted by source."""
 
     fresh: dict[SourceId, list[tuple[bytes, bytes]]]
     """(fingerprint, body), in the order of arrival."""

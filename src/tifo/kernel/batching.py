@@ -1,4 +1,4 @@
-"""Group commit: many callers submit items, one writer commits them in batches, each caller gets its own result.
+"""Commits in groups: many callers submit items, one writer commits batches, each caller gets its own result.
 
 The next batch gathers while a commit runs, so a slow disk makes batches larger instead of callers slower. The writer
 lingers a moment for callers who were answered together, so that they share the next commit.

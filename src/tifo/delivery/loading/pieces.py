@@ -38,7 +38,7 @@ class Wanted(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """A piece converted to rows."""
+    """Holds a piece converted to rows."""
 
     piece: Piece
     tables: Mapping[str, Table]
@@ -56,7 +56,7 @@ class Prepared(NamedTuple):
 
     @property
     def load(self) -> Load:
-        """The load that goes on from what the source has committed now."""
+        """The load as the warehouse wants it, which goes on from what the source has committed now."""
         progress = self.piece.progress
         return Load(
             connection=progress.source_id,

@@ -153,6 +153,6 @@ class BatchSender:
 
 
 def _is_about_one_event(outcomes: Sequence[Outcome]) -> bool:
-    """Whether the whole request was refused in a way that one of its events may have caused."""
+    """Says whether the whole request was refused in a way that one of its events may have caused."""
     codes = {outcome.code if outcome.fate is Fate.FAILED else "" for outcome in outcomes}
     return len(codes) == 1 and codes <= _ABOUT_ONE_EVENT

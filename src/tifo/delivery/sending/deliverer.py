@@ -28,7 +28,7 @@ _log = structlog.get_logger("tifo.delivery")
 
 
 class OpenDestination(NamedTuple):
-    """A destination that is ready to send to, and the filter of its events."""
+    """Holds a destination that is ready to send to, and the filter of its events."""
 
     destination: Destination
     event_filter: DestinationFilter

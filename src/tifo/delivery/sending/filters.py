@@ -26,7 +26,7 @@ class DestinationFilter(Protocol):
 
 
 def event_of(logged: LoggedEvent, body: bytes | None = None) -> Event:
-    """`body` takes the place of the logged line, where filters changed it."""
+    """Makes the event of a logged message. `body` takes the place of the logged line, where filters changed it."""
     message = logged.message
     return Event(
         position=logged.position,

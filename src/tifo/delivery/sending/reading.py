@@ -14,7 +14,7 @@ CACHE_BYTES = 32 << 20
 
 
 class LoggedMessage(msgspec.Struct, gc=False, rename="camel"):
-    """The fields of a canonical message that delivery needs."""
+    """Decodes the fields of a canonical message that delivery needs."""
 
     type: str
     message_id: str
@@ -32,7 +32,7 @@ class LoggedMessage(msgspec.Struct, gc=False, rename="camel"):
 
 
 class DecodedBlock(NamedTuple):
-    """One block; the n-th line and message have the position `first + n`."""
+    """Holds one decoded block; the n-th line and message have the position `first + n`."""
 
     first: Position
     received_at: float

@@ -96,18 +96,3 @@ class SqlLedgerAudit:
                 return
             yield [FactId(row.id) for row in rows]
             after = rows[-1].position
-
-
-def state_problems(database: Database) -> list[str]:
-    """`SqlLedgerAudit.problems`, for callers that hold a database."""
-    return [*SqlLedgerAudit(database).problems()]
-
-
-def facts_by_application(database: Database) -> Mapping[ClientId, int]:
-    """`SqlLedgerAudit.facts_by_application`, for callers that hold a database."""
-    return SqlLedgerAudit(database).facts_by_application()
-
-
-def fact_ids(database: Database, client_id: ClientId) -> Iterator[list[FactId]]:
-    """`SqlLedgerAudit.fact_ids`, for callers that hold a database."""
-    return map(list, SqlLedgerAudit(database).fact_ids(client_id))

@@ -53,7 +53,7 @@ def load_working(connection: Connection, game: Game, fans: Fans, commands: Seque
 
 
 def lock_applications(connection: Connection, client_ids: set[ClientId], defining: set[ClientId]) -> None:
-    """On PostgreSQL a batch with definitions locks its applications: the `defining` ones against others' play and
+    """Locks the applications of a batch with definitions, on PostgreSQL: the `defining` ones against others' play and
     definitions, the rest against others' definitions only.
     """
     # All batches lock in one order, so that two of them never wait for one another in a circle.

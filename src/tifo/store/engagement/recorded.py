@@ -99,27 +99,3 @@ def _count_items(connection: Connection, client_id: ClientId, tally: Tally) -> N
     for item, fans, total in connection.execute(items):
         tally.item_fans[RewardItemId(item)] = fans
         tally.item_totals[RewardItemId(item)] = int(total)
-
-
-class SqlRecorded:
-    """`SqlRecordedActions` of one application, for callers that hold a database."""
-
-    def __init__(self, database: Database, client_id: ClientId) -> None:
-        self._recorded = SqlRecordedActions(database)
-        self._client_id = client_id
-
-    def count_actions(self) -> int:
-        return self._recorded.count_actions(self._client_id)
-
-    def groups(self) -> Iterator[Sequence[Recorded]]:
-        return self._recorded.groups(self._client_id)
-
-    def earned(self) -> Tally:
-        return self._recorded.earned(self._client_id)
-
-
-def client_ids(database: Database) -> list[ClientId]:
-    """The ids of all applications, in the order of making (they sort so)."""
-    with database.reading() as connection:
-        found = connection.execute(select(t.applications.c.id).order_by(t.applications.c.id)).scalars()
-        return [ClientId(each) for each in found]

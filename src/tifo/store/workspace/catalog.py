@@ -135,7 +135,7 @@ def delete_source(connection: Sql, source_id: SourceId, *, at: datetime, force: 
     c = t.connections.c
     connection.execute(delete(t.connections).where(c.client_id.in_([each.client_id for each in connected])))
     connection.execute(delete(t.write_keys).where(t.write_keys.c.source_id == source_id))
-    # The schema stays taken: rows of the deleted source are in it. The id as slug frees the slug, whose column is
+    # The schema stays in use: rows of the deleted source are in it. The id as slug frees the slug, whose column is
     # unique.
     gone = {"deleted_at": to_micros(at), "slug": source_id, "enabled": False}
     connection.execute(update(t.sources).where(t.sources.c.id == source_id).values(gone))
