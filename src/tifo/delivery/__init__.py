@@ -1,1 +1,1 @@
-"""One cursor a connection: what is loaded and delivered when, and what is not and why. Never knows vendors."""
+"""Loads events into warehouses and delivers them to destinations, by one cursor a connection. Never knows vendors."""

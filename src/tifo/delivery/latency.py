@@ -1,4 +1,4 @@
-"""Latencies in buckets: few enough to store for each minute, fine enough for percentiles within a tenth.
+"""Counts latencies in buckets: few enough to store for each minute, fine enough for percentiles within a tenth.
 
 A bucket's bound is 1.2 times the one before, from a millisecond to three days.
 """
@@ -14,6 +14,7 @@ _LAST = 106
 def bucket_of(seconds: float) -> int:
     if seconds <= _LEAST_S:
         return 0
+    # The logarithm's rounding would put a latency that equals a bound into the bucket above it.
     return min(_LAST, ceil(log(seconds / _LEAST_S) / log(_RATIO) - 1e-9))
 
 

@@ -1,4 +1,4 @@
-"""The in-memory twin of the SQL state of delivery, for tests."""
+"""Holds the state of delivery in memory: the twin of the SQL state, for tests."""
 
 import threading
 from collections import Counter
@@ -270,7 +270,7 @@ def _apply(connection: _Connection, change: Checkpoint) -> None:
 def _first_of_each_user(waiting: Sequence[Undelivered]) -> list[Undelivered]:
     first: dict[str, Undelivered] = {}
     for each in sorted(waiting, key=lambda each: each.event.position):
-        # events without a user have no order among them
+        # Events without a user have no order among them.
         first.setdefault(each.event.user or f"\0{each.event.position}", each)
     return list(first.values())
 

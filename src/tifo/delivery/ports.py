@@ -1,4 +1,4 @@
-"""The contracts of delivery: how far each connection has come, which events are not delivered, and the numbers.
+"""Defines delivery's contracts: how far each connection has come, which events are not delivered, and the numbers.
 
 A connection is a cursor over the log. An event of its source at or before the cursor was delivered or filtered, unless
 it is among the `Undelivered`: those wait for their next attempt, or are dead letters and keep their payload.
@@ -18,7 +18,7 @@ from tifo.eventlog.ports import IngestCount
 from tifo.kernel.ids import DestinationId, Position, SourceId
 
 MAX_HISTORY = 40
-"""Attempts that are stored of an event: the first and the newest 39. Four hours hold about 30."""
+"""The attempts that an event's history holds: the first and the newest 39. Four hours of retries make about 30."""
 
 UndeliveredKey = tuple[Position, str]
 """(position, replay): names one `Undelivered` of a destination."""
@@ -50,6 +50,7 @@ class Attempt(msgspec.Struct, frozen=True, gc=False):
     took_s: float
 
 
+# Thousands are in memory at once. They hold no circles, so `gc=False` keeps Python's collector from visiting them.
 class Undelivered(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """An event that one destination has not accepted: it waits for its next attempt, or is a dead letter."""
 
@@ -91,7 +92,7 @@ class LatencyBucket(NamedTuple):
 
 
 class Sample(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """The newest event with this result and code."""
+    """Shows the newest event with this result and code."""
 
     result: Result
     code: str
@@ -104,7 +105,7 @@ class Sample(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What one connection has done since its last checkpoint: stored as a whole or not at all."""
+    """Holds all that one connection has done since its last checkpoint. It is stored as a whole or not at all."""
 
     destination_id: DestinationId
     _: KW_ONLY
@@ -129,7 +130,7 @@ class Checkpoint:
 
 
 class ConnectionStatus(NamedTuple):
-    """How far a connection has come."""
+    """Says how far a connection has come."""
 
     start: Position
     """The first cursor: earlier events are not meant for the connection."""
@@ -231,7 +232,7 @@ class DeliveryState(Protocol):
 
 
 class Numbers(NamedTuple):
-    """Everything that was ever counted for one connection."""
+    """Holds the totals of one connection since it was made."""
 
     status: ConnectionStatus
     delivered: int
@@ -331,7 +332,7 @@ class IngestSeriesQuery:
 
 
 class IngestNumbers(Protocol):
-    """Tells over time what sources sent: the log itself has totals only. Methods block."""
+    """Counts over time what sources sent: the log itself has totals only. Methods block."""
 
     def note(self, counts: Sequence[IngestCount], now: datetime) -> None:
         """Adds what the log's totals grew by since the last note, under the minute of `now`.

@@ -1,4 +1,4 @@
-"""Retention: how much of the log is still needed, and what expires with it."""
+"""Computes how much of the log is still needed, and counts the events that expire with it."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -19,12 +19,9 @@ _EXPIRED = Outcome(Fate.FAILED, "EXPIRED", "The event log forgot it before the d
 
 
 def loaded_through(log: EventLog, cursors: Mapping[str, Cursor], sources: Sequence[Source]) -> Position:
-    """Returns the position up to which every source's events are in the warehouse.
-
-    A quiet source has an old cursor and no events after it: it holds nothing back. A source that is gone from the
-    catalog holds back the events beyond its cursor.
-    """
+    """Returns the position up to which every source's events are in the warehouse."""
     end = log.end()
+    # A source that is gone from the catalog may have events that no warehouse has: its cursor counts like the others.
     known = {source.id for source in sources} | cursors.keys()
     return min((_through(log, source_id, cursors.get(source_id), end) for source_id in known), default=end)
 
@@ -48,11 +45,15 @@ def expire(log: EventLog, state: DeliveryState, cursors: Iterable[DeliveryCursor
 def _expire_one(log: EventLog, state: DeliveryState, cursor: DeliveryCursor, through: Position) -> Position:
     names, after = CountedNames(), cursor.position
     while after < through:
+        # Step by step: a destination that is far behind would fill the memory, and the state's write lock would be held
+        # for long.
         blocks = log.read(after, max_events=min(_AT_ONCE, through - after), source_id=cursor.source_id)
         events = [event for block in blocks if block.first <= through for event in _events(decoded(block))]
         events = [event for event in events if event.position <= through]
         if not events:
             break
+        # The destination has moved its cursor meanwhile, or is gone: nothing beyond `after` is counted, so the log must
+        # not be trimmed there.
         if state.settle([_expiry(state, cursor, names, events, after)]) != [True]:
             return after
         after = events[-1].position
@@ -65,6 +66,7 @@ def _expiry(
     now, stats = Moment(system_clock()), DeliveryStats()
     for event in events:
         stats.count(event, names.name_for(event.name, now.minute), Result.FAILED, _EXPIRED, now)
+    # A checkpoint replaces both columns: without them, a dead destination would look alive.
     status = state.status(cursor.destination_id)
     return stats.as_checkpoint(
         cursor.destination_id,
@@ -84,10 +86,8 @@ def expire_loads(
     sources: Sequence[Source],
     through: Position,
 ) -> None:
-    """Counts events that leave the log before a warehouse has them, as a failed sync in its history.
-
-    The warehouse itself may be away, so its loader's last recorded positions count.
-    """
+    """Counts events that leave the log before a warehouse has them, as a failed sync in its history."""
+    # The warehouse may be away, so the positions count that its loader recorded last in the state.
     recorded = {each.source_id: each.position for each in warehouses.loads(connected.name)}
     expired = []
     for source in sources:
@@ -124,5 +124,6 @@ def _events(block: DecodedBlock) -> Iterator[Event]:
 
 def _through(log: EventLog, source_id: str, cursor: Cursor | None, end: Position) -> Position:
     after = cursor.position if cursor else Position(0)
+    # A quiet source has an old cursor and no events after it: it must hold nothing back.
     waiting = log.read(after, max_events=1, source_id=SourceId(source_id))
     return Position(waiting[0].first - 1) if waiting else end

@@ -1,40 +1,41 @@
-"""Numbers over time: how long they are stored, and how they become series. Pure."""
+"""Adds stored numbers up to series over time, and says how long they are stored. Pure."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from tifo.delivery.ports import Grain, Group, Series
 
-KEPT_MINUTES = 48 * 60
-KEPT_HOURS = 30 * 24
+STORED_MINUTES = 48 * 60
+STORED_HOURS = 30 * 24
 """Segment's retention: minutes for two days, hours for thirty."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def minute_of(moment: datetime) -> int:
-    """Minutes since 1970."""
+    """Counts whole minutes since 1970."""
     return (moment - _EPOCH) // timedelta(minutes=1)
 
 
 def oldest_minute(now: datetime) -> int:
-    """The first minute that is still stored."""
-    return minute_of(now) - KEPT_MINUTES
+    """Returns the first minute that is still stored."""
+    return minute_of(now) - STORED_MINUTES
 
 
 def oldest_hour(now: datetime) -> int:
-    """The first hour since 1970 that is still stored."""
-    return minute_of(now) // 60 - KEPT_HOURS
+    """Returns the first hour, counted from 1970, that is still stored."""
+    return minute_of(now) // 60 - STORED_HOURS
 
 
 def stored_minutes(grain: Grain) -> int:
-    """The width of the stored numbers that the grain is made of."""
+    """Returns the width, in minutes, of the stored numbers that the grain is made of."""
     return 1 if grain is Grain.MINUTE else 60
 
 
 def window(since: datetime, until: datetime, minutes: int) -> range:
-    """The stored numbers, each so many minutes wide, that `[since, until)` touches."""
+    """Returns the stored numbers, each so many minutes wide, that `[since, until)` touches."""
     width = timedelta(minutes=minutes)
+    # Both ends are rounded outwards: the negation rounds `until` up.
     return range((since - _EPOCH) // width, -((_EPOCH - until) // width))
 
 

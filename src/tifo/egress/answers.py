@@ -1,4 +1,4 @@
-"""The value that every outbound request comes back as. Pure."""
+"""Declares the value that every outbound request returns. Pure."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ TIMED_OUT = "ETIMEDOUT"
 
 
 class HttpAnswer(NamedTuple):
-    """One request's answer. A failure of the network is one too: senders decide about it as about a status."""
+    """Holds one request's answer. A failure of the network is one too: senders decide about it as about a status."""
 
     status: int
     """0 where no answer came."""

@@ -1,4 +1,4 @@
-"""The one HTTP client for requests to other machines: sessions, limits of time and size, and failures as values."""
+"""Sends all requests to other machines: limits their time and size, and returns failures as values."""
 
 import errno
 import socket
@@ -22,13 +22,14 @@ _CODES = {
     errno.ECONNRESET: "ECONNRESET",
     errno.ECONNABORTED: "ECONNABORTED",
     errno.EHOSTUNREACH: "EHOSTUNREACH",
+    # Segment's codes have none for these two: the nearest stands for them.
     errno.ENETUNREACH: "EHOSTUNREACH",
     errno.ETIMEDOUT: TIMED_OUT,
     errno.EPIPE: "ECONNRESET",
     errno.EACCES: "EACCES",
 }
 _FAILURES = (aiohttp.ClientError, OSError, ValueError)
-"""ValueError: a host name that cannot be encoded. TimeoutError is an OSError."""
+"""Errors that end a request. ValueError: a host name that cannot be encoded. TimeoutError is an OSError."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,13 +50,11 @@ class Fetched(NamedTuple):
 
 
 def open_session(connector: aiohttp.BaseConnector | None = None) -> aiohttp.ClientSession:
-    """Opens a session that reaches every address: for Tifo's own endpoint. Call it in the event loop, and close it.
-
-    The connector has no limit over all hosts: some dead hosts would use it up and delay the others. Cookies are not
-    stored and answers not decompressed, so that no endpoint can fill our memory.
-    """
+    """Opens a session that reaches every address: for Tifo's own endpoint. Call it in the event loop, and close it."""
     return aiohttp.ClientSession(
+        # No limit over all hosts: some dead hosts would use it up and delay the others.
         connector=connector or aiohttp.TCPConnector(limit=0),
+        # Cookies are not stored and answers not decompressed, so that no endpoint can fill our memory.
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
     )
@@ -67,7 +66,7 @@ def open_guarded_session(egress: Egress) -> aiohttp.ClientSession:
 
 
 async def send(session: aiohttp.ClientSession, request: HttpRequest, clock: Clock) -> HttpAnswer:
-    """Sends one request, and follows no redirect: a signed or authorized body must not go where nobody sent it.
+    """Sends one request, and follows no redirect.
 
     Never raises for what the network or the endpoint does.
     """
@@ -77,6 +76,7 @@ async def send(session: aiohttp.ClientSession, request: HttpRequest, clock: Cloc
             request.url,
             data=request.body,
             headers=request.headers,
+            # A signed or authorized body must not go where nobody sent it.
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(total=request.timeout_s),
         ) as response:
@@ -103,6 +103,7 @@ async def fetch(
     """
     try:
         timeout = aiohttp.ClientTimeout(total=timeout_s)
+        # `encoded`: else yarl decodes and quotes the address anew, and a signed or encoded part may come out changed.
         async with session.get(URL(url, encoded=True), headers=headers, timeout=timeout) as response:
             body = b""
             async for piece in response.content.iter_any():
@@ -138,8 +139,10 @@ def _words(error: BaseException, timeout_s: float) -> str:
 def _code(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return TIMED_OUT
+    # The order matters: aiohttp's DNS and TLS errors are OSErrors too, some with an errno of their own.
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         cause = error.os_error
+        # Only this errno says that the name server is away for a moment; any other says that it does not know the name.
         return "EAI_AGAIN" if getattr(cause, "errno", None) == socket.EAI_AGAIN else "ENOTFOUND"
     if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
         return "EPROTO"

@@ -19,7 +19,7 @@ _NAT64 = ip_network("64:ff9b::/96")
 
 @dataclass(frozen=True)
 class Egress:
-    """The policy. `allowed` are the networks that may be reached although they are not public."""
+    """Judges addresses. `allowed` are the networks that may be reached although they are not public."""
 
     allowed: tuple[Network, ...] = ()
 
@@ -55,18 +55,19 @@ def _network(text: str) -> Network:
 
 
 def _is_public(address: Address) -> bool:
+    # Python counts multicast addresses as global.
     return address.is_global and not address.is_multicast
 
 
 def _meanings(address: Address) -> Iterator[Address]:
     """Yields the hosts that the address leads to: an IPv6 address may wrap an IPv4 one, and then that host counts.
 
-    The wrappings are mapped addresses, 6to4, Teredo and NAT64. Judging the IPv6 address alone would let
-    `64:ff9b::7f00:1`, which is 127.0.0.1, through.
+    The wrappings are mapped addresses, 6to4, Teredo and NAT64.
     """
     if isinstance(address, IPv4Address):
         yield address
         return
+    # Judging the IPv6 address alone would let `64:ff9b::7f00:1`, which is 127.0.0.1, through.
     wrapped = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
     if address in _NAT64:
         wrapped.append(IPv4Address(int(address) & 0xFFFFFFFF))

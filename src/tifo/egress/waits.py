@@ -14,5 +14,6 @@ def retry_after_s(header: str | None, now: datetime) -> float | None:
         moment = parsedate_to_datetime(header)
     except (ValueError, OverflowError):  # OverflowError: a year of eleven digits
         return None
+    # A zone of `-0000` is read as no zone; the time is UTC all the same (RFC 5322).
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return max(0.0, (aware - now).total_seconds())

@@ -14,11 +14,12 @@ FINGERPRINT_BYTES = 16
 
 def fingerprint(source_id: SourceId, message_id: str) -> bytes:
     """Hashes (source, message id) to 128 bits. Two messages share them less often than a disk returns wrong bytes."""
+    # The NUL separates the parts, as no source id holds one: two pairs never become the same bytes.
     return hashlib.blake2b(f"{source_id}\0{message_id}".encode(), digest_size=FINGERPRINT_BYTES).digest()
 
 
 class Sorted(NamedTuple):
-    """A batch without its duplicates, sorted by source."""
+    """Holds a batch without its duplicates, sorted by source."""
 
     fresh: dict[SourceId, list[tuple[bytes, bytes]]]
     """(fingerprint, body), in the order of arrival."""
@@ -40,6 +41,7 @@ def sort_out(batch: Sequence[Append], fingerprints: Sequence[Sequence[bytes]], k
         source = append.source_id
         stored = 0
         for message, mark in zip(append.accepted, prints, strict=True):
+            # `seen` grows within the batch: a client that sends again at once may have both copies in it.
             if mark not in seen:
                 seen.add(mark)
                 result.fresh.setdefault(source, []).append((mark, message.body))
@@ -62,6 +64,7 @@ def cut(block: Block, after: Position, max_events: int) -> Block | None:
     size = min(block.size - skip, max_events)
     if size <= 0:
         return None
+    # Most blocks are wanted whole: splitting them into lines would copy every body.
     if skip == 0 and size == block.size:
         return block
     lines = block.bodies.split(b"\n")[skip : skip + size]

@@ -1,9 +1,8 @@
 """Recognises messages that came in the last day: 16 bytes each, in sorted runs on disk, looked up many at a time.
 
-The newest fingerprints are a set in memory. When it is full it becomes a run: a file of sorted 128-bit numbers, mapped
-into memory, so that only the pages in use take room. Eight runs of alike size merge into one, so their number (and the
-cost of a look-up) stays logarithmic. Only runs of the same hour merge, so that a run can be deleted when its hour
-leaves the window. Runs are derived from the log: fingerprints that no run has are read from it again.
+The newest fingerprints are a set in memory. When it is full it becomes a run: a file of sorted 128-bit numbers. Runs of
+one hour merge, and are deleted when their hour leaves the window. Runs are derived from the log: fingerprints that no
+run has are read from it again.
 """
 
 import os
@@ -22,6 +21,7 @@ _log = structlog.get_logger("tifo.eventlog")
 
 Numbers = npt.NDArray[np.uint64]
 _HOUR_S = 3600
+# So many runs of alike size merge into one, so their number (and the cost of a look-up) stays logarithmic.
 _MERGE_AT = 8
 
 
@@ -47,7 +47,7 @@ class _Run:
 
 
 class DedupIndex:
-    """The fingerprints of one log, for its one writer. At most `max_recent` of them are in memory."""
+    """Holds the fingerprints of one log, for its one writer. At most `max_recent` of them are in memory."""
 
     def __init__(self, directory: Path, *, window_s: float, max_recent: int = 200_000) -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -68,6 +68,8 @@ class DedupIndex:
         recent = [mark for mark in prints if mark in self._recent]
         if not self._runs or not prints:
             return recent
+        # The runs come after the set: `seal` may move fingerprints from the set into a run meanwhile, in the thread
+        # that trims.
         high, low = _numbers(prints)
         held = np.zeros(len(prints), dtype=bool)
         for run in self._runs:
@@ -77,10 +79,11 @@ class DedupIndex:
     def add(self, prints: Iterable[bytes], *, at_s: float, through: int) -> None:
         """Adds the fingerprints of events that the log stored at `at_s` (epoch seconds), up to position `through`.
 
-        A disk that refuses raises nothing, because the log has these events already. They stay in memory, recognised
-        for up to an hour longer than others, and the next call tries to write them again.
+        Where the disk refuses a run, nothing is raised: its fingerprints stay in memory, recognised for up to an hour
+        longer than others, and the next call tries to write them again.
         """
         hour = int(at_s // _HOUR_S)
+        # A run holds one hour's fingerprints, so that it can be deleted as a whole once the hour has left the window.
         if hour != self._recent_hour:
             self._try_to_seal()
         self._recent_hour = hour
@@ -93,6 +96,7 @@ class DedupIndex:
         try:
             self.seal()
         except OSError as error:
+            # The log has these events already, so its caller must not fail.
             _log.warning("duplicates are known in memory only", reason=str(error), fingerprints=len(self._recent))
 
     def seal(self) -> None:
@@ -106,6 +110,7 @@ class DedupIndex:
     def forget(self, now_s: float) -> None:
         """Deletes the runs that are older than the window."""
         oldest = (now_s - self._window_s) // _HOUR_S
+        # The hour in which the window begins is still needed as a whole.
         expired = [run for run in self._runs if run.hour < oldest]
         self._runs = [run for run in self._runs if run.hour >= oldest]
         for run in expired:
@@ -113,17 +118,21 @@ class DedupIndex:
 
     def _merge(self) -> None:
         newest = self._runs[-1]
+        # Runs of other hours stay apart: a run that holds two hours could only be deleted with the later one.
         alike = [run for run in self._runs if (run.hour, run.tier) == (newest.hour, newest.tier)]
         if len(alike) < _MERGE_AT:
             return
         numbers = _sorted(np.concatenate([run.numbers for run in alike], axis=1))
         merged = self._write(numbers, newest.hour, newest.tier + 1, newest.through)
+        # The merged run is on disk before its parts go: a crash in between leaves fingerprints twice, which changes no
+        # answer.
         self._runs = [run for run in self._runs if run not in alike] + [merged]
         for run in alike:
             run.path.unlink(missing_ok=True)
         self._merge()
 
     def _write(self, numbers: Numbers, hour: int, tier: int, through: int) -> _Run:
+        # The name holds what `_open` needs, so there is no list of runs that could differ from the files.
         path = self._directory / f"{hour}-{tier}-{through}.npy"
         part = path.with_suffix(".part")
         try:
@@ -131,10 +140,12 @@ class DedupIndex:
                 np.save(file, numbers)
                 file.flush()
                 os.fsync(file.fileno())
+            # The folder is not synced: a run whose name is lost in a crash is made again from the log.
             part.replace(path)
         except OSError:
             part.unlink(missing_ok=True)  # half a run on a full disk takes room and serves nobody
             raise
+        # Mapped, so that only the pages in use take memory.
         return _Run(path, hour, tier, through, np.load(path, mmap_mode="r"))
 
 

@@ -41,6 +41,7 @@ class MemoryEventLog:
 
     def read(self, after: Position, *, max_events: int, source_id: SourceId | None = None) -> list[Block]:
         blocks: list[Block] = []
+        # A copy: reading takes no lock, and an append may come meanwhile.
         for block in list(self._blocks):
             if source_id is None or block.source_id == source_id:
                 part = cut(block, after, max_events)

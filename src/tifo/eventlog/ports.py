@@ -54,7 +54,8 @@ class IngestCount(NamedTuple):
 
 
 class EventLog(Protocol):
-    """Durable, replayable, deduplicated by (source, message id). Methods block; call them off the event loop.
+    """Stores events durably, each (source, message id) once, to be read again and again. Methods block; call them
+    off the event loop.
 
     One process at a time appends to an embedded log (a second one gets `Transient`); any number read.
     """

@@ -1,12 +1,12 @@
-"""The pause before a failed attempt is repeated. Pure: chance is handed in."""
+"""Computes the pause before a failed attempt is repeated. Pure: chance is an argument."""
 
 from dataclasses import dataclass
 
 RETRY_AFTER_CAP_S = 3_600.0
-"""So that one absurd `Retry-After` header does not silence an endpoint for days."""
+"""The longest wait that an endpoint can ask for: one absurd `Retry-After` must not silence it for days."""
 
 _MOST_DOUBLINGS = 32
-"""Beyond them every cap is reached; `2.0 ** n` overflows at 1,024."""
+"""The exponent's bound: every cap is reached before it, and `2.0 ** n` overflows at 1,024."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Durations and moments as people write them: `30m`, `2h` ago, `2026-11-25T10:00:00Z`."""
+"""Reads durations and moments as people write them: `30m`, `2h` ago, `2026-11-25T10:00:00Z`."""
 
 import re
 from datetime import datetime, timedelta

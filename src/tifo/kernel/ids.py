@@ -59,11 +59,14 @@ def uuid7() -> str:
     global _last  # noqa: PLW0603 (the monotonic counter of RFC 9562, section 6.2)
     milliseconds, rest = divmod(time.time_ns(), 1_000_000)
     high = milliseconds << 12 | (rest << 12) // 1_000_000
+    # The engine's thread and the event loop both make ids.
     with _lock:
         if not _random:
             _random.extend(struct.unpack(f"{_AT_ONCE}Q", os.urandom(8 * _AT_ONCE)))
+        # The upper two of 64 bits are the variant (RFC 9562).
         low = _random.pop() >> 2
         if high <= _last[0]:  # in the same quarter of a microsecond, or the clock was set back
+            # A random step: an id does not give away the next one.
             high, low = _last[0], _last[1] + 1 + (low & _CLOSE)
         _last = (high, low)
     parts = (high >> 28, high >> 12 & 0xFFFF, high & 0xFFF, low >> 48 | 0x8000, low & 0xFFFFFFFFFFFF)

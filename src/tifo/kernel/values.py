@@ -1,4 +1,4 @@
-"""Limits and forms of single values that more than one package checks."""
+"""Checks and writes single values that more than one package has: texts, integers, decimals."""
 
 from decimal import Decimal
 

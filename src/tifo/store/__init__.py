@@ -1,1 +1,1 @@
-"""SQL tables, migrations, and every SQL implementation of the other rooms' contracts. Never holds a rule."""
+"""Implements the other rooms' contracts on SQL, and owns tables and migrations. Never holds a rule."""

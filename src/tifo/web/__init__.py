@@ -1,1 +1,1 @@
-"""HTTP at its edge: ASGI's types, bodies, answers, and the server. It never knows what a request is about."""
+"""Serves HTTP: holds ASGI's types, bodies, answers, and the server. It never knows what a request is about."""

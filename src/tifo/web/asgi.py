@@ -64,6 +64,7 @@ async def respond(send: Send, response: HttpResponse, always: Iterable[Header] =
 def raw_path(scope: Scope) -> str:
     """Returns the path as the client wrote it: one of its parts may hold an encoded slash. Without the query."""
     raw: bytes | None = scope.get("raw_path")
+    # Some servers leave the query in `raw_path`, although ASGI says that it has none.
     return raw.decode("latin-1").partition("?")[0] if raw else str(scope["path"])
 
 

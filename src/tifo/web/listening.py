@@ -1,4 +1,4 @@
-"""Ports of this machine that a server listens on."""
+"""Finds free ports of this machine, and checks that a server can listen on one."""
 
 import socket
 
@@ -19,6 +19,7 @@ def check_port(host: str, port: int) -> None:
     The server itself would fail in a process of its own, whose error nobody sees.
     """
     try:
+        # It sets SO_REUSEADDR: connections of the last run that are still closing do not count as a listener.
         socket.create_server((host, port)).close()
     except OSError as error:
         raise Rejected(

@@ -16,13 +16,13 @@ _BUFFER_BYTES = 1024 * 1024
 def dispatch(by_prefix: Mapping[str, AsgiApp], rest: AsgiApp) -> AsgiApp:
     """Hands a request to the application of its path's prefix, or to `rest`.
 
-    No router stands before the ingest path: routing halved its rate. Prefixes are tried in their order, so the most
-    used one comes first.
+    Prefixes are tried in their order, so the most used one comes first.
     """
     prefixes = tuple(by_prefix.items())
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
+            # No router stands before the ingest path: routing halved its rate.
             path = scope["path"]
             for prefix, application in prefixes:
                 if path.startswith(prefix):
@@ -46,6 +46,7 @@ async def serve(app: AsgiApp, *, host: str, port: int, stop: asyncio.Event) -> N
         http1_settings=HTTP1Settings(max_buffer_size=_BUFFER_BYTES),
     )
     serving = asyncio.create_task(server.serve())
+    # Granian may also end by itself, so `stop` is not the only thing to wait for.
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
     if not serving.done():

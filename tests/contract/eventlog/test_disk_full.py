@@ -15,6 +15,7 @@ from tifo.api.tracking import TrackingApi
 from tifo.eventlog.blocks import fingerprint
 from tifo.eventlog.dedup import DedupIndex
 from tifo.eventlog.ports import Append, Appended
+from tifo.eventlog.segments import Segment
 from tifo.eventlog.sqlite import SqliteEventLog
 from tifo.kernel.batching import GroupCommit
 from tifo.kernel.errors import Transient
@@ -45,12 +46,13 @@ def full(request: pytest.FixtureRequest, log: SqliteEventLog, full_disk: FullDis
 
     @contextmanager
     def told() -> Iterator[None]:
-        [default] = log._current().db.execute("PRAGMA max_page_count").fetchone()
-        log._current().db.execute("PRAGMA max_page_count = 25")
+        db = _newest(log).db
+        [default] = db.execute("PRAGMA max_page_count").fetchone()
+        db.execute("PRAGMA max_page_count = 25")
         try:
             yield
         finally:
-            log._current().db.execute(f"PRAGMA max_page_count = {default}")
+            db.execute(f"PRAGMA max_page_count = {default}")
 
     return told
 
@@ -115,7 +117,7 @@ def test_a_segment_that_cannot_be_begun_leaves_no_half_of_it(tmp_path: Path, ful
     log = SqliteEventLog(tmp_path, clock=lambda: NOW, segment_bytes=60_000)
     number = 0
     log.append([append(number)])
-    while log._current().bytes() < 60_000:
+    while _newest(log).bytes() < 60_000:
         log.append([append(number := number + 1)])
     segments = len(list(tmp_path.glob("*.db")))
     reader = SqliteEventLog(tmp_path, read_only=True)
@@ -225,3 +227,9 @@ async def test_a_client_is_told_503_and_when_to_come_again_until_there_is_space(
     assert ids(log) == [*expected(1), *(f"m-{number}" for number in range(20))]
     async with asyncio.timeout(10):
         await commits.close()
+
+
+def _newest(log: SqliteEventLog) -> Segment:
+    newest = log._folder.newest()
+    assert newest is not None
+    return newest

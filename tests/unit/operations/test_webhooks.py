@@ -6,7 +6,7 @@ from tifo.kernel.errors import NotFound, Rejected
 from tifo.kernel.ids import ClientId
 from tifo.operations import applications, incoming_webhooks, sources, webhook_subscribers
 from tifo.source.webhooks.inbox import ReceivedWebhook, WebhookState
-from tifo.source.webhooks.outbox import Late, LateState
+from tifo.source.webhooks.outbox import UndeliveredWebhook, UndeliveredWebhookState
 
 URL = "https://example.com/hook"
 
@@ -69,8 +69,10 @@ def test_a_webhook_that_was_not_accepted_is_sent_again(backend: TwinBackend) -> 
     subscriber = webhook_subscribers.add(backend, club.id, URL, (), None)
     fan = earn(backend, club)
     (placed,) = backend.outbox.new(subscriber, 10)
-    dead = Late(placed.position, placed.fact.id, fan, "reward-table-rewards-awarded", LateState.DEAD_LETTERED, 9)
-    backend.outbox.settle(subscriber, through=placed.position, late=[dead], failed_in_a_row=9, at=NOW)
+    dead = UndeliveredWebhook(
+        placed.position, placed.fact.id, fan, "reward-table-rewards-awarded", UndeliveredWebhookState.DEAD_LETTERED, 9
+    )
+    backend.outbox.settle(subscriber, through=placed.position, undelivered=[dead], failed_in_a_row=9, at=NOW)
     assert webhook_subscribers.retry(backend, club.id, subscriber.id) == 1
-    (late,) = webhook_subscribers.status(backend, club.id, subscriber.id).late
-    assert (late.state, late.attempts) == (LateState.WAITING, 0)
+    (late,) = webhook_subscribers.status(backend, club.id, subscriber.id).undelivered
+    assert (late.state, late.attempts) == (UndeliveredWebhookState.WAITING, 0)

@@ -1,4 +1,4 @@
-"""Reading ahead: what comes next in the log is read and converted while the load before is committed."""
+"""Reads and converts what comes next in the log while the load before is committed."""
 
 from collections.abc import Callable, Sequence
 
@@ -24,9 +24,12 @@ class PieceReader:
 
         Each failure in a row halves the number of events: a smaller load may get through where a larger one does not.
         """
+        # A smaller load may get through where a larger one does not, for its time or its memory.
         room = max(LEAST_EVENTS, self._flush_events >> failures)
         room_bytes = FLUSH_BYTES
         pieces = []
+        # Sources share the room of one flush: those in front would leave none to those behind, and the log keeps what
+        # the last of them has not loaded.
         for progress in sorted(sources, key=lambda each: each.read):
             blocks = self._read_one(progress, end, room, room_bytes)
             piece = Piece(progress, blocks, progress.read)
@@ -36,11 +39,13 @@ class PieceReader:
         return pieces
 
     def _read_one(self, progress: SourceProgress, end: Position, room: int, room_bytes: int) -> list[Block]:
-        """One read may exceed the bytes by its own size, which the number of events bounds."""
+        """Reads one source. The last read may exceed the bytes by its own size, which the number of events bounds."""
         blocks: list[Block] = []
         while room > 0 and room_bytes > 0:
             read = self._log.read(progress.read, max_events=min(room, READ_EVENTS), source_id=progress.source_id)
             if not read:
+                # `end` was asked for before this read: what came since lies beyond it, so no event of the source is
+                # passed over.
                 progress.read = max(progress.read, end)
                 break
             blocks += read
@@ -59,7 +64,7 @@ class PieceConverter:
     def convert(self, pieces: Sequence[Piece]) -> list[Prepared]:
         ready = [prepared(piece, self._wanted(piece.progress.source_id)) for piece in pieces]
         for each in ready:
-            # where the tables are not made after all, the load fails, and progress is read anew from the warehouse
+            # Where the tables are not made after all, the load fails, and progress is read anew from the warehouse
             each.piece.progress.tables |= each.tables.keys()
         return ready
 

@@ -1,4 +1,4 @@
-"""Committing: loads pieces in one transaction of the warehouse, and finds the message that it refuses."""
+"""Loads pieces in one transaction of the warehouse, and finds the message that it refuses."""
 
 from collections.abc import Callable, Sequence
 
@@ -37,6 +37,7 @@ class PieceCommitter:
         try:
             converted = ready or self._converter.convert(pieces)
             loaded = self._warehouse.load([each.load for each in converted], meanwhile)
+        # The warehouse is away or its position has moved: no single message is at fault, so nothing is halved.
         except (Transient, Conflict):
             raise
         except Exception as error:  # noqa: BLE001 (no message may stop the others, whatever it breaks)
@@ -71,5 +72,7 @@ class PieceCommitter:
 
     def _committed(self, ready: Sequence[Prepared], loaded: Sequence[Loaded]) -> None:
         for each in ready:
+            # The next load says that it goes on from here, and the warehouse refuses one that does not fit its own
+            # position.
             each.piece.progress.committed = each.piece.position
         self._on_commit(ready, loaded)

@@ -1,4 +1,4 @@
-"""The history of syncs that people see: what was loaded, what failed, and what an earlier loader did not record."""
+"""Records the history of syncs that people see: loads, failures, and loads that an earlier loader did not record."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ from tifo.warehouses.ports import Loaded
 from tifo.workspace.warehouses import Sync, SyncStatus
 
 MAX_UNRECORDED = 1_000
-"""Syncs that wait to be recorded while the state is out of reach; the oldest are dropped beyond it."""
+"""The most syncs that wait to be recorded while the state is out of reach; the oldest are dropped."""
 _AFTERWARDS = "counted afterwards: the loader ended between the load and its note"
 
 _EVENTS = Metric("tifo_loader_events", "Events that the loader has handled")
@@ -61,7 +61,9 @@ class SyncHistory:
         self._started_at = self._clock()
 
     def failed(self, error: str) -> None:
-        """Records a failure. The same one again is left to the log's attempts."""
+        """Records a failure, unless it is the same as the one before."""
+        # A warehouse that is away for hours fails every ten seconds or sooner: one line of history says so, and the
+        # rest is left to the log.
         if error == self._last_failure:
             return
         self._last_failure = error
@@ -93,10 +95,11 @@ class SyncHistory:
             _LATENCY.observe((self._clock() - min(received)).total_seconds())
 
     def catch_up(self, sources: Iterable[SourceProgress]) -> None:
-        """Records loads that were committed and not recorded, as whoever loaded them was killed in between."""
+        """Records loads that were committed and not recorded: their loader was killed in between."""
         if self._recorded is None:
             return
         recorded = dict(self._recorded())
+        # Syncs that still wait here will be recorded by themselves: without this they would be counted twice.
         recorded |= {sync.source_id: sync.position for sync in self._unrecorded if sync.source_id and sync.position}
         missed = []
         for source in sources:
@@ -107,10 +110,11 @@ class SyncHistory:
             self._record(missed)
 
     def _record(self, syncs: Sequence[Sync]) -> None:
-        """A load does not wait for its history: what cannot be recorded now is recorded with the next load."""
+        """Records syncs. Those that the state cannot store now are recorded with the next load."""
         self._unrecorded = [*self._unrecorded, *syncs][-MAX_UNRECORDED:]
         try:
             self._on_syncs(self._unrecorded)
+        # A load must not wait for its history, or fail with it.
         except Transient as error:
             _log.warning("loader.history_not_kept", warehouse=self._name, error=error.message)
         else:

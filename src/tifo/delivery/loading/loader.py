@@ -1,4 +1,4 @@
-"""The loader: moves the event log into one warehouse, in order, every event once.
+"""Moves the event log into one warehouse, in order, every event once.
 
 Each source has its own position, which the warehouse stores and commits together with the rows. Whatever fails, the
 position stays, and the events are read again.
@@ -8,13 +8,12 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
 
 import structlog
 from prometheus_client import Counter as Metric
-from prometheus_client import Gauge
 
 from tifo.delivery.loading.ahead import PieceConverter, PieceReader, ReadAhead
+from tifo.delivery.loading.backlog import BacklogMeter, should_flush
 from tifo.delivery.loading.commits import PieceCommitter
 from tifo.delivery.loading.history import SyncHistory
 from tifo.delivery.loading.pieces import Wanted
@@ -35,26 +34,7 @@ BACKOFF_CAP_S = 10.0
 _DRAIN_POLL_S = 0.1
 
 _FAILURES = Metric("tifo_loader_failures", "Loads that failed and are tried again")
-_LAG = Gauge(
-    "tifo_loader_lag_seconds",
-    "How long events have been waiting in the log; 0 where none waits",
-    ["warehouse"],
-    multiprocess_mode="livemostrecent",
-)
-
 _log = structlog.get_logger("tifo.loader")
-
-
-class Backlog(NamedTuple):
-    """Events in the log beyond what was read."""
-
-    events: int
-    seconds: float
-    """Since the loader first saw them."""
-
-
-def should_flush(waiting: Backlog, *, flush_s: float, flush_events: int) -> bool:
-    return waiting.events > 0 and (waiting.seconds >= flush_s or waiting.events >= flush_events)
 
 
 class Loader:
@@ -97,8 +77,7 @@ class Loader:
         converter = PieceConverter(lambda source_id: Wanted([name], selection_of(source_id), max_tables))
         self._ahead = ReadAhead(log, self._reader, converter)
         self._committer = PieceCommitter(warehouse, converter, self._history.committed)
-        self._read_to = Position(0)
-        self._waiting_since_s: float | None = None
+        self._backlog = BacklogMeter(name, log)
         self._failures = 0
         self._retry_at_s = 0.0
 
@@ -115,7 +94,7 @@ class Loader:
         now_s = self._monotonic()
         if now_s < self._retry_at_s:
             return self._retry_at_s - now_s
-        flushes = should_flush(self._waiting(now_s), flush_s=self._flush_s, flush_events=self._flush_events)
+        flushes = should_flush(self._backlog.measure(now_s), flush_s=self._flush_s, flush_events=self._flush_events)
         if not flushes and not self._ahead and not self._is_rewound():
             return self._poll_s
         try:
@@ -129,6 +108,7 @@ class Loader:
 
         Raises `Transient` or `Conflict` where the warehouse cannot take them now; what was not committed is read again.
         """
+        # Asked before the sources: an event that comes meanwhile lies beyond `end`, and waits for the next flush.
         end = self._log.end()
         self._history.begin()
         try:
@@ -137,7 +117,9 @@ class Loader:
             pieces = [each.piece for each in ready] or self._reader.read(sources, end, failures=self._failures)
             events = sum(piece.events for piece in pieces)
             if events:
-                # with a backlog, the time of the commit is used for what comes next
+                # With a backlog, the time of the commit is used for what comes next. The commit is one long call that
+                # needs no lock of the interpreter; converting beside the load itself would slow the load down
+                # (docs/decisions/0008).
                 meanwhile = self._prepare_next if events >= self._flush_events else None
                 self._committer.commit(pieces, ready, meanwhile)
         except BaseException:
@@ -145,8 +127,7 @@ class Loader:
             raise
         self._failures = 0
         self._history.succeeded()
-        self._read_to = self._progress.read_to(end)
-        self._waiting_since_s = None
+        self._backlog.loaded(self._progress.read_to(end))
         return events
 
     def _sources(self, end: Position) -> list[SourceProgress]:
@@ -171,17 +152,20 @@ class Loader:
     def _drain(self) -> None:
         deadline_s = self._monotonic() + self._drain_s
         target = self._log.end()
-        while not self._progress.is_known or self._ahead or self._read_to < target:
+        while not self._progress.is_known or self._ahead or self._backlog.read_to < target:
             if self._monotonic() >= deadline_s:
                 _log.warning(
-                    "loader.stopped_behind", read=self._read_to, end=target, hint="the next start goes on there"
+                    "loader.stopped_behind", read=self._backlog.read_to, end=target, hint="the next start goes on there"
                 )
                 return
             try:
+                # Nothing was left although the target lies beyond: a source waits for the catalog, and the next start
+                # loads it.
                 if not self.flush():
                     return
             except (Transient, Conflict) as error:
                 self._failed(error)
+                # `stop` is set by now, so its wait would return at once.
                 time.sleep(_DRAIN_POLL_S)
 
     def _failed(self, error: Transient | Conflict) -> float:
@@ -200,13 +184,3 @@ class Loader:
         )
         self._history.failed(error.message)
         return wait_s
-
-    def _waiting(self, now_s: float) -> Backlog:
-        events = max(0, self._log.end() - self._read_to)
-        if not events:
-            self._waiting_since_s = None
-        elif self._waiting_since_s is None:
-            self._waiting_since_s = now_s
-        seconds = 0.0 if self._waiting_since_s is None else now_s - self._waiting_since_s
-        _LAG.labels(self._name).set(seconds)
-        return Backlog(events, seconds)

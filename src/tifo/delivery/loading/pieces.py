@@ -1,4 +1,4 @@
-"""Neighbouring events of one source on their way into a warehouse, and how they are cut to find a culprit. Pure."""
+"""Converts neighbouring events of one source to rows, and halves them to find a culprit. Pure."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
@@ -38,7 +38,7 @@ class Wanted(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """A piece converted to rows."""
+    """Holds a piece converted to rows."""
 
     piece: Piece
     tables: Mapping[str, Table]
@@ -56,7 +56,7 @@ class Prepared(NamedTuple):
 
     @property
     def load(self) -> Load:
-        """The load that goes on from what the source has committed now."""
+        """The load as the warehouse wants it, which goes on from what the source has committed now."""
         progress = self.piece.progress
         return Load(
             connection=progress.source_id,
@@ -73,6 +73,7 @@ ALL = Wanted()
 
 def prepared(piece: Piece, wanted: Wanted = ALL) -> Prepared:
     """Converts the events to rows. Without events the load only moves the position."""
+    # All blocks at once: each table becomes one set of columns, however many blocks there are.
     bodies, withheld = admitted(b"".join(block.bodies for block in piece.blocks), wanted.names)
     converted = convert(bodies, piece.progress.tables, wanted.max_tables)
     left_out: Mapping[str, int] = {}
@@ -88,6 +89,7 @@ def discarded(piece: Piece, reason: str) -> Prepared:
     (block,) = piece.blocks
     discard = discard_message(block.bodies.rstrip(b"\n"), reason)
     if discard.received_at is None:
+        # A message that cannot be read has no `receivedAt`; its block has.
         discard = discard._replace(received_at=to_iso(block.received_at))
     return Prepared(piece, {}, [discard], {})
 
@@ -97,6 +99,7 @@ def halves(piece: Piece) -> tuple[Piece, Piece]:
     events = [event for block in piece.blocks for event in _single_events(block)]
     middle = len(events) // 2
     first, second = events[:middle], events[middle:]
+    # The second half ends where the piece does, which may be beyond its last event: other sources' events follow.
     return Piece(piece.progress, first, first[-1].first), Piece(piece.progress, second, piece.position)
 
 

@@ -1,11 +1,11 @@
-"""Progress: how far each source has come in one warehouse, and into which schema it is loaded."""
+"""Tracks how far each source has come in one warehouse, and into which schema it is loaded."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
 
-from tifo.eventlog.ports import EventLog
+from tifo.eventlog.ports import RECEIVED, EventLog
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import Position, SourceId
 from tifo.kernel.names import snake_case
@@ -13,16 +13,16 @@ from tifo.warehouses.ports import Warehouse
 from tifo.workspace.model import Source
 
 MISSING_S = 5.0
-"""How long a source may be missing from the catalog, which may show a new one a second late."""
+"""The time that a source may be missing from the catalog, which may show a new one a second late."""
 LOOK_S = 5.0
-"""How often an idle loader looks whether a position was taken back."""
+"""The time between two looks of an idle loader whether a position was reset."""
 
 _log = structlog.get_logger("tifo.loader")
 
 
 @dataclass(kw_only=True)
 class SourceProgress:
-    """How far one source has come."""
+    """Says how far one source has come."""
 
     source_id: SourceId
     schema: str
@@ -92,6 +92,7 @@ class LoadProgress:
         known = self._by_source if self._by_source is not None else {}
         for source_id, schema in self._schemas(known).items():
             if source_id not in known:
+                # The warehouse has no position of it yet, so it is read from the log's start.
                 known[source_id] = SourceProgress(
                     source_id=source_id, schema=schema, committed=Position(0), read=Position(0)
                 )
@@ -101,8 +102,8 @@ class LoadProgress:
         return self.all()
 
     def is_rewound(self) -> bool:
-        """Whether a position was taken back (`tifo warehouse resync`); then everything after it waits again. Looks at
-        most every `LOOK_S` seconds.
+        """Says whether a position was reset (`tifo warehouse resync`); then everything after it waits again. Asks the
+        warehouse at most every `LOOK_S` seconds.
         """
         now_s = self._monotonic()
         if now_s - self._looked_at_s < LOOK_S:
@@ -121,13 +122,15 @@ class LoadProgress:
     def read_to(self, end: Position) -> Position:
         """Returns the position up to which every source's events were read."""
         read_to = min((progress.read for progress in self.all()), default=end)
-        # events of a source that may yet appear in the catalog still wait
+        # Events of a source that may yet appear in the catalog still wait.
         return min(read_to, Position(end - 1)) if self._missing_since_s else read_to
 
     def _schemas(self, known: Collection[SourceId]) -> Mapping[SourceId, str]:
         schemas = {source.id: source.schema for source in self._sources() if self._takes(source.id)}
         now_s = self._monotonic()
-        sending = {count.source_id for count in self._log.ingest_counts() if count.code == "received"}
+        # The log knows every source that has sent anything; the catalog shows new ones late, and deleted ones not at
+        # all.
+        sending = {count.source_id for count in self._log.ingest_counts() if count.code == RECEIVED}
         missing = {source_id for source_id in sending if self._takes(source_id)} - schemas.keys() - set(known)
         self._missing_since_s = {source_id: self._missing_since_s.get(source_id, now_s) for source_id in missing}
         overdue = [source_id for source_id, since_s in self._missing_since_s.items() if now_s - since_s >= MISSING_S]
@@ -139,10 +142,10 @@ class LoadProgress:
 
 
 def _start(name: str, position: Position, end: Position) -> Position:
-    """Returns where to read on. A cursor beyond the log's end belongs to a log that is gone: this one is read from its
-    start.
-    """
+    """Returns where to read on."""
     if position <= end:
         return position
+    # A cursor beyond the log's end belongs to a log that is gone. To go on from there would skip this log's first
+    # events.
     _log.warning("loader.log_is_shorter", connection=name, position=position, end=end, hint="reading it from its start")
     return Position(0)

@@ -10,7 +10,7 @@ from tifo.kernel.errors import Transient
 
 _log = structlog.get_logger("tifo.loader")
 _LEAVE_S = 15.0
-"""How long each loader is waited for at the end: it drains for 8 seconds at most."""
+"""The wait for each loader at the end: it drains for 8 seconds at most."""
 
 
 class Runs(Protocol):
@@ -46,18 +46,20 @@ class LoaderSupervisor:
             stop.wait(self._look_s)
         for _, own_stop in self._running.values():
             own_stop.set()
+        # All are stopped before the first is waited for, so that they drain side by side.
         for thread, _ in self._running.values():
             thread.join(_LEAVE_S)
 
     def _follow(self, wanted: Collection[str]) -> None:
         """Stops the loaders of removed warehouses, and starts those of new ones."""
         for name in self._running.keys() - wanted:
+            # Not joined: the loader drains for seconds, and the other warehouses must not wait for that.
             self._running.pop(name)[1].set()
             _log.info("loader.warehouse_removed", warehouse=name)
         for name in wanted:
             if name not in self._running:
                 own_stop = threading.Event()
-                # a daemon: a loader that hangs in its warehouse must not keep the process from ending
+                # A daemon: a loader that hangs in its warehouse must not keep the process from ending
                 thread = threading.Thread(
                     target=self._supervise, args=(name, own_stop), name=f"load-{name}", daemon=True
                 )

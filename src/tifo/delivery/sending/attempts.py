@@ -1,4 +1,4 @@
-"""Sending: cuts the queue into batches and attempts them, as many at once as the destination can bear."""
+"""Cuts the queue into batches and attempts them, as many at once as the destination can bear."""
 
 import asyncio
 import traceback
@@ -14,9 +14,9 @@ from tifo.destinations.ports import Destination, Fate, Outcome
 from tifo.kernel.ids import DestinationId
 
 SEND_WITHIN_S = 120.0
-"""Beyond the destination's own timeout; then the request counts as hung."""
+"""The time after which a request counts as hung. The destinations' own timeouts are shorter."""
 GRACE_S = 5.0
-"""Time for requests that are in flight at the end."""
+"""The time that requests in flight get at the end."""
 
 _ABOUT_ONE_EVENT = frozenset(("400", "413", "422"))
 """Refusals of a whole request that one of its events may have caused: the batch is halved."""
@@ -57,8 +57,11 @@ class BatchSender:
         now_s = self._monotonic()
         while len(self._in_flight) < self._health.at_once() and self._is_ready(now_s):
             batch = self._next_batch()
+            # All of its events may have been blocked.
             if batch:
                 task = asyncio.create_task(self._attempt(batch))
+                # The event loop itself holds a task weakly: without this set it could be collected in the middle of its
+                # request.
                 self._in_flight.add(task)
                 task.add_done_callback(self._attempted)
 
@@ -79,6 +82,7 @@ class BatchSender:
         _, hanging = await asyncio.wait(self._in_flight, timeout=GRACE_S)
         for task in hanging:
             task.cancel()
+        # Awaited, so that no task outlives the destination, which is closed next.
         await asyncio.gather(*hanging, return_exceptions=True)
 
     def _is_ready(self, now_s: float) -> bool:
@@ -104,6 +108,8 @@ class BatchSender:
             self.failure = self.failure or task.exception()
 
     async def _attempt(self, batch: Sequence[Job]) -> None:
+        # The users stay in flight until both halves of a halved batch are settled: their later events must not overtake
+        # the second half.
         await self._send_and_settle(batch)
         self._queue.done(batch)
 
@@ -112,6 +118,7 @@ class BatchSender:
         outcomes = await self._send(batch)
         if len(batch) > 1 and not self._destination.batching.apart and _is_about_one_event(outcomes):
             middle = len(batch) // 2
+            # One after the other, as a user may have events in both.
             await self._send_and_settle(batch[:middle])
             await self._send_and_settle(batch[middle:])
             return
@@ -120,6 +127,7 @@ class BatchSender:
             outcomes,
             began_at_s=began_at_s,
             took_s=took_s,
+            # This request is still among those in flight.
             others=len(self._in_flight) - 1,
             is_new=any(not job.is_retry for job in batch),
         )
@@ -127,7 +135,7 @@ class BatchSender:
         self._window.advance()
 
     async def _send(self, batch: Sequence[Job]) -> Sequence[Outcome]:
-        """Whatever a destination does, each event gets an outcome, so that none is lost."""
+        """Sends one request. Whatever a destination does, each event gets an outcome, so that none is lost."""
         events = [job.event for job in batch]
         try:
             async with asyncio.timeout(SEND_WITHIN_S):
@@ -145,6 +153,6 @@ class BatchSender:
 
 
 def _is_about_one_event(outcomes: Sequence[Outcome]) -> bool:
-    """Whether the whole request was refused in a way that one of its events may have caused."""
+    """Says whether the whole request was refused in a way that one of its events may have caused."""
     codes = {outcome.code if outcome.fate is Fate.FAILED else "" for outcome in outcomes}
     return len(codes) == 1 and codes <= _ABOUT_ONE_EVENT

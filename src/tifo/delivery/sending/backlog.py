@@ -1,11 +1,13 @@
-"""The retry backlog: how many events wait for another attempt, and which of them are being attempted."""
+"""Counts the events that wait for another attempt, and knows which of them are being attempted."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
-from tifo.delivery.ports import Due, Undelivered, UndeliveredKey
+from tifo.delivery.ports import Due, Undelivered, UndeliveredKey, UndeliveredState
+from tifo.destinations.ports import Event
 
 MAX_WAITING = 50_000
-"""Events that wait for another attempt; beyond them new events are left in the log."""
+"""The most events that wait for another attempt: while so many do, new events are left in the log."""
 
 
 class RetryBacklog:
@@ -13,7 +15,7 @@ class RetryBacklog:
 
     def __init__(self, waiting: int) -> None:
         self._waiting = waiting
-        """Waiting events, as the state said last and outcomes have changed since."""
+        """Waiting events: the state's last answer, changed by outcomes since."""
         self._attempted: set[UndeliveredKey] = set()
         self.look_at_s = 0.0
         """When to ask the state again, by the monotonic clock."""
@@ -38,7 +40,23 @@ class RetryBacklog:
         return fresh
 
     def change(self, by: int) -> None:
+        # An estimate between two answers of the state: others redrive, queue and expire meanwhile.
         self._waiting = max(0, self._waiting + by)
 
     def committed(self, keys: Iterable[UndeliveredKey]) -> None:
         self._attempted.difference_update(keys)
+
+
+def unattempted(event: Event, now: datetime, *, code: str, detail: str, replay: str = "") -> Undelivered:
+    """Makes an event that waits without having been attempted, and is due at once."""
+    return Undelivered(
+        event=event,
+        state=UndeliveredState.WAITING,
+        first_at=now,
+        next_at=now,
+        attempts=0,
+        history=(),
+        code=code,
+        detail=detail,
+        replay=replay,
+    )

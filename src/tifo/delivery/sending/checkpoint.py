@@ -1,4 +1,4 @@
-"""Checkpoints: when a connection commits what it has done, and with which cursor."""
+"""Decides when a connection commits what it has done, and commits it together with the cursor."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -17,7 +17,7 @@ from tifo.kernel.waiting import wait
 
 COMMIT_EVERY_S = 0.2
 IDLE_CURSOR_S = 5.0
-"""A cursor that only passed other sources' events is committed so seldom: nothing is sent twice by that."""
+"""The time between two commits of a cursor that only passed other sources' events: nothing is sent twice by that."""
 
 _log = structlog.get_logger("tifo.delivery")
 
@@ -63,6 +63,7 @@ class CheckpointWriter:
             await wait(self._soon, COMMIT_EVERY_S)
             self._soon.clear()
             await self.commit_once()
+        # The requests in flight ended after `stop`: their outcomes are in this one.
         await self.commit_once()
 
     async def commit_once(self) -> None:
@@ -70,6 +71,7 @@ class CheckpointWriter:
         now_s = self._monotonic()
         if not self._is_due(now_s):
             return
+        # Before the first await: outcomes that come during the commit belong to the next checkpoint.
         progress = self._window.take()
         checkpoint = progress.stats.as_checkpoint(
             self._destination_id,
@@ -80,6 +82,7 @@ class CheckpointWriter:
             dead_reason=self._health.dead_reason,
         )
         await self._commit_surely(checkpoint)
+        # Only after the commit: until then the state shows these events as due, and their bytes are in memory.
         self._window.committed(progress)
         self._backlog.committed(progress.stats.keys())
         self._cursor, self._dead_since, self._committed_at_s = progress.position, checkpoint.dead_since, now_s

@@ -1,4 +1,4 @@
-"""One destination's deliveries: from the log, through its filter, in as many requests at once as it can bear.
+"""Delivers to one destination: from the log, through its filter, in as many requests at once as it can bear.
 
 Events are read into the queue in chunks. Once every event of the chunks up to a place has its outcome, the cursor moves
 there, in one commit with the counts and with the events that were not accepted. So after any crash an event is
@@ -36,6 +36,16 @@ class Terms:
     destination_id: DestinationId
     source_id: SourceId
     retry_for_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Shared:
+    """Holds what intake, sending and checkpoints work on together."""
+
+    queue: DeliveryQueue
+    window: ReadWindow
+    backlog: RetryBacklog
+    health: DestinationHealth
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,15 +96,18 @@ class DestinationConnection:
         parts = self._parts = await self._restored()
         committing = asyncio.create_task(parts.checkpoints.run(stop))
         stopping = asyncio.create_task(stop.wait())
+        # A connection that waits for work would else see `stop` only when its wait is over.
         stopping.add_done_callback(lambda _: self._wake.set())
         try:
             while not stop.is_set():
                 await self._step(parts)
         finally:
             stopping.cancel()
+            # Requests end before the last checkpoint, so that it holds their outcomes.
             await parts.sender.finish()
             stop.set()
             self._commit_soon.set()
+            # The state may be out of reach. What is not committed then is sent again, under its message id.
             await asyncio.wait([committing], timeout=GRACE_S)
             committing.cancel()
 
@@ -104,6 +117,7 @@ class DestinationConnection:
         self._wake.set()
 
     async def _step(self, parts: _Parts) -> None:
+        # Before the step: what happens during it sets `_wake` again, and the next step comes at once.
         self._wake.clear()
         failure = parts.sender.failure or parts.checkpoints.failure
         if failure is not None:
@@ -111,7 +125,7 @@ class DestinationConnection:
         if await parts.intake.fill():
             self._wake.set()
         parts.sender.launch()
-        # until there is something to do: the log has grown, an answer came, room was made, or a time has come
+        # Waits until there is something to do: the log has grown, an answer came, room was made, or a time has come
         next_in_s = parts.sender.next_in_s()
         await wait(self._wake, intake.DUE_EVERY_S if next_in_s is None else min(intake.DUE_EVERY_S, next_in_s))
 
@@ -120,64 +134,77 @@ class DestinationConnection:
         status = await asyncio.to_thread(self._state.status, destination_id)
         waiting_by_user: Mapping[str, int] = {}
         if self._destination.ordered:
+            # An earlier process has left these events: later ones of their users must wait behind them.
             waiting_by_user = await asyncio.to_thread(self._state.waiting_by_user, destination_id)
         return self._wired(status, waiting_by_user)
 
     def _wired(self, status: ConnectionStatus, waiting_by_user: Mapping[str, int]) -> _Parts:
         terms, destination = self._terms, self._destination
-        clock, monotonic, chance = self._clock, self._monotonic, self._chance
-        queue = DeliveryQueue(destination.batching, ordered=destination.ordered, waiting_by_user=waiting_by_user)
-        window = ReadWindow(status.position, self._commit_soon.set)
-        backlog = RetryBacklog(status.waiting)
-        health = DestinationHealth(terms.destination_id, status, clock=clock, monotonic=monotonic, chance=chance)
+        shared = _Shared(
+            queue=DeliveryQueue(destination.batching, ordered=destination.ordered, waiting_by_user=waiting_by_user),
+            window=ReadWindow(status.position, self._commit_soon.set),
+            backlog=RetryBacklog(status.waiting),
+            health=DestinationHealth(
+                terms.destination_id, status, clock=self._clock, monotonic=self._monotonic, chance=self._chance
+            ),
+        )
         settler = OutcomeSettler(
             terms.destination_id,
             retry_for_s=terms.retry_for_s,
-            queue=queue,
-            window=window,
-            backlog=backlog,
-            health=health,
-            clock=clock,
-            chance=chance,
+            queue=shared.queue,
+            window=shared.window,
+            backlog=shared.backlog,
+            health=shared.health,
+            clock=self._clock,
+            chance=self._chance,
             on_user_free=self._commit_soon.set,
         )
         return _Parts(
-            intake=QueueIntake(
-                terms.destination_id,
-                terms.source_id,
-                self._filter,
-                chunk_events=destination.batching.max_events,
-                reader=self._reader,
-                state=self._state,
-                queue=queue,
-                window=window,
-                backlog=backlog,
-                health=health,
-                settler=settler,
-                clock=clock,
-                monotonic=monotonic,
-            ),
-            sender=BatchSender(
-                terms.destination_id,
-                destination,
-                queue=queue,
-                window=window,
-                health=health,
-                settler=settler,
-                monotonic=monotonic,
-                on_answer=self._wake.set,
-            ),
-            checkpoints=CheckpointWriter(
-                terms.destination_id,
-                status,
-                self._commit,
-                queue=queue,
-                window=window,
-                backlog=backlog,
-                health=health,
-                soon=self._commit_soon,
-                monotonic=monotonic,
-                on_commit=self._wake.set,
-            ),
-            health=health,
+            intake=self._intake(shared, settler),
+            sender=self._sender(shared, settler),
+            checkpoints=self._checkpoints(shared, status),
+            health=shared.health,
+        )
+
+    def _intake(self, shared: _Shared, settler: OutcomeSettler) -> QueueIntake:
+        return QueueIntake(
+            self._terms.destination_id,
+            self._terms.source_id,
+            self._filter,
+            chunk_events=self._destination.batching.max_events,
+            reader=self._reader,
+            state=self._state,
+            queue=shared.queue,
+            window=shared.window,
+            backlog=shared.backlog,
+            health=shared.health,
+            settler=settler,
+            clock=self._clock,
+            monotonic=self._monotonic,
+        )
+
+    def _sender(self, shared: _Shared, settler: OutcomeSettler) -> BatchSender:
+        return BatchSender(
+            self._terms.destination_id,
+            self._destination,
+            queue=shared.queue,
+            window=shared.window,
+            health=shared.health,
+            settler=settler,
+            monotonic=self._monotonic,
+            on_answer=self._wake.set,
+        )
+
+    def _checkpoints(self, shared: _Shared, status: ConnectionStatus) -> CheckpointWriter:
+        return CheckpointWriter(
+            self._terms.destination_id,
+            status,
+            self._commit,
+            queue=shared.queue,
+            window=shared.window,
+            backlog=shared.backlog,
+            health=shared.health,
+            soon=self._commit_soon,
+            monotonic=self._monotonic,
+            on_commit=self._wake.set,
         )

@@ -21,14 +21,14 @@ from tifo.workspace.destinations import ConnectedDestination
 LOOK_S = 1.0
 TAIL_S = 0.05
 REOPENING = Backoff(base_s=1.0, cap_s=60.0)
-"""Before a connection that ended is made anew."""
+"""The pause before a connection that ended is made anew."""
 CLOSE_WITHIN_S = 3.0
 
 _log = structlog.get_logger("tifo.delivery")
 
 
 class OpenDestination(NamedTuple):
-    """A destination that is ready to send to, and the filter of its events."""
+    """Holds a destination that is ready to send to, and the filter of its events."""
 
     destination: Destination
     event_filter: DestinationFilter
@@ -85,6 +85,7 @@ class Deliverer:
         end = -1
         while True:
             with contextlib.suppress(Transient):  # the connections, which read it, say so
+                # One look for all connections: each for itself would ask the log twenty times a second.
                 now = await asyncio.to_thread(self._reader.end)
                 if now != end:
                     end = now
@@ -114,8 +115,10 @@ class Deliverer:
             if each not in wanted or wanted[each].version != running.version
         ]
         stopped = [self._running.pop(each) for each in outdated]
+        # All are stopped before the first is awaited, so that they finish side by side.
         for running in stopped:
             running.stop.set()
+        # The old connection ends before a new one of the same destination begins: two at once would send events twice.
         await asyncio.gather(*(running.task for running in stopped), return_exceptions=True)
 
     async def _supervise(self, connected: ConnectedDestination, stop: asyncio.Event) -> None:
@@ -135,6 +138,8 @@ class Deliverer:
 
     async def _deliver(self, connected: ConnectedDestination, stop: asyncio.Event) -> None:
         opened = await self._open(connected)
+        # A connection sets its stop when it fails. `stop` itself must stay unset, or the supervisor would make no
+        # other.
         own_stop = asyncio.Event()
         forwarding = asyncio.create_task(_forward(stop, own_stop))
         try:
@@ -149,6 +154,7 @@ class Deliverer:
 
 async def _close(destination: Destination, name: str) -> None:
     try:
+        # A destination that does not close must hold up no other.
         async with asyncio.timeout(CLOSE_WITHIN_S):
             await destination.close()
     except TimeoutError:

@@ -26,7 +26,7 @@ class DestinationFilter(Protocol):
 
 
 def event_of(logged: LoggedEvent, body: bytes | None = None) -> Event:
-    """`body` takes the place of the logged line, where filters changed it."""
+    """Makes the event of a logged message. `body` takes the place of the logged line, where filters changed it."""
     message = logged.message
     return Event(
         position=logged.position,
@@ -55,9 +55,6 @@ _write = msgspec.json.Encoder().encode
 class ConfiguredFilter:
     """Passes an event that its kind handles, its own `integrations` admit, the destination's choice includes, the
     filters leave, and one of the mappings matches.
-
-    Segment's rule: a destination is in by default; `All: false` excludes it, unless its own name is true or an object;
-    its own name with false excludes it. Names are compared letter by letter.
     """
 
     def __init__(
@@ -80,11 +77,13 @@ class ConfiguredFilter:
         if event.type not in self._handles:
             return event, filtered("UNSUPPORTED_EVENT_TYPE", f"This kind of destination takes no {event.type} calls.")
         integrations = logged.message.integrations
+        # Clients may send anything here; only an object says something about destinations.
         if integrations and isinstance(integrations, dict) and not self._admitted(integrations):
             return event, filtered("FILTERED_BY_INTEGRATIONS_OBJECT", "The event's integrations keep it out.")
         left_out = self._choice.leaves_out(event.type, event.name)
         if left_out:
             return event, filtered("FILTERED_BY_RULES", left_out)
+        # Most destinations have no rules: their messages are not decoded a second time.
         if not self._filters and self._triggers is None:
             return event, None
         return self._by_rules(logged, event)
@@ -96,11 +95,14 @@ class ConfiguredFilter:
             return event, filtered("FILTERED_BY_RULES", f"The filter {result.title!r:.200} drops it.")
         if self._triggers is not None and not any(trigger(result.message) for trigger in self._triggers):
             return event, NO_MATCHING_MAPPING
+        # Filters return the same object where they changed nothing: the logged bytes go out, and nothing is encoded.
         if result.message is message:
             return event, None
         return event_of(logged, _write(result.message)), None
 
     def _admitted(self, integrations: Mapping[str, Any]) -> bool:
+        # Segment's rule: a destination is in by default; `All: false` excludes it, unless its own name is true or an
+        # object; its own name with false excludes it. Names are compared letter by letter.
         own = [integrations[name] for name in self._names if name in integrations]
         if own:
             return all(value is not False for value in own)

@@ -1,4 +1,4 @@
-"""The health of one destination: what its answers say of itself, rather than of the events that were sent."""
+"""Judges one destination by what its answers say of itself, rather than of the events that were sent."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -42,6 +42,7 @@ class DestinationHealth:
         self._clock = clock
         self._monotonic = monotonic
         self._chance = chance
+        # No `probe_at`: after a restart the first probe is due at once.
         self._circuit = CLOSED if status.dead_since is None else Circuit(opened_at=status.dead_since, probes=1)
         self._paused_until_s = 0.0
         self.dead_reason = "" if status.dead_since is None else status.dead_reason
@@ -76,12 +77,12 @@ class DestinationHealth:
     ) -> None:
         """Learns from one request's outcomes, with `others` still in flight.
 
-        `is_new`: at least one of its events was attempted for the first time. An event that fails again and again says
-        nothing of the destination.
+        `is_new`: at least one of its events was attempted for the first time.
         """
         now_s = self._monotonic()
         was_dead = self.is_dead
         self._circuit = self._circuit_after(outcomes, is_new=is_new)
+        # Only answers that say "too much" shrink the limit: other failures have nothing to do with the rate.
         if any(outcome.fate is Fate.RETRY and outcome.code in _PUSHED_BACK for outcome in outcomes):
             self.limit = self.limit.after_push_back(began_at_s, now_s)
         else:
@@ -92,17 +93,20 @@ class DestinationHealth:
 
     def _circuit_after(self, outcomes: Sequence[Outcome], *, is_new: bool) -> Circuit:
         fates = {outcome.fate for outcome in outcomes}
+        # One accepted event shows that the destination is alive, whatever became of the others.
         if fates & {Fate.DELIVERED, Fate.FILTERED}:
             return CLOSED
         if fates == {Fate.FAILED}:
             return self._circuit.after_refusal(len(outcomes), self._clock(), self._chance())
+        # An event that fails again and again says nothing of the destination; only new events open the circuit.
         if fates == {Fate.RETRY} and (is_new or self.is_dead):
             return self._circuit.after_failure(self._clock(), self._chance())
         return self._circuit
 
     def _pause(self, outcomes: Sequence[Outcome], now_s: float) -> None:
-        """A request that delivered anything asks for a pause of single events, not of the destination."""
+        """Pauses all requests where the destination asked for it."""
         asked_s = [outcome.retry_after_s for outcome in outcomes if outcome.retry_after_s]
+        # A request that delivered anything asks for a pause of single events, not of the destination.
         if asked_s and not any(outcome.fate is Fate.DELIVERED for outcome in outcomes):
             self._paused_until_s = max(self._paused_until_s, now_s + min(max(asked_s), RETRY_AFTER_CAP_S))
 

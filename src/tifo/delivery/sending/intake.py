@@ -1,4 +1,4 @@
-"""Intake: reads the log and the due retries into the queue, within bounds."""
+"""Reads the log and the due retries into the queue, within bounds."""
 
 import asyncio
 from collections.abc import Callable
@@ -19,10 +19,10 @@ from tifo.kernel.errors import Transient
 from tifo.kernel.ids import DestinationId, Position, SourceId
 
 DUE_EVERY_S = 0.5
-"""How often the state is asked for due retries."""
+"""The time between two questions to the state for due retries."""
 READ_EVENTS = 2_000
 _DUE_LIMIT = 1_000
-"""Retries come with payloads of up to 32 KiB."""
+"""The most retries that are read at once: they come with payloads of up to 32 KiB."""
 _CHUNK_LEAST, _CHUNK_MOST = 10, 500
 """Bounds of a chunk: about as many events as a request holds."""
 _UNREADABLE = Outcome(Fate.FAILED, "bad_request", "The log holds something here that is no message.")
@@ -82,7 +82,9 @@ class QueueIntake:
             return await self._read()
         except Transient as error:
             _log.warning("delivery.cannot_look", destination_id=self._destination_id, error=error.message)
+            # The read that failed had reset it, and the log may not grow again.
             self._log_may_have_more = True
+            # Without a pause, a state that is away would be asked without end.
             await asyncio.sleep(DUE_EVERY_S)
             return False
 
@@ -105,8 +107,10 @@ class QueueIntake:
     async def _read(self) -> bool:
         if not self._log_may_have_more or not self._may_read():
             return False
+        # Before the log is asked: what it grows by meanwhile sets this again, and is not missed.
         self._log_may_have_more = False
         window = self._window
+        # The end is asked for before the read: where no event of the source comes back, none lies up to there.
         end = await asyncio.to_thread(self._reader.end)
         if end <= window.read_to:
             return False
@@ -118,6 +122,7 @@ class QueueIntake:
             window.read_to = block.last
         if not blocks:
             window.read_to = end
+        # All of these events may have been filtered: then no answer comes that would move the cursor.
         window.advance()
         if blocks:
             self._log_may_have_more = True
@@ -148,6 +153,7 @@ class QueueIntake:
             else:
                 stopped.append(job)
                 outcomes.append(outcome)
+        # Filtered events are settled without a request; they go into the same chunk, as the cursor moves over both.
         if stopped:
             self._settler.settle(stopped, outcomes, 0.0)
         self._queue.add_new(passed)
@@ -155,7 +161,7 @@ class QueueIntake:
     def _filtered(
         self, position: Position, received_at: float, message: LoggedMessage | None, line: bytes
     ) -> tuple[Event, Outcome | None]:
-        """A filter that breaks at an event is a fault of Tifo's own: the event fails, and is not sent unfiltered."""
+        """Applies the filter. Where it breaks (a fault of Tifo's own), the event fails: it is not sent unfiltered."""
         if message is None:
             return unreadable_event(position, received_at, line), _UNREADABLE
         logged = LoggedEvent(position, received_at, message, line)

@@ -1,4 +1,4 @@
-"""Pure decisions on the pace of sending: how many requests at once, and whether the destination is alive."""
+"""Decides how many requests are sent at once, and whether the destination is alive. Pure."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from tifo.kernel.backoff import Backoff
 
 BACKOFF = Backoff(base_s=1.0, cap_s=900.0)
-"""After the n-th failed attempt of an event: 1 s, 2 s, 4 s … 15 min, of which chance takes off up to a half."""
+"""The pause after the n-th failed attempt of an event: 1 s, 2 s, 4 s … 15 min, less up to a half by chance."""
 
 MAX_AT_ONCE = 64
 _FIRST_AT_ONCE = 4.0
@@ -17,11 +17,11 @@ _BEST_GROWS = 1.001
 """Each answer lengthens the best time a little, so that one quick answer of long ago does not hold indefinitely."""
 
 OPENS_AFTER = 5
-"""Requests in a row that failed as a whole, none of them for the event's own sake."""
+"""The circuit opens after so many requests in a row that failed as a whole, none for an event's own sake."""
 REFUSES_ALL_AFTER = 100
-"""Events in a row that were refused for good: then the settings are at fault, and the rest waits in the log."""
+"""The circuit opens after so many events in a row that were refused for good: then the settings are at fault."""
 PROBES = Backoff(base_s=1.0, cap_s=60.0)
-"""Between two probes of a dead destination."""
+"""The pause between two probes of a dead destination."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,11 @@ class ConcurrencyLimit:
         return int(self.at_once)
 
     def after_answer(self, others: int, took_s: float, limit: int = MAX_AT_ONCE) -> "ConcurrencyLimit":
-        """Grows the limit after an answer, with so many other requests in flight.
-
-        It grows only where it was reached (a quiet destination says nothing about its limit), and while the
-        destination stays quick: a destination that takes longer queues what it is sent.
+        """Grows the limit after an answer, with so many other requests in flight: where it was reached, and while the
+        destination stays quick.
         """
         best_s = min(self.best_s * _BEST_GROWS, took_s)
+        # A destination that has little to do says nothing about its limit; one that takes longer queues what is sent.
         if others + 1 < int(self.at_once) or took_s > max(_QUICK_S, _SLOWER * best_s):
             return replace(self, best_s=best_s)
         return replace(self, at_once=min(float(limit), self.at_once + 1.0 / self.at_once), best_s=best_s)
@@ -84,11 +83,13 @@ class Circuit:
         refusals = self.refusals + events
         if refusals >= REFUSES_ALL_AFTER:
             return self._opened(now, chance, refusals=refusals)
+        # A refusal is an answer: it ends a row of failures, and shows that the destination is alive.
         return Circuit(refusals=refusals)
 
     def after_failure(self, now: datetime, chance: float) -> "Circuit":
         """Counts a request that failed as a whole, in a way that may pass."""
         failures = self.failures + 1
+        # A failed probe is enough while the circuit is open.
         if self.is_open or failures >= OPENS_AFTER:
             return self._opened(now, chance, failures=failures)
         return replace(self, failures=failures)

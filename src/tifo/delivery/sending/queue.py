@@ -1,4 +1,4 @@
-"""The queue of events for one destination: the order in which they are sent, and which wait for others.
+"""Queues the events for one destination: decides in which order they are sent, and which wait for others.
 
 An ordered destination gets no two requests at once that hold events of one user. A user of whom an event waits for its
 next attempt is blocked: her later events wait behind it.
@@ -82,6 +82,7 @@ class DeliveryQueue:
         room_bytes = self._batching.max_bytes
         while len(batch) < min(limit or self._batching.max_events, self._batching.max_events):
             source = self._retries or self._new
+            # The first event is sent however large it is: no batch has more room for it.
             if not source or (batch and len(source[0].event.body) > room_bytes):
                 break
             job = source.popleft()
@@ -90,14 +91,14 @@ class DeliveryQueue:
                 continue
             room_bytes -= len(job.event.body)
             batch.append(job)
+        # An unordered destination has no users in flight: looking each event up would cost time for nothing.
         if self.ordered:
             self._in_flight.update(job.event.user for job in batch)
         return batch
 
     def take_probe(self) -> list[Job]:
-        """Returns one event that shows whether the destination is alive: a new one, where there is any. A retry may
-        fail by its own fault.
-        """
+        """Returns one event that shows whether the destination is alive: a new one, where there is any."""
+        # A retry may fail by its own fault, and would keep a destination dead that is alive.
         if not self._new:
             return self.take(1)
         retries, self._retries = self._retries, deque()
@@ -114,10 +115,11 @@ class DeliveryQueue:
             parked = self._parked.pop(user, None)
             if parked:
                 self._parked_jobs -= len(parked)
+                # Parked events came before everything that is still in the queue, and keep their order.
                 self._new.extendleft(reversed(parked))
 
     def is_blocked(self, job: Job) -> bool:
-        """Whether an earlier event of the user waits. A retry is never blocked: the state returns the earliest."""
+        """Says whether an earlier event of the user waits. A retry is never blocked: the state returns the earliest."""
         return self.ordered and not job.is_retry and bool(job.event.user) and self._waiting[job.event.user] > 0
 
     def block(self, user: str) -> None:

@@ -14,7 +14,7 @@ CACHE_BYTES = 32 << 20
 
 
 class LoggedMessage(msgspec.Struct, gc=False, rename="camel"):
-    """The fields of a canonical message that delivery needs."""
+    """Decodes the fields of a canonical message that delivery needs."""
 
     type: str
     message_id: str
@@ -32,7 +32,7 @@ class LoggedMessage(msgspec.Struct, gc=False, rename="camel"):
 
 
 class DecodedBlock(NamedTuple):
-    """One block; the n-th line and message have the position `first + n`."""
+    """Holds one decoded block; the n-th line and message have the position `first + n`."""
 
     first: Position
     received_at: float
@@ -62,6 +62,7 @@ class SharedReader:
     def read(self, after: Position, source_id: SourceId, *, limit: int) -> list[DecodedBlock]:
         """Reads as the log's `read` does."""
         with self._lock:
+            # Decoded under the lock: a second connection that wants the same blocks waits, and finds them decoded.
             return [self._decoded(block) for block in self._log.read(after, max_events=limit, source_id=source_id)]
 
     def end(self) -> Position:
@@ -78,8 +79,10 @@ class SharedReader:
         if known is None:
             known = self._cached[key] = decoded(block)
             self._bytes += len(block.bodies)
+            # The newest block stays, however large: else each connection would decode it again.
             while self._bytes > self._cache_bytes and len(self._cached) > 1:
                 _, oldest = self._cached.popitem(last=False)
+                # The newlines count, as they did in `bodies`.
                 self._bytes -= sum(map(len, oldest.lines)) + len(oldest.lines)
         return known
 
@@ -93,6 +96,7 @@ def _decode(bodies: bytes, lines: Sequence[bytes]) -> Sequence[LoggedMessage | N
     try:
         return _decoder.decode_lines(bodies)  # all lines at once: several times as quick as one by one
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        # One line that is no message, or is nested too deep, must not hide the others of its block.
         return [_decode_one(line) for line in lines]
 
 

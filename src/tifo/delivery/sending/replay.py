@@ -1,8 +1,7 @@
-"""Replay: sends events of the log to a destination again, because somebody asked for it.
+"""Sends events of the log to a destination again, because somebody asked for it.
 
 They wait like events whose attempt failed, under the replay's own id: so the destination's pace, circuit and retries
-hold, earlier deliveries stay counted, and the cursor does not move. Only so many wait at once, so that live events go
-on meanwhile.
+hold, earlier deliveries stay counted, and the cursor does not move.
 """
 
 import time
@@ -10,7 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from tifo.delivery.ports import DeliveryState, ReplaySelection, Undelivered, UndeliveredState
+from tifo.delivery.ports import DeliveryState, ReplaySelection, Undelivered
+from tifo.delivery.sending.backlog import unattempted
 from tifo.delivery.sending.filters import DestinationFilter, LoggedEvent
 from tifo.delivery.sending.reading import DecodedBlock, decoded
 from tifo.destinations.ports import Event, Outcome
@@ -19,7 +19,7 @@ from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.ids import DestinationId, Position, SourceId
 
 MAX_WAITING = 5_000
-"""Events of one replay that wait at once."""
+"""The most events of one replay that wait at once: live events go on beside them."""
 AT_ONCE = 500
 _READ = 5_000
 _POLL_S = 0.2
@@ -32,7 +32,7 @@ class Replayed(NamedTuple):
 
 
 class ReplayProgress(NamedTuple):
-    """How far a replay has come."""
+    """Says how far a replay has come."""
 
     position: Position
     end: Position
@@ -41,8 +41,8 @@ class ReplayProgress(NamedTuple):
 
 
 class LogReplay:
-    """One replay. `rate` is events a second. `name` identifies it: begun anew under the same name, it queues no event
-    that still waits.
+    """Runs one replay. `rate` is events a second. `name` identifies it: begun anew under the same name, it queues no
+    event that still waits.
     """
 
     def __init__(
@@ -84,6 +84,7 @@ class LogReplay:
         batch: list[Event] = []
         began_at_s = self._monotonic()
         end = self._state.status(destination_id).position
+        # At most one second's worth at a time: a larger batch would break the rate at its start.
         at_once = AT_ONCE if self._rate is None else max(1, min(AT_ONCE, int(self._rate)))
         for event, outcome in _selected(self._log, source_id, event_filter, selection, end):
             if outcome is not None:
@@ -110,17 +111,7 @@ class LogReplay:
             self._sleep(max(0.0, self._queued / self._rate - (self._monotonic() - began_at_s)))
 
     def _waiting(self, event: Event, now: datetime) -> Undelivered:
-        return Undelivered(
-            event=event,
-            state=UndeliveredState.WAITING,
-            first_at=now,
-            next_at=now,
-            attempts=0,
-            history=(),
-            code="REPLAY",
-            detail="Somebody asked for it.",
-            replay=self._name,
-        )
+        return unattempted(event, now, code="REPLAY", detail="Somebody asked for it.", replay=self._name)
 
 
 def _selected(
@@ -128,6 +119,7 @@ def _selected(
 ) -> Iterator[tuple[Event, Outcome | None]]:
     for block in _blocks(log, source_id, selection, end):
         for number, (line, message) in enumerate(zip(block.lines, block.messages, strict=True)):
+            # A line that is no message became a dead letter when the cursor passed it: there is nothing to send.
             if message is None or block.first + number > end:
                 continue
             event, outcome = event_filter(LoggedEvent(Position(block.first + number), block.received_at, message, line))
@@ -141,6 +133,7 @@ def _blocks(log: EventLog, source_id: SourceId, selection: ReplaySelection, end:
     while after < end:
         blocks = log.read(after, max_events=min(_READ, end - after), source_id=source_id)
         for block in blocks:
+            # Blocks stand in the order of their receipt.
             if selection.until is not None and block.received_at >= selection.until:
                 return
             if block.first <= end and (selection.since is None or block.received_at >= selection.since):

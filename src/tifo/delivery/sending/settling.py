@@ -1,4 +1,4 @@
-"""Settling: what each outcome does to its event, the stats, the retries and the user's later events."""
+"""Applies each outcome to its event, the stats, the retries and the user's later events."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from prometheus_client import Counter
 
 from tifo.delivery.ports import MAX_HISTORY, Attempt, Result, Undelivered, UndeliveredState
-from tifo.delivery.sending.backlog import RetryBacklog
+from tifo.delivery.sending.backlog import RetryBacklog, unattempted
 from tifo.delivery.sending.health import DETAIL_CHARACTERS, DestinationHealth
 from tifo.delivery.sending.pace import BACKOFF
 from tifo.delivery.sending.queue import DeliveryQueue, Job
@@ -62,9 +62,8 @@ class OutcomeSettler:
             self._settle(job, outcome, took_s, now)
 
     def put_behind(self, jobs: Sequence[Job]) -> None:
-        """Stores new events that wait for an earlier one of their user. They were not attempted, and are due at once:
-        the state returns them only after the earlier one is settled.
-        """
+        """Stores new events that wait for an earlier one of their user. They were not attempted."""
+        # Due at once: the state returns them only after the earlier one is settled.
         now = self._clock()
         for job in jobs:
             assert job.chunk is not None  # noqa: S101 (retries are never blocked)
@@ -72,12 +71,14 @@ class OutcomeSettler:
             job.chunk.unsettled -= 1
 
     def _metric(self, fate: Fate) -> Counter:
-        # looking a labelled counter up takes about as long as all else that is done for an event
+        # Looking a labelled counter up takes about as long as all else that is done for an event
         if fate not in self._metrics:
             self._metrics[fate] = _outcomes.labels(self._destination_id, fate.value)
         return self._metrics[fate]
 
     def _settle(self, job: Job, outcome: Outcome, took_s: float, now: Moment) -> None:
+        # A new event's stats are committed with its chunk, when the cursor moves over it: a crash before that sends it
+        # again and counts it once. The cursor has passed a retry, so its stats go with the next checkpoint.
         stats = self._window.stats if job.chunk is None else job.chunk.stats
         name = self._names.name_for(job.event.name, now.minute)
         if outcome.fate in _ACCEPTED:
@@ -106,18 +107,17 @@ class OutcomeSettler:
             self._queue.block(job.event.user)
         if job.is_retry and not waits:
             self._queue.unblock(job.event.user)
+        # A new event that waits adds one; a retry that waits no more takes one off.
         self._backlog.change(waits - job.is_retry)
 
     def _after(self, job: Job, outcome: Outcome, took_s: float, now: datetime) -> Undelivered:
-        """Returns the event after an attempt that did not deliver it.
-
-        An event becomes a dead letter once it was retried for its whole time. A dead destination stops that clock: no
-        event expires by an outage, however long.
-        """
+        """Returns the event after an attempt that did not deliver it: a dead letter once its time is over."""
         before = job.undelivered
         attempts = (before.attempts if before else 0) + 1
+        # An event without attempts has only waited, behind another or for a replay: its time begins now.
         first_at = before.first_at if before and before.attempts else now
         attempt = Attempt(now, outcome.code, outcome.detail[:DETAIL_CHARACTERS], round(took_s, 3))
+        # A dead destination stops the clock: no event becomes a dead letter by an outage, however long.
         is_expired = now - first_at >= self._retry_for and not self._health.is_dead
         is_dead_letter = outcome.fate is Fate.FAILED or is_expired
         pause = timedelta(seconds=BACKOFF.pause_s(attempts, self._chance(), outcome.retry_after_s))
@@ -148,16 +148,7 @@ def _with_attempt(history: Sequence[Attempt], attempt: Attempt) -> Sequence[Atte
 
 
 def _behind(event: Event, now: datetime) -> Undelivered:
-    return Undelivered(
-        event=event,
-        state=UndeliveredState.WAITING,
-        first_at=now,
-        next_at=now,
-        attempts=0,
-        history=(),
-        code="BEHIND",
-        detail="An earlier event of the user waits.",
-    )
+    return unattempted(event, now, code="BEHIND", detail="An earlier event of the user waits.")
 
 
 def _with_left(event: Event, left: bytes) -> Event:

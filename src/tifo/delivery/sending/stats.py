@@ -17,7 +17,7 @@ from tifo.destinations.ports import Event, Outcome
 from tifo.kernel.ids import DestinationId, Position
 
 MAX_NAMES = 300
-"""Event names that a connection counts one by one in an hour; further ones are counted together."""
+"""The most event names that a connection counts one by one in an hour; further ones are counted together."""
 OTHER = "(other)"
 
 
@@ -35,6 +35,7 @@ class CountedNames:
             self._hour, self._known = minute // 60, set()
         if name in self._known:
             return name
+        # Each name makes a row for every minute and hour, and a source decides how many names there are.
         if len(self._known) >= self._limit:
             return OTHER
         self._known.add(name)
@@ -42,7 +43,7 @@ class CountedNames:
 
 
 class Moment:
-    """One moment in the three forms that counting needs, computed once for a whole batch."""
+    """Holds one moment in the three forms that counting needs, computed once for a whole batch."""
 
     __slots__ = ("at", "minute", "since_1970_s")
 
@@ -53,7 +54,7 @@ class Moment:
 
 
 class DeliveryStats:
-    """Counts, latencies, samples and undelivered events, on their way into a `Checkpoint`."""
+    """Collects counts, latencies, samples and undelivered events for a `Checkpoint`."""
 
     def __init__(self) -> None:
         self.counts: Counter[Counted] = Counter()

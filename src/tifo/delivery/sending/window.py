@@ -1,4 +1,4 @@
-"""The window of events that were read from the log and are not committed, and the cursor that moves over it."""
+"""Holds the events that were read from the log and are not committed, and moves the cursor over them."""
 
 from collections import deque
 from collections.abc import Callable
@@ -9,14 +9,14 @@ from tifo.delivery.sending.stats import DeliveryStats
 from tifo.kernel.ids import Position
 
 WINDOW_EVENTS, WINDOW_BYTES = 10_000, 16 << 20
-"""Bounds of the window: the log keeps what comes after it."""
+"""Bounds of the window, and so of memory: the log keeps what comes after it."""
 COMMIT_EARLY_EVENTS = WINDOW_EVENTS // 4
-"""Once so many can be committed, they are: else the window would be full of events that are done."""
+"""The number of settled events that are committed without delay: else they would fill the window."""
 
 
 @dataclass(eq=False, kw_only=True, slots=True)
 class Chunk:
-    """Neighbouring events of the log. The cursor moves over them together, once each has an outcome."""
+    """Holds neighbouring events of the log. The cursor moves over them together, once each has an outcome."""
 
     last: Position
     events: int
@@ -27,7 +27,7 @@ class Chunk:
 
 
 class Progress(NamedTuple):
-    """The part of the window that one checkpoint commits."""
+    """Holds the part of the window that one checkpoint commits."""
 
     position: Position
     received: int
@@ -55,7 +55,7 @@ class ReadWindow:
 
     @property
     def room(self) -> int:
-        """How many events may be read; 0 where the window is full."""
+        """The number of events that may be read; 0 where the window is full."""
         return 0 if self._bytes >= WINDOW_BYTES else max(0, WINDOW_EVENTS - self._events)
 
     @property
@@ -89,5 +89,6 @@ class ReadWindow:
 
     def committed(self, progress: Progress) -> None:
         """Makes room for as much as was committed."""
+        # Settled events make no room before: their stats and undelivered events are still in memory.
         self._events -= progress.received
         self._bytes -= progress.bytes

@@ -1,1 +1,1 @@
-"""The SQL implementations of delivery's contracts: cursors, undelivered events and counts."""
+"""Implements delivery's contracts on SQL: cursors, undelivered events and counts."""

@@ -39,6 +39,7 @@ def require_destination(connection: Connection, destination_id: DestinationId) -
 def read_status(connection: Connection, destination_id: DestinationId) -> ConnectionStatus:
     """Raises `NotFound`."""
     row = require_destination(connection, destination_id)
+    # A replay's events were received once already: counted again, the parts would add up to more than was received.
     own = and_(_U.destination_id == destination_id, _U.replay == "")
     waiting = func.coalesce(func.sum(case((_U.state == UndeliveredState.WAITING.value, 1), else_=0)), 0)
     failed = func.coalesce(func.sum(case((_U.state == UndeliveredState.FAILED.value, 1), else_=0)), 0)
@@ -58,7 +59,9 @@ def read_status(connection: Connection, destination_id: DestinationId) -> Connec
 def store(connection: Connection, changes: Sequence[Checkpoint]) -> list[bool]:
     """Stores the checkpoints whose destination is there and whose cursor has not moved; says which."""
     cursors = select(_C.destination_id, _C.position)
+    # Under the write lock: no process moves a cursor between this look and the updates below.
     known = {row.destination_id: row.position for row in connection.execute(cursors)}
+    # `previous` is None where a checkpoint moves no cursor.
     holds = [each.destination_id in known and each.previous in {None, known[each.destination_id]} for each in changes]
     valid = [change for change, is_valid in zip(changes, holds, strict=True) if is_valid]
     for change in valid:
@@ -82,6 +85,7 @@ def store(connection: Connection, changes: Sequence[Checkpoint]) -> list[bool]:
 def _move_cursor(connection: Connection, change: Checkpoint) -> None:
     moved: dict[str, Any] = {
         "received": _C.received + change.received,
+        # The column has the name of earlier versions; the contract calls it `expired`.
         "forgotten": _C.forgotten + change.expired,
         "dead_since": maybe_micros(change.dead_since),
         "dead_reason": without_nul(change.dead_reason),

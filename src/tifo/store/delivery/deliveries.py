@@ -1,4 +1,4 @@
-"""The SQL state of delivery. Each method is one transaction; the statements stand in the modules beside this one."""
+"""Runs delivery's statements, each method in one transaction; the statements stand in the modules beside this one."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

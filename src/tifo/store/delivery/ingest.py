@@ -1,8 +1,4 @@
-"""The SQL numbers of what sources sent: the event log has totals only, and their growth is noted every few seconds.
-
-The totals that were seen are stored in the same transaction as their growth: so nothing is counted twice or left out,
-whatever is killed; only the minute may be the next one.
-"""
+"""Counts what sources sent over time: the event log has totals only, and their growth is noted every few seconds."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -18,7 +14,7 @@ from tifo.store.sql.bulk import Row, upsert_each
 from tifo.store.sql.database import Database
 
 _BEGUN = ("", "")
-"""The key of a row that `ingest_seen` holds from the first note on."""
+"""The key of a row that `ingest_seen` holds from the first note on: before it, nobody knows when events came."""
 
 
 class SqlIngestNumbers:
@@ -29,9 +25,12 @@ class SqlIngestNumbers:
 
     def note(self, counts: Sequence[IngestCount], now: datetime) -> None:
         totals = {(str(count.source_id), count.code): count.total for count in counts}
+        # One transaction for the totals that were seen and their growth: nothing is counted twice or left out, whatever
+        # is killed. Only the minute may be the next one.
         with self._database.writing() as connection:
             seen = {(row.source_id, row.code): row.total for row in connection.execute(select(t.ingest_seen))}
             grown = {key: total - _before(seen, key, total) for key, total in totals.items()} if _BEGUN in seen else {}
+            # Only what changed is written: most sources send nothing between two notes.
             changed = {key: total for key, total in (totals | {_BEGUN: 0}).items() if seen.get(key) != total}
             upsert_each(connection, t.ingest_seen, [_seen_row(key, total) for key, total in changed.items()])
             rows = [row for key, number in grown.items() if number for row in _rows(key, number, now)]
@@ -58,6 +57,7 @@ class SqlIngestNumbers:
 
 def _before(seen: dict[tuple[str, str], int], key: tuple[str, str], total: int) -> int:
     before = seen.get(key, 0)
+    # A total that shrank belongs to another log: all of it came since.
     return before if before <= total else 0
 
 

@@ -1,4 +1,4 @@
-"""The tables of numbers: counts, latencies and samples of outcomes, by minute, by hour and in total."""
+"""Reads and writes counts, latencies and samples of outcomes, by minute, by hour and in total."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -37,6 +37,7 @@ def read_totals(connection: Connection, destination_id: DestinationId, status: C
     by_bucket = select(latencies.bucket, latencies.total).where(
         latencies.destination_id == destination_id, latencies.grain == ALL
     )
+    # PostgreSQL's sum of BIGINT is a Decimal.
     totals = {row.result: int(row.n) for row in connection.execute(summed)}
     return Numbers(
         status=status,
@@ -54,7 +55,9 @@ def read_problems(connection: Connection, destination_id: DestinationId) -> list
     query = (
         select(c.result, c.code, total, s.message_id, s.at, s.detail, s.received, s.exchange)
         .join(t.delivery_samples, same)
+        # An outcome without a code is a plain delivery.
         .where(c.destination_id == destination_id, c.grain == ALL, c.code != "")
+        # PostgreSQL wants every selected column grouped; there is one sample for each result and code.
         .group_by(c.result, c.code, s.message_id, s.at, s.detail, s.received, s.exchange)
         .order_by(total.desc(), c.result, c.code)
     )
@@ -94,6 +97,7 @@ def count_rows(change: Checkpoint) -> list[Row]:
     for counted, number in change.counts.items():
         for grain, at in _grains(counted.minute):
             key = grain, at, without_nul(counted.type), without_nul(counted.name), counted.result.value, counted.code
+            # Added up here: outcomes of several minutes share the rows of their hour and of the total.
             totals[key] = totals.get(key, 0) + number
     names = ("grain", "at", "type", "name", "result", "code")
     return [
@@ -128,6 +132,7 @@ def sample_row(destination_id: DestinationId, sample: Sample) -> Row:
 
 
 def _grains(minute: int) -> Sequence[tuple[str, int]]:
+    # Each outcome is counted three times, because minutes and hours expire and totals do not.
     return (MINUTE, minute), (HOUR, minute // 60), (ALL, 0)
 
 

@@ -1,4 +1,4 @@
-"""The table of undelivered events: those that wait for an attempt, and dead letters."""
+"""Reads and writes undelivered events: those that wait for an attempt, and dead letters."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -49,6 +49,7 @@ def _earlier_of_user(destination_id: DestinationId) -> Any:
         earlier.c.destination_id == destination_id,
         earlier.c.state == _WAITING,
         earlier.c.user == _U.user,
+        # Events without a user have no order among them.
         earlier.c.user != "",
         earlier.c.position < _U.position,
     )
@@ -67,6 +68,7 @@ def read_of_message(connection: Connection, message_id: str) -> list[tuple[Desti
 
 def redrive(connection: Connection, destination_id: DestinationId, selection: ReplaySelection, now: datetime) -> int:
     chosen = [_U.destination_id == destination_id, _U.state == _FAILED, *_conditions(selection)]
+    # Zero attempts let the time that the event is retried for begin anew (see the settler).
     again = {"state": _WAITING, "attempts": 0, "first_at": to_micros(now), "next_at": to_micros(now)}
     return connection.execute(update(t.undelivered).where(*chosen).values(again)).rowcount
 
@@ -106,9 +108,11 @@ def count_queued(connection: Connection, destination_id: DestinationId, replay: 
 def expire(connection: Connection, before: datetime, limit: int) -> int:
     old = select(_U.destination_id, _U.position, _U.replay).where(_U.state == _FAILED, _U.tried_at < to_micros(before))
     rows = connection.execute(old.order_by(_U.tried_at).limit(limit)).all()
+    # Row by row, as each is counted at its own destination's cursor.
     for row in rows:
         own = and_(_U.destination_id == row.destination_id, _U.position == row.position, _U.replay == row.replay)
         connection.execute(delete(t.undelivered).where(own))
+        # A replay's event was received once already.
         if not row.replay:
             cursor = _C.destination_id == row.destination_id
             connection.execute(update(t.delivery_cursors).where(cursor).values(forgotten=_C.forgotten + 1))
@@ -127,6 +131,7 @@ def undelivered_row(destination_id: DestinationId, undelivered: Undelivered) -> 
         "type": without_nul(event.type),
         "name": without_nul(event.name),
         "user": without_nul(event.user),
+        # Rounded: cutting off would move the time by a microsecond with each attempt that is stored.
         "received_at": int(event.received_at * 1_000_000 + 0.5),
         "body": event.body,
         "left": event.left,

@@ -1,1 +1,1 @@
-"""The SQL implementations of engagement's contracts: engine, queries, ledger audit, tokens and pictures."""
+"""Implements engagement's contracts on SQL: engine, queries, ledger audit, tokens and pictures."""

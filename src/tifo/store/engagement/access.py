@@ -1,4 +1,4 @@
-"""Applications and tokens, on SQL."""
+"""Stores applications and tokens on SQL."""
 
 import hmac
 from collections.abc import Callable, Sequence
@@ -40,6 +40,7 @@ class SqlAccess:
         where = (t.tokens.c.digest == digest, t.tokens.c.client_id.is_(None))
         with self._database.reading() as connection:
             found = connection.execute(select(t.tokens.c.digest).where(*where)).scalar()
+        # The look-up is by a hash, so its time says nothing of the token; comparing in constant time keeps it so.
         return found is not None and hmac.compare_digest(found, digest)
 
     def applications(self) -> list[Application]:
@@ -67,7 +68,8 @@ class SqlAccess:
 
     def tokens(self, client_id: ClientId | None) -> Sequence[TokenInfo]:
         with self._database.reading() as connection:
-            _check_application(connection, client_id)
+            check_application(connection, client_id)
+            # Ids sort by the time at which they were made.
             found = connection.execute(select(t.tokens).where(_owned_by(client_id)).order_by(t.tokens.c.id)).all()
         return [TokenInfo(id=row.id, name=row.name, created_at=from_micros(row.created_at)) for row in found]
 
@@ -77,7 +79,7 @@ class SqlAccess:
         check_text(name, "name")
 
         def add(connection: Connection) -> TokenInfo:
-            _check_application(connection, client_id)
+            check_application(connection, client_id)
             info = TokenInfo(id=self._new_id(), name=name, created_at=self._clock())
             _insert_token(connection, client_id, token, info)
             return info
@@ -96,7 +98,7 @@ class SqlAccess:
 
     def rotate_secret(self, client_id: ClientId, client_secret: str, once: Idempotency | None = None) -> None:
         def rotate(connection: Connection) -> None:
-            _check_application(connection, client_id)
+            check_application(connection, client_id)
             change = update(t.applications).where(t.applications.c.id == client_id)
             connection.execute(change.values(client_secret=client_secret))
 
@@ -121,6 +123,7 @@ def _insert_application(connection: Connection, application: Application, progra
         "definitions_version": 1,
     }
     connection.execute(insert(t.applications), row)
+    # A reward table that is made without a program is linked to this one, so every application has it from the start.
     connection.execute(insert(t.definitions), {"id": program.id, "client_id": application.id, "body": r.body(program)})
 
 
@@ -139,7 +142,8 @@ def _owned_by(client_id: ClientId | None) -> Any:
     return t.tokens.c.client_id.is_(None) if client_id is None else t.tokens.c.client_id == client_id
 
 
-def _check_application(connection: Connection, client_id: ClientId | None) -> None:
+def check_application(connection: Connection, client_id: ClientId | None) -> None:
+    """Raises `NotFound` for an application that does not exist. None stands for the organisation."""
     if client_id is None:
         return
     if connection.execute(select(t.applications.c.id).where(t.applications.c.id == client_id)).first() is None:

@@ -1,4 +1,4 @@
-"""First answers by `Idempotency-Key`: how they are read, written and, after a day, deleted."""
+"""Reads and writes first answers by `Idempotency-Key`, and deletes them after a day."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ _KEYS = select(t.idempotency).where(
 
 
 def load_answers(connection: Connection, places: Sequence[tuple[str, str]]) -> dict[tuple[str, str], FirstAnswer]:
-    """The answers to these (scope, key) that were given before."""
+    """Returns the answers to these (scope, key) that were given before."""
     if not places:
         return {}
     found = connection.execute(_KEYS, {"keys": places})
@@ -43,11 +43,13 @@ def answer_rows(answers: Mapping[tuple[str, str], FirstAnswer], now: datetime) -
 def forget_answers(database: Database, before: datetime, *, limit: int = _STEP) -> int:
     """Deletes the answers given before then, the oldest first, at most `limit`. Returns how many.
 
-    The transaction is short, because commands wait while it writes. Fewer than `limit` means that no older one is
-    left. The commit marks of engines that have committed nothing since then are deleted too.
+    Fewer than `limit` means that no older one is left. The commit marks of engines that have committed nothing since
+    then are deleted too.
     """
     c = t.idempotency.c
+    # Few at a time, because commands wait while this writes.
     with database.writing() as connection:
+        # An engine that has gone leaves its mark behind; a live one writes a new one with each commit.
         connection.execute(delete(t.writers).where(t.writers.c.at < to_micros(before)))
         oldest = select(c.client_id, c.key).where(c.created_at < to_micros(before)).order_by(c.created_at).limit(limit)
         return connection.execute(delete(t.idempotency).where(tuple_(c.client_id, c.key).in_(oldest))).rowcount

@@ -1,4 +1,4 @@
-"""The audit of the state, on SQL: proves that balances, ledger and facts agree with one another."""
+"""Audits the state on SQL: proves that balances, ledger and facts agree with one another."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -89,6 +89,7 @@ class SqlLedgerAudit:
         after = 0
         while True:
             asked = {"client": client_id, "after": after, "limit": _AT_ONCE}
+            # A transaction for each page, so that the audit of a large ledger holds no reader open.
             with self._database.reading() as connection:
                 rows = connection.execute(_FACT_IDS, asked).all()
             if not rows:

@@ -36,7 +36,7 @@ class EngineMemory(NamedTuple):
 
 
 class CommandBatch:
-    """One transaction's work."""
+    """Performs the commands of one transaction."""
 
     def __init__(
         self, connection: Connection, memory: EngineMemory, asked: Sequence[Asked], *, now: datetime, new_id: NewId
@@ -56,9 +56,12 @@ class CommandBatch:
         for number, (command, _) in enumerate(self._asked):
             by_client[command.client_id].append(number)
         defining = {each.command.client_id for each in self._asked if defines(each.command)}
+        # Locks come first and reads after them: what is read stays true until the commit (docs/decisions/0005).
         lock_applications(self._connection, set(by_client), defining)
         games = self._memory.games.load(self._connection, set(by_client), locked=True)
         keyed = [(each.command.client_id, each.idempotency.key) for each in self._asked if each.idempotency]
+        # Two processes may both find no answer to one key. The table's primary key then lets one commit, and the other
+        # finds the answer when it performs its batch again.
         earlier = load_answers(self._connection, keyed)
         # In one order, so that two writers never wait for one another in a circle.
         for client_id, numbers in sorted(by_client.items()):
@@ -78,9 +81,13 @@ class CommandBatch:
         for number in numbers:
             try:
                 self._results[number] = self._answer(self._asked[number], working, written, answers)
+            # A refused command leaves nothing in `written`, so its neighbours go on.
             except TifoError as error:
                 self._results[number] = error
+        # Rules return an unchanged fan as the same object.
         after = {fan_id: fan for fan_id, fan in working.fans.items() if before.get(fan_id) is not fan}
+        # Before the play, because a new board is filled from the balances of before. Not pipelined: it reads what it
+        # needs.
         write_definitions(self._connection, working.game, written.definitions.values())
         with without_waiting(self._connection):
             write_play(self._connection, working.game, written.decisions, before=before, after=after)

@@ -1,4 +1,4 @@
-"""The engine on SQL: commands queue, and one writer performs a batch of them and commits it once."""
+"""Runs the engine on SQL: commands queue, and one writer performs a batch of them and commits it once."""
 
 import random
 import time
@@ -24,13 +24,14 @@ from tifo.store.sql.times import to_micros
 
 A = TypeVar("A")
 PATIENCE_S = 30.0
-"""A batch is tried again for this long: a database restarts in less."""
+"""The time for which a batch is tried again: a database restarts in less."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.01, 1.0
 
 _mark = postgresql.insert(t.writers)
 _MARK = _mark.on_conflict_do_update(
     index_elements=[t.writers.c.id],
     set_={"batch": _mark.excluded.batch, "at": _mark.excluded.at},
+    # A mark that is not lower is this batch's own, from a try whose answer was lost: then nothing is returned.
     where=t.writers.c.batch < _mark.excluded.batch,
 ).returning(t.writers.c.batch)
 
@@ -60,6 +61,7 @@ class SqlEngine:
 
     def _commit(self, asked: Sequence[Asked]) -> list[Any]:
         """Commits the batch. Performs it again as a whole if another writer or a lost connection interrupts it."""
+        # One number for all tries of a batch: the mark of an earlier try shows that it was committed.
         self._number += 1
         deadline = time.monotonic() + PATIENCE_S
         pause_s = FIRST_PAUSE_S
@@ -78,14 +80,16 @@ class SqlEngine:
             except Interrupted:
                 if time.monotonic() > deadline:
                     raise
+                # Chance over the whole pause: engines that stood in one another's way must not come back together.
                 time.sleep(random.uniform(0, pause_s))  # noqa: S311 (chance, not a secret)
                 pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
             else:
+                # Only after the commit: a version that was rolled back will be given to somebody else's change.
                 self._memory.fans.keep(batch.seen)
                 return results
 
     def _mark(self, connection: Connection) -> bool:
-        """Whether no earlier try has committed this batch. Waits for a try that the server still works on."""
+        """Says whether no earlier try has committed this batch. Waits for a try that the server still works on."""
         if not self._database.is_shared:
             return True
         values = {"id": self._id, "batch": self._number, "at": to_micros(self._clock())}

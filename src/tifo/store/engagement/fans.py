@@ -1,4 +1,4 @@
-"""Fans as the state holds them. An engine remembers the fans that it saw last, and asks whether they have changed."""
+"""Loads fans. An engine remembers the fans that it saw last, and asks whether they have changed."""
 
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
@@ -13,7 +13,7 @@ from tifo.store.sql.bulk import Lookup
 from tifo.store.sql.tables import engagement as t
 
 REMEMBERED = 100_000
-"""Fans, balances, badges, quests and payments together: some 50 MB."""
+"""The most fans, balances, badges, quests and payments that are remembered together: some 50 MB."""
 
 _VERSIONS = Lookup(lambda given: select(t.profiles.c.id, t.profiles.c.version).where(given.among(t.profiles.c.id)))
 _LOCKED_VERSIONS = Lookup(
@@ -49,13 +49,11 @@ class Fans:
         self._known: OrderedDict[ProfileId, Known] = OrderedDict()
 
     def load(self, connection: Connection, profile_ids: Collection[str]) -> dict[ProfileId, Known]:
-        """Loads fans by id. Unknown ids are not in the answer.
-
-        On PostgreSQL their rows are locked, in one order, before anything of the fans is read: so what is read stays
-        true until the commit.
-        """
+        """Loads fans by id, without unknown ids. On PostgreSQL their rows stay locked until the commit."""
         if not profile_ids:
             return {}
+        # Locked before anything else of the fans is read: so what is read stays true until the commit. All lock in one
+        # order, so that two writers never wait for one another in a circle.
         asked = _LOCKED_VERSIONS if connection.dialect.name == "postgresql" else _VERSIONS
         found: dict[ProfileId, Known] = {}
         unknown: dict[ProfileId, int] = {}
@@ -65,6 +63,7 @@ class Fans:
                 found[profile_id] = known
             else:
                 unknown[profile_id] = version
+        # Only these are read: most of a busy match's fans are remembered.
         read = load_fans(connection, unknown)
         return found | {profile_id: Known(unknown[profile_id], fan) for profile_id, fan in read.items()}
 

@@ -1,4 +1,4 @@
-"""Games as the state holds them, decoded once for each version."""
+"""Loads games, each version decoded once."""
 
 from collections.abc import Collection
 from typing import Any
@@ -18,6 +18,7 @@ def _versions(given: Given) -> Any:
 
 
 _VERSIONS = Lookup(_versions)
+# FOR SHARE in one order: play goes on beside play, and definitions wait.
 LOCKED_VERSIONS = Lookup(lambda given: _versions(given).order_by(t.applications.c.id).with_for_update(read=True))
 _BODY = select(t.applications.c.body).where(t.applications.c.id == bindparam("client_id"))
 _DEFINITIONS = (

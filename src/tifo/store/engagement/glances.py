@@ -35,6 +35,7 @@ class SqlGlances:
             games = self._games.load(connection, {client_id for client_id, _ in asked})
             for profile_id, client_id, item_id, balance in _HELD.tuples(connection, ids=wanted) if wanted else ():
                 balances = held[client_id, profile_id]
+                # The outer join gives a fan without balances one row without an item.
                 if item_id is not None:
                     balances[item_id] = balance
 

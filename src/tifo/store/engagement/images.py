@@ -1,4 +1,4 @@
-"""Uploaded images, in the state: every api process can serve them, and a backup of the state contains them."""
+"""Stores uploaded images in the state: every api process can serve them, and a backup of the state contains them."""
 
 from sqlalchemy import insert, select
 
@@ -17,6 +17,7 @@ class SqlImages:
         row = {"digest": digest, "media_type": image.media_type, "content": image.content}
         known = select(t.images.c.digest).where(t.images.c.digest == digest)
         with self._database.writing() as connection:
+            # The digest is the content's own: what is there is the same picture.
             if connection.execute(known).first() is None:
                 connection.execute(insert(t.images), row)
 

@@ -53,11 +53,10 @@ def load_working(connection: Connection, game: Game, fans: Fans, commands: Seque
 
 
 def lock_applications(connection: Connection, client_ids: set[ClientId], defining: set[ClientId]) -> None:
-    """On PostgreSQL a batch with definitions locks its applications: the `defining` ones against others' play and
+    """Locks the applications of a batch with definitions, on PostgreSQL: the `defining` ones against others' play and
     definitions, the rest against others' definitions only.
-
-    All batches lock in one order, so that two of them never wait for one another in a circle.
     """
+    # All batches lock in one order, so that two of them never wait for one another in a circle.
     if not defining or connection.dialect.name != "postgresql":
         return
     for client_id in sorted(client_ids):
@@ -71,6 +70,7 @@ def _profile_ids(connection: Connection, client_id: ClientId, wanted: Sequence[N
     ids: set[str] = {each for need in wanted for each in need.profile_ids}
 
     def add(lookup: Lookup, values: set[str], **more: str) -> None:
+        # No query for what no command of the batch names.
         if values:
             ids.update(row[0] for row in lookup.tuples(connection, ids=values, **more))
 
@@ -82,7 +82,7 @@ def _profile_ids(connection: Connection, client_id: ClientId, wanted: Sequence[N
 
 
 def _used_codes(connection: Connection, wanted: Sequence[Needs], working: Working) -> set[tuple[ProfileId, str, str]]:
-    """The commands' codes that were used before."""
+    """Returns the commands' codes that were used before."""
     used = {
         (profile_id, *need.code)
         for need in wanted

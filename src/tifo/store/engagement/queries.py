@@ -1,4 +1,4 @@
-"""Reads for routes, on SQL. Lists are newest first.
+"""Answers the reads of routes on SQL. Lists are newest first.
 
 A page at an anchor does not shift when rows are added or removed, and costs the same however deep it lies. Lists are
 counted up to `COUNTED`.
@@ -116,7 +116,13 @@ class SqlQueries(SqlStandings, SqlGlances):
         query = _any_of(query, c.reward_action_key, where.reward_action_keys)
         query = _any_of(query, c.kind, [kind.value for kind in where.kinds])
         query = _between(query, c.created_at, where.created_since, where.created_until)
-        return self._page(query, c.position, lambda row: r.decode_transaction(row.body), PageWindow(page, size, anchor))
+        return _read_page(
+            self._database,
+            query,
+            c.position,
+            lambda row: r.decode_transaction(row.body),
+            PageWindow(page, size, anchor),
+        )
 
     def invoked_actions(
         self, client_id: ClientId, where: InvokedFilter, *, page: int = 1, size: int = 20, anchor: Anchor = NOWHERE
@@ -131,7 +137,7 @@ class SqlQueries(SqlStandings, SqlGlances):
         for attribute in where.attributes:
             query = query.where(_holds(c.body, r.body(attribute)))
         window = PageWindow(page, size, anchor, oldest_first=where.oldest_first)
-        return self._page(query, c.position, lambda row: r.decode_invoked_action(row.body), window)
+        return _read_page(self._database, query, c.position, lambda row: r.decode_invoked_action(row.body), window)
 
     def earned_badges(
         self,
@@ -147,7 +153,7 @@ class SqlQueries(SqlStandings, SqlGlances):
         query = select(t.earned_badges).where(c.client_id == client_id, c.revoked_at.is_(None))
         query = _any_of(query, c.profile_id, () if profile_id is None else (profile_id,))
         query = _any_of(query, c.badge_id, () if badge_id is None else (badge_id,))
-        return self._page(query, c.position, r.read_earned_badge, PageWindow(page, size, anchor))
+        return _read_page(self._database, query, c.position, r.read_earned_badge, PageWindow(page, size, anchor))
 
     def earned_badge(self, client_id: ClientId, earned_badge_id: EarnedBadgeId) -> EarnedBadge:
         c = t.earned_badges.c
@@ -171,34 +177,6 @@ class SqlQueries(SqlStandings, SqlGlances):
             tasks = r.TASKS.rows(connection, ids={row.profile_id for row in quests}) if quests else []
         return r.read_user_quests(quests, tasks)
 
-    def _page(self, query: Select[Any], position: Any, read: Callable[[Any], T], window: PageWindow) -> Page[T]:
-        """Reads one page, and one row more, which shows whether rows follow."""
-        backwards = window.anchor.after is not None
-        ascending = window.oldest_first != backwards
-        # Backwards the rows come in the opposite order, and are reversed below.
-        asked = query.order_by(position.asc() if ascending else position.desc()).limit(window.size + 1)
-        edge = window.anchor.after if backwards else window.anchor.before
-        if edge is None:
-            asked = asked.offset((window.page - 1) * window.size)
-        else:
-            asked = asked.where(position > edge if ascending else position < edge)
-        counted = select(func.count()).select_from(query.limit(COUNTED).subquery())
-        with self._database.reading() as connection:
-            rows = connection.execute(asked).all()
-            count = connection.execute(counted).scalar_one()
-        found = rows[: window.size]
-        if backwards:
-            found = found[::-1]
-        return Page(
-            count=count,
-            results=[read(row) for row in found],
-            number=window.page,
-            size=window.size,
-            first=found[0].position if found else None,
-            last=found[-1].position if found else None,
-            more=backwards or len(rows) > window.size,
-        )
-
     def _count(self, query: Select[Any]) -> int:
         counted: int = self._scalar(select(func.count()).select_from(query.subquery()))
         return counted
@@ -206,6 +184,39 @@ class SqlQueries(SqlStandings, SqlGlances):
     def _scalar(self, query: Select[Any]) -> Any:
         with self._database.reading() as connection:
             return connection.execute(query).scalar()
+
+
+def _read_page(
+    database: Database, query: Select[Any], position: Any, read: Callable[[Any], T], window: PageWindow
+) -> Page[T]:
+    """Reads one page, and one row more, which shows whether rows follow."""
+    backwards = window.anchor.after is not None
+    ascending = window.oldest_first != backwards
+    # Backwards the rows come in the opposite order, and are reversed below.
+    asked = query.order_by(position.asc() if ascending else position.desc()).limit(window.size + 1)
+    edge = window.anchor.after if backwards else window.anchor.before
+    if edge is None:
+        # Without an anchor, a numbered page costs as much as all pages before it: LiveLike's clients may ask for one.
+        asked = asked.offset((window.page - 1) * window.size)
+    else:
+        asked = asked.where(position > edge if ascending else position < edge)
+    # Counting stops at the limit: a list of any length is counted in the same time.
+    counted = select(func.count()).select_from(query.limit(COUNTED).subquery())
+    with database.reading() as connection:
+        rows = connection.execute(asked).all()
+        count = connection.execute(counted).scalar_one()
+    found = rows[: window.size]
+    if backwards:
+        found = found[::-1]
+    return Page(
+        count=count,
+        results=[read(row) for row in found],
+        number=window.page,
+        size=window.size,
+        first=found[0].position if found else None,
+        last=found[-1].position if found else None,
+        more=backwards or len(rows) > window.size,
+    )
 
 
 def _any_of(query: Select[Any], column: Any, values: Sequence[str]) -> Select[Any]:
@@ -219,8 +230,7 @@ def _between(query: Select[Any], column: Any, since: datetime | None, until: dat
 
 
 def _holds(document: Any, part: str) -> Any:
-    """Whether a JSON document contains this object as we write it. Quotes within strings are escaped, so none is
-    mistaken for the object.
-    """
+    """Says whether a JSON document contains this object as we write it."""
+    # Quotes within strings are escaped, so no string is mistaken for the object.
     # `replace` is the same in SQLite and PostgreSQL; LIKE ignores case in SQLite.
     return func.replace(document, part, "") != document

@@ -1,4 +1,4 @@
-"""The recorded play of applications, on SQL: read in groups of fans, so that memory holds one group only."""
+"""Reads the recorded play of applications on SQL, in groups of fans, so that memory holds one group only."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from tifo.store.sql.database import Database
 from tifo.store.sql.tables import engagement as t
 
 GROUP = 200
-"""Fans read at a time."""
+"""The number of fans that are read at a time."""
 _EARNED = sorted(kind.value for kind in EARNED)
 
 

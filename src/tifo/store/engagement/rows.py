@@ -143,7 +143,7 @@ def earned_badge_row(client_id: ClientId, earned: EarnedBadge) -> Row:
 
 
 def payments_rows(old: Fan | None, fan: Fan) -> list[Row]:
-    """Rows of the entries that have paid since."""
+    """Makes rows of the entries that have paid since."""
     earlier = {} if old is None else old.payments
     return [
         {"profile_id": fan.profile.id, "entry_id": entry_id, **msgspec.structs.asdict(payments)}
@@ -199,6 +199,7 @@ def user_quest_task_row(user_quest: UserQuest, ordinal: int, task: UserQuestTask
         "user_quest_id": user_quest.id,
         "quest_task_id": task.quest_task_id,
         "ordinal": ordinal,
+        # As text: SQLite has no type that holds every decimal exactly.
         "progress": decimal_text(task.progress),
         "completed_at": maybe_micros(task.completed_at),
     }

@@ -1,4 +1,4 @@
-"""Ranks among any number of fans: scores in order, and a tree that counts them.
+"""Ranks any number of fans: stores scores in order, and a tree that counts them.
 
 A rank is one more than the number of greater scores. Counting them row by row takes time in proportion to their
 number, so the tree stores counts: at level 0 for each score, at level 1 for each range of 64 scores, and so on up to
@@ -37,12 +37,12 @@ from tifo.store.sql.database import Database
 from tifo.store.sql.tables import engagement as t
 
 _OWN_SHARD = secrets.randbelow(16)
-"""This process's shard of the counts. Each process that writes has its own, so that they seldom wait for one another's
+"""This process's shard of the counts. Processes that write seldom have the same, so they seldom wait for one another's
 rows. SQLite has one writer at a time and needs one shard.
 """
 BITS = 6
 LEVELS = 9
-"""64⁹ = 2⁵⁴, more than the greatest balance."""
+"""The tree's levels: 64⁹ = 2⁵⁴ is more than the greatest balance."""
 _DIGIT = (1 << BITS) - 1
 _FIRST_SHARD = 0
 _NODE = ("board_id", "level", "prefix", "shard")
@@ -84,6 +84,7 @@ def _count(
         for level in range(LEVELS):
             gained = balance >> BITS * level
             lost = None if old is None else old >> BITS * level
+            # All levels above have the same prefix too: a small change touches few counts.
             if gained == lost:
                 break
             changes[item_id, level, gained] += 1
@@ -97,6 +98,7 @@ def _count(
         if change
     ]
     upsert_rows(connection, t.score_counts, counts, adding=["count"])
+    # Only a count that was lowered can have become zero; without this, scores that nobody has any more would pile up.
     _DROP_EMPTY.run(connection, [row for row in counts if row["count"] < 0])
 
 
@@ -128,7 +130,9 @@ def _fill(connection: Connection, board_id: str, item_id: RewardItemId) -> None:
     )
     connection.execute(t.score_counts.insert().from_select(columns, each))
     for level in range(1, LEVELS):
+        # PostgreSQL shifts a BIGINT by an INTEGER only.
         prefix = counts.prefix.bitwise_rshift(literal_column(str(BITS), Integer))
+        # PostgreSQL's sum of BIGINT is NUMERIC.
         total = cast(func.sum(counts.count), BigInteger)
         above = select(literal(board_id), literal(level), prefix, literal(_FIRST_SHARD), total)
         below = and_(counts.board_id == board_id, counts.level == level - 1)
@@ -213,6 +217,7 @@ class SqlStandings:
         found: list[Standing] = []
         for place, row in enumerate(rows, start=offset + 1):
             shared = found[-1].rank if found and found[-1].score == row.score else None
+            # The page may begin among equal scores: they share the rank of the first of them.
             first = offset - skipped + 1 if not found else place
             found.append(Standing(ProfileId(row.profile_id), row.score, shared or first))
         return Page(count=count, results=found, number=page, size=size)
@@ -245,7 +250,7 @@ def _greater_than(connection: Connection, board_id: str, score: int) -> int:
 
 
 def _score_at(connection: Connection, board_id: str, offset: int) -> tuple[int, int]:
-    """The score at a place (from 0), and how many fans with the same score come before it."""
+    """Returns the score at a place (from 0), and how many fans with the same score come before it."""
     parent = 0
     for level in reversed(range(LEVELS)):
         first = parent << BITS

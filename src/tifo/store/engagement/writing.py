@@ -23,6 +23,7 @@ _Changed = Sequence[tuple[Fan | None, Fan]]
 
 _FORGET_TASKS = Lookup(lambda given: delete(t.user_quest_tasks).where(given.among(t.user_quest_tasks.c.user_quest_id)))
 _FORGET_QUESTS = Lookup(lambda given: delete(t.user_quests).where(given.among(t.user_quests.c.id)))
+# The parameters have other names than the columns, which SQLAlchemy reserves for itself in an UPDATE.
 _REVOKE = Bulk(
     lambda *_: update(t.earned_badges).where(t.earned_badges.c.id == bindparam("of")).values(revoked_at=bindparam("at"))
 )
@@ -56,7 +57,9 @@ def write_definitions(connection: Connection, game: Game, changed: Iterable[Defi
     client_id = game.application.id
     others = [each for each in definitions if not isinstance(each, Application)]
     rows = [{"id": each.id, "client_id": client_id, "body": r.body(each)} for each in others]
+    # A changed definition keeps its position, which is the order of making: so the key is the id.
     upsert_rows(connection, t.definitions, rows, key="id")
+    # By the version, other engines and readers see that the game they remember is old.
     bump = update(t.applications).where(t.applications.c.id == client_id)
     values: dict[Any, Any] = {t.applications.c.definitions_version: t.applications.c.definitions_version + 1}
     for each in definitions:
@@ -84,6 +87,7 @@ def write_play(
     _write_badges(connection, client_id, changed)
     upsert_rows(connection, t.entry_payments, [row for old, fan in changed for row in r.payments_rows(old, fan)])
     _write_quests(connection, client_id, changed)
+    # Facts come last: their lock is held until the commit, and others wait for it.
     _insert_facts(connection, client_id, [r.fact_row(fact) for d in decisions for fact in d.facts])
 
 
@@ -104,10 +108,9 @@ def _write_ledger(connection: Connection, client_id: ClientId, decisions: Sequen
 
 
 def _insert_facts(connection: Connection, client_id: ClientId, facts: Sequence[Row]) -> None:
-    """Inserts facts whose positions rise in the order of commits, because relays read an application's facts by them.
-
-    So on PostgreSQL one transaction at a time gives positions to an application's facts, from here to its commit.
-    """
+    """Inserts facts whose positions rise in the order of commits, as relays read an application's facts by them."""
+    # On PostgreSQL a position is given before the commit: without the lock a later position could be seen first, and
+    # the relay's cursor would pass the earlier one. So one transaction at a time gives positions, until it commits.
     if facts and connection.dialect.name == "postgresql":
         _IN_TURN.run(connection, client_id=client_id)
     insert_rows(connection, t.facts, facts)
@@ -164,5 +167,5 @@ def _delete_quests(connection: Connection, changed: _Changed) -> None:
 
 
 def _times(user_quest: UserQuest) -> tuple[datetime | None, ...]:
-    """The columns of a user quest's own row that can change."""
+    """Returns the columns of a user quest's own row that can change."""
     return (user_quest.completed_at, user_quest.rewards_claimed_at, user_quest.active_until)

@@ -1,1 +1,1 @@
-"""The steps from one shape of the state's tables to the next, which `store.schema` takes."""
+"""Holds the steps from one shape of the state's tables to the next; `store.sql.schema` runs them."""

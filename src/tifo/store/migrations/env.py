@@ -1,4 +1,4 @@
-"""What Alembic runs: everything happens in the transaction that `store.schema` has begun."""
+"""Runs the revisions for Alembic: everything happens in the transaction that `store.schema` has begun."""
 
 from alembic import context
 

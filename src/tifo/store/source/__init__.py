@@ -1,1 +1,1 @@
-"""The SQL implementations of the source's contracts: facts, webhooks in and out, and segment actions."""
+"""Implements the source's contracts on SQL: facts, webhooks in and out, and segment actions."""

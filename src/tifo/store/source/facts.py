@@ -15,6 +15,7 @@ from tifo.store.sql.bulk import Row
 from tifo.store.sql.database import Database
 from tifo.store.sql.times import from_micros, maybe_moment, to_micros
 
+# max() gives a row even where the application has no cursor yet: it begins at 0.
 _CURSOR = select(func.coalesce(func.max(t.relay_cursors.c.position), 0))
 
 
@@ -53,6 +54,7 @@ class SqlFactFeed:
             .limit(limit)
         )
         with self._database.reading() as connection:
+            # Facts that are sent again come before new ones.
             bodies = list(connection.execute(again).scalars())
             new = new_facts(client_id, _cursor(connection, client_id)).limit(limit - len(bodies))
             bodies += [row.body for row in connection.execute(new)]
@@ -79,6 +81,7 @@ class SqlFactFeed:
                 position = connection.execute(place).scalar_one()
                 row = {"position": position, "client_id": client_id, "fact_id": fact_id, **refusal}
                 connection.execute(insert(t.set_aside_facts), row)
+            # Status 0: the relay itself refused the fact, for its size.
             refused = _refused_in_a_row(connection, client_id) + (status != 0)
             _mark(connection, client_id, {"refused_in_a_row": refused, **_NO_TROUBLE})
 
@@ -100,6 +103,7 @@ class SqlFactFeed:
         if fact_ids is not None:
             chosen.append(c.fact_id.in_(list(fact_ids)))
         with self._database.writing() as connection:
+            # One number for all facts of a request, so that later requests come after it.
             number = connection.execute(select(func.coalesce(func.max(c.resend_number), 0) + 1)).scalar_one()
             return connection.execute(update(t.set_aside_facts).where(*chosen).values(resend_number=number)).rowcount
 
@@ -139,6 +143,7 @@ class SqlFactFeed:
     def _leave(self, connection: Connection, client_id: ClientId, sent: Sequence[FactId]) -> None:
         """Moves the cursor to the last of these facts that stands after it."""
         cursor = _cursor(connection, client_id)
+        # Facts that were sent again stand before the cursor, which never moves back.
         newest = select(func.max(t.facts.c.position)).where(
             t.facts.c.client_id == client_id, t.facts.c.position > cursor, t.facts.c.id.in_(list(sent))
         )
@@ -171,6 +176,7 @@ def _refused_in_a_row(connection: Connection, client_id: ClientId) -> int:
 
 
 def _mark(connection: Connection, client_id: ClientId, values: Row) -> None:
+    # Update or insert: under the write lock nobody inserts the row in between.
     known = update(t.relay_lines).where(t.relay_lines.c.client_id == client_id).values(values)
     if connection.execute(known).rowcount == 0:
         connection.execute(insert(t.relay_lines), {"client_id": client_id, **values})

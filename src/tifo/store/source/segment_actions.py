@@ -39,6 +39,7 @@ class SqlActionsState:
         with self._database.writing() as connection:
             if connection.execute(update(t.action_cursor).values(position=through)).rowcount == 0:
                 connection.execute(insert(t.action_cursor), {"number": 1, "position": through})
+            # In the cursor's transaction: a crash counts no message twice.
             for each in skipped:
                 _add(connection, each, now)
 

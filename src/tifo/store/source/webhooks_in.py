@@ -22,6 +22,7 @@ from tifo.store.sql.database import Database
 from tifo.store.sql.times import from_micros, maybe_micros, maybe_moment, to_micros
 
 _C = t.webhooks_in.c
+# SQLAlchemy reserves the columns' own names for itself in an UPDATE: so the parameters have others.
 _SETTLE = (
     update(t.webhooks_in)
     .where(_C.number == bindparam("of"))
@@ -65,6 +66,7 @@ class SqlWebhookInbox:
                 "source_id": intake.source_id,
                 "client_secret": intake.client_secret,
                 "signed_form": intake.signed_form.value,
+                # A new secret alone must not lose the look-ups that were set up before.
                 "api": intake.api or (earlier.api if earlier else None),
                 "token": intake.token or (earlier.token if earlier else None),
             }
@@ -78,6 +80,7 @@ class SqlWebhookInbox:
                 select(_C.source_id, _C.webhook_id).where(tuple_(_C.source_id, _C.webhook_id).in_(keys))
             )
             known = {(row.source_id, row.webhook_id) for row in found}
+            # LiveLike may deliver a webhook twice within one batch.
             for key in keys:
                 new.append(key not in known)
                 known.add(key)
@@ -126,11 +129,13 @@ class SqlWebhookInbox:
         with self._database.writing() as connection:
             connection.execute(_SETTLE, changes)
             if done:
+                # The row stays, so that a repetition is recognised; its payload is needed no more.
                 connection.execute(_EMPTY, done)
 
     def held(self, source_id: SourceId, limit: int) -> Sequence[HeldWebhook]:
         query = (
             select(t.webhooks_in)
+            # One that was never tried is new, and not held.
             .where(_C.source_id == source_id, _C.state.in_(_OPEN), _C.attempts > 0)
             .order_by(_C.number)
             .limit(limit)

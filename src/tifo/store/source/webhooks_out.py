@@ -25,6 +25,7 @@ from tifo.source.webhooks.outbox import (
 )
 from tifo.source.webhooks.outgoing import FactContext, QuestRun, checked_events
 from tifo.store.engagement import rows as r
+from tifo.store.engagement.access import check_application
 from tifo.store.engagement.games import Games
 from tifo.store.source.facts import new_facts
 from tifo.store.sql import tables as t
@@ -63,9 +64,10 @@ class SqlWebhookOutbox:
             "delivered": 0,
             "failed_in_a_row": 0,
         }
+        # A new subscriber gets what happens from now on.
         end = select(func.coalesce(func.max(t.facts.c.position), 0)).where(t.facts.c.client_id == client_id)
         with self._database.writing() as connection:
-            _check_application(connection, client_id)
+            check_application(connection, client_id)
             row["position"] = connection.execute(end).scalar_one()
             connection.execute(insert(t.webhook_subscribers), row)
             found = connection.execute(_SUBSCRIBERS.where(_S.id == row["id"])).one()
@@ -75,7 +77,7 @@ class SqlWebhookOutbox:
         query = _SUBSCRIBERS if client_id is None else _SUBSCRIBERS.where(_S.client_id == client_id)
         with self._database.reading() as connection:
             if client_id is not None:
-                _check_application(connection, client_id)
+                check_application(connection, client_id)
             return [_subscriber(row) for row in connection.execute(query)]
 
     def unsubscribe(self, client_id: ClientId, subscriber_id: str) -> None:
@@ -93,6 +95,7 @@ class SqlWebhookOutbox:
         return [PlacedFact(row.position, r.decode_fact(row.body)) for row in found]
 
     def due(self, subscriber: Subscriber, now: datetime, limit: int) -> Sequence[PlacedFact]:
+        # Of each profile only the earliest: a profile's webhooks arrive in order.
         first = (
             select(func.min(_L.position))
             .where(_L.subscriber_id == subscriber.id, _L.state == UndeliveredWebhookState.WAITING.value)
@@ -103,6 +106,7 @@ class SqlWebhookOutbox:
             .join(t.facts, t.facts.c.position == _L.position)
             .where(_L.subscriber_id == subscriber.id, _L.position.in_(first))
             .where((_L.next_at.is_(None)) | (_L.next_at <= to_micros(now)))
+            # NULLs come first by this: SQLite and PostgreSQL order them differently.
             .order_by(_L.next_at.is_not(None), _L.next_at, _L.position)
             .limit(limit)
         )
@@ -126,6 +130,7 @@ class SqlWebhookOutbox:
         if not facts:
             return []
         with self._database.reading() as connection:
+            # One subscriber's facts are all of one application.
             games = self._games.load(connection, [facts[0].client_id])
             nicknames = _nicknames(connection, facts)
             runs = _runs(connection, facts)
@@ -157,6 +162,7 @@ class SqlWebhookOutbox:
             moved |= {"last_delivered": newest.fact.id, "last_delivered_at": to_micros(at)}
         places = [each.position for each in delivered] + [each.position for each in undelivered]
         with self._database.writing() as connection:
+            # The subscriber may have been removed during the request: then no late webhooks are left behind.
             if connection.execute(update(t.webhook_subscribers).where(_S.id == subscriber.id).values(moved)).rowcount:
                 gone = and_(_L.subscriber_id == subscriber.id, _L.position.in_(places))
                 connection.execute(delete(t.late_webhooks).where(gone))
@@ -181,6 +187,7 @@ class SqlWebhookOutbox:
         counts = select(_L.state, func.count().label("n")).where(_L.subscriber_id == subscriber_id).group_by(_L.state)
         with self._database.reading() as connection:
             row = _check(connection, client_id, subscriber_id)
+            # Without their order, which would cost a sort of rows that are only counted.
             beyond = new_facts(client_id, row.position).order_by(None).subquery()
             to_send = connection.execute(select(func.count()).select_from(beyond)).scalar_one()
             undelivered = {each.state: int(each.n) for each in connection.execute(counts)}
@@ -193,11 +200,6 @@ class SqlWebhookOutbox:
             last_delivered_at=maybe_moment(row.last_delivered_at),
             failed_in_a_row=row.failed_in_a_row,
         )
-
-
-def _check_application(connection: Connection, client_id: ClientId) -> None:
-    if connection.execute(select(t.applications.c.id).where(t.applications.c.id == client_id)).first() is None:
-        raise NotFound(f"There is no application {client_id!r:.100}.", field="client_id")
 
 
 def _check(connection: Connection, client_id: ClientId, subscriber_id: str) -> Any:
@@ -238,6 +240,7 @@ def _subscriber(row: Any) -> Subscriber:
         client_id=ClientId(row.client_id),
         url=row.url,
         events=tuple(json.loads(row.events)),
+        # LiveLike signs with the application's secret; one for each subscriber is Tifo's addition.
         secret=row.secret or row.client_secret,
         created_at=from_micros(row.created_at),
     )

@@ -1,1 +1,1 @@
-"""The database itself: connections, tables, migrations and bulk statements. It implements no contract."""
+"""Opens the database and runs statements: connections, tables, migrations, bulk statements. Implements no contract."""

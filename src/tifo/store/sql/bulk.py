@@ -1,4 +1,4 @@
-"""Statements for many rows: compiled once, then run on the driver's own cursor.
+"""Runs statements for many rows: compiled once, then run on the driver's own cursor.
 
 SQLAlchemy builds the parameters of every row again, and writes an `IN` again for each number of values. That took a
 third of a commit's time.
@@ -32,15 +32,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 Row = dict[str, Any]
 _Pick = Callable[[Row], tuple[Any, ...]]
 _CHUNKS = (64, 16, 4, 1)
-"""Numbers of rows in one statement: few, so that each stays compiled, and below SQLite's limit of values."""
+"""The numbers of rows that one statement has: few, so that each stays compiled, and below SQLite's limit of values."""
 _encode = msgspec.json.Encoder().encode
 
 
 def _driver(connection: Connection) -> Any:
-    """The driver's own connection: a short statement takes a third of the time that it takes through SQLAlchemy's.
-
-    `Database` translates the driver's errors as it does SQLAlchemy's.
-    """
+    """Returns the driver's own connection. `Database` translates its errors as it does SQLAlchemy's."""
+    # A short statement takes a third of the time that it takes through SQLAlchemy's connection.
     return connection.connection.driver_connection
 
 
@@ -55,17 +53,17 @@ def without_waiting(connection: Connection) -> AbstractContextManager[Any]:
 
 
 class Given:
-    """A look-up's values as its statement sees them: JSON documents, each of which is one value however long it is."""
+    """Names a look-up's values in its statement: JSON documents, each of which is one value however long it is."""
 
     def __init__(self, dialect: str) -> None:
         self._is_postgres = dialect == "postgresql"
 
     def among(self, wanted: ColumnElement[Any], name: str = "ids") -> ColumnElement[bool]:
-        """Whether the column's text is one of the values given as `name`."""
+        """Says whether the column's text is one of the values given as `name`."""
         return wanted.in_(select(self._elements(name, "json_array_elements_text")))
 
     def tuples(self, name: str, width: int) -> Subquery:
-        """The tuples of texts given as `name`, as a table with the columns `0`, `1` and so on."""
+        """Returns the tuples of texts given as `name`, as a table with the columns `0`, `1` and so on."""
         value = self._elements(name, "json_array_elements")
         parts = [self._part(value, place).label(str(place)) for place in range(width)]
         return select(*parts).subquery()
@@ -83,7 +81,7 @@ class Given:
 
 
 class Lookup:
-    """A statement that looks up many texts: the same statement, however many they are."""
+    """Looks up many texts by one statement, the same however many they are."""
 
     def __init__(self, make: Callable[[Given], Any]) -> None:
         self._make = make
@@ -128,7 +126,7 @@ def _execute(connection: Connection, compiled: _Compiled, values: Mapping[str, A
 
 
 class Bulk:
-    """One statement whose parameters have the names of the rows' keys."""
+    """Runs one statement whose parameters have the names of the rows' keys."""
 
     def __init__(self, make: Callable[[str, Sequence[str]], Any]) -> None:
         """`make` builds the statement for a dialect's name and the names in a row."""
@@ -153,11 +151,10 @@ class Bulk:
 
 
 class _Rows:
-    """Inserts many rows with one statement: for SQLite as many VALUES, for PostgreSQL as one JSON document.
+    """Inserts many rows with one statement: for SQLite as many VALUES, for PostgreSQL as one JSON document."""
 
-    A statement for each row would be a message to PostgreSQL each time. With SQLite it would release the
-    interpreter's lock each time, and wait for it again.
-    """
+    # A statement for each row would be a message to PostgreSQL each time. With SQLite it would release the
+    # interpreter's lock each time, and wait for it again.
 
     def __init__(self, table: Table, finish: Callable[[Any, Sequence[str]], Any]) -> None:
         """`finish` adds the ON CONFLICT clause to an insert of these names."""
@@ -188,6 +185,7 @@ class _Rows:
             names = list(rows[0])
             columns = [column(name, self._table.columns[name].type) for name in names]
             document = func.json_to_recordset(cast(bindparam("rows"), JSON)).table_valued(*columns)
+            # json_to_recordset wants the columns' types in the query.
             given = select(document.render_derived(name="given", with_types=True))
             made = self._finish(postgresql.insert(self._table).from_select(names, given), names)
             self._document = str(made.compile(dialect=connection.dialect))
@@ -204,6 +202,8 @@ class _Rows:
     def _compile_values(self, connection: Connection, names: list[str], size: int) -> tuple[str, "_Pick"]:
         made = self._finish(sqlite.insert(self._table).values([dict.fromkeys(names)] * size), names)
         compiled = made.compile(dialect=connection.dialect)
+        # SQLAlchemy numbers the parameters of several VALUES: `name_m0`, `name_m1` and so on. Every row has the first
+        # row's order.
         places = [place.removesuffix("_m0") for place in compiled.positiontup[: len(names)]]
         ready = self._values[size] = (str(compiled), itemgetter(*places))
         return ready
@@ -230,7 +230,7 @@ def upsert_each(connection: Connection, table: Table, rows: Sequence[Row], *, ad
 
 
 def without_nul(value: str) -> str:
-    """PostgreSQL cannot store the character NUL in a text."""
+    """Replaces the character NUL, which PostgreSQL cannot store in a text."""
     return value.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 

@@ -23,7 +23,7 @@ _SET = text("SELECT setval(CAST(:sequence AS regclass), :value)")
 
 
 class Totals:
-    """Totals that a copy is compared by: the rows of each table, and the sum of balances of each reward item."""
+    """Counts what a copy is compared by: the rows of each table, and the sum of balances of each reward item."""
 
     def __init__(self, connection: Connection) -> None:
         self.tables = {
@@ -33,7 +33,7 @@ class Totals:
         self.balances = {item: int(total) for item, total in connection.execute(_BALANCES)}
 
     def differences(self, other: "Totals") -> list[str]:
-        """One sentence for each difference, seen from the source."""
+        """Returns one sentence for each difference, seen from the source."""
         found = [
             f"{name} has {count} rows, the copy {other.tables[name]}"
             for name, count in self.tables.items()
@@ -51,7 +51,9 @@ def copy_state(source: Database, target: Database, advance: Advance) -> tuple[To
 
     Nobody can write to the source meanwhile. Raises `Rejected` if the target has rows already, or cannot hold one.
     """
+    # The source is opened for writing too: on SQLite that keeps every other writer out.
     with source.writing() as reader, target.writing() as writer:
+        # SHARE lets others read the source and keeps them from writing; nobody else may write to the copy either.
         _keep_others_out(reader, "SHARE")
         _keep_others_out(writer, "EXCLUSIVE")
         # Everything below sees one moment of the source, because both sides are locked by now.
@@ -62,6 +64,8 @@ def copy_state(source: Database, target: Database, advance: Advance) -> tuple[To
         if differences:
             writer.get_transaction().rollback()  # type: ignore[union-attr]  # `writing` began one
         else:
+            # COPY brings the positions along and leaves PostgreSQL's counters at 1: the first new row would get a used
+            # one.
             _set_sequences(writer)
     return totals, differences
 
@@ -91,6 +95,7 @@ def _copy(reader: Connection, writer: Connection, totals: Totals, advance: Advan
         # In the order of the key: so the copy's pages are full, and its index grows at one end.
         rows = reader.execute(select(table).order_by(*table.primary_key), execution_options={"yield_per": _AT_ONCE})
         with _errors_of(table), raw.cursor() as cursor, cursor.copy(statement) as copy:
+            # In parts, so that a table of any size fits in memory.
             for part in rows.partitions():
                 for row in part:
                     copy.write_row(row)

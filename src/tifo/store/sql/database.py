@@ -21,10 +21,11 @@ _log = structlog.get_logger("tifo.store")
 _WRITES = "tifo_writes"
 _BUSY_TIMEOUT_S = 10
 _POOL = 16
-"""Pooled connections, and as many again at peaks. A process has at most this many threads that read."""
+"""The number of pooled connections, and as many again at peaks. A process has at most this many threads that read."""
 _BETWEEN_TRIES_S = 0.1
 _PATIENCE_S = 20.0
-"""A connection is tried for this long: a server that restarts is away for seconds."""
+"""The time for which a connection is tried: a server that restarts is away for seconds."""
+# `tifo` in ASCII: other programs in the same database have other keys.
 _WRITE_LOCK = 0x7469_666F
 _LOCK = text("SELECT pg_advisory_xact_lock(:key)")
 _INTERRUPTIONS = frozenset({"40001", "40P01", "23505", "55P03", "57P01", "57P02", "57P03"})
@@ -34,7 +35,7 @@ in time, and a server that stops or starts.
 
 
 class Database:
-    """One open database. `reading` and `writing` each open a transaction; `writing` commits when its block ends.
+    """Reads and writes one open database. `reading` and `writing` each open a transaction, which ends with the block.
 
     Raises `Interrupted` if the block may be tried again at once, `Transient` if the database cannot be used.
     """
@@ -54,12 +55,13 @@ class Database:
     def writing(self, *, in_turn: bool = True) -> Iterator[Connection]:
         """Holds the write lock from its start: nothing that is read in the block can change before it commits.
 
-        On PostgreSQL only blocks that write `in_turn` exclude one another. The engine does not write in turn, because
-        it locks the rows that it reads: so many engines write at once.
+        On PostgreSQL only blocks that write `in_turn` exclude one another.
         """
+        # The engine does not write in turn, because it locks the rows that it reads: so many engines write at once.
         with _errors_translated(self._driver), self.engine.connect() as plain:
             connection = plain.execution_options(**{_WRITES: True})
             with connection.begin():
+                # The lock ends with the transaction, also where the process is killed.
                 if in_turn and self.is_shared:
                     connection.execute(_LOCK, {"key": _WRITE_LOCK})
                 yield connection
@@ -72,7 +74,12 @@ def open_postgres(url: str) -> Database:
     """Opens `postgresql://user:password@host/database`, and brings its tables to this version of Tifo."""
     parsed = postgres_url(url)
     engine = create_engine(
-        parsed, pool_size=_POOL, max_overflow=_POOL, pool_timeout=_BUSY_TIMEOUT_S, hide_parameters=True
+        # Without `hide_parameters`, errors in the log would hold tokens and the bodies of rows.
+        parsed,
+        pool_size=_POOL,
+        max_overflow=_POOL,
+        pool_timeout=_BUSY_TIMEOUT_S,
+        hide_parameters=True,
     )
     event.listen(engine, "do_connect", _connect_patiently)
     return _upgraded(Database(engine))
@@ -114,6 +121,7 @@ def _upgraded(database: Database) -> Database:
         if not is_ready:
             with database.writing() as connection:  # another process that opens it now waits, and then finds it ready
                 schema.upgrade(connection)
+        # It is open and ready: from now on the caller closes it.
         refused.pop_all()
     return database
 
@@ -121,12 +129,16 @@ def _upgraded(database: Database) -> Database:
 def _on_connect(connection: sqlite3.Connection, _record: Any) -> None:
     # Transactions are begun by _on_begin: the driver's own way would let a read slip out of its transaction.
     connection.isolation_level = None
+    # FULL syncs the write-ahead log at every commit; NORMAL would lose the last commits in a power cut. A negative
+    # cache size is in KiB.
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "cache_size = -64000"):
         connection.execute(f"PRAGMA {pragma}")
 
 
 def _on_begin(connection: Connection) -> None:
     writes = connection.get_execution_options().get(_WRITES)
+    # A plain BEGIN takes SQLite's write lock at the first write. Where another has written since the first read, SQLite
+    # then refuses at once, however long the timeout.
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
@@ -146,12 +158,14 @@ def _errors_translated(driver: Any) -> Iterator[None]:
 
 
 def _is_interruption(error: Exception, cause: Any) -> bool:
+    # SQLAlchemy has seen that the connection is lost, and dropped it from the pool.
     if getattr(error, "connection_invalidated", False):
         return True
     if not hasattr(cause, "sqlstate"):  # SQLite's
         return False
     if cause.sqlstate is None:  # the connection was lost, unless SQLAlchemy, which knows it by more, says otherwise
         return not isinstance(error, DBAPIError) and type(cause).__name__ == "OperationalError"
+    # Class 08: exceptions of the connection.
     return cause.sqlstate in _INTERRUPTIONS or cause.sqlstate.startswith("08")
 
 
@@ -161,6 +175,7 @@ def _connect_patiently(dialect: Any, _record: Any, arguments: Any, options: dict
         try:
             return dialect.connect(*arguments, **options)
         except dialect.loaded_dbapi.OperationalError:
+            # Also a server that is starting up answers with this error.
             if time.monotonic() > deadline:
                 raise
             time.sleep(_BETWEEN_TRIES_S)

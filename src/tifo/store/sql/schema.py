@@ -13,16 +13,17 @@ if TYPE_CHECKING:
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 VERSION_TABLE = "alembic_version"
 REVISIONS = sorted(file.stem.removeprefix("r") for file in (MIGRATIONS / "versions").glob("r*.py"))
-"""In order. Each module is named after its revision."""
+"""The revisions in order. Each module is named after its revision."""
 HEAD = REVISIONS[-1]
 _VERSION = text(f"SELECT version_num FROM {VERSION_TABLE}")
 
 
 def version_of(connection: Connection) -> str | None:
-    """The state's revision; None if there are no tables, or they were made before revisions existed.
+    """Returns the state's revision; None if there are no tables, or they were made before revisions existed.
 
-    Raises `Rejected` for an unknown revision. Does not import Alembic, so that opening a state is quick.
+    Raises `Rejected` for an unknown revision.
     """
+    # By hand: importing Alembic would slow down the start of every command.
     if not inspect(connection).has_table(VERSION_TABLE):
         return None
     version: str | None = connection.execute(_VERSION).scalar()
@@ -56,6 +57,7 @@ def alembic_config(connection: Connection) -> "Config":
     from alembic.config import Config
 
     config = Config()
+    # A percent sign has a meaning in Alembic's configuration; a path may hold one.
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.set_main_option("file_template", "r%%(rev)s")
     config.attributes["connection"] = connection

@@ -28,25 +28,24 @@ _NEW_VALUES: Mapping[tuple[str, str], str] = {
 
 
 def is_unversioned(connection: Connection) -> bool:
-    """Whether the tables are from before revisions existed.
+    """Says whether the tables are from before revisions existed.
 
-    Raises `Rejected` on PostgreSQL: Tifo had revisions before it ran there, so the tables are not Tifo's.
+    Raises `Rejected` on PostgreSQL for tables that Tifo did not make.
     """
     known = METADATA.tables.keys() & set(inspect(connection).get_table_names())
+    # Tifo had revisions before it ran on PostgreSQL: there, such tables are somebody else's.
     if known and connection.dialect.name != "sqlite":
         raise Rejected(f"The database has a table {min(known)!r} that Tifo did not make. Give one of its own.")
     return bool(known)
 
 
 def rename_tables(connection: Connection) -> list[str]:
-    """Renames the tables, and returns their earlier names.
-
-    Drops their indexes, because the names of indexes are unique in the whole database.
-    """
+    """Renames the tables, drops their indexes, and returns their earlier names."""
     inspector = inspect(connection)
     names = [name for name in inspector.get_table_names() if name in METADATA.tables]
     for name in names:
         for index in inspector.get_indexes(name):
+            # The names of indexes are unique in the whole database: the new tables' indexes need them.
             connection.exec_driver_sql(f'DROP INDEX "{index["name"]}"')
         connection.exec_driver_sql(f'ALTER TABLE "{name}" RENAME TO "{_PREFIX}{name}"')
     return names
@@ -54,6 +53,7 @@ def rename_tables(connection: Connection) -> list[str]:
 
 def move_rows(connection: Connection, names: list[str]) -> None:
     raw: Any = connection.connection.driver_connection
+    # SQLite calls these for each row: ids and times that the old tables did not have are made on the way.
     raw.create_function("tifo_new_id", 0, lambda: str(uuid7()))
     raw.create_function("tifo_now", 0, lambda: to_micros(system_clock()))
     raw.create_function("tifo_micros", 1, lambda moment: to_micros(datetime.fromisoformat(moment)))

@@ -1,1 +1,1 @@
-"""The SQL implementations of the workspace's contracts: catalog, destinations, warehouses, plans and alerts."""
+"""Implements the workspace's contracts on SQL: catalog, destinations, warehouses, plans and alerts."""

@@ -1,4 +1,4 @@
-"""Alerts on SQL."""
+"""Stores alerts on SQL."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The workspace as one whole on SQL: a file is applied in one transaction."""
+"""Reads the workspace as one whole on SQL, and applies a file to it in one transaction."""
 
 import contextlib
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -55,11 +55,13 @@ class SqlWorkspace:
     def rehearse(self, wanted: WorkspaceText, urls: Mapping[str, str], *, prune: bool) -> None:
         with contextlib.suppress(_RolledBack), self._database.writing() as connection:
             self._run(connection, _read(connection, self._vault), wanted, urls, prune=prune)
+            # The rehearsal runs the same writes: whatever the database would refuse is found before the real run.
             raise _RolledBack
 
     def apply(self, planned: Workspace, wanted: WorkspaceText, urls: Mapping[str, str], *, prune: bool) -> None:
         with self._database.writing() as connection:
             now = _read(connection, self._vault)
+            # Under the write lock: what the plan was shown for is what is changed.
             check_unchanged(now, planned)
             self._run(connection, now, wanted, urls, prune=prune)
 

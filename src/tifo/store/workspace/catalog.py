@@ -1,4 +1,4 @@
-"""The catalog on SQL: sources, their write keys and selections, and the applications' connections."""
+"""Stores the catalog on SQL: sources, their write keys and selections, and the applications' connections."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -97,9 +97,9 @@ class SqlCatalog:
     def select(self, warehouse: str, overrides: Mapping[SourceId, Sequence[Override]]) -> dict[SourceId, Selection]:
         made: dict[SourceId, Selection] = {}
         with self._database.writing() as connection:
-            for source_id, those in overrides.items():
+            for source_id, source_overrides in overrides.items():
                 read_source(connection, source_id)
-                made[source_id] = with_overrides(read_selection(connection, source_id, warehouse), those)
+                made[source_id] = with_overrides(read_selection(connection, source_id, warehouse), source_overrides)
                 put_selection(connection, source_id, warehouse, made[source_id])
         return made
 
@@ -111,10 +111,11 @@ def insert_source(connection: Sql, source: Source) -> Source:
 
 
 def add_keys(connection: Sql, source_id: SourceId, keys: Sequence[WriteKey]) -> None:
-    """Raises `Conflict` for a key that a source has already; the message does not repeat it."""
+    """Adds write keys. Raises `Conflict` for a key that a source has already."""
     if not keys:
         return
     wanted = [each.key for each in keys]
+    # A write key is a secret, so the refusal does not repeat it.
     if connection.execute(select(t.write_keys.c.key).where(t.write_keys.c.key.in_(wanted))).first() is not None:
         raise rules.write_key_in_use()
     connection.execute(insert(t.write_keys), [_key_row(source_id, key) for key in keys])
@@ -127,13 +128,15 @@ def change_source(connection: Sql, source_id: SourceId, change: SourceChange) ->
 
 
 def delete_source(connection: Sql, source_id: SourceId, *, at: datetime, force: bool) -> list[Connection]:
-    """Marks the source as deleted and frees its slug. The row stays, so that no other source ever gets its schema."""
+    """Marks the source as deleted, frees its slug, and deletes its keys and connections."""
     source = read_source(connection, source_id)
     connected = rules.connected_to(source, read_connections(connection))
     rules.check_unused(source, connected, force=force)
     c = t.connections.c
     connection.execute(delete(t.connections).where(c.client_id.in_([each.client_id for each in connected])))
     connection.execute(delete(t.write_keys).where(t.write_keys.c.source_id == source_id))
+    # The schema stays in use: rows of the deleted source are in it. The id as slug frees the slug, whose column is
+    # unique.
     gone = {"deleted_at": to_micros(at), "slug": source_id, "enabled": False}
     connection.execute(update(t.sources).where(t.sources.c.id == source_id).values(gone))
     return connected
@@ -141,6 +144,7 @@ def delete_source(connection: Sql, source_id: SourceId, *, at: datetime, force: 
 
 def used_names(connection: Sql, *, but: SourceId | None = None) -> rules.UsedNames:
     c = t.sources.c
+    # Deleted sources count too: no other source may get a schema that holds their rows.
     others = connection.execute(select(c.slug, c.schema).where(c.id != (but or ""))).all()
     return rules.UsedNames({row.slug for row in others}, {row.schema for row in others})
 
@@ -184,6 +188,7 @@ def read_selection(connection: Sql, source_id: SourceId, warehouse: str) -> Sele
 def put_selection(connection: Sql, source_id: SourceId, warehouse: str, selection: Selection) -> None:
     c = t.selections.c
     connection.execute(delete(t.selections).where(c.source_id == source_id, c.warehouse == warehouse))
+    # Everything is the default, and has no row.
     if not selection.is_everything:
         row = {"source_id": source_id, "warehouse": warehouse, "off": msgspec.json.encode(selection).decode()}
         connection.execute(insert(t.selections), row)

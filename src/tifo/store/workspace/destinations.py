@@ -1,4 +1,4 @@
-"""Connected destinations on SQL. Their secrets are encrypted."""
+"""Stores connected destinations on SQL, their secrets encrypted."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -115,6 +115,7 @@ def insert_destination(
         raise no_source(made.source_id)
     _check_free(connection, made.source_id, made.name, but=made.id)
     connection.execute(insert(t.destinations), row)
+    # In the same transaction: a deliverer that finds the destination finds its cursor.
     cursor = {"destination_id": made.id, "start": start, "position": start, "received": 0, "forgotten": 0}
     connection.execute(insert(t.delivery_cursors), {**cursor, "dead_reason": ""})
 
@@ -127,6 +128,7 @@ def change_destination(
     *,
     secret: Collection[str],
 ) -> None:
+    # The deliverer makes a connection anew once its destination's version has risen.
     values: dict[str, Any] = {"version": _D.version + 1}
     values |= {} if change.name is None else {"name": checked_destination_name(change.name)}
     values |= {} if change.enabled is None else {"enabled": change.enabled}
@@ -145,6 +147,7 @@ def change_destination(
 def delete_destination(connection: Connection, destination_id: DestinationId) -> None:
     _row(connection, destination_id)
     connection.execute(delete(t.destinations).where(_D.id == destination_id))
+    # Cursors and numbers go with it: nobody can see them any more, and ids do not come again.
     for table in _OF_A_DESTINATION:
         connection.execute(delete(table).where(table.c.destination_id == destination_id))
 

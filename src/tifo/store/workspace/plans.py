@@ -1,4 +1,4 @@
-"""Tracking plans and schema controls on SQL; violations stand in violations.py."""
+"""Stores tracking plans and schema controls on SQL; violations stand in violations.py."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -151,9 +151,10 @@ def change_plan(
 
 
 def delete_plan(connection: Connection, plan_id: TrackingPlanId, *, force: bool = False) -> None:
-    """With `force` the sources that are connected to it lose their plan."""
+    """Deletes a plan. With `force`, sources that are connected to it lose it; else they make this a conflict."""
     plan = read_plan(connection, plan_id)
     c = t.plan_connections.c
+    # Deleted sources keep their rows: they do not stand in a plan's way.
     live = select(t.sources.c.slug).join(t.plan_connections, c.source_id == t.sources.c.id)
     used = connection.execute(live.where(c.plan_id == plan_id, t.sources.c.deleted_at.is_(None))).scalars().all()
     if not force:
@@ -185,7 +186,7 @@ def put_controls(connection: Connection, source_id: SourceId, controls: Controls
 
 
 def rules_text(rules: Sequence[Rule]) -> str:
-    """Raises `Rejected` for bad rules."""
+    """Encodes rules. Raises `Rejected` for bad ones."""
     check_rules(rules)
     # PostgreSQL's texts hold no NUL.
     return msgspec.json.encode(rules).decode().replace("\\u0000", "\\ufffd")

@@ -1,4 +1,4 @@
-"""Tokens of the management API on SQL."""
+"""Stores tokens of the management API on SQL, as digests."""
 
 import hashlib
 import hmac

@@ -61,7 +61,10 @@ def _make(path: Path) -> None:
         with os.fdopen(descriptor, "wb") as file:
             file.write(Fernet.generate_key())
             file.flush()
+            # A key that a power cut takes away makes every secret unreadable.
             os.fsync(file.fileno())
+        # A link fails where the file is there by now. A rename would replace another process's key, and make the
+        # secrets unreadable that it has encrypted.
         with contextlib.suppress(FileExistsError):  # another process was quicker: its key counts
             os.link(temporary, path)
     finally:

@@ -1,4 +1,4 @@
-"""Violations of tracking plans on SQL: a row for each kind in ten minutes."""
+"""Counts violations of tracking plans on SQL: a row for each kind in ten minutes."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -56,6 +56,7 @@ def _summary(connection: Connection, source_id: SourceId, row: Any) -> Violation
         field=row.field,
     )
     place = [t.violations.c[name] == value for name, value in kind._asdict().items()]
+    # The sums cover many rows; description and sample come from the newest of them.
     newest = connection.execute(select(t.violations).where(*place)).one()
     counts = ViolationCounts(
         total=int(row.total),

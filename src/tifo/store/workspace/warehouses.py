@@ -1,4 +1,4 @@
-"""Connected warehouses and their sync history on SQL."""
+"""Stores connected warehouses and their sync history on SQL."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -49,6 +49,7 @@ class SqlWarehouses:
     def connect(self, name: str, source_id: SourceId) -> ConnectedWarehouse:
         with self._database.writing() as connection:
             now = read_warehouse(connection, name)
+            # None stands for all sources, this one included.
             if now.source_ids is None:
                 return now
             return change_warehouse(connection, name, sources=sources_text(now.source_ids | {source_id}))
@@ -56,6 +57,7 @@ class SqlWarehouses:
     def disconnect(self, name: str, source_id: SourceId, everyone: Collection[SourceId]) -> ConnectedWarehouse:
         with self._database.writing() as connection:
             now = read_warehouse(connection, name)
+            # "All but one" has no form of its own: sources that are made later are not in the list.
             connected = frozenset(everyone) if now.source_ids is None else now.source_ids
             return change_warehouse(connection, name, sources=sources_text(connected - {source_id}))
 
@@ -153,6 +155,7 @@ def delete_warehouse(connection: Connection, name: str) -> None:
     if not gone:
         raise no_warehouse(name)
     connection.execute(delete(t.warehouse_syncs).where(t.warehouse_syncs.c.warehouse == name))
+    # A later warehouse of the same name must not get them.
     connection.execute(delete(t.selections).where(t.selections.c.warehouse == name))
     for table in (t.warehouse_loads, t.warehouse_latencies):
         connection.execute(delete(table).where(table.c.warehouse == name))
@@ -162,6 +165,7 @@ def _trim_history(connection: Connection, warehouse: str) -> None:
     table = t.warehouse_syncs
     of_it = table.c.warehouse == warehouse
     newest_first = select(table.c.number).where(of_it).order_by(table.c.number.desc())
+    # The newest of those to delete: the one behind the `MAX_SYNCS` newest. None where there are fewer.
     newest_old = newest_first.offset(MAX_SYNCS).limit(1).scalar_subquery()
     connection.execute(delete(table).where(of_it & (table.c.number <= func.coalesce(newest_old, -1))))
 
@@ -169,6 +173,7 @@ def _trim_history(connection: Connection, warehouse: str) -> None:
 def _count(connection: Connection, syncs: Sequence[Sync]) -> None:
     for sync in syncs:
         place = {"warehouse": sync.warehouse, "source_id": sync.source_id}
+        # Counts are added to those of earlier loads; the position takes the place of the earlier one.
         counts = {"events": sync.events, "withheld": sync.withheld, "failed": sync.failed}
         upsert_each(
             connection, t.warehouse_loads, [{**place, "position": sync.position, **counts}], adding=list(counts)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tifo.delivery.loading.loader import BACKOFF_CAP_S, Backlog, Loader, should_flush
+from tifo.delivery.loading.loader import BACKOFF_CAP_S, Loader
 from tifo.delivery.loading.progress import LOOK_S, MISSING_S
 from tifo.eventlog.ports import EventLog
 from tifo.kernel.backoff import Backoff
@@ -91,16 +91,6 @@ def sources() -> list[Source]:
 @pytest.fixture
 def loader(log: EventLog, warehouse: Warehouse, sources: list[Source], monotonic: Time) -> Loader:
     return Loader(log, warehouse, lambda: sources, lambda: NOW, monotonic=monotonic, drain_s=30)
-
-
-def test_a_flush_waits_for_time_or_number() -> None:
-    def flushes(events: int, seconds: float) -> bool:
-        return should_flush(Backlog(events, seconds), flush_s=2, flush_events=100)
-
-    assert not flushes(0, 5)
-    assert not flushes(99, 1.9)
-    assert flushes(1, 2)
-    assert flushes(100, 0)
 
 
 def test_backoff_doubles_up_to_a_cap_and_is_jittered() -> None:

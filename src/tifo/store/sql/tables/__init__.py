@@ -1,4 +1,4 @@
-"""The tables of the state, by owner: engagement, source, workspace and delivery.
+"""Declares the tables of the state, by owner: engagement, source, workspace and delivery.
 
 Times are microseconds since 1970, UTC. Importing this package registers every table in `METADATA`, as migrations and
 copies need it.

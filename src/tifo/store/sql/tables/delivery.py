@@ -1,4 +1,4 @@
-"""Delivery's tables: cursors, undelivered events, counts and latencies."""
+"""Declares delivery's tables: cursors, undelivered events, counts and latencies."""
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, Table, Text
 
@@ -11,7 +11,7 @@ ingest_seen = Table(
     Column("code", String, primary_key=True),
     Column("total", BigInteger, nullable=False),
 )
-"""The log's totals when they were last spread over time."""
+"""The log's totals at the last note; what they grew by since is the next note's."""
 
 ingest_counts = Table(
     "ingest_counts",
@@ -30,6 +30,7 @@ delivery_cursors = Table(
     Column("start", BigInteger, nullable=False),
     Column("position", BigInteger, nullable=False),
     Column("received", BigInteger, nullable=False),
+    # Failed events that expired; stored names stay as they were.
     Column("forgotten", BigInteger, nullable=False),
     Column("dead_since", BigInteger),
     Column("dead_reason", Text, nullable=False),

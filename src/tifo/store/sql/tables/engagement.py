@@ -1,4 +1,4 @@
-"""Engagement's tables: definitions, fans, the ledger, facts, tokens and images. A fan's rows carry the profile id."""
+"""Declares engagement's tables: definitions, fans, ledger, facts, tokens, images. A fan's rows carry the profile id."""
 
 from sqlalchemy import (
     BigInteger,
@@ -62,6 +62,7 @@ profiles = Table(
     Column("attributes", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("version", BigInteger, nullable=False, server_default="0"),
+    # NULLs differ from one another: any number of fans have no custom id.
     UniqueConstraint("client_id", "custom_id"),
 )
 """`version` rises with each commit that changes anything of the fan. So an engine knows whether a fan that it remembers
@@ -74,7 +75,9 @@ balances = Table(
     Column("profile_id", String, primary_key=True),
     Column("reward_item_id", String, primary_key=True),
     Column("balance", BigInteger, nullable=False),
+    # The rules never make a negative balance; if they did, the database would refuse the commit.
     CheckConstraint("balance >= 0"),
+    # Without a rowid, SQLite stores the row in the key's own tree: one look-up instead of two.
     sqlite_with_rowid=False,
 )
 
@@ -144,6 +147,8 @@ invoked_actions = Table(
     Column("code", String),
     Column("created_at", BigInteger, nullable=False),
     Column("body", Text, nullable=False),
+    # No lock covers a code that two processes use at once: this key lets one of them commit. NULLs differ from one
+    # another, so an action without a code may come any number of times.
     UniqueConstraint("profile_id", "reward_action_key", "code"),
     Index("invoked_actions_by_client", "client_id", "position"),
 )

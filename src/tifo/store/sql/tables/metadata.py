@@ -1,4 +1,4 @@
-"""The tables' common registry and types."""
+"""Declares the registry and the types that all tables share."""
 
 from sqlalchemy import BigInteger, Integer, MetaData
 

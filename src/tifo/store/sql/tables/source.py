@@ -1,4 +1,4 @@
-"""The LiveLike Source's tables: the relay's cursors, webhooks in and out, and Segment actions."""
+"""Declares the LiveLike Source's tables: the relay's cursors, webhooks in and out, and Segment actions."""
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, String, Table, Text, UniqueConstraint
 
@@ -25,6 +25,7 @@ relay_lines = Table(
     Column("error", Text),
 )
 
+# The relay's dead letters; stored names stay as they were.
 set_aside_facts = Table(
     "set_aside_facts",
     METADATA,

@@ -1,4 +1,4 @@
-"""The workspace's tables: sources, write keys, warehouses, destinations, tracking plans, alerts and tokens."""
+"""Declares the workspace's tables: sources, write keys, warehouses, destinations, tracking plans, alerts and tokens."""
 
 from sqlalchemy import (
     BigInteger,

@@ -1,0 +1,53 @@
+"""Measures one loader's backlog: how many events of the log it has not read, and since when."""
+
+from typing import NamedTuple
+
+from prometheus_client import Gauge
+
+from tifo.eventlog.ports import EventLog
+from tifo.kernel.ids import Position
+
+_LAG = Gauge(
+    "tifo_loader_lag_seconds",
+    "How long events have been waiting in the log; 0 where none waits",
+    ["warehouse"],
+    multiprocess_mode="livemostrecent",
+)
+
+
+class Backlog(NamedTuple):
+    """Counts the events in the log beyond those that were read."""
+
+    events: int
+    seconds: float
+    """Since the loader first saw them."""
+
+
+def should_flush(waiting: Backlog, *, flush_s: float, flush_events: int) -> bool:
+    return waiting.events > 0 and (waiting.seconds >= flush_s or waiting.events >= flush_events)
+
+
+class BacklogMeter:
+    """Measures how long events have been waiting for the loader of the warehouse `name`, and shows it as a metric."""
+
+    def __init__(self, name: str, log: EventLog) -> None:
+        self._name = name
+        self._log = log
+        self.read_to = Position(0)
+        """The position up to which every source's events were loaded."""
+        self._waiting_since_s: float | None = None
+
+    def measure(self, now_s: float) -> Backlog:
+        events = max(0, self._log.end() - self.read_to)
+        if not events:
+            self._waiting_since_s = None
+        elif self._waiting_since_s is None:
+            self._waiting_since_s = now_s
+        seconds = 0.0 if self._waiting_since_s is None else now_s - self._waiting_since_s
+        _LAG.labels(self._name).set(seconds)
+        return Backlog(events, seconds)
+
+    def loaded(self, read_to: Position) -> None:
+        """Notes a flush. Events that came during it begin to wait at the next measurement."""
+        self.read_to = read_to
+        self._waiting_since_s = None
