@@ -149,6 +149,30 @@ def test_the_common_rule_can_take_properties_out() -> None:
     assert stored(read) == [{"total": 1}]
 
 
+@pytest.mark.parametrize(
+    ("nested", "payload", "left"),
+    [
+        ({"b": {"type": "string", "enum": ["x"]}}, {"b": 5, "c": 1}, {"c": 1}),
+        (
+            {"b": {"type": "object", "minProperties": 3, "properties": {"d": {"type": "string"}}}},
+            {"b": {"d": 5}, "c": 1},
+            {"c": 1},
+        ),
+        ({"b": {"type": "array", "items": {"type": "string"}}}, {"b": [1, 2], "c": 1}, {"c": 1}),
+    ],
+)
+def test_a_field_that_violates_twice_goes_alone(nested: Any, payload: Any, left: Any) -> None:
+    """Its object stays, with the neighbours of the field."""
+    rule = Rule(
+        type=RuleType.TRACK,
+        key="Order Completed",
+        json_schema={"properties": {"properties": {"properties": {"a": {"type": "object", "properties": nested}}}}},
+    )
+    strict = {"track": {"allowPropertiesOnViolations": False}}
+    (event,) = stored(received(plan(rule), order(a=payload), **strict))
+    assert event == {"a": left}
+
+
 def test_the_newest_version_of_a_rule_counts() -> None:
     old = Rule(type=RuleType.TRACK, key="Order Completed", json_schema={"required": ["nothing"]}, version=1)
     new = Rule(type=RuleType.TRACK, key="Order Completed", json_schema={}, version=2)

@@ -29,6 +29,7 @@ from tifo.tracking.plans.model import (
 MAX_VIOLATIONS = 20
 """Limit of violations that are reported for one event."""
 _MAX_DEPTH = 64
+_ABSENT = object()
 _PLAIN = frozenset(("$schema", "$id", "title", "description", "type", "properties", "required", "labels"))
 """Keywords at the top of a schema that look only at the fields that they name."""
 _DESCRIPTION = 300
@@ -120,7 +121,9 @@ class Checker:
         code = self._by_own_rule(case, rule)
         if code is None:
             code = self._by_common_rule(case)
-        return Verdict(case.kind, name, case.violations[:MAX_VIOLATIONS], code, case.omitted)
+        return Verdict(
+            call=case.kind, name=name, violations=case.violations[:MAX_VIOLATIONS], blocked=code, omitted=case.omitted
+        )
 
     def _by_own_rule(self, case: "_Case", rule: _Checked | None) -> str | None:
         if rule is None:
@@ -204,14 +207,18 @@ class _Case:
                 self.omitted.append(violation.field)
 
     def _remove(self, path: Sequence[str]) -> bool:
+        """Returns False where the field is gone already: an earlier violation was in it, or in an object around it."""
         holder: Any = self.event[self._payload]
         for name in path[:-1]:
-            holder = holder.get(name) if isinstance(holder, dict) else None
-        if not isinstance(holder, MutableMapping) or path[-1] not in holder:
-            # The path leads into an array. One element cannot be removed without moving the others: the array goes.
-            return self._remove(path[:-1]) if len(path) > 1 else False
-        del holder[path[-1]]
-        return True
+            inner = holder.get(name)
+            if isinstance(inner, list):
+                # One element cannot be removed without moving the others: the array goes.
+                del holder[name]
+                return True
+            if not isinstance(inner, MutableMapping):
+                return False
+            holder = inner
+        return holder.pop(path[-1], _ABSENT) is not _ABSENT
 
 
 def check_rules(rules: Sequence[Rule]) -> None:
