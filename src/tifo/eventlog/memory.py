@@ -32,7 +32,11 @@ class MemoryEventLog:
             result = sort_out(batch, prints, known)
             for source, fresh in result.fresh.items():
                 bodies = b"".join(body + b"\n" for _, body in fresh)
-                self._blocks.append(Block(Position(self._end + 1), len(fresh), source, now, bodies))
+                self._blocks.append(
+                    Block(
+                        first=Position(self._end + 1), size=len(fresh), source_id=source, received_at=now, bodies=bodies
+                    )
+                )
                 self._end = Position(self._end + len(fresh))
                 self._seen.update((mark, now) for mark, _ in fresh)
             self._counts += result.counts
@@ -78,7 +82,13 @@ class MemoryEventLog:
 
     def ingest_counts(self) -> list[IngestCount]:
         return [
-            IngestCount(source, code, total, refused and refused.sample, refused and refused.detail)
+            IngestCount(
+                source_id=source,
+                code=code,
+                total=total,
+                sample=refused and refused.sample,
+                detail=refused and refused.detail,
+            )
             for (source, code), total in self._counts.items()
             for refused in [self._refused.get((source, code))]
         ]

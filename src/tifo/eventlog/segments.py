@@ -75,7 +75,13 @@ class Segment:
             {"next": after + 1, "source": source_id},
         )
         for first, size, source, received_at, bodies in rows:
-            yield Block(Position(first), size, SourceId(source), datetime.fromtimestamp(received_at, UTC), bodies)
+            yield Block(
+                first=Position(first),
+                size=size,
+                source_id=SourceId(source),
+                received_at=datetime.fromtimestamp(received_at, UTC),
+                bodies=bodies,
+            )
 
     def delete(self) -> int:
         """Deletes the files. Returns the number of bytes that the disk has again."""

@@ -140,7 +140,8 @@ class SqliteEventLog:
             # Each segment begins with the counts of the one before it: the newest holds the totals.
             rows = newest.db.execute("SELECT source_id, code, total, sample, detail FROM counts").fetchall()
         return [
-            IngestCount(SourceId(source), code, total, sample, detail) for source, code, total, sample, detail in rows
+            IngestCount(source_id=SourceId(source), code=code, total=total, sample=sample, detail=detail)
+            for source, code, total, sample, detail in rows
         ]
 
     def close(self) -> None:

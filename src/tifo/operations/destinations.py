@@ -172,7 +172,9 @@ async def _send_once(backend: Backend, destination: ConnectedDestination, event:
 
 def _event(backend: Backend, destination: ConnectedDestination, body: bytes) -> Event:
     now = backend.clock()
-    message = decoded(Block(Position(1), 1, destination.source_id, now, body + b"\n")).messages[0]
+    message = decoded(
+        Block(first=Position(1), size=1, source_id=destination.source_id, received_at=now, bodies=body + b"\n")
+    ).messages[0]
     if message is None:
         raise Rejected("The event has no type or messageId. Give a message as the log holds it.", field="event")
     return event_of(LoggedEvent(Position(1), now.timestamp(), message, body))

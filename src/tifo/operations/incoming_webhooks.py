@@ -40,7 +40,7 @@ def configure(
     if not secret:
         raise Rejected("The secret is empty. Give the client secret of the LiveLike application.", field="secret")
     address = None if api is None else checked_address(api, "api")
-    intake = Intake(found.id, secret, SignedForm(signed), address, token)
+    intake = Intake(source_id=found.id, client_secret=secret, signed_form=SignedForm(signed), api=address, token=token)
     backend.inbox.configure(intake)
     return ConfiguredIntake(found, intake)
 

@@ -72,7 +72,13 @@ def trace(backend: Backend, wanted: str) -> Sequence[TraceStep]:
 def _ledger(backend: Backend, wanted: str) -> Iterator[TraceStep]:
     for each in backend.ledger_trace.about(wanted, limit=MAX_TRANSACTIONS):
         detail = f"transaction {each.id}, balance {each.balance}"
-        yield TraceStep(each.created_at, f"{each.kind.value} of {each.amount}", "ledger", "committed", detail)
+        yield TraceStep(
+            at=each.created_at,
+            what=f"{each.kind.value} of {each.amount}",
+            where="ledger",
+            outcome="committed",
+            detail=detail,
+        )
 
 
 def _logged(backend: Backend, wanted: str) -> Sequence[_LoggedBy]:
@@ -116,7 +122,13 @@ def _stored(logged: _LoggedBy) -> TraceStep:
     message: LoggedMessage = logged.event.message
     what = f"{message.type} {message.title}".strip()
     where = f"event log of {logged.source.slug}"
-    return TraceStep(_time(logged.event.received_at), what, where, "stored", f"message {message.message_id}")
+    return TraceStep(
+        at=_time(logged.event.received_at),
+        what=what,
+        where=where,
+        outcome="stored",
+        detail=f"message {message.message_id}",
+    )
 
 
 def _destinations(backend: Backend, logged: _LoggedBy) -> Iterator[TraceStep]:
@@ -141,13 +153,15 @@ def _destination(
 def _attempts(undelivered: Undelivered, where: str) -> Iterator[TraceStep]:
     mark = " (replay)" if undelivered.replay else ""
     for attempt in undelivered.history:
-        yield TraceStep(attempt.at, f"attempt{mark}", where, attempt.code, attempt.detail)
+        yield TraceStep(at=attempt.at, what=f"attempt{mark}", where=where, outcome=attempt.code, detail=attempt.detail)
     if undelivered.state is UndeliveredState.WAITING:
         detail = f"after {undelivered.attempts} attempts: {undelivered.code}"
-        yield TraceStep(undelivered.next_at, f"next attempt{mark}", where, "waiting", detail)
+        yield TraceStep(
+            at=undelivered.next_at, what=f"next attempt{mark}", where=where, outcome="waiting", detail=detail
+        )
     else:
         detail = f"{undelivered.code} {undelivered.detail}".strip()
-        yield TraceStep(None, f"delivery{mark}", where, "failed", detail)
+        yield TraceStep(at=None, what=f"delivery{mark}", where=where, outcome="failed", detail=detail)
 
 
 def _settled(backend: Backend, logged: _LoggedBy, destination: ConnectedDestination, where: str) -> TraceStep:
@@ -157,13 +171,15 @@ def _settled(backend: Backend, logged: _LoggedBy, destination: ConnectedDestinat
     status = backend.deliveries.status(destination.id)
     if logged.position <= status.start:
         detail = "It was received before the destination was added."
-        return TraceStep(None, "delivery", where, "not meant for it", detail)
+        return TraceStep(at=None, what="delivery", where=where, outcome="not meant for it", detail=detail)
     if logged.position > status.position:
         detail = "The destination has not come to it yet." if destination.enabled else "The destination is disabled."
-        return TraceStep(None, "delivery", where, "waiting", detail)
+        return TraceStep(at=None, what="delivery", where=where, outcome="waiting", detail=detail)
     _, outcome = destinations.filter_of(destination)(logged.event)
     if outcome is not None:
-        return TraceStep(None, "delivery", where, "filtered", f"{outcome.code}: {outcome.detail}")
+        return TraceStep(
+            at=None, what="delivery", where=where, outcome="filtered", detail=f"{outcome.code}: {outcome.detail}"
+        )
     return TraceStep(None, "delivery", where, "delivered")
 
 
@@ -179,12 +195,14 @@ def _rows(backend: Backend, name: str, logged: _LoggedBy) -> Iterator[TraceStep]
         warehouse = backend.open_warehouse(name)
         cursor = warehouse.positions().get(logged.source.id)
         if cursor is None or cursor.position < logged.position:
-            yield TraceStep(None, "row", where, "waiting", "The loader has not come to it yet.")
+            yield TraceStep(
+                at=None, what="row", where=where, outcome="waiting", detail="The loader has not come to it yet."
+            )
             return
         for table, at in sorted(warehouse.loaded_at(schema, logged.message_id).items()):
-            yield TraceStep(at, "row", where, "loaded", f"{schema}.{table}")
+            yield TraceStep(at=at, what="row", where=where, outcome="loaded", detail=f"{schema}.{table}")
     except (Transient, Rejected) as error:
-        yield TraceStep(None, "row", where, "unknown", error.message)
+        yield TraceStep(at=None, what="row", where=where, outcome="unknown", detail=error.message)
 
 
 def _time(seconds: float) -> datetime:

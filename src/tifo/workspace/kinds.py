@@ -32,11 +32,13 @@ class SourceKind:
 # A test runs each set-up as it is printed here, with the unmodified client.
 KINDS = (
     SourceKind(
-        SourceType.LIVELIKE,
-        "LiveLike",
-        "Badges, quests and rewards that fans earn, from Tifo's own engagement half or from LiveLike's webhooks.",
-        ("Engagement",),
-        """\
+        type=SourceType.LIVELIKE,
+        name="LiveLike",
+        description=(
+            "Badges, quests and rewards that fans earn, from Tifo's own engagement half or from LiveLike's webhooks."
+        ),
+        categories=("Engagement",),
+        setup="""\
 # An application of this Tifo:
 tifo app connect CLIENT_ID --write-key {write_key}
 
@@ -45,21 +47,21 @@ tifo source webhooks-in SOURCE --secret CLIENT_SECRET
 """,
     ),
     SourceKind(
-        SourceType.HTTP,
-        "HTTP API",
-        "Whatever can send JSON over HTTP, in the form of Segment's Tracking API.",
-        ("Server",),
-        """\
+        type=SourceType.HTTP,
+        name="HTTP API",
+        description="Whatever can send JSON over HTTP, in the form of Segment's Tracking API.",
+        categories=("Server",),
+        setup="""\
 curl -u {write_key}: -H 'Content-Type: application/json' {endpoint}/v1/track \\
   -d '{"userId": "fan-1", "event": "Ticket Bought", "properties": {"price": 25}}'
 """,
     ),
     SourceKind(
-        SourceType.JAVASCRIPT,
-        "Javascript (Analytics.js)",
-        "Web pages, by @segment/analytics-next.",
-        ("Website",),
-        """\
+        type=SourceType.JAVASCRIPT,
+        name="Javascript (Analytics.js)",
+        description="Web pages, by @segment/analytics-next.",
+        categories=("Website",),
+        setup="""\
 // npm install @segment/analytics-next
 import { AnalyticsBrowser } from '@segment/analytics-next'
 
@@ -76,11 +78,11 @@ analytics.track('Ticket Bought', { price: 25 })
 """,
     ),
     SourceKind(
-        SourceType.NODE,
-        "Node.js",
-        "Node.js servers, by @segment/analytics-node.",
-        ("Server",),
-        """\
+        type=SourceType.NODE,
+        name="Node.js",
+        description="Node.js servers, by @segment/analytics-node.",
+        categories=("Server",),
+        setup="""\
 // npm install @segment/analytics-node
 import { Analytics } from '@segment/analytics-node'
 
@@ -90,11 +92,11 @@ await analytics.closeAndFlush()
 """,
     ),
     SourceKind(
-        SourceType.PYTHON,
-        "Python",
-        "Python programs, by segment-analytics-python.",
-        ("Server",),
-        """\
+        type=SourceType.PYTHON,
+        name="Python",
+        description="Python programs, by segment-analytics-python.",
+        categories=("Server",),
+        setup="""\
 # pip install segment-analytics-python
 import segment.analytics as analytics
 
@@ -105,11 +107,11 @@ analytics.shutdown()
 """,
     ),
     SourceKind(
-        SourceType.RUDDER_NODE,
-        "RudderStack Node.js",
-        "Node.js servers, by @rudderstack/rudder-sdk-node.",
-        ("Server",),
-        """\
+        type=SourceType.RUDDER_NODE,
+        name="RudderStack Node.js",
+        description="Node.js servers, by @rudderstack/rudder-sdk-node.",
+        categories=("Server",),
+        setup="""\
 // npm install @rudderstack/rudder-sdk-node
 import Analytics from '@rudderstack/rudder-sdk-node'
 
@@ -119,11 +121,11 @@ await analytics.flush()
 """,
     ),
     SourceKind(
-        SourceType.RUDDER_PYTHON,
-        "RudderStack Python",
-        "Python programs, by rudder-sdk-python.",
-        ("Server",),
-        """\
+        type=SourceType.RUDDER_PYTHON,
+        name="RudderStack Python",
+        description="Python programs, by rudder-sdk-python.",
+        categories=("Server",),
+        setup="""\
 # pip install rudder-sdk-python
 import rudderstack.analytics as analytics
 

@@ -23,7 +23,9 @@ def numbers(request: pytest.FixtureRequest, new_state: NewState) -> IngestNumber
 
 
 def counts(**totals: int) -> list[IngestCount]:
-    return [IngestCount(SHOP, code, total, None, None) for code, total in totals.items()]
+    return [
+        IngestCount(source_id=SHOP, code=code, total=total, sample=None, detail=None) for code, total in totals.items()
+    ]
 
 
 def asked(**more: Any) -> IngestSeriesQuery:
@@ -61,7 +63,13 @@ def test_a_log_that_began_anew_counts_from_nothing(numbers: IngestNumbers) -> No
 
 def test_what_a_source_sent_expires_and_other_sources_are_left_out(numbers: IngestNumbers) -> None:
     numbers.note((), NOW)
-    numbers.note([*counts(received=7), IngestCount(SourceId("other"), "received", 9, None, None)], NOW)
+    numbers.note(
+        [
+            *counts(received=7),
+            IngestCount(source_id=SourceId("other"), code="received", total=9, sample=None, detail=None),
+        ],
+        NOW,
+    )
 
     def stored(grain: Grain) -> int:
         return sum(each.total for each in numbers.ingest_series(asked(codes=[RECEIVED], grain=grain)))

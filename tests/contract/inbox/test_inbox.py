@@ -69,9 +69,25 @@ def test_what_is_set_aside_keeps_its_body_and_comes_back_only_when_asked_for(inb
 
 
 def test_a_source_is_configured_anew_without_losing_what_is_not_named(inbox: WebhookInbox) -> None:
-    inbox.configure(Intake(A, "secret", SignedForm.BYTES, "https://api.example.com/", "token"))
+    inbox.configure(
+        Intake(
+            source_id=A,
+            client_secret="secret",
+            signed_form=SignedForm.BYTES,
+            api="https://api.example.com/",
+            token="token",
+        )
+    )
     inbox.configure(Intake(A, "other", SignedForm.COMPACT))
-    assert inbox.intakes() == [Intake(A, "other", SignedForm.COMPACT, "https://api.example.com/", "token")]
+    assert inbox.intakes() == [
+        Intake(
+            source_id=A,
+            client_secret="other",
+            signed_form=SignedForm.COMPACT,
+            api="https://api.example.com/",
+            token="token",
+        )
+    ]
 
 
 def test_a_webhook_that_failed_is_held_until_it_is_sent_and_one_that_was_never_tried_is_not(

@@ -97,7 +97,9 @@ def test_every_call_is_recoverable_leaf_by_leaf(
         if not good:  # an integer beyond 64 bits is refused when it comes
             continue
         bodies = b"".join(message.body + b"\n" for message in good)
-        block = Block(Position(len(sent) + 1), len(good), cursor.source_id, _AT, bodies)
+        block = Block(
+            first=Position(len(sent) + 1), size=len(good), source_id=cursor.source_id, received_at=_AT, bodies=bodies
+        )
         piece = Piece(cursor, [block], Position(len(sent) + len(good)))
         warehouse.load([prepared(piece).load])
         cursor.committed = piece.position

@@ -84,7 +84,11 @@ def sent(backend: TwinBackend) -> SourceId:
     backend.ingest_numbers.note([], NOW)  # what was counted before the first look is of an unknown time
     codes = {"received": 7, "no_user_anon_id": 2, "unplanned": 3, "duplicate": 1}
     backend.ingest_numbers.note(
-        [IngestCount(source_id, code, number, None, None) for code, number in codes.items()], NOW
+        [
+            IngestCount(source_id=source_id, code=code, total=number, sample=None, detail=None)
+            for code, number in codes.items()
+        ],
+        NOW,
     )
     return source_id
 

@@ -54,7 +54,9 @@ def test_the_ledger_comes_before_the_messages(backend: TwinBackend, shop: Source
     club = applications.create(backend, "Club").application
     backend.state.application(club.id).transactions.append(row)
     receive(backend, shop, "m1", properties={"transaction_id": "tx-1"})
-    committed = TraceStep(NOW, "credit of 5", "ledger", "committed", "transaction tx-1, balance 12")
+    committed = TraceStep(
+        at=NOW, what="credit of 5", where="ledger", outcome="committed", detail="transaction tx-1, balance 12"
+    )
     ledger, stored, *_ = trace(backend, "tx-1")
     assert (ledger, stored.outcome) == (committed, "stored")
     assert trace(backend, "fan-1") == [committed]
@@ -68,7 +70,7 @@ def test_a_fan_is_traced_to_what_the_engine_paid(backend: TwinBackend) -> None:
 
 def test_a_message_is_found_by_its_id_its_user_and_its_properties(backend: TwinBackend, shop: SourceId) -> None:
     receive(backend, shop, "m1", properties={"transaction_id": "tx-1", "note": "not tx-2"})
-    expected = TraceStep(NOW, "track Seen", "event log of shop", "stored", "message m1")
+    expected = TraceStep(at=NOW, what="track Seen", where="event log of shop", outcome="stored", detail="message m1")
     for wanted in ("m1", "ada", "tx-1"):
         assert trace(backend, wanted)[0] == expected
     for unknown in ("tx-2", "m", "Seen"):

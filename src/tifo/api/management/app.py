@@ -92,7 +92,13 @@ class ManagementApi:
         if not role.may(found.route.needs):
             raise Forbidden(f"This needs a token of role {found.route.needs}; this one's role is {role}.")
         query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True))
-        request = ManagementRequest(self._backend, role, found.parts, query, await read_body(receive, MAX_BODY_BYTES))
+        request = ManagementRequest(
+            backend=self._backend,
+            role=role,
+            parts=found.parts,
+            query=query,
+            body=await read_body(receive, MAX_BODY_BYTES),
+        )
         # Handlers block on the state. Requests are few, so a thread for each is cheap enough.
         data = await asyncio.to_thread(found.route.handle, request)
         return HttpResponse(200, msgspec.json.encode({"data": data}))

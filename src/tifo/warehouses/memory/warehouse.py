@@ -167,7 +167,9 @@ def _insert(tables: _Tables, load: Load, now: datetime) -> Loaded:
     if discards:
         _append_discards(tables, load.schema, discards, now)
     duplicates = sum(len(table.rows) - rows[name] for name, table in load.tables.items())
-    return Loaded(load.connection, rows, duplicates, len(discards), tuple(notices))
+    return Loaded(
+        connection=load.connection, rows=rows, duplicates=duplicates, discarded=len(discards), notices=tuple(notices)
+    )
 
 
 _DISCARD_TYPES = {

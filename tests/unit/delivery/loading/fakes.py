@@ -64,4 +64,13 @@ class FakeWarehouse:
             meanwhile()
         self.loads.append(ids)
         self.discards += [str(each.message_id) for load in loads for each in load.discards]
-        return [Loaded(load.connection, {"tracks": len(ids)}, 0, len(load.discards), ()) for load in loads]
+        return [
+            Loaded(
+                connection=load.connection,
+                rows={"tracks": len(ids)},
+                duplicates=0,
+                discarded=len(load.discards),
+                notices=(),
+            )
+            for load in loads
+        ]

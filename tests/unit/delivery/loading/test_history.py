@@ -31,7 +31,10 @@ def test_a_load_is_recorded_with_its_rows_and_position(log: Any, message: Any) -
     log.add("one", message("a"), b"no message")
     rig = Rig(log)
     piece = Piece(progress_of("one"), log.read(Position(0), max_events=9), Position(2))
-    rig.history.committed([prepared(piece)], [Loaded("one", {"tracks": 1}, 0, 1, ("table tracks made",))])
+    rig.history.committed(
+        [prepared(piece)],
+        [Loaded(connection="one", rows={"tracks": 1}, duplicates=0, discarded=1, notices=("table tracks made",))],
+    )
     (sync,) = rig.syncs
     assert (sync.warehouse, sync.source_id, sync.status) == ("own", "one", SyncStatus.SUCCESS)
     assert (sync.events, sync.rows, sync.discarded, sync.failed, sync.position) == (2, {"tracks": 1}, 1, 1, 2)
@@ -40,7 +43,10 @@ def test_a_load_is_recorded_with_its_rows_and_position(log: Any, message: Any) -
 
 def test_a_load_that_only_moves_a_position_is_not_recorded_as_a_sync(log: Any) -> None:
     rig = Rig(log)
-    rig.history.committed([prepared(Piece(progress_of("one"), [], Position(2)))], [Loaded("one", {}, 0, 0, ())])
+    rig.history.committed(
+        [prepared(Piece(progress_of("one"), [], Position(2)))],
+        [Loaded(connection="one", rows={}, duplicates=0, discarded=0, notices=())],
+    )
     assert rig.syncs == []
 
 
@@ -80,7 +86,9 @@ def test_a_load_that_waits_to_be_recorded_is_not_counted_twice(log: Any, message
     rig = Rig(log, recorded={})
     rig.is_away = True
     piece = Piece(progress_of("one"), log.read(Position(0), max_events=9), Position(1))
-    rig.history.committed([prepared(piece)], [Loaded("one", {"tracks": 1}, 0, 0, ())])
+    rig.history.committed(
+        [prepared(piece)], [Loaded(connection="one", rows={"tracks": 1}, duplicates=0, discarded=0, notices=())]
+    )
     rig.is_away = False
     rig.history.catch_up([progress_of("one", read=1)])
     rig.history.failed("flush")

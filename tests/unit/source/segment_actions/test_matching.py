@@ -27,7 +27,7 @@ def block(*messages: dict[str, Any], received_at: datetime = NOW, source: Source
     bodies = b"".join(
         json.dumps({"type": "track", "event": "Video Watched", **each}).encode() + b"\n" for each in messages
     )
-    return Block(Position(1), len(messages), source, received_at, bodies)
+    return Block(first=Position(1), size=len(messages), source_id=source, received_at=received_at, bodies=bodies)
 
 
 def test_only_live_actions_with_a_trigger_are_watched_in_their_program_or_the_default_one() -> None:
