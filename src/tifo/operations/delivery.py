@@ -109,9 +109,7 @@ def warehouse_overview(backend: Backend) -> Sequence[ConnectionTotals]:
 
 
 def errors(backend: Backend) -> Sequence[DeliveryError]:
-    """Returns what failed on ingest, what an application's endpoint refused, and what destinations did not accept or
-    their filters kept out.
-    """
+    """Returns what failed on ingest, what an application's endpoint refused, and what destinations refused or filtered."""
     return [*_ingest_errors(backend), *_relay_errors(backend), *_destination_errors(backend)]
 
 

@@ -61,12 +61,12 @@ def received(backend: Backend, source: str, window: DeliveryWindow) -> Sequence[
 
 
 def failed_on_ingest(backend: Backend, source: str, window: DeliveryWindow) -> Sequence[Series]:
-    """Counts the source's events that were refused, but for those that its tracking plan kept out."""
+    """Counts the source's events that were refused, but for those that its tracking plan blocked."""
     return _ingested(backend, source, window, ())
 
 
 def filtered_at_source(backend: Backend, source: str, window: DeliveryWindow) -> Sequence[Series]:
-    """Counts the source's events that its tracking plan kept out."""
+    """Counts the source's events that its tracking plan blocked."""
     return _ingested(backend, source, window, FILTERED_AT_SOURCE)
 
 

@@ -27,7 +27,7 @@ MAX_CHANGES = 2_000
 
 @dataclass(frozen=True)
 class PlannedGame:
-    """What applying a file changes, and the game before and after."""
+    """Holds the changes that applying a file makes, and the game before and after."""
 
     before: Game
     after: Game
@@ -73,7 +73,7 @@ class NotReplayed:
 
 @dataclass(frozen=True, kw_only=True)
 class GamePreview:
-    """What fans would have earned by other rules."""
+    """Compares what fans earned with what they would have earned by other rules."""
 
     client_id: ClientId
     fans: int

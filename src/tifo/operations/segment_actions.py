@@ -23,7 +23,7 @@ class SegmentActionsStatus:
     """Tells how one application's triggered actions fare."""
 
     behind_events: int
-    """Events of all sources that are not looked at yet."""
+    """Number of events, of all sources, that the consumer has not read yet."""
     actions: Sequence[ActionTrigger]
     skipped: Sequence[SkippedAt]
 

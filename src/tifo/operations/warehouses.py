@@ -26,7 +26,7 @@ from tifo.workspace.warehouses import (
 )
 
 WarehouseSettings = Mapping[str, object]
-"""By name, as someone gave them: either `url`, or the parts of an address."""
+"""Settings by name, as someone gave them: either `url`, or the parts of an address."""
 
 
 _BOUNDARY = timedelta(seconds=60)
@@ -186,14 +186,14 @@ def syncs(
 
 def backlog(backend: Backend, name: str) -> WarehouseBacklog:
     """Raises `NotFound`. A warehouse that is away is no error: the reason is in what is returned."""
-    taken = loaded_sources(backend, name)
+    loaded = loaded_sources(backend, name)
     with backend.read_log() as log:
         end = log.end()
         try:
             positions = backend.open_warehouse(name).positions()
         except Transient as error:
             return WarehouseBacklog(None, error.message)
-        return WarehouseBacklog(end - max(_loaded_through(log, positions, taken, end), log.start()))
+        return WarehouseBacklog(end - max(_loaded_through(log, positions, loaded, end), log.start()))
 
 
 def progress(
@@ -264,10 +264,12 @@ def _reaches(backend: Backend, kind: str, url: str) -> bool:
     return True
 
 
-def _loaded_through(log: EventLog, positions: Mapping[str, Cursor], taken: Sequence[Source], end: Position) -> Position:
+def _loaded_through(
+    log: EventLog, positions: Mapping[str, Cursor], loaded: Sequence[Source], end: Position
+) -> Position:
     """Returns the position up to which the events of every source are loaded."""
     through = end
-    for source in taken:
+    for source in loaded:
         held = positions[source.id].position if source.id in positions else Position(0)
         waiting = log.read(held, max_events=1, source_id=source.id) if held < through else []
         if waiting:

@@ -29,7 +29,7 @@ Variables = Mapping[str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedWorkspace:
-    """What applying a file changes. `changes` holds no secret; the other fields do."""
+    """Holds the changes that applying a file makes. `changes` holds no secret; the other fields do."""
 
     before: Workspace = field(repr=False)
     wanted: WorkspaceText = field(repr=False)
