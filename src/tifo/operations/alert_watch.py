@@ -52,6 +52,7 @@ class AlertWatch:
             after = await asyncio.to_thread(self._checked, alert, before)
             if after.pending:
                 after = await self._notify(alert, after)
+            # Stored last: a crash before this notifies again, and loses no notice.
             if after != before:
                 await asyncio.to_thread(self._backend.alerts.note, alert.id, after)
 

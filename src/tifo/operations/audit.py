@@ -70,6 +70,7 @@ def run(
     A source whose table `tracks` is turned off cannot be compared: a note says so, and its events are not counted.
     """
     deadline = time.monotonic() + patience_s
+    # Facts are committed before their events are sent, and rows appear after the next flush: a difference may pass.
     while not (verdict := _verdict(backend)).ok and time.monotonic() < deadline:
         sleep(_POLL_S)
     return verdict
@@ -136,6 +137,7 @@ def _compared(backend: Backend, client_id: ClientId, source: Source, log: EventL
     missing: list[str] = []
     for ids in backend.ledger_audit.fact_ids(client_id):
         stored = warehouse.stored_ids(source.schema, "tracks", ids) if "tracks" in tables else set()
+        # A row proves its event too: the log may have been trimmed behind the load.
         events += sum(each in stored or each in logged for each in ids)
         rows += len(stored)
         missing += [each for each in ids if each not in stored]

@@ -109,7 +109,7 @@ def warehouse_overview(backend: Backend) -> Sequence[ConnectionTotals]:
 
 
 def errors(backend: Backend) -> Sequence[DeliveryError]:
-    """Returns what failed on ingest, what an application's endpoint refused, and what destinations refused or filtered."""
+    """Returns what failed on ingest, what endpoints refused, and what destinations refused or filtered."""
     return [*_ingest_errors(backend), *_relay_errors(backend), *_destination_errors(backend)]
 
 
@@ -151,6 +151,7 @@ def _destination_totals(
         filtered_at_source=reader.filtered_at_source(destination.source_id),
         filtered_at_destination=numbers.filtered,
         waiting=status.waiting + behind,
+        # Dead letters and log segments expire; what they held stays failed, so that the four parts add up.
         failed=status.failed + status.expired,
         delivered=numbers.delivered,
         replayed=numbers.replayed,

@@ -55,6 +55,7 @@ def find(backend: Backend, name: str) -> ConnectedDestination:
     Raises `NotFound` for none, and for a name that destinations of several sources have.
     """
     known = listed(backend)
+    # An id wins: a destination may be named like the id of another.
     found = [each for each in known if each.id == name] or [each for each in known if each.name == name]
     if len(found) == 1:
         return found[0]
@@ -92,7 +93,9 @@ def add(
         kind.check(without_masks(kind.settings, settings)),
         start=backend.log_end(),
         secret=secret_names(kind.settings),
-        mappings=msgspec.to_builtins(kind.automatic),
+        mappings=msgspec.to_builtins(
+            kind.automatic
+        ),  # Segment: a new destination begins with the default subscriptions
         enabled=enabled,
     )
 
@@ -105,6 +108,7 @@ def change(backend: Backend, name: str, edit: DestinationEdit, *, role: Role = R
     settings = None
     if edit.settings is not None:
         settings = kind.check({**found.settings, **without_masks(kind.settings, edit.settings)})
+    # The version that was read goes along: of two edits at once the second is refused, and none is lost.
     made = DestinationChange(name=edit.name, enabled=edit.enabled, settings=settings, version=found.version)
     return backend.destinations.change(found.id, made, secret=secret_names(kind.settings))
 

@@ -141,7 +141,8 @@ def _columns_of(column: str, there: Sequence[str]) -> Sequence[str]:
 
 
 def _rows_of(rule: Rule, schema: str, table: str, columns: Sequence[str]) -> RowSelection:
-    """Two events whose names make one table name share it: the column of the name tells their rows apart."""
+    """Selects the rule's rows of its table."""
+    # Two events whose names make one table name share it: only the column of the name tells their rows apart.
     named = _NAME_COLUMNS.get(rule.type)
     if named is None or rule.key is None or named not in columns:
         return RowSelection(schema, table)

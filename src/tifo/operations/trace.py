@@ -96,6 +96,7 @@ def _messages(log: EventLog, source: Source, wanted: str) -> Sequence[_LoggedBy]
         for block in blocks:
             if needle in block.bodies:
                 found += (_LoggedBy(source, each) for each in _events(decoded(block)) if _is_about(each.line, wanted))
+                # Bounded while reading too: a user's id may stand in millions of events.
                 del found[:-MAX_MESSAGES]
         after = Position(blocks[-1].first + blocks[-1].size - 1)
     return found
@@ -146,6 +147,7 @@ def _destination(
     where = f"destination {destination.name}"
     for each in undelivered:
         yield from _attempts(each, where)
+    # A replay has its own row beside the event's delivery. Where only replays have rows, the cursor tells the fate.
     if all(each.replay for each in undelivered):
         yield _settled(backend, logged, destination, where)
 
