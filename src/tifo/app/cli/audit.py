@@ -17,8 +17,8 @@ def audit(*, data: Data = None, json: Json = False) -> int:
         "ledger": verdict.ledger,
         "events": verdict.events,
         "rows": verdict.rows,
-        "problems": verdict.problems,
-        "notes": verdict.notes,
+        "problems": list(verdict.problems),
+        "notes": list(verdict.notes),
     }
     show(shown, as_json=json)
     return _OK if verdict.ok else _DIFFERENT
