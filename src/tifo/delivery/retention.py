@@ -23,7 +23,7 @@ def loaded_through(log: EventLog, cursors: Mapping[str, Cursor], sources: Sequen
     end = log.end()
     # A source that is gone from the catalog may have events that no warehouse has: its cursor counts like the others.
     known = {source.id for source in sources} | cursors.keys()
-    return min((_through(log, source_id, cursors.get(source_id), end) for source_id in known), default=end)
+    return min((source_loaded_through(log, each, cursors.get(each), end) for each in known), default=end)
 
 
 def delivered_through(log: EventLog, cursors: Iterable[DeliveryCursor]) -> Position:
@@ -122,7 +122,8 @@ def _events(block: DecodedBlock) -> Iterator[Event]:
             yield unreadable_event(position, block.received_at, line)
 
 
-def _through(log: EventLog, source_id: str, cursor: Cursor | None, end: Position) -> Position:
+def source_loaded_through(log: EventLog, source_id: str, cursor: Cursor | None, end: Position) -> Position:
+    """Returns the position up to which one source's events are in the warehouse: `end` where none of them waits."""
     after = cursor.position if cursor else Position(0)
     # A quiet source has an old cursor and no events after it: it must hold nothing back.
     waiting = log.read(after, max_events=1, source_id=SourceId(source_id))

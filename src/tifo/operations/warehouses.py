@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from tifo.delivery.retention import source_loaded_through
 from tifo.eventlog.ports import EventLog
 from tifo.kernel.errors import Conflict, Rejected, Transient
 from tifo.kernel.ids import Position, SourceId
@@ -268,13 +269,8 @@ def _loaded_through(
     log: EventLog, positions: Mapping[str, Cursor], loaded: Sequence[Source], end: Position
 ) -> Position:
     """Returns the position up to which the events of every source are loaded."""
-    through = end
-    for source in loaded:
-        held = positions[source.id].position if source.id in positions else Position(0)
-        waiting = log.read(held, max_events=1, source_id=source.id) if held < through else []
-        if waiting:
-            through = min(through, Position(waiting[0].first - 1))
-    return through
+    # The log may have grown since `end` was read: what came later is not asked about.
+    return min([end, *(source_loaded_through(log, each.id, positions.get(each.id), end) for each in loaded)])
 
 
 def _complete_since(log: EventLog, source_id: SourceId, now: datetime) -> datetime | None:
