@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from tifo.store.workspace.destinations import SqlDestinations
     from tifo.store.workspace.plans import SqlTrackingPlans
     from tifo.store.workspace.tokens import SqlWorkspaceTokens
+    from tifo.store.workspace.vault import Vault
     from tifo.store.workspace.warehouses import SqlWarehouses
     from tifo.warehouses.ports import Warehouse
 
@@ -69,10 +70,8 @@ class OpenedBackend:
     @cached_property
     def destinations(self) -> "SqlDestinations":
         from tifo.store.workspace.destinations import SqlDestinations
-        from tifo.store.workspace.vault import Vault
 
-        vault = Vault(self.settings.secret_key, self.settings.secret_key_file)
-        return SqlDestinations(self.database, self.clock, self.new_id, vault)
+        return SqlDestinations(self.database, self.clock, self.new_id, self._vault)
 
     @cached_property
     def warehouses(self) -> "SqlWarehouses":
@@ -97,13 +96,12 @@ class OpenedBackend:
         from tifo.destinations.catalog import kind_of
         from tifo.destinations.settings import secret_names
         from tifo.store.workspace.as_text import SqlWorkspace
-        from tifo.store.workspace.vault import Vault
 
         return SqlWorkspace(
             self.database,
             self.clock,
             self.new_id,
-            Vault(self.settings.secret_key, self.settings.secret_key_file),
+            self._vault,
             secret_names=lambda kind: secret_names(kind_of(kind).settings),
             start=self.log_end,
         )
@@ -239,6 +237,12 @@ class OpenedBackend:
     @property
     def can_mail(self) -> bool:
         return bool(self.settings.smtp_url)
+
+    @cached_property
+    def _vault(self) -> "Vault":
+        from tifo.store.workspace.vault import Vault
+
+        return Vault(self.settings.secret_key, self.settings.secret_key_file)
 
     def close(self) -> None:
         if "database" in self.__dict__:
