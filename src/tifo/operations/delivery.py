@@ -14,7 +14,7 @@ from tifo.delivery.ports import DeliveryProblem, Result
 from tifo.destinations.ports import Exchange
 from tifo.eventlog.ports import RECEIVED, EventLog
 from tifo.kernel.ids import Position, SourceId
-from tifo.operations import destinations
+from tifo.operations import destinations, sources
 from tifo.operations.backend import Backend
 from tifo.tracking.plans.codes import FILTERED_AT_SOURCE
 from tifo.workspace.destinations import ConnectedDestination
@@ -81,7 +81,7 @@ class DeliveryError:
 
 def overview(backend: Backend) -> Sequence[ConnectionTotals]:
     """Returns the totals of every destination."""
-    slugs = _slugs(backend)
+    slugs = sources.slugs(backend)
     with backend.read_log() as log:
         reader = _LogReader(log)
         return [_destination_totals(backend, each, reader, slugs) for each in destinations.listed(backend)]
@@ -91,7 +91,7 @@ def destination_report(backend: Backend, name: str) -> DestinationReport:
     """Returns the totals and problems of one destination, given by id or name."""
     found = destinations.find(backend, name)
     with backend.read_log() as log:
-        totals = _destination_totals(backend, found, _LogReader(log), _slugs(backend))
+        totals = _destination_totals(backend, found, _LogReader(log), sources.slugs(backend))
     problems = backend.delivery_numbers.problems(found.id)
     filtered, failed = (
         [each for each in problems if each.result == result.value] for result in (Result.FILTERED, Result.FAILED)
@@ -101,11 +101,11 @@ def destination_report(backend: Backend, name: str) -> DestinationReport:
 
 def warehouse_overview(backend: Backend) -> Sequence[ConnectionTotals]:
     """Returns the totals of each source's loads into each warehouse that takes it, as the loader recorded them."""
-    sources = backend.catalog.sources()
+    known = backend.catalog.sources()
     warehouses = every_warehouse(backend.warehouses.connected())
     with backend.read_log() as log:
         reader = _LogReader(log)
-        return [row for each in warehouses for row in _warehouse_totals(backend, each, sources, reader)]
+        return [row for each in warehouses for row in _warehouse_totals(backend, each, known, reader)]
 
 
 def errors(backend: Backend) -> Sequence[DeliveryError]:
@@ -161,14 +161,14 @@ def _destination_totals(
 
 
 def _warehouse_totals(
-    backend: Backend, warehouse: ConnectedWarehouse, sources: Sequence[Source], reader: _LogReader
+    backend: Backend, warehouse: ConnectedWarehouse, known: Sequence[Source], reader: _LogReader
 ) -> Sequence[ConnectionTotals]:
     loads = {each.source_id: each for each in backend.warehouses.loads(warehouse.name)}
     newest = backend.warehouses.syncs(warehouse.name, limit=1)
     error = newest[0].error if newest else None
     return [
         _load_totals(warehouse, source, loads.get(source.id, _no_loads(source)), error, reader)
-        for source in sources
+        for source in known
         if warehouse.takes(source.id)
     ]
 
@@ -200,7 +200,7 @@ def _no_loads(source: Source) -> Loads:
 
 
 def _ingest_errors(backend: Backend) -> Sequence[DeliveryError]:
-    slugs = _slugs(backend)
+    slugs = sources.slugs(backend)
     with backend.read_log() as log:
         counts = log.ingest_counts()
     return [
@@ -233,7 +233,7 @@ def _relay_errors(backend: Backend) -> Sequence[DeliveryError]:
 
 
 def _destination_errors(backend: Backend) -> Sequence[DeliveryError]:
-    slugs = _slugs(backend)
+    slugs = sources.slugs(backend)
     return [
         DeliveryError(
             where=f"destination {destination.name}",
@@ -249,7 +249,3 @@ def _destination_errors(backend: Backend) -> Sequence[DeliveryError]:
         for destination in destinations.listed(backend)
         for problem in backend.delivery_numbers.problems(destination.id)
     ]
-
-
-def _slugs(backend: Backend) -> Mapping[SourceId, str]:
-    return {source.id: source.slug for source in backend.catalog.sources()}

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tifo.kernel.ids import ClientId
+from tifo.operations import sources
 from tifo.operations.backend import Backend
 from tifo.source.segment_actions.ports import SkippedAt
 
@@ -34,7 +35,7 @@ def status(backend: Backend, client_id: ClientId) -> SegmentActionsStatus | None
     triggered = [each for each in state.view().triggered if each.client_id == client_id]
     if not triggered:
         return None
-    slugs = {source.id: source.slug for source in backend.catalog.sources()}
+    slugs = sources.slugs(backend)
     actions = [
         ActionTrigger(each.action.key, slugs.get(each.trigger.source_id, each.trigger.source_id), each.trigger.event)
         for each in triggered

@@ -1,9 +1,10 @@
 """Sources and their write keys."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tifo.kernel.errors import Rejected
+from tifo.kernel.ids import SourceId
 from tifo.operations.backend import Backend
 from tifo.workspace import rules
 from tifo.workspace.kinds import kind_of
@@ -29,6 +30,11 @@ class DeletedSource:
 
 def listed(backend: Backend) -> Sequence[Source]:
     return backend.catalog.sources()
+
+
+def slugs(backend: Backend) -> Mapping[SourceId, str]:
+    """Returns the slug of each source that is not deleted."""
+    return {source.id: source.slug for source in backend.catalog.sources()}
 
 
 def find(backend: Backend, name: str) -> Source:

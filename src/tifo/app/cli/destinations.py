@@ -17,6 +17,7 @@ from tifo.destinations.ports import Kind
 from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import SourceId
 from tifo.operations import destinations as operations
+from tifo.operations import sources
 from tifo.operations.destinations import DestinationEdit
 from tifo.tracking.filters import EventChoice
 from tifo.workspace.destinations import ConnectedDestination
@@ -58,7 +59,7 @@ def destination_add(
 def destination_list(*, data: Data = None, json: Json = False) -> None:
     """List the destinations. Secrets are masked."""
     with backend(data) as opened:
-        slugs = {source.id: source.slug for source in opened.catalog.sources()}
+        slugs = sources.slugs(opened)
         show([_shown(each, slugs) for each in operations.listed(opened)], as_json=json)
 
 

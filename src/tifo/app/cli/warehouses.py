@@ -64,7 +64,7 @@ def warehouse_remove(name: str, /, *, data: Data = None, json: Json = False) -> 
 def warehouse_syncs(name: str | None = None, /, *, limit: int = 50, data: Data = None, json: Json = False) -> None:
     """List the loads, the newest first: start, duration, rows by table and notices; of a failure the reason."""
     with backend(data) as opened:
-        slugs = _slugs(opened)
+        slugs = sources.slugs(opened)
         rows = [_sync_shown(sync, slugs) for sync in operations.syncs(opened, name, limit=limit)]
     _show(rows, as_json=json)
 
@@ -107,7 +107,7 @@ def _wait(opened: OpenedBackend, name: str) -> None:
 
 
 def _shown(opened: OpenedBackend, warehouse: ConnectedWarehouse) -> Mapping[str, object]:
-    slugs, ids = _slugs(opened), warehouse.source_ids
+    slugs, ids = sources.slugs(opened), warehouse.source_ids
     return {
         "name": warehouse.name,
         "kind": warehouse.kind,
@@ -116,10 +116,6 @@ def _shown(opened: OpenedBackend, warehouse: ConnectedWarehouse) -> Mapping[str,
         else kind_of(warehouse.kind).without_password(warehouse.url),
         "sources": "all" if ids is None else ", ".join(sorted(slugs.get(each, each) for each in ids)),
     }
-
-
-def _slugs(opened: OpenedBackend) -> Mapping[SourceId, str]:
-    return {source.id: source.slug for source in sources.listed(opened)}
 
 
 def _sync_shown(sync: Sync, slugs: Mapping[SourceId, str]) -> Mapping[str, object]:
