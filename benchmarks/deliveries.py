@@ -32,7 +32,7 @@ from tifo.egress.guard import guarded_connector
 from tifo.egress.rules import read_allowed
 from tifo.kernel.batching import GroupCommit
 from tifo.kernel.clock import system_clock
-from tifo.kernel.ids import DestinationId, Position, SourceId, uuid7
+from tifo.kernel.ids import START, DestinationId, LogPosition, SourceId, uuid7
 from tifo.store.delivery.deliveries import SqlDeliveryState
 from tifo.store.sql.database import open_sqlite
 from tifo.store.workspace.catalog import SqlCatalog
@@ -75,15 +75,15 @@ async def _delivered(events: int, settings: dict[str, object]) -> float:
         database = open_sqlite(folder / "tifo.db")
         SqlCatalog(database, system_clock, lambda: source_id).create_source("Bench", SourceType.HTTP)
         destinations = SqlDestinations(database, system_clock, uuid7, Vault("", folder / "key"))
-        made = destinations.add(kind.id, "bench", source_id, {}, start=Position(0))
-        state = SqlDeliveryState(database)
+        made = destinations.add(kind.id, "bench", source_id, {}, start=LogPosition(log.shard, START))
+        state = SqlDeliveryState(database, log.shard)
         egress = read_allowed("127.0.0.1")
         commits = GroupCommit[Checkpoint, bool](state.settle, max_batch=100, max_waiting=1_000)
         async with aiohttp.ClientSession(connector=guarded_connector(egress)) as session:
             configured = Configured(made.id, "bench", kind.check(settings))
             destination = await kind.open(configured, Tools(session, egress, system_clock, folder))
             connection = DestinationConnection(
-                Terms(made.id, source_id, 60.0),
+                Terms(made.id, source_id, 60.0, made.created_at),
                 destination,
                 ConfiguredFilter(kind.handles, []),
                 reader=SharedReader(log),

@@ -117,10 +117,10 @@ def _apart(folder: Path, log: SqliteEventLog, events: int, flush: int) -> tuple[
     convert_s = alone_s = 0.0
     after = Position(0)
     while after < events:
-        blocks = log.read(after, max_events=min(flush, events - after), source_id=_SOURCE)
-        last = Position(blocks[-1].first + blocks[-1].size - 1)
+        blocks = log.read(after, max_events=flush, source_id=_SOURCE)
+        last = blocks[-1].last
         started = time.perf_counter()
-        progress = SourceProgress(source_id=_SOURCE, schema=_SCHEMA, committed=after, read=last)
+        progress = SourceProgress(source_id=_SOURCE, shard=log.shard, schema=_SCHEMA, committed=after, read=last)
         load = prepared(Piece(progress, blocks, last)).load
         converted = time.perf_counter()
         ready = {name: fit(table, table.types) for name, table in load.tables.items()}

@@ -38,12 +38,12 @@ def append(log: EventLog, source_id: SourceId, *messages: Message, at: datetime 
 
 def load(log: EventLog, warehouse: Warehouse, source: Source, only: Collection[str] | None = None) -> None:
     """Loads all that the log holds of the source and the warehouse does not; with `only`, rows of these tables."""
-    held = warehouse.positions().get(source.id)
+    held = warehouse.positions(log.shard).get(source.id)
     after = held.position if held else Position(0)
     blocks = log.read(after, max_events=10_000, source_id=source.id)
     converted = convert(b"".join(block.bodies for block in blocks))
     tables = {name: rows for name, rows in converted.tables.items() if only is None or name in only}
-    rows = Load(source.id, source.schema, after, log.end(), tables=tables, discards=converted.discards)
+    rows = Load(source.id, source.schema, after, log.end(), tables=tables, discards=converted.discards, shard=log.shard)
     warehouse.load([rows])
 
 

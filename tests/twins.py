@@ -6,7 +6,7 @@ from pathlib import Path
 
 import aiohttp
 
-from tifo.delivery.memory import MemoryDeliveryState, MemoryIngestNumbers
+from tifo.delivery.memory import MemoryDeliveryState, MemoryIngestNumbers, MemoryKnownLogs
 from tifo.destinations.catalog import kind_of
 from tifo.destinations.ports import Tools
 from tifo.destinations.settings import secret_names
@@ -26,7 +26,7 @@ from tifo.engagement.ports import Engine
 from tifo.eventlog.memory import MemoryEventLog
 from tifo.eventlog.ports import EventLog
 from tifo.kernel.clock import Clock, system_clock
-from tifo.kernel.ids import NewId, Position, uuid7
+from tifo.kernel.ids import LogPosition, NewId, uuid7
 from tifo.operations.notifying import AlertNotice, Notifier
 from tifo.source.memory import InMemoryFactFeed
 from tifo.source.segment_actions.memory import InMemoryActionsState
@@ -103,6 +103,7 @@ class TwinBackend:
         self.catalog = InMemoryCatalog(self.state.applications.keys(), clock=self.clock, new_id=self.new_id)
         self.deliveries = self.delivery_numbers = MemoryDeliveryState()
         self.ingest_numbers = MemoryIngestNumbers()
+        self.logs = MemoryKnownLogs()
         self.destinations = InMemoryDestinations(
             self.catalog,
             clock=self.clock,
@@ -141,8 +142,8 @@ class TwinBackend:
     def read_log(self) -> Iterator[EventLog]:
         yield self.log
 
-    def log_end(self) -> Position:
-        return self.log.end()
+    def log_end(self) -> LogPosition:
+        return LogPosition(self.log.shard, self.log.end())
 
     def open_warehouse(self, name: str) -> Warehouse:
         known = named_warehouse(every_warehouse(self.warehouses.connected()), name)
@@ -164,5 +165,5 @@ class TwinBackend:
     def _games(self) -> Iterable[Game]:
         return [each.game for each in self.state.applications.values()]
 
-    def _begin_delivery(self, made: ConnectedDestination, start: Position) -> None:
-        self.deliveries.begin(made.id, start, made.source_id)
+    def _begin_delivery(self, made: ConnectedDestination, start: LogPosition) -> None:
+        self.deliveries.add(made.id, start.position, made.source_id)

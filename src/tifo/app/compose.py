@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tifo.app.settings import Settings
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Transient
-from tifo.kernel.ids import Position, uuid7
+from tifo.kernel.ids import BEFORE_EVERY_LOG, LogPosition, Shard, uuid7
 from tifo.store.sql.database import Database, open_postgres, open_sqlite
 from tifo.workspace.warehouses import every_warehouse, named_warehouse
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tifo.eventlog.sqlite import SqliteEventLog
     from tifo.store.delivery.deliveries import SqlDeliveryState
     from tifo.store.delivery.ingest import SqlIngestNumbers
+    from tifo.store.delivery.logs import SqlKnownLogs
     from tifo.store.engagement.access import SqlAccess
     from tifo.store.engagement.audit import SqlLedgerAudit
     from tifo.store.engagement.engine import SqlEngine
@@ -116,7 +117,7 @@ class OpenedBackend:
     def deliveries(self) -> "SqlDeliveryState":
         from tifo.store.delivery.deliveries import SqlDeliveryState
 
-        return SqlDeliveryState(self.database)
+        return SqlDeliveryState(self.database, self.shard)
 
     @property
     def delivery_numbers(self) -> "SqlDeliveryState":
@@ -127,6 +128,19 @@ class OpenedBackend:
         from tifo.store.delivery.ingest import SqlIngestNumbers
 
         return SqlIngestNumbers(self.database)
+
+    @cached_property
+    def logs(self) -> "SqlKnownLogs":
+        from tifo.store.delivery.logs import SqlKnownLogs
+
+        return SqlKnownLogs(self.database)
+
+    @property
+    def shard(self) -> Shard:
+        """The id of this data folder's log; `NO_SHARD` before one was made."""
+        from tifo.eventlog.identity import shard_of
+
+        return shard_of(self.settings.log)
 
     @cached_property
     def queries(self) -> "SqlQueries":
@@ -186,7 +200,7 @@ class OpenedBackend:
     def segment_actions(self) -> "SqlActionsState":
         from tifo.store.source.segment_actions import SqlActionsState
 
-        return SqlActionsState(self.database, self.clock)
+        return SqlActionsState(self.database, self.clock, self.shard)
 
     def public_address(self) -> str:
         return (self.settings.public_url or own_address(self.settings)).rstrip("/")
@@ -206,11 +220,11 @@ class OpenedBackend:
         with contextlib.closing(open_log_reader(self.settings)) as log:
             yield log
 
-    def log_end(self) -> Position:
+    def log_end(self) -> LogPosition:
         if not self.settings.log.exists():  # a new installation, whose api has not run yet
-            return Position(0)
+            return BEFORE_EVERY_LOG
         with self.read_log() as log:
-            return log.end()
+            return LogPosition(log.shard, log.end())
 
     def open_warehouse(self, name: str) -> "Warehouse":
         from tifo.warehouses import catalog

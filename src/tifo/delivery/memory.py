@@ -9,6 +9,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from tifo.delivery.latency import latency_ms
+from tifo.delivery.logs import MAX_NOTICES, LogNotice, NotedLog
 from tifo.delivery.ports import (
     Checkpoint,
     ConnectionStatus,
@@ -31,7 +32,7 @@ from tifo.delivery.ports import (
 from tifo.delivery.series import minute_of, oldest_hour, oldest_minute, series_of, stored_minutes, window
 from tifo.eventlog.ports import DUPLICATE, RECEIVED, IngestCount
 from tifo.kernel.errors import NotFound
-from tifo.kernel.ids import DestinationId, Position, SourceId
+from tifo.kernel.ids import DestinationId, Position, Shard, SourceId
 
 _SOURCE = SourceId("source")
 _WIDTHS = (1, 60)
@@ -68,9 +69,13 @@ class MemoryDeliveryState:
         self._connections: dict[DestinationId, _Connection] = {}
         self._lock = threading.Lock()
 
-    def begin(self, destination_id: DestinationId, start: Position, source_id: SourceId = _SOURCE) -> None:
-        """Adds a destination, which the SQL state does with the destination's own row."""
+    def add(self, destination_id: DestinationId, start: Position, source_id: SourceId = _SOURCE) -> None:
+        """Adds a destination with its cursor, which the SQL state does with the destination's own row."""
         self._connections[destination_id] = _Connection(source_id, start, start)
+
+    def begin(self, destination_id: DestinationId, start: Position) -> None:  # noqa: ARG002 (`add` has begun it)
+        with self._lock:
+            self._of(destination_id)
 
     def end(self, destination_id: DestinationId) -> None:
         """Drops the connection with its numbers, as removing a destination does."""
@@ -209,20 +214,24 @@ class MemoryIngestNumbers:
     """Implements `delivery.ports.IngestNumbers`."""
 
     def __init__(self) -> None:
-        self._seen: dict[tuple[SourceId, str], int] | None = None
+        self._seen: dict[Shard, dict[tuple[SourceId, str], int]] = {}
         self._counts: dict[int, Counter[tuple[SourceId, str, int]]] = {width: Counter() for width in _WIDTHS}
 
-    def note(self, counts: Sequence[IngestCount], now: datetime) -> None:
-        for count in counts if self._seen is not None else ():
-            before = (self._seen or {}).get((count.source_id, count.code), 0)
-            grown = count.total - (before if before <= count.total else 0)
+    def note(self, shard: Shard, counts: Sequence[IngestCount], now: datetime) -> None:
+        for count in counts if shard in self._seen else ():
+            before = self._seen[shard].get((count.source_id, count.code), 0)
+            grown = max(0, count.total - before)
             for width, noted in self._counts.items():
                 if grown:
                     noted[count.source_id, count.code, minute_of(now) // width] += grown
-        self._seen = (self._seen or {}) | {(count.source_id, count.code): count.total for count in counts}
+        totals = {(count.source_id, count.code): count.total for count in counts}
+        self._seen[shard] = self._seen.get(shard, {}) | totals
         for width, oldest in zip(_WIDTHS, (oldest_minute(now), oldest_hour(now)), strict=True):
             for key in [key for key in self._counts[width] if key[2] < oldest]:
                 del self._counts[width][key]
+
+    def totals(self) -> Mapping[Shard, Mapping[tuple[SourceId, str], int]]:
+        return {shard: dict(totals) for shard, totals in self._seen.items()}
 
     def ingest_series(self, asked: IngestSeriesQuery) -> list[Series]:
         width = stored_minutes(asked.grain)
@@ -233,6 +242,36 @@ class MemoryIngestNumbers:
             if source_id == asked.source_id and at in inside and _is_asked(code, asked)
         ]
         return series_of(rows, asked.by, asked.grain, width)
+
+
+class MemoryKnownLogs:
+    """Implements `delivery.logs.KnownLogs`. Nothing here is older than the names of logs."""
+
+    def __init__(self) -> None:
+        self._logs: dict[Shard, NotedLog] = {}
+        self._notices: list[LogNotice] = []
+
+    def claim(self, shard: Shard) -> None:
+        """Does nothing: there is nothing without a name."""
+
+    def note(self, seen: NotedLog) -> None:
+        self._logs[seen.shard] = seen
+
+    def all(self) -> list[NotedLog]:
+        return sorted(self._logs.values(), key=lambda each: each.seen_at, reverse=True)
+
+    def notify(self, notice: LogNotice) -> None:
+        newest = next((each.text for each in self._notices if each.shard == notice.shard), None)
+        if newest != notice.text:
+            self._notices = [notice, *self._notices][:MAX_NOTICES]
+
+    def notices(self) -> list[LogNotice]:
+        return list(self._notices)
+
+    def forget(self, shard: Shard) -> None:
+        if shard not in self._logs:
+            raise NotFound(f"There is no log {shard!r:.100}.", field="shard")
+        self._logs[shard] = self._logs[shard]._replace(path="", backlog={})
 
 
 def _status(connection: _Connection) -> ConnectionStatus:

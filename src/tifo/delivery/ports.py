@@ -15,7 +15,7 @@ import msgspec
 
 from tifo.destinations.ports import Event, Exchange
 from tifo.eventlog.ports import IngestCount
-from tifo.kernel.ids import DestinationId, Position, SourceId
+from tifo.kernel.ids import DestinationId, Position, Shard, SourceId
 
 MAX_HISTORY = 40
 """The attempts that an event's history holds: the first and the newest 39. Four hours of retries make about 30."""
@@ -130,11 +130,12 @@ class Checkpoint:
 
 
 class ConnectionStatus(NamedTuple):
-    """Says how far a connection has come."""
+    """Says how far a connection has come, in one log or (in `Numbers`) in all of them together."""
 
     start: Position
-    """The first cursor: earlier events are not meant for the connection."""
+    """The first cursor in the log: earlier events are not meant for the connection. `START` before `begin`."""
     position: Position
+    """The cursor in the log. `START` in the sums of several logs."""
     received: int
     waiting: int
     failed: int
@@ -179,17 +180,23 @@ class ReplaySelection(NamedTuple):
 
 
 class DeliveryState(Protocol):
-    """Stores cursors and undelivered events. Methods block. One process at a time delivers from a log; others may read,
-    redrive, queue and expire meanwhile.
+    """Stores cursors and undelivered events of one log. Methods block. One process at a time delivers from a log; any
+    others read, redrive, queue and expire meanwhile. Several logs may share the state: each has cursors of its own,
+    and its undelivered events are its own deliverer's to send.
 
     Methods that take a destination's id raise `NotFound` for one that is gone.
     """
+
+    def begin(self, destination_id: DestinationId, start: Position) -> None:
+        """Makes the destination's cursor in this log, where it has none: earlier events are not meant for it."""
 
     def status(self, destination_id: DestinationId) -> ConnectionStatus:
         """Returns how far the connection has come; `waiting` and `failed` leave replays out."""
 
     def cursors(self) -> Sequence[DeliveryCursor]:
-        """Returns the cursor of every destination, in no order. The log stores what lies beyond the least of them."""
+        """Returns the cursor of every destination that has one in this log, in no order. The log stores what lies
+        beyond the least of them.
+        """
 
     def settle(self, changes: Sequence[Checkpoint]) -> Sequence[bool]:
         """Stores the checkpoints in one commit; they are durable on return.
@@ -207,11 +214,11 @@ class DeliveryState(Protocol):
         """Counts waiting events by user; users of whom none waits are left out."""
 
     def of_message(self, message_id: str) -> Sequence[tuple[DestinationId, Undelivered]]:
-        """Returns where a message waits or has failed, replays included, by destination and then replay."""
+        """Returns where a message of any log waits or has failed, replays included, by destination and then replay."""
 
     def redrive(self, destination_id: DestinationId, selection: ReplaySelection, now: datetime) -> int:
-        """Makes dead letters wait for another attempt, due at once. Their history stays; the time that they are
-        retried for begins anew. Returns how many.
+        """Makes dead letters of every log wait for another attempt, due at once. Their history stays; the time that
+        they are retried for begins anew. Returns how many.
         """
 
     def queue(self, destination_id: DestinationId, events: Sequence[Undelivered]) -> int:
@@ -223,8 +230,8 @@ class DeliveryState(Protocol):
         """Returns how many of a replay's events still wait; 0 for a destination that is gone."""
 
     def expire_dead_letters(self, before: datetime, *, limit: int) -> int:
-        """Deletes dead letters whose last attempt was made before; at most `limit` of them, those of all destinations
-        together. They are counted as `expired`, but for a replay's. Returns how many rows were deleted.
+        """Deletes dead letters of every log whose last attempt was made before; at most `limit` of them, those of all
+        destinations together. They are counted as `expired`, but for a replay's. Returns how many rows were deleted.
         """
 
     def expire_numbers(self, now: datetime) -> None:
@@ -232,7 +239,7 @@ class DeliveryState(Protocol):
 
 
 class Numbers(NamedTuple):
-    """Holds the totals of one connection since it was made."""
+    """Holds the totals of one connection since it was made, of every log together."""
 
     status: ConnectionStatus
     delivered: int
@@ -334,12 +341,15 @@ class IngestSeriesQuery:
 class IngestNumbers(Protocol):
     """Counts over time what sources sent: the log itself has totals only. Methods block."""
 
-    def note(self, counts: Sequence[IngestCount], now: datetime) -> None:
-        """Adds what the log's totals grew by since the last note, under the minute of `now`.
+    def note(self, shard: Shard, counts: Sequence[IngestCount], now: datetime) -> None:
+        """Adds what the log's totals grew by since its last note, under the minute of `now`.
 
-        The first note of all adds nothing: nobody knows when those events came. A total that shrank belongs to another
-        log and counts from zero. Deletes numbers that are past their retention.
+        The first note of a log adds nothing: nobody knows when those events came. A total that shrank is that of a log
+        restored from a backup, and counts on from there. Deletes numbers that are past their retention.
         """
+
+    def totals(self) -> Mapping[Shard, Mapping[tuple[SourceId, str], int]]:
+        """Returns each log's totals at its last note, by source and code."""
 
     def ingest_series(self, asked: IngestSeriesQuery) -> Sequence[Series]:
         """Returns one series for each group that counted anything, the largest first."""

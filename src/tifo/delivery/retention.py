@@ -1,16 +1,20 @@
 """Computes how much of the log is still needed, and counts the events that expire with it."""
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from tifo.delivery.ports import Checkpoint, DeliveryCursor, DeliveryState, Result
 from tifo.delivery.sending.filters import LoggedEvent, event_of, unreadable_event
 from tifo.delivery.sending.reading import DecodedBlock, decoded
 from tifo.delivery.sending.stats import CountedNames, DeliveryStats, Moment
 from tifo.destinations.ports import Event, Fate, Outcome
-from tifo.eventlog.ports import EventLog
+from tifo.eventlog.ports import EventLog, Lineage, read_on
 from tifo.kernel.clock import system_clock
-from tifo.kernel.ids import Position, SourceId
+from tifo.kernel.errors import NotFound
+from tifo.kernel.ids import START, Position, SourceId
 from tifo.warehouses.ports import Cursor
+from tifo.workspace.destinations import ConnectedDestination
 from tifo.workspace.model import Source
 from tifo.workspace.warehouses import ConnectedWarehouse, Sync, SyncStatus, Warehouses
 
@@ -26,11 +30,21 @@ def loaded_through(log: EventLog, cursors: Mapping[str, Cursor], sources: Sequen
     return min((source_loaded_through(log, each, cursors.get(each), end) for each in known), default=end)
 
 
+def begin_cursors(log: EventLog, state: DeliveryState, destinations: Iterable[ConnectedDestination]) -> None:
+    """Begins destinations that no deliverer has begun in this log: it stores what they have not got."""
+    begun = {cursor.destination_id for cursor in state.cursors()}
+    for each in destinations:
+        if each.id not in begun:
+            # The destination may be gone by now
+            with contextlib.suppress(NotFound):
+                state.begin(each.id, log.before(each.created_at))
+
+
 def delivered_through(log: EventLog, cursors: Iterable[DeliveryCursor]) -> Position:
     """Returns the position up to which every destination's events are settled."""
     end = log.end()
-    waiting = (log.read(each.position, max_events=1, source_id=each.source_id) for each in cursors)
-    return min((Position(blocks[0].first - 1) for blocks in waiting if blocks), default=end)
+    waiting = (log.read(read_on(log, each.position), max_events=1, source_id=each.source_id) for each in cursors)
+    return min((blocks[0].before for blocks in waiting if blocks), default=end)
 
 
 def expire(log: EventLog, state: DeliveryState, cursors: Iterable[DeliveryCursor], through: Position) -> Position:
@@ -44,11 +58,13 @@ def expire(log: EventLog, state: DeliveryState, cursors: Iterable[DeliveryCursor
 
 def _expire_one(log: EventLog, state: DeliveryState, cursor: DeliveryCursor, through: Position) -> Position:
     names, after = CountedNames(), cursor.position
+    if log.lineage(after) is Lineage.AHEAD:
+        return log.start()  # its deliverer has to begin anew, from the start
     while after < through:
         # Step by step: a destination that is far behind would fill the memory, and the state's write lock would be held
         # for long.
-        blocks = log.read(after, max_events=min(_AT_ONCE, through - after), source_id=cursor.source_id)
-        events = [event for block in blocks if block.first <= through for event in _events(decoded(block))]
+        blocks = log.read(after, max_events=_AT_ONCE, source_id=cursor.source_id)
+        events = [event for block in blocks if block.before < through for event in _events(decoded(block))]
         events = [event for event in events if event.position <= through]
         if not events:
             break
@@ -88,12 +104,15 @@ def expire_loads(
 ) -> None:
     """Counts events that leave the log before a warehouse has them, as a failed sync in its history."""
     # The warehouse may be away, so the positions count that its loader recorded last in the state.
-    recorded = {each.source_id: each.position for each in warehouses.loads(connected.name)}
+    recorded = {each.source_id: each.position for each in warehouses.loads(connected.name, log.shard)}
     expired = []
     for source in sources:
-        after = recorded.get(source.id, Position(0))
-        if connected.takes(source.id) and (events := log.count(after, source.id, through=through)):
-            expired.append(_expired_sync(connected.name, source.id, events, through))
+        after = read_on(log, recorded.get(source.id, START))
+        if not connected.takes(source.id) or after >= through:
+            continue
+        if events := log.behind(after, source.id) - log.behind(through, source.id):
+            sync = _expired_sync(connected.name, source.id, events, through)
+            expired.append(replace(sync, shard=log.shard))
     if expired:
         warehouses.record(expired)
 
@@ -114,8 +133,7 @@ def _expired_sync(warehouse: str, source_id: SourceId, events: int, through: Pos
 
 
 def _events(block: DecodedBlock) -> Iterator[Event]:
-    for number, (line, message) in enumerate(zip(block.lines, block.messages, strict=True)):
-        position = Position(block.first + number)
+    for position, line, message in zip(block.positions, block.lines, block.messages, strict=True):
         if message is not None:
             yield event_of(LoggedEvent(position, block.received_at, message, line))
         else:
@@ -124,7 +142,7 @@ def _events(block: DecodedBlock) -> Iterator[Event]:
 
 def source_loaded_through(log: EventLog, source_id: str, cursor: Cursor | None, end: Position) -> Position:
     """Returns the position up to which one source's events are in the warehouse: `end` where none of them waits."""
-    after = cursor.position if cursor else Position(0)
+    after = read_on(log, cursor.position) if cursor else START
     # A quiet source has an old cursor and no events after it: it must hold nothing back.
     waiting = log.read(after, max_events=1, source_id=SourceId(source_id))
-    return Position(waiting[0].first - 1) if waiting else end
+    return waiting[0].before if waiting else end

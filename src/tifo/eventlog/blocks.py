@@ -1,6 +1,7 @@
 """Turns batches into fingerprints and new messages, and cuts blocks to what a reader asks for: alike for every log."""
 
 import hashlib
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -60,7 +61,7 @@ def sort_out(batch: Sequence[Append], fingerprints: Sequence[Sequence[bytes]], k
 
 def cut(block: Block, after: Position, max_events: int) -> Block | None:
     """Returns the part of the block that follows `after`, with at most `max_events`; None where nothing is left."""
-    skip = max(0, after + 1 - block.first)
+    skip = bisect_right(block.positions, after)
     size = min(block.size - skip, max_events)
     if size <= 0:
         return None
@@ -68,4 +69,4 @@ def cut(block: Block, after: Position, max_events: int) -> Block | None:
     if skip == 0 and size == block.size:
         return block
     lines = block.bodies.split(b"\n")[skip : skip + size]
-    return block._replace(first=Position(block.first + skip), size=size, bodies=b"\n".join(lines) + b"\n")
+    return block._replace(positions=block.positions[skip : skip + size], bodies=b"\n".join(lines) + b"\n")

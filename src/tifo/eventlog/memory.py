@@ -7,15 +7,18 @@ from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 
 from tifo.eventlog.blocks import cut, fingerprints_of, sort_out
-from tifo.eventlog.ports import Append, Appended, Block, IngestCount
-from tifo.kernel.ids import Position, SourceId
+from tifo.eventlog.ports import Append, Appended, Block, IngestCount, Lineage, consecutive
+from tifo.kernel.ids import START, Position, Shard, SourceId
 from tifo.tracking.envelope import Refused
+
+_SHARD = Shard("memory")
 
 
 class MemoryEventLog:
     """Implements `eventlog.ports.EventLog`; durable for as long as the process is."""
 
-    def __init__(self, *, dedup_window: timedelta = timedelta(hours=25)) -> None:
+    def __init__(self, *, dedup_window: timedelta = timedelta(hours=25), shard: Shard = _SHARD) -> None:
+        self._shard = shard
         self._window = dedup_window
         self._blocks: list[Block] = []
         self._seen: dict[bytes, datetime] = {}
@@ -23,6 +26,14 @@ class MemoryEventLog:
         self._refused: dict[tuple[SourceId, str], Refused] = {}
         self._start = self._end = Position(0)
         self._lock = threading.Lock()
+
+    @property
+    def shard(self) -> Shard:
+        return self._shard
+
+    @property
+    def names_old_positions(self) -> bool:
+        return False
 
     def append(self, batch: Sequence[Append]) -> list[Appended]:
         with self._lock:
@@ -32,11 +43,7 @@ class MemoryEventLog:
             result = sort_out(batch, prints, known)
             for source, fresh in result.fresh.items():
                 bodies = b"".join(body + b"\n" for _, body in fresh)
-                self._blocks.append(
-                    Block(
-                        first=Position(self._end + 1), size=len(fresh), source_id=source, received_at=now, bodies=bodies
-                    )
-                )
+                self._blocks.append(Block(consecutive(self._end + 1, len(fresh)), source, now, bodies))
                 self._end = Position(self._end + len(fresh))
                 self._seen.update((mark, now) for mark, _ in fresh)
             self._counts += result.counts
@@ -54,10 +61,14 @@ class MemoryEventLog:
                     max_events -= part.size
         return blocks
 
-    def count(self, after: Position, source_id: SourceId, *, through: Position | None = None) -> int:
-        last = self._end if through is None else through
-        blocks = self.read(after, max_events=self._end + 1, source_id=source_id)
-        return sum(max(0, min(block.size, last - block.first + 1)) for block in blocks)
+    def behind(self, after: Position, source_id: SourceId | None = None) -> int:
+        return sum(block.size for block in self.read(after, max_events=self._end + 1, source_id=source_id))
+
+    def lineage(self, position: Position) -> Lineage:
+        return Lineage.OWN if position <= self._end else Lineage.AHEAD
+
+    def before(self, moment: datetime) -> Position:
+        return max((block.last for block in list(self._blocks) if block.received_at < moment), default=START)
 
     def start(self) -> Position:
         return self._start
@@ -67,17 +78,17 @@ class MemoryEventLog:
 
     def older(self, before: datetime) -> Position:
         old = takewhile(lambda block: block.received_at < before, list(self._blocks))
-        return Position(max((block.first + block.size - 1 for block in old), default=0))
+        return max((block.last for block in old), default=START)
 
     def trim(self, *, before: datetime, keep_after: Position) -> int:
         with self._lock:
             freed = 0
             while self._blocks and self._blocks[0].received_at < before:
-                last = self._blocks[0].first + self._blocks[0].size - 1
+                last = self._blocks[0].last
                 if last > keep_after:
                     break
                 freed += len(self._blocks.pop(0).bodies)
-                self._start = Position(last)
+                self._start = last
             return freed
 
     def ingest_counts(self) -> list[IngestCount]:

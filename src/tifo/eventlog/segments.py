@@ -1,8 +1,8 @@
 """Makes, opens and deletes the files of a SQLite log: one folder, one file a segment, one row a commit and source.
 
-`log/00000000000000000001.db` begins with position 1. Retention deletes whole segments, because deleting rows would give
-no disk space back. A row holds many events, so SQLite's cost arises once a commit. Each new segment begins with the
-counts of the one before it: the newest holds the totals.
+`log/00000000000000000001.db` begins with position 1 or a later one: each opening of the log leaves a gap. Retention
+deletes whole segments, because deleting rows would give no disk space back. A row holds many events, so SQLite's cost
+arises once a commit. Each new segment begins with the counts of the one before it: the newest holds the totals.
 """
 
 import contextlib
@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from itertools import takewhile
 from pathlib import Path
 
-from tifo.eventlog.ports import Block
-from tifo.kernel.ids import Position, SourceId
+from tifo.eventlog.ports import Block, consecutive
+from tifo.kernel.ids import SourceId
 
 _SCHEMA = """
 CREATE TABLE blocks (
@@ -55,6 +55,31 @@ class Segment:
         row = self.db.execute("SELECT first + size - 1 FROM blocks ORDER BY first DESC LIMIT 1").fetchone()
         return int(row[0]) if row else self.first - 1
 
+    def last_before(self, moment: datetime) -> int:
+        """Returns the last position that was received before `moment`, or that of the segment before it."""
+        row = self.db.execute(
+            "SELECT first + size - 1 FROM blocks WHERE received_at < ? ORDER BY first DESC LIMIT 1",
+            (moment.timestamp(),),
+        ).fetchone()
+        return int(row[0]) if row else 0
+
+    def holds(self, position: int) -> bool:
+        row = self.db.execute(
+            "SELECT first + size - 1 FROM blocks WHERE first <= ? ORDER BY first DESC LIMIT 1", (position,)
+        ).fetchone()
+        return row is not None and int(row[0]) >= position
+
+    def behind(self, after: int, source_id: SourceId | None) -> int:
+        """Counts in SQL, without reading bodies. A block that `after` divides counts with its part behind."""
+        only = "" if source_id is None else "AND source_id = :source"
+        counted = self.db.execute(
+            f"""SELECT coalesce(sum(first + size - 1 - max(first - 1, :after)), 0) FROM blocks
+                WHERE first >= (SELECT coalesce(max(first), 0) FROM blocks WHERE first <= :after)
+                AND first + size - 1 > :after {only}""",
+            {"after": after, "source": source_id},
+        )
+        return int(counted.fetchone()[0])
+
     def bytes(self) -> int:
         # Counted in pages, as the file grows at checkpoints only and what is committed waits in the write-ahead log.
         pages: int = self.db.execute("PRAGMA page_count").fetchone()[0]
@@ -76,8 +101,7 @@ class Segment:
         )
         for first, size, source, received_at, bodies in rows:
             yield Block(
-                first=Position(first),
-                size=size,
+                positions=consecutive(first, size),
                 source_id=SourceId(source),
                 received_at=datetime.fromtimestamp(received_at, UTC),
                 bodies=bodies,

@@ -9,25 +9,19 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO
 
+from tifo.eventlog import identity
 from tifo.eventlog.blocks import FINGERPRINT_BYTES, Sorted, cut, fingerprints_of, sort_out
 from tifo.eventlog.dedup import DedupIndex
-from tifo.eventlog.ports import Append, Appended, Block, IngestCount
+from tifo.eventlog.ports import Append, Appended, Block, IngestCount, Lineage
 from tifo.eventlog.segments import Segment, SegmentFolder
 from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import Transient
-from tifo.kernel.ids import Position, SourceId
+from tifo.kernel.ids import START, Position, Shard, SourceId
 
 _COUNT = """
 INSERT INTO counts VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET total = total + excluded.total,
     detail = coalesce(excluded.detail, detail), sample = coalesce(excluded.sample, sample)
 """
-# A block that an end of the range divides counts with its part inside.
-_COUNT_BETWEEN = """
-SELECT coalesce(sum(min(first + size - 1, :through) - max(first - 1, :after)), 0) FROM blocks
-WHERE first + size - 1 > :after AND first <= :through AND source_id = :source
-"""
-_LAST = 2**63 - 1
-"""SQLite's greatest integer: no position lies beyond it."""
 _DEDUP_WINDOW = timedelta(hours=25)
 """The contract's 24 hours and one more."""
 
@@ -48,6 +42,7 @@ class SqliteEventLog:
         self._window = dedup_window
         self._segment_bytes = segment_bytes
         self._read_only = read_only
+        self._directory = directory
         self._folder = SegmentFolder(directory, writable=not read_only)
         self._lock: IO[str] | None = None
         self._writing = threading.Lock()
@@ -57,10 +52,21 @@ class SqliteEventLog:
             self._lock = _locked(directory / "lock")
             self._dedup = DedupIndex(directory / "dedup", window_s=dedup_window.total_seconds())
             with _errors_translated():
+                # Behind the lock: only the process that appends next may begin an opening.
+                self._base = identity.begin(directory, clock()).base
                 self._folder.refresh()
                 self._end = self._last_stored()
                 # A killed writer has left fingerprints in memory only: they are read from the log again.
                 self._recall()
+
+    @property
+    def shard(self) -> Shard:
+        return identity.shard_of(self._directory)
+
+    @property
+    def names_old_positions(self) -> bool:
+        known = identity.read_identity(self._directory)
+        return known is not None and known.names_old_positions
 
     def append(self, batch: Sequence[Append]) -> list[Appended]:
         prints = fingerprints_of(batch)
@@ -80,11 +86,7 @@ class SqliteEventLog:
     def read(self, after: Position, *, max_events: int, source_id: SourceId | None = None) -> list[Block]:
         blocks: list[Block] = []
         with _errors_translated():
-            segments = self._folder.refresh()
-            for number, segment in enumerate(segments):
-                # The next segment's name says that nothing wanted is in this one: it needs no query.
-                if number + 1 < len(segments) and segments[number + 1].first <= after + 1:
-                    continue
+            for segment in self._following(after):
                 for block in segment.blocks(after, source_id):
                     part = cut(block, after, max_events)
                     if part is not None:
@@ -94,15 +96,24 @@ class SqliteEventLog:
                         return blocks
         return blocks
 
-    def count(self, after: Position, source_id: SourceId, *, through: Position | None = None) -> int:
-        """Counts in SQL, without reading bodies."""
-        # A `through` before `after` would count a block that holds both as less than nothing.
-        last = _LAST if through is None else max(after, through)
+    def behind(self, after: Position, source_id: SourceId | None = None) -> int:
         with _errors_translated():
-            return sum(
-                segment.db.execute(_COUNT_BETWEEN, {"after": after, "through": last, "source": source_id}).fetchone()[0]
-                for segment in self._folder.refresh()
-            )
+            return sum(each.behind(after, source_id) for each in self._following(after))
+
+    def lineage(self, position: Position) -> Lineage:
+        if position <= self.start() or position == START:
+            return Lineage.OWN
+        with _errors_translated():
+            if any(segment.holds(position) for segment in self._following(position)):
+                return Lineage.OWN
+        known = identity.read_identity(self._directory)
+        base = 0 if known is None else known.base
+        return Lineage.FORKED if position <= max(base, self.end()) else Lineage.AHEAD
+
+    def before(self, moment: datetime) -> Position:
+        with _errors_translated():
+            segments = self._folder.refresh()
+            return Position(max((segment.last_before(moment) for segment in segments), default=START))
 
     def start(self) -> Position:
         with _errors_translated():
@@ -149,9 +160,17 @@ class SqliteEventLog:
         if self._lock is not None:
             self._lock.close()
 
+    def _following(self, after: int) -> list[Segment]:
+        """Returns the segments that may hold `after` and what follows it."""
+        segments = self._folder.refresh()
+        # The next segment's name says that nothing wanted is in the one before it, which then needs no query.
+        begun = sum(segment.first <= after for segment in segments)
+        return segments[max(0, begun - 1) :]
+
     def _write(self, segment: Segment, result: Sorted, now: float) -> int:
         """Commits one batch and returns the log's new end. After an error nothing of it is on disk."""
-        end = self._end
+        # An opening numbers its events from its base on: a restored folder gives no number that its original gave.
+        end = max(self._end, self._base)
         segment.db.execute("BEGIN IMMEDIATE")
         try:
             for source, fresh in result.fresh.items():
@@ -178,7 +197,7 @@ class SqliteEventLog:
         newest = self._folder.newest()
         if newest is not None and newest.bytes() < self._segment_bytes:
             return newest
-        return self._folder.begin(self._end + 1)
+        return self._folder.begin(max(self._end, self._base) + 1)
 
     def _last_stored(self) -> int:
         newest = self._folder.newest()

@@ -9,7 +9,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable
-from typing import NewType
+from typing import NamedTuple, NewType
 
 ClientId = NewType("ClientId", str)
 """An application's id, in LiveLike's term."""
@@ -36,8 +36,29 @@ WarehouseId = NewType("WarehouseId", str)
 DestinationId = NewType("DestinationId", str)
 TrackingPlanId = NewType("TrackingPlanId", str)
 MessageId = NewType("MessageId", str)
+Shard = NewType("Shard", str)
+"""The id of one event log, or of a part of it that has an order of its own. It is random, so a log that takes another
+one's place has another id.
+"""
 Position = NewType("Position", int)
-"""A place in the event log. The first event has position 1; 0 stands before everything."""
+"""A place in one shard of the event log. Positions are ordered and opaque: a later event has a greater one, and there
+may be gaps between neighbours. It means something only together with its `Shard`.
+"""
+START = Position(0)
+"""The position that stands before every event of any shard."""
+NO_SHARD = Shard("")
+"""The shard of positions that a version of Tifo stored which did not name any, and of a log that is not made yet."""
+
+
+class LogPosition(NamedTuple):
+    """Names a place in one shard."""
+
+    shard: Shard
+    position: Position
+
+
+BEFORE_EVERY_LOG = LogPosition(NO_SHARD, START)
+"""The end of a log that is not made yet."""
 
 NewId = Callable[[], str]
 """Makes new ids for rules. Tests pass a counter."""

@@ -7,10 +7,13 @@ from datetime import datetime, timedelta
 import structlog
 from msgspec.structs import replace
 
+from tifo.delivery.cursors import loaded_cursors, source_position
+from tifo.delivery.logs import destination_reader
 from tifo.delivery.ports import Grain, Result, SeriesQuery
 from tifo.eventlog.ports import RECEIVED
 from tifo.kernel.errors import NotFound, Rejected, Transient
-from tifo.kernel.ids import DestinationId, Position
+from tifo.kernel.ids import DestinationId
+from tifo.operations import logs
 from tifo.operations.backend import Backend
 from tifo.operations.notifying import Notifier, notice_of
 from tifo.workspace.alert_rules import after_check, after_notification, change_percent, with_sample
@@ -69,7 +72,7 @@ class AlertWatch:
     def _delivery_rate(self, alert: Alert, _: AlertState) -> Reading:
         destination_id, now = DestinationId(alert.target), self._backend.clock()
         delivered, failed = (self._counted(alert, result, now) for result in (Result.DELIVERED, Result.FAILED))
-        waiting = self._backend.deliveries.status(destination_id).waiting + self._behind(destination_id)
+        waiting = self._backend.delivery_numbers.numbers(destination_id).status.waiting + self._behind(destination_id)
         if not delivered + failed + waiting:
             return None, "no events"
         share = 100.0 * delivered / (delivered + failed + waiting)
@@ -92,11 +95,12 @@ class AlertWatch:
         found = [each for each in self._backend.destinations.all() if each.id == destination_id]
         if not found:
             raise NotFound(f"The destination {destination_id} is gone.")
-        status = self._backend.deliveries.status(destination_id)
-        if status.dead_since is None:
+        if self._backend.delivery_numbers.numbers(destination_id).status.dead_since is None:
             return 0
         with self._backend.read_log() as log:
-            return log.count(status.position, found[0].source_id)
+            own = log.behind(logs.delivered_position(self._backend, log, found[0]), found[0].source_id)
+            elsewhere = logs.others(self._backend, log.shard)
+        return own + sum(each.backlog.get(destination_reader(destination_id), 0) for each in elsewhere)
 
     def _volume(self, alert: Alert, before: AlertState) -> Reading:
         change = change_percent(alert, before, self._total(alert), self._backend.clock().timestamp())
@@ -116,17 +120,14 @@ class AlertWatch:
 
     def _oldest_not_loaded(self, name: str) -> datetime | None:
         takes = named_warehouse(every_warehouse(self._backend.warehouses.connected()), name).takes
-        positions = self._backend.open_warehouse(name).positions()
+        warehouse = self._backend.open_warehouse(name)
         sources = [each.id for each in self._backend.catalog.sources() if takes(each.id)]
         with self._backend.read_log() as log:
+            cursors = loaded_cursors(warehouse, log)
             waiting = [
                 block.received_at
                 for source_id in sources
-                for block in log.read(
-                    positions[source_id].position if source_id in positions else Position(0),
-                    max_events=1,
-                    source_id=source_id,
-                )
+                for block in log.read(source_position(log, source_id, cursors), max_events=1, source_id=source_id)
             ]
         return min(waiting, default=None)
 

@@ -13,11 +13,12 @@ from typing import NamedTuple
 
 import msgspec
 
+from tifo.delivery.cursors import loaded_cursors, source_position
 from tifo.eventlog.ports import EventLog
 from tifo.kernel.ids import ClientId, Position
 from tifo.operations.backend import Backend
 from tifo.warehouses.naming import STANDARD_TABLES
-from tifo.warehouses.ports import RowCount, Warehouse
+from tifo.warehouses.ports import RowCount
 from tifo.workspace.model import Connection, Source
 from tifo.workspace.warehouses import BUILT_IN
 
@@ -132,7 +133,7 @@ def _compared(backend: Backend, client_id: ClientId, source: Source, log: EventL
     warehouse = backend.open_warehouse(BUILT_IN)
     tables = warehouse.columns(source.schema).keys() - _NOT_TRACKED
     # The log is read from the loaded position on: an event that was loaded may be trimmed from the log.
-    logged = _logged(log, _loaded_through(warehouse, source), source)
+    logged = _logged(log, source_position(log, source.id, loaded_cursors(warehouse, log)), source)
     events = rows = 0
     missing: list[str] = []
     for ids in backend.ledger_audit.fact_ids(client_id):
@@ -148,18 +149,13 @@ def _compared(backend: Backend, client_id: ClientId, source: Source, log: EventL
     return AuditVerdict(events=events, rows=rows, problems=tuple(problems))
 
 
-def _loaded_through(warehouse: Warehouse, source: Source) -> Position:
-    held = warehouse.positions().get(source.id)
-    return held.position if held else Position(0)
-
-
 def _logged(log: EventLog, after: Position, source: Source) -> Collection[str]:
     """Returns the message ids of the source's events that are not loaded yet."""
     found: set[str] = set()
     while blocks := log.read(after, max_events=_READ_EVENTS, source_id=source.id):
         for block in blocks:
             found.update(message.message_id for message in _message_id.decode_lines(block.bodies))
-        after = Position(blocks[-1].first + blocks[-1].size - 1)
+        after = blocks[-1].last
     return found
 
 

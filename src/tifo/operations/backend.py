@@ -3,6 +3,7 @@
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Protocol
 
+from tifo.delivery.logs import KnownLogs
 from tifo.delivery.ports import DeliveryNumbers, DeliveryState, IngestNumbers
 from tifo.destinations.ports import Tools
 from tifo.engagement.access import Access
@@ -10,7 +11,7 @@ from tifo.engagement.ports import Engine, LedgerAudit, LedgerTrace, Queries
 from tifo.engagement.replay import RecordedActions
 from tifo.eventlog.ports import EventLog
 from tifo.kernel.clock import Clock
-from tifo.kernel.ids import NewId, Position
+from tifo.kernel.ids import LogPosition, NewId
 from tifo.operations.notifying import Notifier
 from tifo.source.ports import FactFeed
 from tifo.source.segment_actions.ports import ActionsState
@@ -61,6 +62,8 @@ class Backend(Protocol):
     def delivery_numbers(self) -> DeliveryNumbers: ...
     @property
     def ingest_numbers(self) -> IngestNumbers: ...
+    @property
+    def logs(self) -> KnownLogs: ...
 
     # Engagement, and the source that streams its facts.
     @property
@@ -95,8 +98,8 @@ class Backend(Protocol):
     def read_log(self) -> AbstractContextManager[EventLog]:
         """Opens the event log for reading; leaving the block closes it."""
 
-    def log_end(self) -> Position:
-        """Returns the log's highest durable position; 0 where there is no log yet."""
+    def log_end(self) -> LogPosition:
+        """Returns the position of the log's last durable event; `BEFORE_EVERY_LOG` where there is no log yet."""
 
     def open_warehouse(self, name: str) -> Warehouse:
         """Returns the driver of the warehouse with this name; nothing is connected to before it is used.

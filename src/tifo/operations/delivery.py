@@ -4,17 +4,19 @@ For each connection received = filtered_at_destination + waiting + failed + deli
 were filtered at the source stand beside them: they never reached a connection.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
 from tifo.delivery.latency import latency_ms
+from tifo.delivery.logs import destination_reader, warehouse_reader
 from tifo.delivery.ports import DeliveryProblem, Result
 from tifo.destinations.ports import Exchange
 from tifo.eventlog.ports import RECEIVED, EventLog
-from tifo.kernel.ids import Position, SourceId
-from tifo.operations import destinations, sources
+from tifo.kernel.ids import NO_SHARD, START, SourceId
+from tifo.operations import destinations, logs, sources
 from tifo.operations.backend import Backend
 from tifo.tracking.plans.codes import FILTERED_AT_SOURCE
 from tifo.workspace.destinations import ConnectedDestination
@@ -83,7 +85,7 @@ def overview(backend: Backend) -> Sequence[ConnectionTotals]:
     """Returns the totals of every destination."""
     slugs = sources.slugs(backend)
     with backend.read_log() as log:
-        reader = _LogReader(log)
+        reader = _LogReader(backend, log)
         return [_destination_totals(backend, each, reader, slugs) for each in destinations.listed(backend)]
 
 
@@ -91,7 +93,7 @@ def destination_report(backend: Backend, name: str) -> DestinationReport:
     """Returns the totals and problems of one destination, given by id or name."""
     found = destinations.find(backend, name)
     with backend.read_log() as log:
-        totals = _destination_totals(backend, found, _LogReader(log), sources.slugs(backend))
+        totals = _destination_totals(backend, found, _LogReader(backend, log), sources.slugs(backend))
     problems = backend.delivery_numbers.problems(found.id)
     filtered, failed = (
         [each for each in problems if each.result == result.value] for result in (Result.FILTERED, Result.FAILED)
@@ -104,7 +106,7 @@ def warehouse_overview(backend: Backend) -> Sequence[ConnectionTotals]:
     known = backend.catalog.sources()
     warehouses = every_warehouse(backend.warehouses.connected())
     with backend.read_log() as log:
-        reader = _LogReader(log)
+        reader = _LogReader(backend, log)
         return [row for each in warehouses for row in _warehouse_totals(backend, each, known, reader)]
 
 
@@ -114,15 +116,20 @@ def errors(backend: Backend) -> Sequence[DeliveryError]:
 
 
 class _LogReader:
-    """Counts in one opened log. The ingest counts are read once for all connections."""
+    """Counts in this node's log, and adds what other nodes noted of theirs. All is read once for all connections."""
 
-    def __init__(self, log: EventLog) -> None:
-        self._log = log
-        self._refused = [each for each in log.ingest_counts() if each.code not in _NO_REFUSAL]
+    def __init__(self, backend: Backend, log: EventLog) -> None:
+        self._own = logs.backlog(backend, log)
+        self._others = logs.others(backend, log.shard)
+        counted = Counter({(each.source_id, each.code): each.total for each in log.ingest_counts()})
+        for shard, totals in backend.ingest_numbers.totals().items():
+            if shard != log.shard:
+                counted.update(totals)
+        self._refused = {key: total for key, total in counted.items() if key[1] not in _NO_REFUSAL}
 
-    def behind(self, cursor: Position, source_id: SourceId) -> int:
-        """Counts the source's events that the cursor has not come to."""
-        return self._log.count(cursor, source_id)
+    def behind(self, reader: str) -> int:
+        """Counts the events that a destination, or a warehouse's source, has not come to in any log."""
+        return self._own.get(reader, 0) + sum(each.backlog.get(reader, 0) for each in self._others)
 
     def failed_on_ingest(self, source_id: SourceId) -> int:
         return self._total(source_id, lambda code: code not in FILTERED_AT_SOURCE)
@@ -131,7 +138,7 @@ class _LogReader:
         return self._total(source_id, lambda code: code in FILTERED_AT_SOURCE)
 
     def _total(self, source_id: SourceId, counts: Callable[[str], bool]) -> int:
-        return sum(each.total for each in self._refused if each.source_id == source_id and counts(each.code))
+        return sum(total for (source, code), total in self._refused.items() if source == source_id and counts(code))
 
 
 def _destination_totals(
@@ -140,7 +147,7 @@ def _destination_totals(
     numbers = backend.delivery_numbers.numbers(destination.id)
     status = numbers.status
     # The connection counts what its cursor passed; events behind it in the log were received, and wait, all the same.
-    behind = reader.behind(status.position, destination.source_id)
+    behind = reader.behind(destination_reader(destination.id))
     return ConnectionTotals(
         id=destination.id,
         name=destination.name,
@@ -163,7 +170,7 @@ def _destination_totals(
 def _warehouse_totals(
     backend: Backend, warehouse: ConnectedWarehouse, known: Sequence[Source], reader: _LogReader
 ) -> Sequence[ConnectionTotals]:
-    loads = {each.source_id: each for each in backend.warehouses.loads(warehouse.name)}
+    loads = _summed(backend.warehouses.loads(warehouse.name))
     newest = backend.warehouses.syncs(warehouse.name, limit=1)
     error = newest[0].error if newest else None
     return [
@@ -176,7 +183,7 @@ def _warehouse_totals(
 def _load_totals(
     warehouse: ConnectedWarehouse, source: Source, loads: Loads, error: str | None, reader: _LogReader
 ) -> ConnectionTotals:
-    behind = reader.behind(loads.position, source.id)
+    behind = reader.behind(warehouse_reader(warehouse.name, source.id))
     return ConnectionTotals(
         id=f"{warehouse.name}/{source.slug}",
         name=warehouse.name,
@@ -195,8 +202,26 @@ def _load_totals(
     )
 
 
+def _summed(loads: Sequence[Loads]) -> Mapping[SourceId, Loads]:
+    """Adds up what each source's logs were loaded with."""
+    sums: dict[SourceId, Loads] = {}
+    for each in loads:
+        before = sums.get(each.source_id)
+        sums[each.source_id] = each if before is None else _sum(before, each)
+    return sums
+
+
+def _sum(one: Loads, other: Loads) -> Loads:
+    return one._replace(
+        events=one.events + other.events,
+        withheld=one.withheld + other.withheld,
+        failed=one.failed + other.failed,
+        latencies=dict(Counter(one.latencies) + Counter(other.latencies)),
+    )
+
+
 def _no_loads(source: Source) -> Loads:
-    return Loads(source_id=source.id, position=Position(0), events=0, withheld=0, failed=0, latencies={})
+    return Loads(source_id=source.id, shard=NO_SHARD, position=START, events=0, withheld=0, failed=0, latencies={})
 
 
 def _ingest_errors(backend: Backend) -> Sequence[DeliveryError]:

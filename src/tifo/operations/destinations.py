@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import msgspec
 
@@ -12,7 +13,7 @@ from tifo.delivery.sending.reading import decoded
 from tifo.destinations.catalog import kind_of
 from tifo.destinations.ports import Configured, Event, Kind, Outcome, Settings
 from tifo.destinations.settings import masked, secret_names, without_masks
-from tifo.eventlog.ports import Block
+from tifo.eventlog.ports import Block, consecutive
 from tifo.kernel.clock import to_iso
 from tifo.kernel.errors import Forbidden, NotFound, Rejected
 from tifo.kernel.ids import Position
@@ -24,8 +25,13 @@ from tifo.tracking.fql import compiled
 from tifo.workspace.destinations import ConnectedDestination, DestinationChange
 from tifo.workspace.tokens import Role
 
-_SEARCHED_EVENTS = (1_000, 100_000)
-"""How far back the newest event of a source is searched for: a busy log shows it at once, a quiet source needs more."""
+_SEARCHED = (timedelta(seconds=10), timedelta(minutes=10), timedelta(days=1))
+"""How far back a recent event of a source is searched for: a busy log shows it at once, a quiet source needs more."""
+_SEARCHED_EVENTS = 10_000
+
+
+_NOWHERE = Position(1)
+"""The position of an event that is sent for a test and stands in no log."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +140,7 @@ def try_out(backend: Backend, name: str, message: JsonObject | None = None) -> O
     the source has none. Runs an event loop of its own: call it from a thread that has none.
     """
     found = find(backend, name)
-    body = _newest(backend, found) if message is None else msgspec.json.encode(message)
+    body = _recent(backend, found) if message is None else msgspec.json.encode(message)
     return asyncio.run(_send_once(backend, found, _event(backend, found, body)))
 
 
@@ -176,19 +182,17 @@ async def _send_once(backend: Backend, destination: ConnectedDestination, event:
 
 def _event(backend: Backend, destination: ConnectedDestination, body: bytes) -> Event:
     now = backend.clock()
-    message = decoded(
-        Block(first=Position(1), size=1, source_id=destination.source_id, received_at=now, bodies=body + b"\n")
-    ).messages[0]
+    message = decoded(Block(consecutive(_NOWHERE, 1), destination.source_id, now, body + b"\n")).messages[0]
     if message is None:
         raise Rejected("The event has no type or messageId. Give a message as the log holds it.", field="event")
-    return event_of(LoggedEvent(Position(1), now.timestamp(), message, body))
+    return event_of(LoggedEvent(_NOWHERE, now.timestamp(), message, body))
 
 
-def _newest(backend: Backend, destination: ConnectedDestination) -> bytes:
+def _recent(backend: Backend, destination: ConnectedDestination) -> bytes:
     with backend.read_log() as log:
-        for back in _SEARCHED_EVENTS:
-            after = Position(max(0, log.end() - back))
-            if blocks := log.read(after, max_events=back, source_id=destination.source_id):
+        for back in _SEARCHED:
+            after = log.before(backend.clock() - back)
+            if blocks := log.read(after, max_events=_SEARCHED_EVENTS, source_id=destination.source_id):
                 return blocks[-1].bodies.rstrip(b"\n").rpartition(b"\n")[2]
     return _made_up(backend)
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tifo.eventlog.ports import read_on
 from tifo.kernel.ids import ClientId
 from tifo.operations import sources
 from tifo.operations.backend import Backend
@@ -40,5 +41,6 @@ def status(backend: Backend, client_id: ClientId) -> SegmentActionsStatus | None
         ActionTrigger(each.action.key, slugs.get(each.trigger.source_id, each.trigger.source_id), each.trigger.event)
         for each in triggered
     ]
-    behind = max(0, backend.log_end() - state.position())
+    with backend.read_log() as log:
+        behind = log.behind(read_on(log, state.position()))
     return SegmentActionsStatus(behind, actions, state.skipped(client_id))

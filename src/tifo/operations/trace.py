@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from tifo.delivery.cursors import loaded_cursors, source_position
 from tifo.delivery.ports import Undelivered, UndeliveredState
 from tifo.delivery.sending.filters import LoggedEvent
 from tifo.delivery.sending.reading import DecodedBlock, LoggedMessage, decoded
@@ -98,14 +99,14 @@ def _messages(log: EventLog, source: Source, wanted: str) -> Sequence[_LoggedBy]
                 found += (_LoggedBy(source, each) for each in _events(decoded(block)) if _is_about(each.line, wanted))
                 # Bounded while reading too: a user's id may stand in millions of events.
                 del found[:-MAX_MESSAGES]
-        after = Position(blocks[-1].first + blocks[-1].size - 1)
+        after = blocks[-1].last
     return found
 
 
 def _events(block: DecodedBlock) -> Iterable[LoggedEvent]:
-    for number, (line, message) in enumerate(zip(block.lines, block.messages, strict=True)):
+    for position, line, message in zip(block.positions, block.lines, block.messages, strict=True):
         if message is not None:
-            yield LoggedEvent(Position(block.first + number), block.received_at, message, line)
+            yield LoggedEvent(position, block.received_at, message, line)
 
 
 def _is_about(line: bytes, wanted: str) -> bool:
@@ -171,7 +172,7 @@ def _settled(backend: Backend, logged: _LoggedBy, destination: ConnectedDestinat
     the filter decides again which of the two it was.
     """
     status = backend.deliveries.status(destination.id)
-    if logged.position <= status.start:
+    if logged.position <= status.start or _time(logged.event.received_at) < destination.created_at:
         detail = "It was received before the destination was added."
         return TraceStep(at=None, what="delivery", where=where, outcome="not meant for it", detail=detail)
     if logged.position > status.position:
@@ -195,8 +196,9 @@ def _rows(backend: Backend, name: str, logged: _LoggedBy) -> Iterator[TraceStep]
     where, schema = f"warehouse {name}", logged.source.schema
     try:
         warehouse = backend.open_warehouse(name)
-        cursor = warehouse.positions().get(logged.source.id)
-        if cursor is None or cursor.position < logged.position:
+        with backend.read_log() as log:
+            loaded = source_position(log, logged.source.id, loaded_cursors(warehouse, log))
+        if loaded < logged.position:
             yield TraceStep(
                 at=None, what="row", where=where, outcome="waiting", detail="The loader has not come to it yet."
             )

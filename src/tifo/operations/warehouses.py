@@ -4,18 +4,18 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
-from tifo.delivery.retention import source_loaded_through
+from tifo.delivery.cursors import loaded_cursors, source_position
+from tifo.delivery.logs import warehouse_reader
 from tifo.eventlog.ports import EventLog
 from tifo.kernel.errors import Conflict, Rejected, Transient
 from tifo.kernel.ids import Position, SourceId
 from tifo.kernel.json import JsonObject
-from tifo.operations import sources
+from tifo.operations import logs, sources
 from tifo.operations.backend import Backend
 from tifo.warehouses.catalog import connectable_kind, kind_of
-from tifo.warehouses.ports import Cursor
 from tifo.workspace.model import Source
 from tifo.workspace.warehouses import (
     BUILT_IN,
@@ -30,9 +30,6 @@ WarehouseSettings = Mapping[str, object]
 """Settings by name, as someone gave them: either `url`, or the parts of an address."""
 
 
-_BOUNDARY = timedelta(seconds=60)
-"""A resync keeps rows that were received up to this long after the log's oldest event, and does not load them again:
-the log may have lost some of the events that came with them."""
 _POLL_S = 0.5
 
 
@@ -189,18 +186,20 @@ def backlog(backend: Backend, name: str) -> WarehouseBacklog:
     """Raises `NotFound`. A warehouse that is away is no error: the reason is in what is returned."""
     loaded = loaded_sources(backend, name)
     with backend.read_log() as log:
-        end = log.end()
         try:
-            positions = backend.open_warehouse(name).positions()
+            cursors = loaded_cursors(backend.open_warehouse(name), log)
         except Transient as error:
             return WarehouseBacklog(None, error.message)
-        return WarehouseBacklog(end - max(_loaded_through(log, positions, loaded, end), log.start()))
+        own = sum(log.behind(source_position(log, each.id, cursors), each.id) for each in loaded)
+        elsewhere = logs.others(backend, log.shard)
+    readers = [warehouse_reader(name, each.id) for each in loaded]
+    return WarehouseBacklog(own + sum(each.backlog.get(reader, 0) for each in elsewhere for reader in readers))
 
 
 def progress(
     backend: Backend, name: str, *, sleep: Callable[[float], None] = time.sleep
 ) -> Iterator[WarehouseProgress]:
-    """Yields the progress until the warehouse has all that the log holds now. Blocks between two values.
+    """Yields the progress until the warehouse has all that this node's log holds now. Blocks between two values.
 
     A loader must run, or this never ends. Nothing is yielded while the warehouse is away or locked by a load.
     """
@@ -208,33 +207,40 @@ def progress(
         start, end = log.start(), log.end()
         while True:
             with contextlib.suppress(Transient):
-                positions = backend.open_warehouse(name).positions()
-                through = _loaded_through(log, positions, loaded_sources(backend, name), end)
-                yield WarehouseProgress(max(0, through - start), end - start)
-                if through >= end:
+                cursors = loaded_cursors(backend.open_warehouse(name), log)
+                loaded = loaded_sources(backend, name)
+                left = sum(_between(log, source_position(log, each.id, cursors), end, each.id) for each in loaded)
+                total = sum(_between(log, start, end, each.id) for each in loaded)
+                yield WarehouseProgress(max(0, total - left), total)
+                if not left:
                     return
             sleep(_POLL_S)
 
 
 def resync(backend: Backend, name: str, source: str | None = None) -> Sequence[RewoundSource]:
-    """Loads anew what the log holds: of one source (slug or id), or of every source that was ever loaded.
+    """Loads anew what the logs hold: of one source (slug or id), or of every source that was ever loaded.
 
-    Rows that are older than the log stay. Raises `NotFound`, also for a named source that was never loaded.
+    Rows that are older than the logs stay. Raises `NotFound`, also for a named source that was never loaded.
     """
     warehouse = backend.open_warehouse(known_name(backend, name))
-    known = warehouse.positions()
     chosen = backend.catalog.sources() if source is None else [sources.find(backend, source)]
     rewound = []
     with backend.read_log() as log:
+        known = loaded_cursors(warehouse, log)
         for each in chosen:
             if source is None and each.id not in known:
                 continue
-            since = _complete_since(log, each.id, backend.clock())
+            since = logs.every_complete_since(backend, log, each.id)
             # First the rows, then the counts: counts that are reset without rows being deleted would never add up.
             warehouse.rewind(each.id, since)
             backend.warehouses.begin_anew(name, each.id)
             rewound.append(RewoundSource(each, since))
     return rewound
+
+
+def _between(log: EventLog, after: Position, through: Position, source_id: SourceId) -> int:
+    """Counts the source's events behind `after`, up to `through`."""
+    return max(0, log.behind(after, source_id) - log.behind(through, source_id))
 
 
 def _changeable(backend: Backend, name: str) -> ConnectedWarehouse:
@@ -263,19 +269,3 @@ def _reaches(backend: Backend, kind: str, url: str) -> bool:
     except Transient:
         return False
     return True
-
-
-def _loaded_through(
-    log: EventLog, positions: Mapping[str, Cursor], loaded: Sequence[Source], end: Position
-) -> Position:
-    """Returns the position up to which the events of every source are loaded."""
-    # The log may have grown since `end` was read: what came later is not asked about.
-    return min([end, *(source_loaded_through(log, each.id, positions.get(each.id), end) for each in loaded)])
-
-
-def _complete_since(log: EventLog, source_id: SourceId, now: datetime) -> datetime | None:
-    """Returns the time since which the log holds every event of the source; None where it holds all there ever were."""
-    if log.start() == 0:
-        return None
-    blocks = log.read(log.start(), max_events=1, source_id=source_id)
-    return (blocks[0].received_at if blocks else now) + _BOUNDARY

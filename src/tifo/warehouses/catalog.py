@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tifo.kernel.errors import Conflict, NotFound
+from tifo.kernel.ids import NO_SHARD
 from tifo.warehouses.driver import WarehouseDriver
 from tifo.warehouses.drivers.kinds import DRIVERS
 
@@ -44,4 +45,4 @@ def open_warehouse(kind_id: str, url: str) -> "Warehouse":
 def check_warehouse(kind_id: str, url: str) -> None:
     """Connects once. Raises `Rejected` for what is no address, `Transient` where no warehouse can be reached there."""
     kind = connectable_kind(kind_id)
-    kind.open(kind.check_url(url)).positions()
+    kind.open(kind.check_url(url)).positions(NO_SHARD)

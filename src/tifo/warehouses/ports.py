@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from tifo.kernel.ids import Position
+from tifo.kernel.ids import Position, Shard
 from tifo.kernel.json import JsonObject
 
 if TYPE_CHECKING:
@@ -90,11 +90,15 @@ class Load:
     connection: str
     schema: str
     after: Position
-    """The position that the caller expects the warehouse to hold; 0 for a connection that it does not know."""
+    """The position that the caller expects the warehouse to hold; `START` for a connection that it does not know. The
+    load may go on from a position that an earlier version stored without a shard: it takes that over.
+    """
     position: Position
     """Every event up to this position is handled once the load is committed."""
     tables: Mapping[str, Table] = field(default_factory=dict)
     discards: Sequence[Discard] = ()
+    shard: Shard = field(kw_only=True)
+    """The log that the positions are of."""
 
 
 class Loaded(NamedTuple):
@@ -109,6 +113,8 @@ class Loaded(NamedTuple):
 
 
 class Cursor(NamedTuple):
+    """Says how far one connection has loaded one log, and into which schema last."""
+
     schema: str
     position: Position
 
@@ -143,8 +149,10 @@ class EventCount(NamedTuple):
 class Warehouse(Protocol):
     """Stores rows and positions. Methods block. One loader writes at a time; any number of programs read."""
 
-    def positions(self) -> dict[str, Cursor]:
-        """Returns every connection's committed position, with the schema that it was last loaded into."""
+    def positions(self, shard: Shard) -> dict[str, Cursor]:
+        """Returns every connection's committed position in one log. `NO_SHARD` names those that an earlier version of
+        Tifo stored, which did not say which log they were of.
+        """
 
     def load(self, loads: Sequence[Load], meanwhile: Callable[[], None] | None = None) -> list[Loaded]:
         """Commits rows, discards and positions of all loads in ONE transaction, durable on return.
@@ -164,10 +172,11 @@ class Warehouse(Protocol):
         """Returns the names of the schema's tables; empty before the first load."""
 
     def rewind(self, connection: str, received_after: datetime | None) -> None:
-        """Sets the connection's position to 0 and deletes its rows and discards, in one transaction.
+        """Sets the connection's positions, of every log, to `START` and deletes its rows and discards, in one
+        transaction.
 
-        The loader then loads it again from the log's start. Only rows received after `received_after` are deleted
-        (None: all of them). `users` and `accounts` stay: the loads that follow bring them up to date.
+        The loaders then load it again from the start of their logs. Only rows received after `received_after` are
+        deleted (None: all of them). `users` and `accounts` stay: the loads that follow bring them up to date.
 
         Raises `NotFound` for a connection that was never loaded, `Transient` as `load` does.
         """

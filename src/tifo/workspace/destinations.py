@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from tifo.kernel.errors import Conflict, NotFound, Rejected
-from tifo.kernel.ids import DestinationId, Position, SourceId
+from tifo.kernel.ids import DestinationId, LogPosition, SourceId
 from tifo.kernel.json import JsonObject
 
 RETRY_FOR_S = 4 * 3600.0
@@ -69,7 +69,7 @@ class Destinations(Protocol):
         source_id: SourceId,
         settings: Mapping[str, Any],
         *,
-        start: Position,
+        start: LogPosition,
         secret: Collection[str] = (),
         mappings: Sequence[JsonObject] = (),
         enabled: bool = True,

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from tifo.kernel.ids import DestinationId, Position, SourceId, TrackingPlanId
+from tifo.kernel.ids import DestinationId, LogPosition, SourceId, TrackingPlanId
 from tifo.tracking.plans.model import Controls, PlanType, Rule, TrackingPlan
 from tifo.workspace.destinations import ConnectedDestination, DestinationChange
 from tifo.workspace.model import Source, SourceChange, WriteKey
@@ -88,7 +88,9 @@ class WorkspaceWriter(Protocol):
     def connect_plan(self, source_id: SourceId, plan_id: TrackingPlanId | None) -> None: ...
     def put_controls(self, source_id: SourceId, controls: Controls) -> None: ...
 
-    def insert_destination(self, made: ConnectedDestination, *, start: Position, secret: Collection[str]) -> None: ...
+    def insert_destination(
+        self, made: ConnectedDestination, *, start: LogPosition, secret: Collection[str]
+    ) -> None: ...
     def change_destination(
         self, destination_id: DestinationId, change: DestinationChange, *, secret: Collection[str]
     ) -> None: ...

@@ -9,7 +9,7 @@ from itertools import count
 from typing import NamedTuple, NewType, Protocol
 
 from tifo.kernel.errors import NotFound, Rejected
-from tifo.kernel.ids import Position, SourceId
+from tifo.kernel.ids import NO_SHARD, Position, Shard, SourceId
 
 WarehouseKind = NewType("WarehouseKind", str)
 """A kind's id in `warehouses.catalog`."""
@@ -87,8 +87,10 @@ class Sync:
     error: str | None = None
     left_out: Mapping[str, int] = field(default_factory=dict)
     """Messages, rows and values that settings keep out of this warehouse, by reason."""
+    shard: Shard = NO_SHARD
+    """The log that was loaded."""
     position: Position | None = None
-    """The source's events up to here are loaded; None for a failure."""
+    """The source's events of that log are loaded up to here; None for a failure."""
     withheld: int = 0
     """Events that their own `integrations` keep out."""
     failed: int = 0
@@ -98,9 +100,10 @@ class Sync:
 
 
 class Loads(NamedTuple):
-    """Totals of one source in one warehouse, since it was connected or loaded anew."""
+    """Totals of one source's events of one log in one warehouse, since it was connected or loaded anew."""
 
     source_id: SourceId
+    shard: Shard
     position: Position
     events: int
     withheld: int
@@ -147,11 +150,11 @@ class Warehouses(Protocol):
     def syncs(self, warehouse: str | None, *, limit: int) -> list[Sync]:
         """Returns the newest first; of every warehouse where none is named."""
 
-    def loads(self, warehouse: str) -> list[Loads]:
-        """Returns the totals of each source that was ever loaded into it."""
+    def loads(self, warehouse: str, shard: Shard | None = None) -> list[Loads]:
+        """Returns the totals of each source that was ever loaded into it, from one log or from each."""
 
-    def begin_anew(self, warehouse: str, source_id: SourceId) -> None:
-        """Forgets the source's totals, because it is loaded anew."""
+    def begin_anew(self, warehouse: str, source_id: SourceId, shard: Shard | None = None) -> None:
+        """Forgets the source's totals, of one log or of all, because it is loaded anew."""
 
 
 def free_warehouse_name(name: str | None, kind: WarehouseKind, used: Collection[str]) -> str:

@@ -63,7 +63,7 @@ class Rig:
         self.ahead = timedelta(0)
         self.log = SqliteEventLog(folder / "log", clock=lambda: system_clock() + self.ahead)
         self.queries = SqlQueries(self.database)
-        self.state: ActionsState = SqlActionsState(self.database, system_clock)
+        self.state: ActionsState = SqlActionsState(self.database, system_clock, self.log.shard)
         if kind == "memory":
             self.state = InMemoryActionsState(lambda: [self.queries.game(self.client_id)], system_clock)
         self.consumer = self.restarted()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import NewState
+from tests.shards import SHARD, at
 from tifo.delivery.memory import MemoryDeliveryState
 from tifo.delivery.ports import Attempt, Result, Sample, Undelivered, UndeliveredState
 from tifo.destinations.ports import Event
@@ -32,7 +33,7 @@ def rig(request: pytest.FixtureRequest, new_state: NewState, tmp_path: Any) -> R
         memory = MemoryDeliveryState()
 
         def remember(name: str, start: int) -> DestinationId:
-            memory.begin(DestinationId(name), Position(start))
+            memory.add(DestinationId(name), Position(start))
             return DestinationId(name)
 
         return memory, remember
@@ -42,9 +43,9 @@ def rig(request: pytest.FixtureRequest, new_state: NewState, tmp_path: Any) -> R
     destinations = SqlDestinations(database, lambda: NOW, lambda: next(ids), Vault("", tmp_path / "key"))
 
     def add(name: str, start: int) -> DestinationId:
-        return destinations.add("webhook", name, SourceId(source.id), {}, start=Position(start)).id
+        return destinations.add("webhook", name, SourceId(source.id), {}, start=at(start)).id
 
-    return SqlDeliveryState(database), add
+    return SqlDeliveryState(database, SHARD), add
 
 
 def event(position: int, user: str = "fan", **more: Any) -> Event:

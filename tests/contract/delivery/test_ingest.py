@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import NewState
+from tests.shards import SHARD
 from tifo.delivery.memory import MemoryIngestNumbers
 from tifo.delivery.ports import Grain, Group, IngestNumbers, IngestSeriesQuery
 from tifo.eventlog.ports import RECEIVED, IngestCount
@@ -34,12 +35,12 @@ def asked(**more: Any) -> IngestSeriesQuery:
 
 
 def test_what_totals_grew_by_is_noted_once_and_when(numbers: IngestNumbers) -> None:
-    numbers.note(counts(received=1_000), NOW)  # of before the first look: nobody knows when
+    numbers.note(SHARD, counts(received=1_000), NOW)  # of before the first look: nobody knows when
     assert numbers.ingest_series(asked(codes=[RECEIVED])) == []
-    numbers.note(counts(received=1_010), NOW)
-    numbers.note(counts(received=1_010), NOW)
+    numbers.note(SHARD, counts(received=1_010), NOW)
+    numbers.note(SHARD, counts(received=1_010), NOW)
     numbers.note(
-        counts(received=1_015, unplanned=2, bad_request=3, id_required=1, duplicate=9), NOW + timedelta(hours=1)
+        SHARD, counts(received=1_015, unplanned=2, bad_request=3, id_required=1, duplicate=9), NOW + timedelta(hours=1)
     )
     (received,) = numbers.ingest_series(asked(codes=[RECEIVED]))
     hour = NOW.replace(minute=0)
@@ -54,16 +55,17 @@ def test_what_totals_grew_by_is_noted_once_and_when(numbers: IngestNumbers) -> N
 
 
 def test_a_log_that_began_anew_counts_from_nothing(numbers: IngestNumbers) -> None:
-    numbers.note((), NOW)
-    numbers.note(counts(received=7), NOW)
-    numbers.note(counts(received=2), NOW)
+    numbers.note(SHARD, (), NOW)
+    numbers.note(SHARD, counts(received=7), NOW)
+    numbers.note(SHARD, counts(received=2), NOW)
     (received,) = numbers.ingest_series(asked(codes=[RECEIVED]))
     assert received.total == 9
 
 
 def test_what_a_source_sent_expires_and_other_sources_are_left_out(numbers: IngestNumbers) -> None:
-    numbers.note((), NOW)
+    numbers.note(SHARD, (), NOW)
     numbers.note(
+        SHARD,
         [
             *counts(received=7),
             IngestCount(source_id=SourceId("other"), code="received", total=9, sample=None, detail=None),
@@ -74,9 +76,9 @@ def test_what_a_source_sent_expires_and_other_sources_are_left_out(numbers: Inge
     def stored(grain: Grain) -> int:
         return sum(each.total for each in numbers.ingest_series(asked(codes=[RECEIVED], grain=grain)))
 
-    numbers.note((), NOW + timedelta(hours=48))
+    numbers.note(SHARD, (), NOW + timedelta(hours=48))
     assert (stored(Grain.MINUTE), stored(Grain.HOUR)) == (7, 7)
-    numbers.note((), NOW + timedelta(hours=48, minutes=1))
+    numbers.note(SHARD, (), NOW + timedelta(hours=48, minutes=1))
     assert (stored(Grain.MINUTE), stored(Grain.HOUR)) == (0, 7)
-    numbers.note((), NOW + timedelta(days=30, hours=1))
+    numbers.note(SHARD, (), NOW + timedelta(days=30, hours=1))
     assert stored(Grain.HOUR) == 0

@@ -11,10 +11,10 @@ import pytest
 from tifo.eventlog.blocks import fingerprint
 from tifo.eventlog.dedup import DedupIndex
 from tifo.eventlog.memory import MemoryEventLog
-from tifo.eventlog.ports import Append, EventLog
+from tifo.eventlog.ports import Append, EventLog, Lineage, read_on
 from tifo.eventlog.sqlite import SqliteEventLog
 from tifo.kernel.errors import Transient
-from tifo.kernel.ids import MessageId, Position, SourceId
+from tifo.kernel.ids import START, MessageId, Position, SourceId
 from tifo.tracking.envelope import Message, Refused
 
 A, B = SourceId("a"), SourceId("b")
@@ -58,7 +58,8 @@ def test_events_stand_in_order_without_gaps(log: EventLog, clock: Clock) -> None
     assert log.end() == 4
     assert ids(log) == ["1", "2", "3", "4"]
     blocks = log.read(Position(0), max_events=10)
-    assert [place for block in blocks for place in range(block.first, block.first + block.size)] == [1, 2, 3, 4]
+    assert [position for block in blocks for position in block.positions] == [1, 2, 3, 4]
+    assert [(block.before, block.last, block.size) for block in blocks] == [(0, 3, 3), (3, 4, 1)]
 
 
 def test_a_reader_goes_on_where_it_was_and_takes_as_much_as_it_wants(log: EventLog, clock: Clock) -> None:
@@ -79,12 +80,26 @@ def test_a_reader_of_one_source_sees_that_source_only(log: EventLog, clock: Cloc
 def test_what_a_source_has_behind_a_position_is_counted(log: EventLog, clock: Clock) -> None:
     log.append([append(clock, A, "a", "b", "c"), append(clock, B, "d"), append(clock, A, "e")])
     log.append([append(clock, A, "f")])
-    counted = [log.count(Position(after), A) for after in range(8)]
+    counted = [log.behind(Position(after), A) for after in range(8)]
     assert counted == [len(ids(log, after=after, source=A)) for after in range(8)]
-    assert (counted[0], log.count(Position(0), SourceId("none"))) == (5, 0)
-    for after in range(8):
-        between = [log.count(Position(after), A, through=Position(through)) for through in range(8)]
-        assert between == [max(0, counted[after] - counted[through]) for through in range(8)]
+    assert (counted[0], log.behind(START, SourceId("none"))) == (5, 0)
+    assert [log.behind(Position(after)) for after in range(8)] == [6, 5, 4, 3, 2, 1, 0, 0]
+
+
+def test_a_log_says_what_it_had_received_before_a_moment(log: EventLog, clock: Clock) -> None:
+    assert log.before(clock.now) == START
+    log.append([append(clock, A, "a", "b")])
+    clock.now += timedelta(minutes=1)
+    assert (log.before(clock.now - timedelta(minutes=1)), log.before(clock.now)) == (START, 2)
+    log.append([append(clock, B, "c")])
+    assert (log.before(clock.now), log.before(clock.now + timedelta(seconds=1))) == (2, 3)
+
+
+def test_a_position_beyond_the_log_is_of_another_history(log: EventLog, clock: Clock) -> None:
+    assert log.lineage(START) is Lineage.OWN
+    log.append([append(clock, A, "a", "b")])
+    assert [log.lineage(Position(each)) for each in range(4)] == [*[Lineage.OWN] * 3, Lineage.AHEAD]
+    assert (read_on(log, Position(2)), read_on(log, Position(3))) == (2, START)
 
 
 def test_a_message_that_came_before_is_a_duplicate(log: EventLog, clock: Clock) -> None:
@@ -180,7 +195,7 @@ _CHILD = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from tifo.eventlog.ports import Append
+from tifo.eventlog.ports import Append, Lineage, read_on
 from tifo.eventlog.sqlite import SqliteEventLog
 from tifo.tracking.envelope import Message
 log = SqliteEventLog(Path(sys.argv[1]), segment_bytes=300_000)

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.contract.parity.conftest import Both, Refusal
+from tests.shards import SHARD
 from tifo.app import compose
 from tifo.delivery.ports import Checkpoint, Counted, Result, Sample
 from tifo.eventlog.ports import Append
@@ -106,11 +107,13 @@ def test_numbers_over_time_are_the_same(both: Both, by: str) -> None:
 
 def test_what_a_source_refused_is_the_same(both: Both, crm: ConnectedDestination) -> None:
     now = datetime.now(UTC)
-    both.backend.ingest_numbers.note([], now)  # events that were counted before the first look have no known time
+    both.backend.ingest_numbers.note(
+        SHARD, [], now
+    )  # events that were counted before the first look have no known time
     with contextlib.closing(compose.open_log(both.settings)) as log:
         refused = [Refused(code, "as told", b"{}") for code in ("no_user_anon_id", "unplanned", "unplanned")]
         log.append([Append(crm.source_id, now, [], refused)])
-        both.backend.ingest_numbers.note(log.ingest_counts(), now)
+        both.backend.ingest_numbers.note(SHARD, log.ingest_counts(), now)
     (row,) = [each for each in both.cli("delivery", "overview")["connections"] if each["name"] == "crm"]
     for column, step, total in (
         ("received", "successfully-received", 7),

@@ -10,6 +10,7 @@ import duckdb
 import pytest
 
 from tests.postgres import PostgresServer, postgres_server
+from tests.shards import SHARD
 from tifo.kernel.ids import Position
 from tifo.warehouses.drivers.duckdb import DuckdbWarehouse
 from tifo.warehouses.drivers.postgres import PostgresWarehouse
@@ -119,7 +120,7 @@ def _load(after: int, lines: Sequence[bytes], connection: str, **fields: Any) ->
     converted = convert(b"".join(lines))
     position = Position(after + len(lines))
     given = {"tables": converted.tables, "discards": converted.discards, "position": position, **fields}
-    return Load(connection, connection, Position(after), **given)
+    return Load(connection, connection, Position(after), shard=SHARD, **given)
 
 
 @pytest.fixture

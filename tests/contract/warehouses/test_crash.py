@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.shards import SHARD
 from tifo.warehouses.ports import Warehouse
 
 _CHILD = Path(__file__).with_name("child.py")
@@ -37,7 +38,7 @@ def test_a_loader_killed_again_and_again_loads_every_event_once(kind: str, place
         output, _ = child.communicate(timeout=60)
         assert output.splitlines()[-1] == "done"
     broken = len([n for n in range(_EVENTS) if n % 500 == 7])
-    assert warehouse.positions()["one"].position == _EVENTS
+    assert warehouse.positions(SHARD)["one"].position == _EVENTS
     assert warehouse.tables("one") == {
         "_discards": broken,
         "event_0": _good(0),

@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from tests.shards import SHARD
 from tifo.kernel.errors import NotFound, Rejected, Transient
 from tifo.warehouses.drivers.duckdb import DuckdbWarehouse
 from tifo.warehouses.ports import Load
@@ -118,7 +119,7 @@ def test_a_constraint_that_someone_added_rejects_the_load(duck: DuckdbWarehouse,
         connection.execute("ALTER TABLE one.goal ALTER COLUMN price SET NOT NULL")
     with pytest.raises(Rejected):
         duck.load([load(1, ("b", {}))])
-    assert duck.positions()["one"].position == 1
+    assert duck.positions(SHARD)["one"].position == 1
 
 
 def test_every_value_of_a_query_is_json(duck: DuckdbWarehouse, load: Loading) -> None:

@@ -11,9 +11,10 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.shards import SHARD
 from tifo.delivery.loading.pieces import Piece, prepared
 from tifo.delivery.loading.progress import SourceProgress
-from tifo.eventlog.ports import Block
+from tifo.eventlog.ports import Block, consecutive
 from tifo.kernel.ids import Position, SourceId
 from tifo.tracking.requests import read_messages, read_request
 from tifo.warehouses.ports import Load, Warehouse
@@ -88,7 +89,7 @@ def test_every_call_is_recoverable_leaf_by_leaf(
 ) -> None:
     warehouse, cursor = (
         fresh_warehouse(),
-        SourceProgress(source_id=SourceId("one"), schema="one", committed=Position(0), read=Position(0)),
+        SourceProgress(source_id=SourceId("one"), shard=SHARD, schema="one", committed=Position(0), read=Position(0)),
     )
     sent: dict[str, dict[str, Any]] = {}
     for batch in batches:
@@ -97,9 +98,7 @@ def test_every_call_is_recoverable_leaf_by_leaf(
         if not good:  # an integer beyond 64 bits is refused when it comes
             continue
         bodies = b"".join(message.body + b"\n" for message in good)
-        block = Block(
-            first=Position(len(sent) + 1), size=len(good), source_id=cursor.source_id, received_at=_AT, bodies=bodies
-        )
+        block = Block(consecutive(len(sent) + 1, len(good)), cursor.source_id, _AT, bodies)
         piece = Piece(cursor, [block], Position(len(sent) + len(good)))
         warehouse.load([prepared(piece).load])
         cursor.committed = piece.position

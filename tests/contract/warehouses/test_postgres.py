@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.postgres import PostgresServer, postgres_server
+from tests.shards import SHARD
 from tifo.kernel.errors import Rejected, Transient
 from tifo.warehouses.drivers.postgres import PostgresWarehouse
 from tifo.warehouses.drivers.postgres_address import checked_url, without_password
@@ -109,7 +110,7 @@ def test_another_unique_constraint_rejects_the_load(
     postgres.run("ALTER TABLE one.goal ADD UNIQUE (x)", address)
     with pytest.raises(Rejected):
         warehouse.load([load(1, ("b", {"x": 1}))])
-    assert warehouse.positions()["one"].position == 1
+    assert warehouse.positions(SHARD)["one"].position == 1
 
 
 def test_names_longer_than_the_servers_are_cut_and_stay_apart(warehouse: PostgresWarehouse, load: Loading) -> None:

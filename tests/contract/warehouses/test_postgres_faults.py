@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.postgres import PostgresServer, postgres_server
+from tests.shards import SHARD
 from tifo.delivery.loading.loader import Loader
 from tifo.eventlog.memory import MemoryEventLog
 from tifo.eventlog.ports import Append
@@ -121,7 +122,7 @@ def test_a_server_whose_disk_is_full_is_told_and_has_every_event_once_when_there
     loader = Loader(log, warehouse, lambda: [SOURCE], flush_events=2_000, on_syncs=told.extend)
     with pytest.raises(Transient, match="No space left on device"):
         load_until_refused(loader)
-    position = warehouse.positions()["one"].position if warehouse.positions() else 0
+    position = warehouse.positions(SHARD)["one"].position if warehouse.positions(SHARD) else 0
     assert position < EVENTS
     assert loader.step() >= 0  # once more, as the role does: it fails, and is told
     assert told[-1].status is SyncStatus.FAILURE

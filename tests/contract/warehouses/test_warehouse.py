@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.shards import SHARD
 from tifo.kernel.errors import Conflict, NotFound, Rejected
 from tifo.kernel.ids import Position
 from tifo.warehouses.ports import ColumnType, Cursor, Discard, Load, Table, Warehouse
@@ -14,14 +15,14 @@ Ids = Callable[[Warehouse, str], Sequence[Any]]
 
 
 def test_a_new_warehouse_knows_no_position_and_no_table(warehouse: Warehouse) -> None:
-    assert warehouse.positions() == {}
+    assert warehouse.positions(SHARD) == {}
     assert warehouse.tables("one") == {}
 
 
 def test_rows_and_position_are_there_after_a_load(warehouse: Warehouse, load: Loading, ids: Ids) -> None:
     (loaded,) = warehouse.load([load(0, ("a", {"x": 1}), ("b", {}))])
     assert loaded.rows == {"tracks": 2, "goal": 2}
-    assert warehouse.positions() == {"one": Cursor("one", Position(2))}
+    assert warehouse.positions(SHARD) == {"one": Cursor("one", Position(2))}
     assert warehouse.tables("one") == {"tracks": 2, "goal": 2}
     assert ids(warehouse, "one.goal") == ["a", "b"]
 
@@ -46,14 +47,14 @@ def test_a_row_that_is_there_already_is_not_inserted_again(warehouse: Warehouse,
 def test_a_load_of_nothing_but_known_rows_moves_the_position(warehouse: Warehouse, load: Loading) -> None:
     warehouse.load([load(0, ("a", {"x": 1}))])
     warehouse.load([load(1, ("a", {"x": "other", "new": 1}))])
-    assert warehouse.positions()["one"].position == 2
+    assert warehouse.positions(SHARD)["one"].position == 2
     assert set(warehouse.query("SELECT * FROM one.goal")[0]) >= {"x"}
     assert "new" not in warehouse.query("SELECT * FROM one.goal")[0]
 
 
 def test_an_empty_load_only_moves_the_position(warehouse: Warehouse, load: Loading) -> None:
     warehouse.load([load(0, position=Position(9))])
-    assert warehouse.positions() == {"one": Cursor("one", Position(9))}
+    assert warehouse.positions(SHARD) == {"one": Cursor("one", Position(9))}
     assert warehouse.tables("one") == {}
 
 
@@ -62,7 +63,7 @@ def test_several_loads_commit_together_or_not_at_all(warehouse: Warehouse, load:
     good, stale = load(0, ("b", {}), connection="two"), load(0, ("c", {}))
     with pytest.raises(Conflict):
         warehouse.load([good, stale])
-    assert warehouse.positions() == {"one": Cursor("one", Position(1))}
+    assert warehouse.positions(SHARD) == {"one": Cursor("one", Position(1))}
     assert warehouse.tables("two") == {}
     warehouse.load([good, replace(stale, after=Position(1), position=Position(2))])
     assert warehouse.tables("two") == {"tracks": 1, "goal": 1}
@@ -74,7 +75,7 @@ def test_a_value_that_breaks_a_load_leaves_nothing_of_it(warehouse: Warehouse, l
     lying = rows.set_column(rows.column_names.index("at"), "at", [["no time at all"]])
     with pytest.raises(Rejected):
         warehouse.load([replace(good, tables={**good.tables, "goal": Table(good.tables["goal"].types, lying)})])
-    assert warehouse.positions() == {}
+    assert warehouse.positions(SHARD) == {}
     assert warehouse.tables("one") == {}
 
 
@@ -208,7 +209,7 @@ def test_a_connection_is_loaded_anew_and_what_the_log_no_longer_holds_stays(
     warehouse.load([load(0, ("old", {}), discards=[Discard("goal", "x", "v", "why", "m", "2026-11-24T11:00:00Z")])])
     warehouse.load([load_calls(1, ("new", new), ("other", new))])
     warehouse.rewind("one", datetime(2026, 11, 24, 10, 30, tzinfo=UTC))
-    assert warehouse.positions()["one"] == Cursor("one", Position(0))
+    assert warehouse.positions(SHARD)["one"] == Cursor("one", Position(0))
     assert warehouse.tables("one") == {"tracks": 1, "goal": 1, "identifies": 0, "users": 1, "_discards": 0}
     warehouse.load([load_calls(0, ("old", {"event": "Goal", "properties": {}}), ("new", new))])
     assert ids(warehouse, "one.identifies") == ["new"]

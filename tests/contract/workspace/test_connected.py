@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import NewState
 from tifo.kernel.errors import NotFound, Rejected
-from tifo.kernel.ids import Position, SourceId
+from tifo.kernel.ids import NO_SHARD, Position, SourceId
 from tifo.store.workspace.warehouses import SqlWarehouses
 from tifo.workspace.memory import InMemoryCatalog, InMemoryWarehouses
 from tifo.workspace.warehouses import BUILT_IN, Loads, Sync, SyncStatus, WarehouseKind, Warehouses
@@ -106,7 +106,7 @@ def test_loads_add_up_until_they_are_begun_anew(warehouses: Warehouses) -> None:
         ]
     )
     assert warehouses.loads("duckdb") == [
-        Loads(source_id=one, position=Position(12), events=12, withheld=1, failed=2, latencies={3: 12})
+        Loads(source_id=one, shard=NO_SHARD, position=Position(12), events=12, withheld=1, failed=2, latencies={3: 12})
     ]
     assert warehouses.loads("other") == []
     warehouses.begin_anew("duckdb", one)

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from tests.conftest import NewState
+from tests.shards import SHARD, at
 from tifo.delivery.memory import MemoryDeliveryState
 from tifo.delivery.ports import ConnectionStatus, DeliveryCursor
 from tifo.kernel.errors import Conflict, NotFound, Rejected
@@ -43,13 +44,13 @@ class Kept:
                 memory,
                 clock=lambda: NOW,
                 new_id=new_id,
-                on_add=lambda made, start: state.begin(made.id, start),
+                on_add=lambda made, start: state.add(made.id, start.position),
                 on_remove=state.end,
             )
         else:
             self.database = new_state(kind)
             catalog = SqlCatalog(self.database, lambda: NOW, lambda: "source")
-            self.status = SqlDeliveryState(self.database).status
+            self.status = SqlDeliveryState(self.database, SHARD).status
             self.destinations = SqlDestinations(self.database, lambda: NOW, new_id, Vault("", folder / "key"))
         self.source_id = catalog.create_source("Shop", SourceType.HTTP).id
 
@@ -72,7 +73,7 @@ def source_id(kept: Kept) -> SourceId:
 def test_a_destination_is_stored_with_its_settings_and_its_delivery_begins(
     kept: Kept, destinations: Destinations, source_id: SourceId
 ) -> None:
-    made = destinations.add("webhook", "hook", source_id, SETTINGS, start=Position(7), secret=SECRET)
+    made = destinations.add("webhook", "hook", source_id, SETTINGS, start=at(7), secret=SECRET)
     assert destinations.all() == [made]
     assert (made.name, made.kind, made.settings, made.enabled, made.version) == ("hook", "webhook", SETTINGS, True, 1)
     assert "hush" not in repr(made)
@@ -83,38 +84,38 @@ def test_a_destination_is_stored_with_its_settings_and_its_delivery_begins(
 def test_a_destination_is_stored_with_its_secrets_encrypted(kind: str, new_state: NewState, tmp_path: Path) -> None:
     kept = Kept(kind, new_state, tmp_path)
     assert kept.database is not None
-    made = kept.destinations.add("webhook", "hook", kept.source_id, SETTINGS, start=Position(7), secret=SECRET)
+    made = kept.destinations.add("webhook", "hook", kept.source_id, SETTINGS, start=at(7), secret=SECRET)
     with kept.database.reading() as connection:
         (row,) = connection.execute(select(t.destinations)).all()
     assert "hush" not in str(tuple(row))
-    assert SqlDeliveryState(kept.database).cursors() == [DeliveryCursor(made.id, kept.source_id, Position(7))]
+    assert SqlDeliveryState(kept.database, SHARD).cursors() == [DeliveryCursor(made.id, kept.source_id, Position(7))]
 
 
 def test_what_changes_raises_its_version_and_the_rest_stays(destinations: Destinations, source_id: SourceId) -> None:
-    made = destinations.add("webhook", "hook", source_id, {"a": 1}, start=Position(0))
+    made = destinations.add("webhook", "hook", source_id, {"a": 1}, start=at(0))
     changed = destinations.change(made.id, DestinationChange(enabled=False, filters=[{"if": "x"}]))
     assert (changed.enabled, changed.version, changed.settings, changed.filters) == (False, 2, {"a": 1}, ({"if": "x"},))
     assert destinations.change(made.id, DestinationChange(name="other", retry_for_s=60)).retry_for_s == 60
 
 
 def test_names_are_unique_in_a_source(destinations: Destinations, source_id: SourceId) -> None:
-    first = destinations.add("webhook", "hook", source_id, {}, start=Position(0))
-    destinations.add("webhook", "other", source_id, {}, start=Position(0))
+    first = destinations.add("webhook", "hook", source_id, {}, start=at(0))
+    destinations.add("webhook", "other", source_id, {}, start=at(0))
     with pytest.raises(Conflict):
-        destinations.add("webhook", " hook ", source_id, {}, start=Position(0))
+        destinations.add("webhook", " hook ", source_id, {}, start=at(0))
     with pytest.raises(Conflict):
         destinations.change(first.id, DestinationChange(name="other"))
     for name in ("", " ", "x" * 201, "a\nb"):
         with pytest.raises(Rejected):
-            destinations.add("webhook", name, source_id, {}, start=Position(0))
+            destinations.add("webhook", name, source_id, {}, start=at(0))
     with pytest.raises(NotFound):
-        destinations.add("webhook", "hook", SourceId("nobody"), {}, start=Position(0))
+        destinations.add("webhook", "hook", SourceId("nobody"), {}, start=at(0))
 
 
 def test_what_is_removed_takes_its_deliveries_along(
     kept: Kept, destinations: Destinations, source_id: SourceId
 ) -> None:
-    made = destinations.add("webhook", "hook", source_id, {}, start=Position(0))
+    made = destinations.add("webhook", "hook", source_id, {}, start=at(0))
     destinations.remove(made.id)
     assert destinations.all() == []
     for call in (destinations.remove, kept.status):
@@ -125,7 +126,7 @@ def test_what_is_removed_takes_its_deliveries_along(
 
 
 def test_a_change_that_rests_on_another_version_is_refused(destinations: Destinations, source_id: SourceId) -> None:
-    made = destinations.add("webhook", "hook", source_id, {"a": 1}, start=Position(0))
+    made = destinations.add("webhook", "hook", source_id, {"a": 1}, start=at(0))
     destinations.change(made.id, DestinationChange(settings={"a": 2}, version=1))
     with pytest.raises(Conflict):
         destinations.change(made.id, DestinationChange(settings={"a": 3}, version=1))
@@ -136,6 +137,6 @@ def test_what_a_caller_does_to_its_settings_later_changes_nothing(
     destinations: Destinations, source_id: SourceId
 ) -> None:
     settings = {"headers": {"A": "1"}}
-    destinations.add("webhook", "hook", source_id, settings, start=Position(0))
+    destinations.add("webhook", "hook", source_id, settings, start=at(0))
     settings["headers"]["A"] = "2"
     assert destinations.all()[0].settings == {"headers": {"A": "1"}}

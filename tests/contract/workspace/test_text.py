@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import NewState
+from tests.shards import at
 from tifo.documents.read import load_as
 from tifo.documents.write import write
 from tifo.kernel.errors import Conflict, NotFound, Rejected
-from tifo.kernel.ids import Position, uuid7
+from tifo.kernel.ids import LogPosition, uuid7
 from tifo.store.workspace.as_text import SqlWorkspace
 from tifo.store.workspace.catalog import SqlCatalog
 from tifo.store.workspace.destinations import SqlDestinations
@@ -62,8 +63,8 @@ class Kept:
     """The contracts of one workspace, over one state."""
 
     def __init__(self, kind: str, new_state: NewState, folder: Path) -> None:
-        self.started: list[tuple[str, Position]] = []
-        clock, start = lambda: NOW, lambda: Position(7)
+        self.started: list[tuple[str, LogPosition]] = []
+        clock, start = lambda: NOW, lambda: at(7)
         if kind == "memory":
             catalog = InMemoryCatalog((), clock=clock)
             warehouses = InMemoryWarehouses(catalog, clock=clock)
@@ -244,8 +245,8 @@ def test_only_what_is_applied_reaches_the_twin_of_the_delivery_state(new_state: 
     kept.workspace.rehearse(read(WITH_DESTINATION), {}, prune=False)
     assert kept.started == []
     apply(kept.workspace, WITH_DESTINATION)
-    assert kept.started == [("hook", 7)]
+    assert kept.started == [("hook", at(7))]
     kept.workspace.rehearse(read("sources: {web: {name: Web, type: http}}"), {}, prune=True)
-    assert kept.started == [("hook", 7)]
+    assert kept.started == [("hook", at(7))]
     apply(kept.workspace, "sources: {web: {name: Web, type: http}}", prune=True)
     assert kept.started == []

@@ -31,7 +31,7 @@ def test_only_a_destinations_own_source_expires_and_only_as_far_as_the_log_does(
     for name in "aba":
         bodies = [(f"{log.end()}-{number}", b'{"type": "track", "messageId": "m"}') for number in range(10)]
         log.append([Append(SourceId(name), NOW, [Message(MessageId(each), body) for each, body in bodies])])
-    state.begin(hook, Position(0))
+    state.add(hook, Position(0))
     assert expire(log, state, [DeliveryCursor(hook, SourceId("a"), Position(0))], Position(25)) == 25
     status = state.status(hook)
     assert (status.position, status.received, status.expired) == (25, 15, 15)

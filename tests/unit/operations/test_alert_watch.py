@@ -3,6 +3,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from tests.shards import SHARD
 from tests.twins import TwinBackend
 from tests.unit.operations.conftest import NOW, counted, receive, settle, undelivered
 from tifo.delivery.ports import Checkpoint, Result
@@ -142,6 +143,6 @@ async def test_a_warehouse_that_is_behind_is_notified_until_it_has_loaded(backen
     await look(backend, watcher)
     assert notices(backend) == ["firing"]
     assert (state(backend).value or 0) > 600
-    warehouse.load([Load(source_id, "shop", Position(0), Position(1))])
+    warehouse.load([Load(source_id, "shop", Position(0), Position(1), shard=SHARD)])
     await look(backend, watcher)
     assert notices(backend) == ["firing", "resolved"]

@@ -3,6 +3,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from tests.shards import SHARD
 from tests.twins import TwinBackend
 from tests.unit.operations.conftest import NOW, counted, settle
 from tifo.delivery.ports import Grain, Group, Result
@@ -81,9 +82,10 @@ def test_a_window_is_as_long_and_as_old_as_segments_at_most(
 def sent(backend: TwinBackend) -> SourceId:
     """A source of which 7 events were stored, 2 refused and 3 filtered by its plan, in the minute of `NOW`."""
     source_id = sources.create(backend, "Shop", "http").id
-    backend.ingest_numbers.note([], NOW)  # what was counted before the first look is of an unknown time
+    backend.ingest_numbers.note(SHARD, [], NOW)  # what was counted before the first look is of an unknown time
     codes = {"received": 7, "no_user_anon_id": 2, "unplanned": 3, "duplicate": 1}
     backend.ingest_numbers.note(
+        SHARD,
         [
             IngestCount(source_id=source_id, code=code, total=number, sample=None, detail=None)
             for code, number in codes.items()

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.shards import SHARD
 from tests.twins import TwinBackend
 from tests.unit.operations.conftest import NOW, earn, receive, settle, undelivered
 from tifo.engagement.model import Transaction, TransactionKind
@@ -148,7 +149,9 @@ def test_another_sources_destination_is_not_asked(backend: TwinBackend, crm: Con
 def load(log: EventLog, warehouse: Warehouse, source_id: SourceId) -> None:
     (block,) = log.read(Position(0), max_events=10, source_id=source_id)
     converted = convert(block.bodies)
-    warehouse.load([Load(source_id, "shop", Position(0), Position(block.size), converted.tables, converted.discards)])
+    warehouse.load(
+        [Load(source_id, "shop", Position(0), Position(block.size), converted.tables, converted.discards, shard=SHARD)]
+    )
 
 
 def at_warehouse(backend: TwinBackend, message_id: str) -> Sequence[tuple[str, str]]:

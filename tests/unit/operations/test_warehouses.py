@@ -6,6 +6,7 @@ import pytest
 from tests.tracks import AT, append, load, sync, track
 from tests.twins import TwinBackend
 from tifo.kernel.errors import Conflict, NotFound, Rejected, Transient
+from tifo.kernel.ids import Shard
 from tifo.operations import sources, warehouses
 from tifo.operations.warehouses import RewoundSource, WarehouseBacklog, WarehouseChange, WarehouseProgress
 from tifo.warehouses.memory import MemoryWarehouse
@@ -20,7 +21,7 @@ def is_away(_kind: str, _url: str) -> None:
 
 
 class AwayWarehouse(MemoryWarehouse):
-    def positions(self) -> dict[str, Cursor]:
+    def positions(self, shard: Shard) -> dict[str, Cursor]:  # noqa: ARG002 (it never answers)
         raise Transient("The warehouse is away.")
 
 

@@ -103,7 +103,7 @@ def _replay(opened: Backend, destination: str, chosen: ReplaySelection, rate: fl
 
         def on_progress(progressed: ReplayProgress) -> None:
             text = f"{progressed.queued:,} queued, {progressed.waiting:,} wait"
-            progress.update(task, completed=progressed.position, total=progressed.end, text=text)
+            progress.update(task, completed=progressed.passed, total=progressed.total, text=text)
 
         done = replay.replay(opened, destination, chosen, rate=rate, on_progress=on_progress)
     return {"replayed": done.queued, "filtered": done.filtered, "replay": done.replay}

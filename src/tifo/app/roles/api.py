@@ -17,7 +17,7 @@ from tifo.app import compose
 from tifo.app.compose import OpenedBackend
 from tifo.app.roles.looping import Role, run_on_loop
 from tifo.app.roles.metrics import metrics_page
-from tifo.app.roles.upkeep import LogRetention, forget_old_answers, note_ingest, note_ingest_once
+from tifo.app.roles.upkeep import LogRetention, forget_old_answers, note_log, note_log_once
 from tifo.app.settings import Settings
 from tifo.eventlog.ports import Append, Appended
 from tifo.eventlog.sqlite import SqliteEventLog
@@ -50,7 +50,7 @@ def _api(settings: Settings) -> Role:
         with compose.opened(settings) as backend, contextlib.closing(compose.open_log(settings)) as log:
             parts = _Parts(settings, backend, log)
             await asyncio.to_thread(parts.plans.refresh)
-            await asyncio.to_thread(note_ingest_once, backend)
+            await asyncio.to_thread(_introduce, backend, log)
             jobs = [asyncio.create_task(job) for job in parts.jobs()]
             await serve(parts.app(), host=settings.host, port=settings.port, stop=stop)
             for job in jobs:
@@ -58,6 +58,13 @@ def _api(settings: Settings) -> Role:
             await parts.close()
 
     return api
+
+
+def _introduce(backend: OpenedBackend, log: SqliteEventLog) -> None:
+    """Makes the log known to the state, before it gets its first event."""
+    if log.names_old_positions:
+        backend.logs.claim(log.shard)
+    note_log_once(backend)
 
 
 class _Parts:
@@ -108,7 +115,7 @@ class _Parts:
     def jobs(self) -> tuple[Coroutine[None, None, None], ...]:
         return (
             LogRetention(self._settings, self._backend, self._log).run(),
-            note_ingest(self._backend),
+            note_log(self._backend),
             forget_old_answers(self._backend.database),
             self.plans.run(),
         )

@@ -42,15 +42,17 @@ def _loader(settings: Settings, backend: OpenedBackend, name: str) -> Loader:
         selection = catalog.selection_of(source_id, name)
         return None if selection.is_everything else selection
 
+    log = compose.open_log_reader(settings)
     return Loader(
-        compose.open_log_reader(settings),
+        log,
         backend.open_warehouse(name),
         lambda: [*catalog.sources(), *catalog.deleted_sources()],
         name=name,
         takes=_ConnectedSources(warehouses, name).takes,
         selection_of=selected,
         on_syncs=warehouses.record,
-        recorded=lambda: {each.source_id: each.position for each in warehouses.loads(name)},
+        recorded=lambda: {each.source_id: each.position for each in warehouses.loads(name, log.shard)},
+        begin_anew=lambda source_id: warehouses.begin_anew(name, source_id, log.shard),
         flush_s=settings.flush_s,
         flush_events=settings.flush_events,
         max_tables=settings.max_event_tables,

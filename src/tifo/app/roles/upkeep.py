@@ -8,11 +8,13 @@ import structlog
 
 from tifo.app.compose import OpenedBackend
 from tifo.app.settings import Settings
-from tifo.delivery.retention import delivered_through, expire, expire_loads, loaded_through
+from tifo.delivery.cursors import loaded_cursors
+from tifo.delivery.retention import begin_cursors, delivered_through, expire, expire_loads, loaded_through
 from tifo.eventlog.ports import EventLog
 from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import Transient
-from tifo.kernel.ids import Position, SourceId
+from tifo.kernel.ids import START, Position, SourceId
+from tifo.operations import logs
 from tifo.source.segment_actions.consumer import read_through
 from tifo.store.engagement.answers import KEPT, forget_answers
 from tifo.store.sql.database import Database
@@ -44,10 +46,11 @@ class LogRetention:
         with backend.read_log() as reader:
             connected = backend.warehouses.connected()
             handled = [
-                loaded_through(reader, self._warehouse.positions(), sources),
+                loaded_through(reader, loaded_cursors(self._warehouse, reader), sources),
                 read_through(reader, backend.segment_actions),
             ]
             waited_for = [self._loaded_through(reader, each, sources) for each in connected]
+            begin_cursors(reader, backend.deliveries, backend.destinations.all())
             waited_for.append(delivered_through(reader, backend.deliveries.cursors()))
             now = backend.clock()
             before = now - timedelta(days=settings.log_retention_days)
@@ -63,10 +66,10 @@ class LogRetention:
     def _loaded_through(self, log: EventLog, connected: ConnectedWarehouse, sources: Sequence[Source]) -> Position:
         """Takes a warehouse that cannot be asked now to have loaded nothing."""
         try:
-            positions = self._backend.open_warehouse(connected.name).positions()
+            positions = loaded_cursors(self._backend.open_warehouse(connected.name), log)
         except Transient as error:
             _log.info("log kept for a warehouse that is away", warehouse=connected.name, reason=error.message)
-            return Position(0)
+            return START
         cursors = {name: cursor for name, cursor in positions.items() if connected.takes(SourceId(name))}
         return loaded_through(log, cursors, [source for source in sources if connected.takes(source.id)])
 
@@ -83,19 +86,21 @@ class LogRetention:
                     _log.info("log trimmed", freed_bytes=freed)
 
 
-def note_ingest_once(backend: OpenedBackend) -> None:
-    with backend.read_log() as reader:
-        backend.ingest_numbers.note(reader.ingest_counts(), backend.clock())
+def note_log_once(backend: OpenedBackend) -> None:
+    with backend.read_log() as log:
+        logs.note(backend, log, str(backend.settings.log.resolve()))
 
 
-async def note_ingest(backend: OpenedBackend) -> None:
-    """Spreads the log's ingest counts over time, indefinitely. A round that fails is made up for by the next."""
+async def note_log(backend: OpenedBackend) -> None:
+    """Notes what the log received and what waits in it, indefinitely, for the other nodes and as numbers over time. A
+    round that fails is made up for by the next.
+    """
     while True:
         await asyncio.sleep(_NOTE_EVERY_S)
         try:
-            await asyncio.to_thread(note_ingest_once, backend)
+            await asyncio.to_thread(note_log_once, backend)
         except Transient as error:
-            _log.info("ingest not noted this time", reason=error.message)
+            _log.info("log not noted this time", reason=error.message)
 
 
 async def forget_old_answers(

@@ -49,7 +49,7 @@ class PieceReader:
                 progress.read = max(progress.read, end)
                 break
             blocks += read
-            progress.read = Position(read[-1].first + read[-1].size - 1)
+            progress.read = read[-1].last
             room -= sum(block.size for block in read)
             room_bytes -= sum(len(block.bodies) for block in read)
         return blocks

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from prometheus_client import Gauge
 
 from tifo.eventlog.ports import EventLog
-from tifo.kernel.ids import Position
+from tifo.kernel.ids import START, Position
 
 _LAG = Gauge(
     "tifo_loader_lag_seconds",
@@ -33,12 +33,13 @@ class BacklogMeter:
     def __init__(self, name: str, log: EventLog) -> None:
         self._name = name
         self._log = log
-        self.read_to = Position(0)
+        self.read_to = START
         """The position up to which every source's events were loaded."""
+        self._misses_sources = False
         self._waiting_since_s: float | None = None
 
     def measure(self, now_s: float) -> Backlog:
-        events = max(0, self._log.end() - self.read_to)
+        events = self._log.behind(self.read_to) if self._log.end() > self.read_to else int(self._misses_sources)
         if not events:
             self._waiting_since_s = None
         elif self._waiting_since_s is None:
@@ -47,7 +48,11 @@ class BacklogMeter:
         _LAG.labels(self._name).set(seconds)
         return Backlog(events, seconds)
 
-    def loaded(self, read_to: Position) -> None:
-        """Notes a flush. Events that came during it begin to wait at the next measurement."""
+    def loaded(self, read_to: Position, *, misses_sources: bool = False) -> None:
+        """Notes a flush. Events that came during it begin to wait at the next measurement.
+
+        `misses_sources`: events wait for a source that may yet appear in the catalog.
+        """
         self.read_to = read_to
+        self._misses_sources = misses_sources
         self._waiting_since_s = None

@@ -10,16 +10,26 @@ from prometheus_client import Histogram
 from tifo.delivery.latency import bucket_of
 from tifo.delivery.loading.pieces import Prepared
 from tifo.delivery.loading.progress import SourceProgress
-from tifo.eventlog.ports import EventLog
+from tifo.eventlog.ports import EventLog, Lineage, read_on
 from tifo.kernel.clock import Clock
 from tifo.kernel.errors import Transient
-from tifo.kernel.ids import Position, SourceId
+from tifo.kernel.ids import START, Position, SourceId
 from tifo.warehouses.ports import Loaded
 from tifo.workspace.warehouses import Sync, SyncStatus
 
 MAX_UNRECORDED = 1_000
 """The most syncs that wait to be recorded while the state is out of reach; the oldest are dropped."""
 _AFTERWARDS = "counted afterwards: the loader ended between the load and its note"
+
+_RESTORED = (
+    "The event log is not the one that this position was taken from: the data folder was restored from a backup."
+    " Events that {warehouse} was loaded with after the backup stay in it, and are in no log."
+)
+_OTHER_LOG = {
+    Lineage.FORKED: f"{_RESTORED} It is loaded with what came since: nothing is there twice, nothing is passed over.",
+    Lineage.AHEAD: f"{_RESTORED} It is loaded with the whole log: rows that are there stay once, by their id, and the"
+    " counts begin anew.",
+}
 
 _EVENTS = Metric("tifo_loader_events", "Events that the loader has handled")
 _ROWS = Metric("tifo_loader_rows", "Rows inserted into the warehouse")
@@ -55,6 +65,7 @@ class SyncHistory:
         self._unrecorded: list[Sync] = []
         self._started_at = clock()
         self._last_failure = ""
+        self._last_notice: dict[SourceId, Sequence[str]] = {}
 
     def begin(self) -> None:
         """Notes when the load began that will succeed or fail."""
@@ -103,11 +114,36 @@ class SyncHistory:
         recorded |= {sync.source_id: sync.position for sync in self._unrecorded if sync.source_id and sync.position}
         missed = []
         for source in sources:
-            after = recorded.get(source.source_id, Position(0))
-            if events := self._log.count(after, source.source_id, through=source.committed):
+            after = recorded.get(source.source_id, START)
+            if events := self._loaded_between(source, after):
                 missed.append(self._missed_sync(source, events))
         if missed:
             self._record(missed)
+
+    def on_other_log(self, source_id: SourceId, lineage: Lineage, position: Position) -> None:
+        """Records that the warehouse's position is of another log's history: this one was restored from a backup."""
+        text = _OTHER_LOG[lineage].format(warehouse=self._name)
+        _log.warning("loader.other_log", warehouse=self._name, source_id=source_id, position=position, notice=text)
+        now = self._clock()
+        notice = Sync(
+            warehouse=self._name,
+            source_id=source_id,
+            status=SyncStatus.SUCCESS,
+            started_at=now,
+            finished_at=now,
+            notices=[text],
+            shard=self._log.shard,
+        )
+        if notice.notices != self._last_notice.get(source_id):
+            self._last_notice[source_id] = notice.notices
+            self._record([notice])
+
+    def _loaded_between(self, source: SourceProgress, recorded: Position) -> int:
+        """Counts the events that are loaded and not recorded."""
+        # A position of another history is no place in this log, so nothing can be counted up to it.
+        through = read_on(self._log, source.committed)
+        behind = self._log.behind
+        return max(0, behind(read_on(self._log, recorded), source.source_id) - behind(through, source.source_id))
 
     def _record(self, syncs: Sequence[Sync]) -> None:
         """Records syncs. Those that the state cannot store now are recorded with the next load."""
@@ -130,6 +166,7 @@ class SyncHistory:
             finished_at=now,
             events=events,
             notices=[_AFTERWARDS],
+            shard=source.shard,
             position=source.committed,
         )
 
@@ -150,6 +187,7 @@ class SyncHistory:
             discarded=loaded.discarded,
             notices=loaded.notices,
             left_out=ready.left_out,
+            shard=piece.progress.shard,
             position=piece.position,
             withheld=ready.withheld,
             failed=ready.failed,

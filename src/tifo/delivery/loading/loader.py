@@ -18,7 +18,7 @@ from tifo.delivery.loading.commits import PieceCommitter
 from tifo.delivery.loading.history import SyncHistory
 from tifo.delivery.loading.pieces import Wanted
 from tifo.delivery.loading.progress import LoadProgress, SourceProgress
-from tifo.eventlog.ports import EventLog
+from tifo.eventlog.ports import EventLog, Lineage
 from tifo.kernel.backoff import Backoff
 from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import Conflict, Transient
@@ -42,7 +42,7 @@ class Loader:
 
     `takes` says whether the warehouse is connected to a source, `selection_of` which tables and columns of the source
     it gets (None for all). `on_syncs` records loads; `recorded` returns the position up to which each source's loads
-    were recorded before.
+    were recorded before. `begin_anew` drops what was recorded of a source that is loaded whole once more.
     """
 
     def __init__(
@@ -57,6 +57,7 @@ class Loader:
         selection_of: Callable[[SourceId], SyncSelection | None] = lambda _: None,
         on_syncs: Callable[[Sequence[Sync]], None] = lambda _: None,
         recorded: Callable[[], Mapping[SourceId, Position]] | None = None,
+        begin_anew: Callable[[SourceId], None] = lambda _: None,
         flush_s: float = 2.0,
         flush_events: int = 50_000,
         poll_s: float = 0.1,
@@ -71,7 +72,10 @@ class Loader:
         self._poll_s = poll_s
         self._drain_s = drain_s
         self._monotonic = monotonic
-        self._progress = LoadProgress(log, warehouse, sources, takes, monotonic)
+        self._begin_anew = begin_anew
+        self._progress = LoadProgress(
+            log, warehouse, sources, takes, monotonic=monotonic, on_other_log=self._on_other_log
+        )
         self._history = SyncHistory(name, log, clock, on_syncs, recorded)
         self._reader = PieceReader(log, flush_events)
         converter = PieceConverter(lambda source_id: Wanted([name], selection_of(source_id), max_tables))
@@ -112,7 +116,7 @@ class Loader:
         end = self._log.end()
         self._history.begin()
         try:
-            sources = self._sources(end)
+            sources = self._sources()
             ready = self._ahead.take()
             pieces = [each.piece for each in ready] or self._reader.read(sources, end, failures=self._failures)
             events = sum(piece.events for piece in pieces)
@@ -127,13 +131,18 @@ class Loader:
             raise
         self._failures = 0
         self._history.succeeded()
-        self._backlog.loaded(self._progress.read_to(end))
+        self._backlog.loaded(self._progress.read_to(end), misses_sources=self._progress.misses_sources)
         return events
 
-    def _sources(self, end: Position) -> list[SourceProgress]:
+    def _sources(self) -> list[SourceProgress]:
         if not self._progress.is_known:
-            self._history.catch_up(self._progress.restore(end))
+            self._history.catch_up(self._progress.restore())
         return self._progress.refresh()
+
+    def _on_other_log(self, source_id: SourceId, lineage: Lineage, position: Position) -> None:
+        if lineage is Lineage.AHEAD:
+            self._begin_anew(source_id)
+        self._history.on_other_log(source_id, lineage, position)
 
     def _prepare_next(self) -> None:
         self._ahead.prepare(self._progress.all(), failures=self._failures)

@@ -60,6 +60,7 @@ class Prepared(NamedTuple):
         progress = self.piece.progress
         return Load(
             connection=progress.source_id,
+            shard=progress.shard,
             schema=progress.schema,
             after=progress.committed,
             position=self.piece.position,
@@ -100,18 +101,12 @@ def halves(piece: Piece) -> tuple[Piece, Piece]:
     middle = len(events) // 2
     first, second = events[:middle], events[middle:]
     # The second half ends where the piece does, which may be beyond its last event: other sources' events follow.
-    return Piece(piece.progress, first, first[-1].first), Piece(piece.progress, second, piece.position)
+    return Piece(piece.progress, first, first[-1].last), Piece(piece.progress, second, piece.position)
 
 
 def _single_events(block: Block) -> list[Block]:
     lines = block.bodies.split(b"\n")[: block.size]
     return [
-        Block(
-            first=Position(block.first + number),
-            size=1,
-            source_id=block.source_id,
-            received_at=block.received_at,
-            bodies=line + b"\n",
-        )
+        block._replace(positions=block.positions[number : number + 1], bodies=line + b"\n")
         for number, line in enumerate(lines)
     ]

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import structlog
 
-from tifo.eventlog.ports import RECEIVED, EventLog
+from tifo.delivery.cursors import loaded_cursors
+from tifo.eventlog.ports import RECEIVED, EventLog, Lineage, read_on
 from tifo.kernel.errors import Transient
-from tifo.kernel.ids import Position, SourceId
+from tifo.kernel.ids import START, Position, Shard, SourceId
 from tifo.kernel.names import snake_case
 from tifo.warehouses.ports import Warehouse
 from tifo.workspace.model import Source
@@ -25,6 +26,7 @@ class SourceProgress:
     """Says how far one source has come."""
 
     source_id: SourceId
+    shard: Shard
     schema: str
     committed: Position
     """The position in the warehouse."""
@@ -50,13 +52,16 @@ class LoadProgress:
         warehouse: Warehouse,
         sources: Callable[[], Sequence[Source]],
         takes: Callable[[SourceId], bool],
+        *,
         monotonic: Callable[[], float],
+        on_other_log: Callable[[SourceId, Lineage, Position], None] = lambda *_: None,
     ) -> None:
         self._log = log
         self._warehouse = warehouse
         self._sources = sources
         self._takes = takes
         self._monotonic = monotonic
+        self._on_other_log = on_other_log
         self._by_source: dict[SourceId, SourceProgress] | None = None
         self._missing_since_s: dict[SourceId, float] = {}
         self._looked_at_s = 0.0
@@ -72,17 +77,18 @@ class LoadProgress:
         """Drops what is known; `restore` asks the warehouse again."""
         self._by_source = None
 
-    def restore(self, end: Position) -> list[SourceProgress]:
-        """Reads the warehouse's positions."""
+    def restore(self) -> list[SourceProgress]:
+        """Reads the warehouse's positions in this log. `on_other_log` is called for each that is not of its history."""
         self._by_source = {
             SourceId(name): SourceProgress(
                 source_id=SourceId(name),
+                shard=self._log.shard,
                 schema=cursor.schema,
                 committed=cursor.position,
-                read=_start(name, cursor.position, end),
+                read=self._read_on(SourceId(name), cursor.position),
                 tables=self._warehouse.table_names(cursor.schema),
             )
-            for name, cursor in self._warehouse.positions().items()
+            for name, cursor in loaded_cursors(self._warehouse, self._log).items()
             if self._takes(SourceId(name))
         }
         return self.all()
@@ -94,7 +100,7 @@ class LoadProgress:
             if source_id not in known:
                 # The warehouse has no position of it yet, so it is read from the log's start.
                 known[source_id] = SourceProgress(
-                    source_id=source_id, schema=schema, committed=Position(0), read=Position(0)
+                    source_id=source_id, shard=self._log.shard, schema=schema, committed=START, read=START
                 )
             progress = known[source_id]
             if progress.schema != schema:
@@ -110,7 +116,7 @@ class LoadProgress:
             return False
         self._looked_at_s = now_s
         try:
-            stored = self._warehouse.positions()
+            stored = loaded_cursors(self._warehouse, self._log)
         except Transient:  # nothing waits to be loaded, so nobody needs to know
             return False
         return any(
@@ -121,9 +127,18 @@ class LoadProgress:
 
     def read_to(self, end: Position) -> Position:
         """Returns the position up to which every source's events were read."""
-        read_to = min((progress.read for progress in self.all()), default=end)
-        # Events of a source that may yet appear in the catalog still wait.
-        return min(read_to, Position(end - 1)) if self._missing_since_s else read_to
+        return min((progress.read for progress in self.all()), default=end)
+
+    @property
+    def misses_sources(self) -> bool:
+        """Says whether events of a source wait that may yet appear in the catalog."""
+        return bool(self._missing_since_s)
+
+    def _read_on(self, source_id: SourceId, position: Position) -> Position:
+        lineage = self._log.lineage(position)
+        if lineage is not Lineage.OWN:
+            self._on_other_log(source_id, lineage, position)
+        return read_on(self._log, position)
 
     def _schemas(self, known: Collection[SourceId]) -> Mapping[SourceId, str]:
         schemas = {source.id: source.schema for source in self._sources() if self._takes(source.id)}
@@ -139,13 +154,3 @@ class LoadProgress:
             del self._missing_since_s[source_id]
             _log.warning("loader.unknown_source", source_id=source_id, schema=schemas[source_id])
         return schemas
-
-
-def _start(name: str, position: Position, end: Position) -> Position:
-    """Returns where to read on."""
-    if position <= end:
-        return position
-    # A cursor beyond the log's end belongs to a log that is gone. To go on from there would skip this log's first
-    # events.
-    _log.warning("loader.log_is_shorter", connection=name, position=position, end=end, hint="reading it from its start")
-    return Position(0)

@@ -91,7 +91,7 @@ class CheckpointWriter:
         self._on_commit()
 
     def _is_due(self, now_s: float) -> bool:
-        moved = self._window.cursor > self._cursor and now_s - self._committed_at_s >= IDLE_CURSOR_S
+        moved = self._window.cursor != self._cursor and now_s - self._committed_at_s >= IDLE_CURSOR_S
         changed = not self._window.stats.is_empty or self._window.received > 0
         return changed or moved or self._health.dead_since != self._dead_since
 

@@ -10,6 +10,9 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
 
 from tifo.delivery.ports import Checkpoint, ConnectionStatus, DeliveryState
 from tifo.delivery.sending import intake
@@ -24,9 +27,23 @@ from tifo.delivery.sending.reading import SharedReader
 from tifo.delivery.sending.settling import OutcomeSettler
 from tifo.delivery.sending.window import ReadWindow
 from tifo.destinations.ports import Destination
+from tifo.eventlog.ports import Lineage
 from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.ids import DestinationId, SourceId
 from tifo.kernel.waiting import wait
+
+_RESTORED = (
+    "The event log is not the one that the cursor of destination {destination} was taken from: the data folder was"
+    " restored from a backup. Events that were delivered after the backup are in no log."
+)
+_OTHER_LOG = {
+    Lineage.FORKED: f"{_RESTORED} What came since is delivered once; what waited at the time of the backup may arrive"
+    " twice, under its messageId.",
+    Lineage.AHEAD: f"{_RESTORED} The whole log is delivered, so its older events may arrive twice, under their"
+    " messageId.",
+}
+
+_log = structlog.get_logger("tifo.delivery")
 
 
 @dataclass(frozen=True)
@@ -36,6 +53,8 @@ class Terms:
     destination_id: DestinationId
     source_id: SourceId
     retry_for_s: float
+    created_at: datetime
+    """A log that the destination has no cursor in yet is delivered from this time on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +78,8 @@ class _Parts:
 class DestinationConnection:
     """Wires intake, sending, settling and checkpoints, and runs them in an event loop.
 
-    `commit` stores a checkpoint, or says that it cannot be stored (see `DeliveryState.settle`).
+    `commit` stores a checkpoint, or says that it cannot be stored (see `DeliveryState.settle`). `on_notice` gets a
+    sentence for people where the cursor is of another log's history.
     """
 
     def __init__(
@@ -71,6 +91,7 @@ class DestinationConnection:
         reader: SharedReader,
         state: DeliveryState,
         commit: Callable[[Checkpoint], Awaitable[bool]],
+        on_notice: Callable[[str], None] = lambda _: None,
         clock: Clock = system_clock,
         monotonic: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
@@ -81,6 +102,7 @@ class DestinationConnection:
         self._reader = reader
         self._state = state
         self._commit = commit
+        self._on_notice = on_notice
         self._clock = clock
         self._monotonic = monotonic
         self._chance = chance
@@ -131,18 +153,31 @@ class DestinationConnection:
 
     async def _restored(self) -> _Parts:
         destination_id = self._terms.destination_id
-        status = await asyncio.to_thread(self._state.status, destination_id)
+        status = await asyncio.to_thread(self._status)
         waiting_by_user: Mapping[str, int] = {}
         if self._destination.ordered:
             # An earlier process has left these events: later ones of their users must wait behind them.
             waiting_by_user = await asyncio.to_thread(self._state.waiting_by_user, destination_id)
         return self._wired(status, waiting_by_user)
 
+    def _status(self) -> ConnectionStatus:
+        terms = self._terms
+        self._state.begin(terms.destination_id, self._reader.before(terms.created_at))
+        status = self._state.status(terms.destination_id)
+        lineage = self._reader.lineage(status.position)
+        if lineage is not Lineage.OWN:
+            notice = _OTHER_LOG[lineage]
+            _log.warning(
+                "delivery.other_log", destination_id=terms.destination_id, position=status.position, notice=notice
+            )
+            self._on_notice(notice.format(destination=terms.destination_id))
+        return status
+
     def _wired(self, status: ConnectionStatus, waiting_by_user: Mapping[str, int]) -> _Parts:
         terms, destination = self._terms, self._destination
         shared = _Shared(
             queue=DeliveryQueue(destination.batching, ordered=destination.ordered, waiting_by_user=waiting_by_user),
-            window=ReadWindow(status.position, self._commit_soon.set),
+            window=ReadWindow(self._reader.read_on(status.position), self._commit_soon.set),
             backlog=RetryBacklog(status.waiting),
             health=DestinationHealth(
                 terms.destination_id, status, clock=self._clock, monotonic=self._monotonic, chance=self._chance

@@ -143,7 +143,7 @@ class Deliverer:
         own_stop = asyncio.Event()
         forwarding = asyncio.create_task(_forward(stop, own_stop))
         try:
-            terms = Terms(connected.id, connected.source_id, connected.retry_for_s)
+            terms = Terms(connected.id, connected.source_id, connected.retry_for_s, connected.created_at)
             connection = self._connections[connected.id] = self._connect(terms, opened)
             await connection.run(own_stop)
         finally:

@@ -136,17 +136,15 @@ class QueueIntake:
         """Filters the events of one chunk: those that pass are queued, the others are settled at once."""
         lines = block.lines[start : start + self._chunk_events]
         messages = block.messages[start : start + self._chunk_events]
-        first = block.first + start
-        chunk = Chunk(
-            last=Position(first + len(lines) - 1), events=len(lines), bytes=sum(map(len, lines)), unsettled=len(lines)
-        )
+        positions = block.positions[start : start + self._chunk_events]
+        chunk = Chunk(last=positions[-1], events=len(lines), bytes=sum(map(len, lines)), unsettled=len(lines))
         self._window.add(chunk)
         now_s = self._monotonic()
         passed: list[Job] = []
         stopped: list[Job] = []
         outcomes: list[Outcome] = []
-        for number, (line, message) in enumerate(zip(lines, messages, strict=True)):
-            event, outcome = self._filtered(Position(first + number), block.received_at, message, line)
+        for position, line, message in zip(positions, lines, messages, strict=True):
+            event, outcome = self._filtered(position, block.received_at, message, line)
             job = Job(event, now_s, chunk)
             if outcome is None:
                 passed.append(job)

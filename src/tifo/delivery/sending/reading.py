@@ -3,11 +3,12 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
 
-from tifo.eventlog.ports import Block, EventLog
+from tifo.eventlog.ports import Block, EventLog, Lineage, read_on
 from tifo.kernel.ids import Position, SourceId
 
 CACHE_BYTES = 32 << 20
@@ -32,9 +33,9 @@ class LoggedMessage(msgspec.Struct, gc=False, rename="camel"):
 
 
 class DecodedBlock(NamedTuple):
-    """Holds one decoded block; the n-th line and message have the position `first + n`."""
+    """Holds one decoded block; the n-th line and message have the n-th position."""
 
-    first: Position
+    positions: Sequence[Position]
     received_at: float
     """Seconds since 1970, as `Event` has it."""
     lines: Sequence[bytes]
@@ -43,7 +44,7 @@ class DecodedBlock(NamedTuple):
 
     @property
     def last(self) -> Position:
-        return Position(self.first + len(self.lines) - 1)
+        return self.positions[-1]
 
 
 _decoder = msgspec.json.Decoder(LoggedMessage)
@@ -69,12 +70,21 @@ class SharedReader:
         with self._lock:
             return self._log.end()
 
-    def start(self) -> Position:
+    def lineage(self, position: Position) -> Lineage:
         with self._lock:
-            return self._log.start()
+            return self._log.lineage(position)
+
+    def read_on(self, position: Position) -> Position:
+        """Returns the position to read on from, as `eventlog.ports.read_on` does."""
+        with self._lock:
+            return read_on(self._log, position)
+
+    def before(self, moment: datetime) -> Position:
+        with self._lock:
+            return self._log.before(moment)
 
     def _decoded(self, block: Block) -> DecodedBlock:
-        key = block.first, block.size
+        key = block.positions[0], block.size
         known = self._cached.get(key)
         if known is None:
             known = self._cached[key] = decoded(block)
@@ -89,7 +99,7 @@ class SharedReader:
 
 def decoded(block: Block) -> DecodedBlock:
     lines = block.bodies.split(b"\n")[: block.size]
-    return DecodedBlock(block.first, block.received_at.timestamp(), lines, _decode(block.bodies, lines))
+    return DecodedBlock(block.positions, block.received_at.timestamp(), lines, _decode(block.bodies, lines))
 
 
 def _decode(bodies: bytes, lines: Sequence[bytes]) -> Sequence[LoggedMessage | None]:

@@ -7,6 +7,7 @@ hold, earlier deliveries stay counted, and the cursor does not move.
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 
 from tifo.delivery.ports import DeliveryState, ReplaySelection, Undelivered
@@ -34,10 +35,18 @@ class Replayed(NamedTuple):
 class ReplayProgress(NamedTuple):
     """Says how far a replay has come."""
 
-    position: Position
-    end: Position
+    passed: int
+    """Events of the source that were looked at, of all that it will look at."""
+    total: int
     queued: int
     waiting: int
+
+
+class _ProgressOf(NamedTuple):
+    """Counts how many events a replay has looked at up to a position, and how many there are."""
+
+    passed: Callable[[Position], int]
+    total: int
 
 
 class LogReplay:
@@ -84,6 +93,9 @@ class LogReplay:
         batch: list[Event] = []
         began_at_s = self._monotonic()
         end = self._state.status(destination_id).position
+        behind = partial(self._log.behind, source_id=source_id)
+        first, last = behind(self._log.start()), behind(end)
+        progress = _ProgressOf(lambda position: first - behind(position), first - last)
         # At most one second's worth at a time: a larger batch would break the rate at its start.
         at_once = AT_ONCE if self._rate is None else max(1, min(AT_ONCE, int(self._rate)))
         for event, outcome in _selected(self._log, source_id, event_filter, selection, end):
@@ -92,21 +104,23 @@ class LogReplay:
                 continue
             batch.append(event)
             if len(batch) >= at_once:
-                self._queue(destination_id, batch, end, began_at_s)
+                self._queue(destination_id, batch, progress, began_at_s)
                 batch = []
-        self._queue(destination_id, batch, end, began_at_s)
+        self._queue(destination_id, batch, progress, began_at_s)
         return Replayed(self._queued, filtered)
 
-    def _queue(self, destination_id: DestinationId, batch: Sequence[Event], end: Position, began_at_s: float) -> None:
+    def _queue(
+        self, destination_id: DestinationId, batch: Sequence[Event], progress: "_ProgressOf", began_at_s: float
+    ) -> None:
         if not batch:
             return
-        position = batch[-1].position
+        passed = progress.passed(batch[-1].position)
         while (waiting := self._state.queued(destination_id, self._name)) + len(batch) > MAX_WAITING:
-            self._on_progress(ReplayProgress(position, end, self._queued, waiting))
+            self._on_progress(ReplayProgress(passed, progress.total, self._queued, waiting))
             self._sleep(_POLL_S)
         now = self._clock()
         self._queued += self._state.queue(destination_id, [self._waiting(event, now) for event in batch])
-        self._on_progress(ReplayProgress(position, end, self._queued, waiting + len(batch)))
+        self._on_progress(ReplayProgress(passed, progress.total, self._queued, waiting + len(batch)))
         if self._rate is not None:
             self._sleep(max(0.0, self._queued / self._rate - (self._monotonic() - began_at_s)))
 
@@ -118,11 +132,11 @@ def _selected(
     log: EventLog, source_id: SourceId, event_filter: DestinationFilter, selection: ReplaySelection, end: Position
 ) -> Iterator[tuple[Event, Outcome | None]]:
     for block in _blocks(log, source_id, selection, end):
-        for number, (line, message) in enumerate(zip(block.lines, block.messages, strict=True)):
+        for position, line, message in zip(block.positions, block.lines, block.messages, strict=True):
             # A line that is no message became a dead letter when the cursor passed it: there is nothing to send.
-            if message is None or block.first + number > end:
+            if message is None or position > end:
                 continue
-            event, outcome = event_filter(LoggedEvent(Position(block.first + number), block.received_at, message, line))
+            event, outcome = event_filter(LoggedEvent(position, block.received_at, message, line))
             if selection.matches(event):
                 yield event, outcome
 
@@ -131,13 +145,13 @@ def _blocks(log: EventLog, source_id: SourceId, selection: ReplaySelection, end:
     """Yields the blocks that may hold selected events; the others are not decoded."""
     after = log.start()
     while after < end:
-        blocks = log.read(after, max_events=min(_READ, end - after), source_id=source_id)
+        blocks = log.read(after, max_events=_READ, source_id=source_id)
         for block in blocks:
             # Blocks stand in the order of their receipt.
             if selection.until is not None and block.received_at >= selection.until:
                 return
-            if block.first <= end and (selection.since is None or block.received_at >= selection.since):
+            if block.before < end and (selection.since is None or block.received_at >= selection.since):
                 yield decoded(block)
         if not blocks:
             return
-        after = Position(blocks[-1].first + blocks[-1].size - 1)
+        after = blocks[-1].last

@@ -15,11 +15,11 @@ from prometheus_client import Counter, Gauge
 from tifo.engagement.commands import CreateProfile, InvokeAction
 from tifo.engagement.model import InvokedAction
 from tifo.engagement.ports import Engine
-from tifo.eventlog.ports import Block, EventLog
+from tifo.eventlog.ports import Block, EventLog, read_on
 from tifo.kernel.backoff import Backoff
 from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import Conflict, NotFound, Rejected, Transient
-from tifo.kernel.ids import Position
+from tifo.kernel.ids import START, Position
 from tifo.kernel.waiting import wait
 from tifo.source.segment_actions.matching import UNKNOWN_USER, TriggerHit, counted, hits_in
 from tifo.source.segment_actions.ports import ActionsState
@@ -84,7 +84,7 @@ class SegmentActions:
     async def step(self) -> int:
         """Reads the next events and invokes the actions that they trigger. Returns the number of events read."""
         if self._position is None:
-            self._position = await asyncio.to_thread(self._state.position)
+            self._position = await asyncio.to_thread(lambda: read_on(self._log, self._state.position()))
         blocks = await asyncio.to_thread(self._log.read, self._position, max_events=_READ_EVENTS)
         await self._measure(blocks)
         if not blocks:
@@ -99,7 +99,7 @@ class SegmentActions:
         skipped: list[TriggerHit] = []
         for start in range(0, len(hits), _AT_ONCE):
             skipped += await self._invoke(hits[start : start + _AT_ONCE])
-        through = Position(blocks[-1].first + blocks[-1].size - 1)
+        through = blocks[-1].last
         # Without a trigger no position is stored: `read_through` then lets retention delete up to the log's end.
         if view.triggered and (hits or self._monotonic() - self._stored_at >= _STORE_EVERY_S):
             await asyncio.to_thread(self._state.advance, through, counted(skipped))
@@ -108,8 +108,7 @@ class SegmentActions:
         self._position = through
 
     async def _measure(self, blocks: Sequence[Block]) -> None:
-        end = await asyncio.to_thread(self._log.end)
-        _LAG_EVENTS.set(max(0, end - (self._position or 0)))
+        _LAG_EVENTS.set(await asyncio.to_thread(self._log.behind, self._position or START) if blocks else 0)
         oldest = blocks[0].received_at if blocks else None
         _LAG_SECONDS.set(0.0 if oldest is None else max(0.0, (self._clock() - oldest).total_seconds()))
 
@@ -161,8 +160,7 @@ class SegmentActions:
 
 def read_through(log: EventLog, state: ActionsState) -> Position:
     """Returns the position up to which no action needs the log any more."""
-    end = log.end()
-    return state.position() if state.view().triggered else end
+    return read_on(log, state.position()) if state.view().triggered else log.end()
 
 
 def _judged(hit: TriggerHit, answer: InvokedAction | BaseException) -> TriggerHit:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from tifo.engagement.model import Game
 from tifo.kernel.clock import Clock, system_clock
-from tifo.kernel.ids import ClientId, Position
+from tifo.kernel.ids import START, ClientId, Position
 from tifo.source.segment_actions.matching import view_of
 from tifo.source.segment_actions.ports import ActionsView, Skipped, SkippedAt
 
@@ -17,7 +17,7 @@ class InMemoryActionsState:
         self._games = games
         self._clock = clock
         self._lock = threading.Lock()
-        self._position = Position(0)
+        self._position = START
         self._skipped: dict[tuple[ClientId, str, str], SkippedAt] = {}
 
     def view(self) -> ActionsView:

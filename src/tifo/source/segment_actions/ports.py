@@ -43,12 +43,12 @@ class SkippedAt(NamedTuple):
 
 
 class ActionsState(Protocol):
-    """Methods block; all raise `Transient` where the store is out of reach."""
+    """Stores how far one log was read. Methods block; all raise `Transient` where the store is out of reach."""
 
     def view(self) -> ActionsView: ...
 
     def position(self) -> Position:
-        """Returns the last position that was read; 0 before the first `advance`."""
+        """Returns the last position that was read; `START` before the first `advance`."""
 
     def advance(self, through: Position, skipped: Sequence[Skipped]) -> None:
         """Stores the position and adds to the counts, in one transaction: a crash counts no message twice."""

@@ -15,7 +15,7 @@ from tifo.delivery.ports import (
     SeriesQuery,
     Undelivered,
 )
-from tifo.kernel.ids import DestinationId
+from tifo.kernel.ids import DestinationId, Position, Shard
 from tifo.store.delivery import checkpoints, numbers, undelivered
 from tifo.store.sql.database import Database
 
@@ -23,28 +23,33 @@ from tifo.store.sql.database import Database
 class SqlDeliveryState:
     """Implements `delivery.ports.DeliveryState` and `DeliveryNumbers`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, shard: Shard) -> None:
         self._database = database
+        self._shard = shard
+
+    def begin(self, destination_id: DestinationId, start: Position) -> None:
+        with self._database.writing() as connection:
+            checkpoints.begin(connection, destination_id, self._shard, start)
 
     def status(self, destination_id: DestinationId) -> ConnectionStatus:
         with self._database.reading() as connection:
-            return checkpoints.read_status(connection, destination_id)
+            return checkpoints.read_status(connection, destination_id, self._shard)
 
     def cursors(self) -> list[DeliveryCursor]:
         with self._database.reading() as connection:
-            return checkpoints.read_cursors(connection)
+            return checkpoints.read_cursors(connection, self._shard)
 
     def settle(self, changes: Sequence[Checkpoint]) -> list[bool]:
         with self._database.writing() as connection:
-            return checkpoints.store(connection, changes)
+            return checkpoints.store(connection, self._shard, changes)
 
     def due(self, destination_id: DestinationId, now: datetime, *, limit: int, in_order: bool) -> Due:
         with self._database.reading() as connection:
-            return undelivered.read_due(connection, destination_id, now, limit=limit, in_order=in_order)
+            return undelivered.read_due(connection, destination_id, self._shard, now, limit=limit, in_order=in_order)
 
     def waiting_by_user(self, destination_id: DestinationId) -> Mapping[str, int]:
         with self._database.reading() as connection:
-            return undelivered.waiting_by_user(connection, destination_id)
+            return undelivered.waiting_by_user(connection, destination_id, self._shard)
 
     def of_message(self, message_id: str) -> list[tuple[DestinationId, Undelivered]]:
         with self._database.reading() as connection:
@@ -58,11 +63,11 @@ class SqlDeliveryState:
     def queue(self, destination_id: DestinationId, events: Sequence[Undelivered]) -> int:
         with self._database.writing() as connection:
             checkpoints.require_destination(connection, destination_id)
-            return undelivered.queue(connection, destination_id, events)
+            return undelivered.queue(connection, destination_id, self._shard, events)
 
     def queued(self, destination_id: DestinationId, replay: str) -> int:
         with self._database.reading() as connection:
-            return undelivered.count_queued(connection, destination_id, replay)
+            return undelivered.count_queued(connection, destination_id, self._shard, replay)
 
     def expire_dead_letters(self, before: datetime, *, limit: int) -> int:
         with self._database.writing() as connection:
@@ -74,7 +79,7 @@ class SqlDeliveryState:
 
     def numbers(self, destination_id: DestinationId) -> Numbers:
         with self._database.reading() as connection:
-            status = checkpoints.read_status(connection, destination_id)
+            status = checkpoints.read_sum(connection, destination_id)
             return numbers.read_totals(connection, destination_id, status)
 
     def problems(self, destination_id: DestinationId) -> list[DeliveryProblem]:

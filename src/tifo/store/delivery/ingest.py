@@ -8,6 +8,7 @@ from sqlalchemy import Connection, delete, func, select
 from tifo.delivery.ports import IngestSeriesQuery, Series
 from tifo.delivery.series import minute_of, oldest_hour, oldest_minute, series_of, stored_minutes, window
 from tifo.eventlog.ports import DUPLICATE, RECEIVED, IngestCount
+from tifo.kernel.ids import Shard, SourceId
 from tifo.store.delivery.numbers import GRAIN_OF_WIDTH, HOUR, MINUTE, split_rows
 from tifo.store.sql import tables as t
 from tifo.store.sql.bulk import Row, upsert_each
@@ -23,19 +24,28 @@ class SqlIngestNumbers:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def note(self, counts: Sequence[IngestCount], now: datetime) -> None:
+    def note(self, shard: Shard, counts: Sequence[IngestCount], now: datetime) -> None:
         totals = {(str(count.source_id), count.code): count.total for count in counts}
         # One transaction for the totals that were seen and their growth: nothing is counted twice or left out, whatever
         # is killed. Only the minute may be the next one.
         with self._database.writing() as connection:
-            seen = {(row.source_id, row.code): row.total for row in connection.execute(select(t.ingest_seen))}
+            own = select(t.ingest_seen).where(t.ingest_seen.c.shard == shard)
+            seen = {(row.source_id, row.code): row.total for row in connection.execute(own)}
             grown = {key: total - _before(seen, key, total) for key, total in totals.items()} if _BEGUN in seen else {}
             # Only what changed is written: most sources send nothing between two notes.
             changed = {key: total for key, total in (totals | {_BEGUN: 0}).items() if seen.get(key) != total}
-            upsert_each(connection, t.ingest_seen, [_seen_row(key, total) for key, total in changed.items()])
+            upsert_each(connection, t.ingest_seen, [_seen_row(shard, key, total) for key, total in changed.items()])
             rows = [row for key, number in grown.items() if number for row in _rows(key, number, now)]
             upsert_each(connection, t.ingest_counts, rows, adding=["total"])
             _expire(connection, now)
+
+    def totals(self) -> dict[Shard, dict[tuple[SourceId, str], int]]:
+        found: dict[Shard, dict[tuple[SourceId, str], int]] = {}
+        with self._database.reading() as connection:
+            for row in connection.execute(select(t.ingest_seen)):
+                if (row.source_id, row.code) != _BEGUN:
+                    found.setdefault(Shard(row.shard), {})[SourceId(row.source_id), row.code] = row.total
+        return found
 
     def ingest_series(self, asked: IngestSeriesQuery) -> list[Series]:
         c = t.ingest_counts.c
@@ -56,13 +66,12 @@ class SqlIngestNumbers:
 
 
 def _before(seen: dict[tuple[str, str], int], key: tuple[str, str], total: int) -> int:
-    before = seen.get(key, 0)
-    # A total that shrank belongs to another log: all of it came since.
-    return before if before <= total else 0
+    # A log that was restored from a backup has smaller totals than it had: it counts on from them.
+    return min(seen.get(key, 0), total)
 
 
-def _seen_row(key: tuple[str, str], total: int) -> Row:
-    return {"source_id": key[0], "code": key[1], "total": total}
+def _seen_row(shard: Shard, key: tuple[str, str], total: int) -> Row:
+    return {"shard": shard, "source_id": key[0], "code": key[1], "total": total}
 
 
 def _rows(key: tuple[str, str], number: int, now: datetime) -> list[Row]:

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, select, update
 
 from tifo.delivery.ports import Attempt, Due, ReplaySelection, Undelivered, UndeliveredState
 from tifo.destinations.ports import Event, Exchange
-from tifo.kernel.ids import DestinationId, Position
+from tifo.kernel.ids import DestinationId, Position, Shard
 from tifo.store.sql import tables as t
 from tifo.store.sql.bulk import Row, upsert_each, without_nul
 from tifo.store.sql.times import from_micros, maybe_micros, maybe_moment, to_micros
@@ -32,21 +32,26 @@ _history = msgspec.json.Decoder(tuple[_StoredAttempt, ...])
 
 
 def read_due(
-    connection: Connection, destination_id: DestinationId, now: datetime, *, limit: int, in_order: bool
+    connection: Connection, destination_id: DestinationId, shard: Shard, now: datetime, *, limit: int, in_order: bool
 ) -> Due:
-    waiting = and_(_U.destination_id == destination_id, _U.state == _WAITING)
+    waiting = _waiting(destination_id, shard)
     due = select(t.undelivered).where(waiting, _U.next_at <= to_micros(now))
     if in_order:
-        due = due.where(~_earlier_of_user(destination_id))
+        due = due.where(~_earlier_of_user(destination_id, shard))
     rows = connection.execute(due.order_by(_U.next_at, _U.position).limit(limit)).all()
     total = connection.execute(select(func.count()).where(waiting)).scalar_one()
     return Due([read_undelivered(row) for row in rows], total)
 
 
-def _earlier_of_user(destination_id: DestinationId) -> Any:
+def _waiting(destination_id: DestinationId, shard: Shard) -> ColumnElement[bool]:
+    return and_(_U.destination_id == destination_id, _U.shard == shard, _U.state == _WAITING)
+
+
+def _earlier_of_user(destination_id: DestinationId, shard: Shard) -> Any:
     earlier = t.undelivered.alias()
     return exists().where(
         earlier.c.destination_id == destination_id,
+        earlier.c.shard == shard,
         earlier.c.state == _WAITING,
         earlier.c.user == _U.user,
         # Events without a user have no order among them.
@@ -55,8 +60,8 @@ def _earlier_of_user(destination_id: DestinationId) -> Any:
     )
 
 
-def waiting_by_user(connection: Connection, destination_id: DestinationId) -> Mapping[str, int]:
-    waiting = and_(_U.destination_id == destination_id, _U.state == _WAITING)
+def waiting_by_user(connection: Connection, destination_id: DestinationId, shard: Shard) -> Mapping[str, int]:
+    waiting = _waiting(destination_id, shard)
     rows = connection.execute(select(_U.user, func.count().label("n")).where(waiting).group_by(_U.user))
     return {row.user: int(row.n) for row in rows}
 
@@ -89,41 +94,42 @@ def _conditions(selection: ReplaySelection) -> list[Any]:
     return conditions
 
 
-def queue(connection: Connection, destination_id: DestinationId, undelivered: Sequence[Undelivered]) -> int:
+def queue(
+    connection: Connection, destination_id: DestinationId, shard: Shard, undelivered: Sequence[Undelivered]
+) -> int:
     positions = [each.event.position for each in undelivered]
-    waiting = select(_U.position).where(
-        _U.destination_id == destination_id, _U.state == _WAITING, _U.position.in_(positions)
-    )
+    waiting = select(_U.position).where(_waiting(destination_id, shard), _U.position.in_(positions))
     known = set(connection.execute(waiting).scalars())
     fresh = [each for each in undelivered if each.event.position not in known]
-    upsert_each(connection, t.undelivered, [undelivered_row(destination_id, each) for each in fresh])
+    upsert_each(connection, t.undelivered, [undelivered_row(destination_id, shard, each) for each in fresh])
     return len(fresh)
 
 
-def count_queued(connection: Connection, destination_id: DestinationId, replay: str) -> int:
-    own = and_(_U.destination_id == destination_id, _U.replay == replay, _U.state == _WAITING)
+def count_queued(connection: Connection, destination_id: DestinationId, shard: Shard, replay: str) -> int:
+    own = and_(_waiting(destination_id, shard), _U.replay == replay)
     return int(connection.execute(select(func.count()).where(own)).scalar_one())
 
 
 def expire(connection: Connection, before: datetime, limit: int) -> int:
-    old = select(_U.destination_id, _U.position, _U.replay).where(_U.state == _FAILED, _U.tried_at < to_micros(before))
+    key = (_U.destination_id, _U.shard, _U.position, _U.replay)
+    old = select(*key).where(_U.state == _FAILED, _U.tried_at < to_micros(before))
     rows = connection.execute(old.order_by(_U.tried_at).limit(limit)).all()
     # Row by row, as each is counted at its own destination's cursor.
     for row in rows:
-        own = and_(_U.destination_id == row.destination_id, _U.position == row.position, _U.replay == row.replay)
-        connection.execute(delete(t.undelivered).where(own))
+        connection.execute(delete(t.undelivered).where(*(column == row[n] for n, column in enumerate(key))))
         # A replay's event was received once already.
         if not row.replay:
-            cursor = _C.destination_id == row.destination_id
+            cursor = and_(_C.destination_id == row.destination_id, _C.shard == row.shard)
             connection.execute(update(t.delivery_cursors).where(cursor).values(forgotten=_C.forgotten + 1))
     return len(rows)
 
 
-def undelivered_row(destination_id: DestinationId, undelivered: Undelivered) -> Row:
+def undelivered_row(destination_id: DestinationId, shard: Shard, undelivered: Undelivered) -> Row:
     event = undelivered.event
     tried_at = undelivered.history[-1].at if undelivered.history else undelivered.first_at
     return {
         "destination_id": destination_id,
+        "shard": shard,
         "position": event.position,
         "replay": undelivered.replay,
         "state": undelivered.state.value,

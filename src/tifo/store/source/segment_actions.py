@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from tifo.kernel.clock import Clock
-from tifo.kernel.ids import ClientId, Position
+from tifo.kernel.ids import START, ClientId, Position, Shard
 from tifo.source.segment_actions.matching import view_of
 from tifo.source.segment_actions.ports import ActionsView, Skipped, SkippedAt
 from tifo.store.engagement.games import Games
 from tifo.store.sql import tables as t
+from tifo.store.sql.bulk import upsert_each
 from tifo.store.sql.database import Database
 from tifo.store.sql.times import from_micros, to_micros
 
@@ -19,7 +20,8 @@ _C = t.action_skips.c
 class SqlActionsState:
     """Implements `source.segment_actions.ports.ActionsState`."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, shard: Shard) -> None:
+        self._shard = shard
         self._database = database
         self._clock = clock
         self._games = Games()
@@ -32,13 +34,13 @@ class SqlActionsState:
 
     def position(self) -> Position:
         with self._database.reading() as connection:
-            return Position(connection.execute(select(func.max(t.action_cursor.c.position))).scalar() or 0)
+            own = select(t.action_cursor.c.position).where(t.action_cursor.c.shard == self._shard)
+            return Position(connection.execute(own).scalar() or START)
 
     def advance(self, through: Position, skipped: Sequence[Skipped]) -> None:
         now = to_micros(self._clock())
         with self._database.writing() as connection:
-            if connection.execute(update(t.action_cursor).values(position=through)).rowcount == 0:
-                connection.execute(insert(t.action_cursor), {"number": 1, "position": through})
+            upsert_each(connection, t.action_cursor, [{"shard": self._shard, "position": through}])
             # In the cursor's transaction: a crash counts no message twice.
             for each in skipped:
                 _add(connection, each, now)

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from tifo.kernel.clock import Clock
-from tifo.kernel.ids import DestinationId, NewId, Position, SourceId, TrackingPlanId
+from tifo.kernel.ids import BEFORE_EVERY_LOG, DestinationId, LogPosition, NewId, SourceId, TrackingPlanId
 from tifo.store.sql import tables as t
 from tifo.store.sql.bulk import without_nul
 from tifo.store.sql.database import Database
@@ -39,7 +39,7 @@ class SqlWorkspace:
         vault: Vault,
         *,
         secret_names: SecretNames = lambda _: (),
-        start: Callable[[], Position] = lambda: Position(0),
+        start: Callable[[], LogPosition] = lambda: BEFORE_EVERY_LOG,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -142,7 +142,7 @@ class _SqlWriter:
     def put_controls(self, source_id: SourceId, controls: Controls) -> None:
         plans.put_controls(self._connection, source_id, controls)
 
-    def insert_destination(self, made: ConnectedDestination, *, start: Position, secret: Collection[str]) -> None:
+    def insert_destination(self, made: ConnectedDestination, *, start: LogPosition, secret: Collection[str]) -> None:
         destinations.insert_destination(self._connection, self._vault, made, start=start, secret=secret)
 
     def change_destination(

@@ -7,8 +7,9 @@ import msgspec
 from sqlalchemy import Connection, delete, insert, select, update
 
 from tifo.kernel.clock import Clock
-from tifo.kernel.ids import DestinationId, NewId, Position, SourceId
+from tifo.kernel.ids import BEFORE_EVERY_LOG, DestinationId, LogPosition, NewId, SourceId
 from tifo.kernel.json import JsonObject
+from tifo.store.delivery.checkpoints import cursor_row
 from tifo.store.sql import tables as t
 from tifo.store.sql.database import Database
 from tifo.store.sql.times import from_micros, to_micros
@@ -50,7 +51,7 @@ class SqlDestinations:
         source_id: SourceId,
         settings: Mapping[str, Any],
         *,
-        start: Position,
+        start: LogPosition,
         secret: Collection[str] = (),
         mappings: Sequence[JsonObject] = (),
         enabled: bool = True,
@@ -95,7 +96,7 @@ def read_one(connection: Connection, vault: Vault, destination_id: DestinationId
 
 
 def insert_destination(
-    connection: Connection, vault: Vault, made: ConnectedDestination, *, start: Position, secret: Collection[str]
+    connection: Connection, vault: Vault, made: ConnectedDestination, *, start: LogPosition, secret: Collection[str]
 ) -> None:
     row = {
         "id": made.id,
@@ -116,8 +117,9 @@ def insert_destination(
     _check_free(connection, made.source_id, made.name, but=made.id)
     connection.execute(insert(t.destinations), row)
     # In the same transaction: a deliverer that finds the destination finds its cursor.
-    cursor = {"destination_id": made.id, "start": start, "position": start, "received": 0, "forgotten": 0}
-    connection.execute(insert(t.delivery_cursors), {**cursor, "dead_reason": ""})
+    # A log that is not made yet has no place to begin at: its deliverer begins with its first event.
+    if start != BEFORE_EVERY_LOG:
+        connection.execute(insert(t.delivery_cursors), cursor_row(made.id, start))
 
 
 def change_destination(

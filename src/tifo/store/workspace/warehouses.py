@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, true, update
 
 from tifo.kernel.clock import Clock
-from tifo.kernel.ids import Position, SourceId
+from tifo.kernel.ids import Position, Shard, SourceId
 from tifo.store.sql import tables as t
 from tifo.store.sql.bulk import upsert_each
 from tifo.store.sql.database import Database
@@ -74,31 +74,34 @@ class SqlWarehouses:
                 _trim_history(connection, name)
             _count(connection, [sync for sync in syncs if sync.position is not None])
 
-    def loads(self, warehouse: str) -> list[Loads]:
+    def loads(self, warehouse: str, shard: Shard | None = None) -> list[Loads]:
         loads, latencies = t.warehouse_loads, t.warehouse_latencies
+        of_log = loads.c.shard == shard if shard is not None else true()
         with self._database.reading() as connection:
-            rows = connection.execute(select(loads).where(loads.c.warehouse == warehouse)).all()
+            rows = connection.execute(select(loads).where(loads.c.warehouse == warehouse, of_log)).all()
             counted = connection.execute(select(latencies).where(latencies.c.warehouse == warehouse)).all()
-        buckets: dict[str, dict[int, int]] = {}
+        buckets: dict[tuple[str, str], dict[int, int]] = {}
         for row in counted:
-            buckets.setdefault(row.source_id, {})[row.bucket] = row.total
+            buckets.setdefault((row.source_id, row.shard), {})[row.bucket] = row.total
         return [
             Loads(
                 source_id=SourceId(row.source_id),
+                shard=Shard(row.shard),
                 position=Position(row.position),
                 events=row.events,
                 withheld=row.withheld,
                 failed=row.failed,
-                latencies=buckets.get(row.source_id, {}),
+                latencies=buckets.get((row.source_id, row.shard), {}),
             )
             for row in rows
         ]
 
-    def begin_anew(self, warehouse: str, source_id: SourceId) -> None:
+    def begin_anew(self, warehouse: str, source_id: SourceId, shard: Shard | None = None) -> None:
         with self._database.writing() as connection:
             for table in (t.warehouse_loads, t.warehouse_latencies):
                 of_it = (table.c.warehouse == warehouse) & (table.c.source_id == source_id)
-                connection.execute(delete(table).where(of_it))
+                of_log = table.c.shard == shard if shard is not None else true()
+                connection.execute(delete(table).where(of_it, of_log))
 
     def syncs(self, warehouse: str | None, *, limit: int) -> list[Sync]:
         table = t.warehouse_syncs
@@ -172,7 +175,7 @@ def _trim_history(connection: Connection, warehouse: str) -> None:
 
 def _count(connection: Connection, syncs: Sequence[Sync]) -> None:
     for sync in syncs:
-        place = {"warehouse": sync.warehouse, "source_id": sync.source_id}
+        place = {"warehouse": sync.warehouse, "source_id": sync.source_id, "shard": sync.shard}
         # Counts are added to those of earlier loads; the position takes the place of the earlier one.
         counts = {"events": sync.events, "withheld": sync.withheld, "failed": sync.failed}
         upsert_each(

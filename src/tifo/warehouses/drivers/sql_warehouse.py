@@ -1,13 +1,14 @@
 """Implements the warehouse's contract over SQL. A driver opens sessions, commits, and translates errors."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import TypeVar
 
 from tifo.kernel.clock import Clock
 from tifo.kernel.errors import NotFound
+from tifo.kernel.ids import Shard
 from tifo.warehouses.drivers import bookkeeping, questions
 from tifo.warehouses.drivers.dialect import Session
 from tifo.warehouses.drivers.load import SchemaLoad
@@ -32,8 +33,8 @@ class SqlWarehouse(ABC):
     def _rewinding(self) -> AbstractContextManager[Session]:
         """Opens a session that commits when its block ends without an error."""
 
-    def positions(self) -> dict[str, Cursor]:
-        return self._asked(bookkeeping.positions, {}, wait_s=0)
+    def positions(self, shard: Shard) -> dict[str, Cursor]:
+        return self._asked(lambda session: bookkeeping.positions(session, shard), {}, wait_s=0)
 
     def table_names(self, schema: str) -> frozenset[str]:
         return self._asked(lambda session: frozenset(session.table_names(schema)), frozenset(), wait_s=0)
@@ -88,19 +89,19 @@ class SqlWarehouse(ABC):
         # Asked at each load, in its transaction: someone may have dropped the schema.
         if not bookkeeping.is_prepared(session):
             self._prepare(session)
-        known = bookkeeping.positions(session)
+        known = bookkeeping.every_position(session)
         return [self._load_one(session, load, known) for load in loads]
 
     def _prepare(self, session: Session) -> None:
         """Makes the schema `_tifo`, before the first load."""
         bookkeeping.prepare(session)
 
-    def _load_one(self, session: Session, load: Load, known: dict[str, Cursor]) -> Loaded:
+    def _load_one(self, session: Session, load: Load, known: Mapping[tuple[str, Shard], Cursor]) -> Loaded:
         bookkeeping.check_position(load, known)
         started_at = self._clock()
         loaded = SchemaLoad(session, load.schema).insert(load, started_at)
         finished_at = self._clock()
-        bookkeeping.move(session, load, finished_at)
+        bookkeeping.move(session, load, finished_at, known)
         # A load that only moves the position is no sync that people look for.
         if load.tables or load.discards:
             bookkeeping.record(session, load, loaded, started_at, finished_at)

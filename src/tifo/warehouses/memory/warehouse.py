@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from tifo.kernel.clock import Clock, from_iso, system_clock
 from tifo.kernel.errors import Conflict, NotFound, Rejected
-from tifo.kernel.ids import Position
+from tifo.kernel.ids import START, Shard
 from tifo.kernel.json import JsonObject
 from tifo.warehouses.memory.query import run
 from tifo.warehouses.memory.tables import StoredTable, inserted, merged
@@ -39,7 +39,7 @@ _Tables = dict[tuple[str, str], StoredTable]
 class _State:
     """Holds the whole state; one commit replaces it."""
 
-    positions: dict[str, Cursor] = field(default_factory=dict)
+    positions: dict[tuple[str, Shard], Cursor] = field(default_factory=dict)
     tables: _Tables = field(default_factory=dict)
     loads: list[dict[str, Any]] = field(default_factory=list)
 
@@ -55,8 +55,8 @@ class MemoryWarehouse:
         self._lock = threading.Lock()
         self._state = _State()
 
-    def positions(self) -> dict[str, Cursor]:
-        return dict(self._state.positions)
+    def positions(self, shard: Shard) -> dict[str, Cursor]:
+        return {connection: cursor for (connection, of), cursor in self._state.positions.items() if of == shard}
 
     def load(self, loads: Sequence[Load], meanwhile: Callable[[], None] | None = None) -> list[Loaded]:
         with self._lock:
@@ -78,14 +78,15 @@ class MemoryWarehouse:
     def rewind(self, connection: str, received_after: datetime | None) -> None:
         with self._lock:
             state = self._state.copy()
-            cursor = state.positions.get(connection)
-            if cursor is None:
+            known = {key: cursor for key, cursor in state.positions.items() if key[0] == connection}
+            if not known:
                 raise never_loaded(connection)
+            schemas = {cursor.schema for cursor in known.values()}
             for (schema, name), table in self._state.tables.items():
                 # `users` and `accounts` stay, as the contract says: the loads that follow bring them up to date.
-                if schema == cursor.schema and name not in LATEST_TABLES:
+                if schema in schemas and name not in LATEST_TABLES:
                     state.tables[schema, name] = _received_until(table, received_after)
-            state.positions[connection] = Cursor(cursor.schema, Position(0))
+            state.positions.update({key: cursor._replace(position=START) for key, cursor in known.items()})
             self._state = state
 
     def query(self, sql: str, *, wait_s: float = 10.0) -> list[JsonObject]:  # noqa: ARG002 (nobody waits here)
@@ -138,12 +139,13 @@ class MemoryWarehouse:
         return rows if asked.column is None else [row for row in rows if row[asked.column] == asked.value]
 
     def _load(self, state: _State, load: Load) -> Loaded:
-        held = state.positions.get(load.connection, Cursor(load.schema, Position(0))).position
+        key = load.connection, load.shard
+        held = state.positions.get(key, Cursor(load.schema, START)).position
         if held != load.after:
             raise Conflict(f"The warehouse holds connection {load.connection!r} at position {held}, not {load.after}.")
         started_at = self._clock()
         loaded = _insert(state.tables, load, started_at)
-        state.positions[load.connection] = Cursor(load.schema, load.position)
+        state.positions[key] = Cursor(load.schema, load.position)
         if load.tables or load.discards:
             state.loads.append(_history_row(load, loaded, started_at, self._clock()))
         return loaded
@@ -210,6 +212,7 @@ def _has_value(row: dict[str, Any], group: Collection[str]) -> bool:
 def _history_row(load: Load, loaded: Loaded, started_at: datetime, finished_at: datetime) -> dict[str, Any]:
     return {
         "connection": load.connection,
+        "shard": load.shard,
         "schema_name": load.schema,
         "after_position": load.after,
         "position": load.position,

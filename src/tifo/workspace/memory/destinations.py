@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from tifo.kernel.clock import Clock, system_clock
-from tifo.kernel.ids import DestinationId, NewId, Position, SourceId, uuid7
+from tifo.kernel.ids import DestinationId, LogPosition, NewId, SourceId, uuid7
 from tifo.kernel.json import JsonObject
 from tifo.workspace import rules
 from tifo.workspace.destinations import (
@@ -35,7 +35,7 @@ class InMemoryDestinations:
         *,
         clock: Clock = system_clock,
         new_id: NewId = uuid7,
-        on_add: Callable[[ConnectedDestination, Position], object] = lambda _made, _start: None,
+        on_add: Callable[[ConnectedDestination, LogPosition], object] = lambda _made, _start: None,
         on_remove: Callable[[DestinationId], object] = lambda _id: None,
     ) -> None:
         self._catalog = catalog
@@ -53,7 +53,7 @@ class InMemoryDestinations:
         source_id: SourceId,
         settings: Mapping[str, Any],
         *,
-        start: Position,
+        start: LogPosition,
         secret: Collection[str] = (),  # noqa: ARG002 (memory encrypts nothing)
         mappings: Sequence[JsonObject] = (),
         enabled: bool = True,

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from tifo.kernel.clock import Clock, system_clock
-from tifo.kernel.ids import DestinationId, NewId, Position, SourceId, TrackingPlanId, uuid7
+from tifo.kernel.ids import BEFORE_EVERY_LOG, DestinationId, LogPosition, NewId, SourceId, TrackingPlanId, uuid7
 from tifo.tracking.plans.memory import InMemoryTrackingPlans
 from tifo.tracking.plans.model import Controls, PlanType, Rule
 from tifo.workspace.destinations import ConnectedDestination, DestinationChange, SecretNames
@@ -33,7 +33,7 @@ class InMemoryWorkspaceState:
         clock: Clock = system_clock,
         new_id: NewId = uuid7,
         secret_names: SecretNames = lambda _: (),
-        start: Callable[[], Position] = lambda: Position(0),
+        start: Callable[[], LogPosition] = lambda: BEFORE_EVERY_LOG,
     ) -> None:
         self._catalog = catalog
         self._warehouses = warehouses
@@ -115,7 +115,7 @@ class _InMemoryWriter:
         self._plans = plans
         self._destinations = destinations
         self._catalog = catalog
-        self._added: list[tuple[ConnectedDestination, Position]] = []
+        self._added: list[tuple[ConnectedDestination, LogPosition]] = []
         self._removed: list[DestinationId] = []
 
     def announce(self) -> None:
@@ -173,7 +173,7 @@ class _InMemoryWriter:
     def put_controls(self, source_id: SourceId, controls: Controls) -> None:
         self._plans.control(source_id, controls)
 
-    def insert_destination(self, made: ConnectedDestination, *, start: Position, secret: Collection[str]) -> None:
+    def insert_destination(self, made: ConnectedDestination, *, start: LogPosition, secret: Collection[str]) -> None:
         del secret  # memory encrypts nothing
         self._added.append((self._destinations.insert(made), start))
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from tifo.kernel.clock import Clock, system_clock
-from tifo.kernel.ids import SourceId
+from tifo.kernel.ids import Shard, SourceId
 from tifo.workspace.memory.catalog import InMemoryCatalog
 from tifo.workspace.warehouses import (
     MAX_SYNCS,
@@ -28,7 +28,7 @@ class InMemoryWarehouses:
         self.lock = threading.RLock()
         self._warehouses: dict[str, ConnectedWarehouse] = {}
         self._syncs: list[Sync] = []
-        self._loads: dict[tuple[str, SourceId], Loads] = {}
+        self._loads: dict[tuple[str, SourceId, Shard], Loads] = {}
 
     def add(
         self, kind: WarehouseKind, url: str, name: str | None, source_ids: Collection[SourceId] | None
@@ -91,13 +91,16 @@ class InMemoryWarehouses:
             found = [each for each in reversed(self._syncs) if warehouse in {None, each.warehouse}]
         return found[:limit]
 
-    def loads(self, warehouse: str) -> list[Loads]:
+    def loads(self, warehouse: str, shard: Shard | None = None) -> list[Loads]:
         with self.lock:
-            return [each for (name, _), each in self._loads.items() if name == warehouse]
+            every = [each for (name, _, _), each in self._loads.items() if name == warehouse]
+        return [each for each in every if shard in {None, each.shard}]
 
-    def begin_anew(self, warehouse: str, source_id: SourceId) -> None:
+    def begin_anew(self, warehouse: str, source_id: SourceId, shard: Shard | None = None) -> None:
         with self.lock:
-            self._loads.pop((warehouse, source_id), None)
+            for place in [each for each in self._loads if each[:2] == (warehouse, source_id)]:
+                if shard in {None, place[2]}:
+                    del self._loads[place]
 
     def change(self, name: str, *, enabled: bool, source_ids: Collection[SourceId] | None) -> ConnectedWarehouse:
         chosen = None if source_ids is None else frozenset(source_ids)
@@ -124,12 +127,20 @@ class InMemoryWarehouses:
     def _count(self, sync: Sync) -> None:
         if sync.position is None or sync.source_id is None:
             return
-        place = (sync.warehouse, sync.source_id)
-        before = self._loads.get(
-            place, Loads(source_id=sync.source_id, position=sync.position, events=0, withheld=0, failed=0, latencies={})
+        place = (sync.warehouse, sync.source_id, sync.shard)
+        none = Loads(
+            source_id=sync.source_id,
+            shard=sync.shard,
+            position=sync.position,
+            events=0,
+            withheld=0,
+            failed=0,
+            latencies={},
         )
+        before = self._loads.get(place, none)
         self._loads[place] = Loads(
             source_id=sync.source_id,
+            shard=sync.shard,
             position=sync.position,
             events=before.events + sync.events,
             withheld=before.withheld + sync.withheld,

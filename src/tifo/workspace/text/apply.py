@@ -9,7 +9,7 @@ import msgspec
 from tifo.documents.changes import Change, Verb
 from tifo.kernel.clock import to_iso
 from tifo.kernel.errors import Conflict, Rejected
-from tifo.kernel.ids import DestinationId, NewId, Position, SourceId, TrackingPlanId
+from tifo.kernel.ids import DestinationId, LogPosition, NewId, SourceId, TrackingPlanId
 from tifo.kernel.json import JsonObject
 from tifo.tracking.filters import Filter, FilterAction, read_filters
 from tifo.tracking.plans.model import BUILT_IN_PLAN, NO_PLAN, PlanType
@@ -38,7 +38,7 @@ class ApplyContext:
     urls: Mapping[str, str]
     """Addresses of the warehouses to make, by name."""
     secret_names: SecretNames
-    start: Position
+    start: LogPosition
     """A new destination gets the events after this position of the log."""
     at: datetime
     new_id: NewId

@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import cast
 
+from tests.shards import SHARD
 from tifo.delivery.loading.progress import SourceProgress
 from tifo.kernel.errors import Rejected
-from tifo.kernel.ids import Position, SourceId
+from tifo.kernel.ids import Position, Shard, SourceId
 from tifo.warehouses.ports import Cursor, Load, Loaded, Warehouse
 from tifo.workspace.model import Source, SourceType, WriteKey
 
@@ -27,7 +28,9 @@ def source(name: str, *, schema: str | None = None) -> Source:
 
 
 def progress_of(name: str, read: int = 0) -> SourceProgress:
-    return SourceProgress(source_id=SourceId(name), schema=name, committed=Position(read), read=Position(read))
+    return SourceProgress(
+        source_id=SourceId(name), shard=SHARD, schema=name, committed=Position(read), read=Position(read)
+    )
 
 
 class FakeWarehouse:
@@ -46,7 +49,8 @@ class FakeWarehouse:
     def contract(self) -> Warehouse:
         return cast("Warehouse", self)
 
-    def positions(self) -> dict[str, Cursor]:
+    def positions(self, shard: Shard) -> dict[str, Cursor]:
+        assert shard == SHARD
         if self.failures:
             raise self.failures.pop(0)
         return dict(self.cursors)

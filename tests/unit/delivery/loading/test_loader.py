@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.shards import SHARD
 from tifo.delivery.loading.loader import BACKOFF_CAP_S, Loader
 from tifo.delivery.loading.progress import LOOK_S, MISSING_S
 from tifo.eventlog.ports import EventLog
@@ -158,7 +159,7 @@ def test_a_source_without_new_events_is_moved_along(
 ) -> None:
     log.add("one", message("a"), message("b"))
     loader.flush()
-    assert warehouse.positions() == {"one": Cursor("one", Position(2)), "two": Cursor("two", Position(2))}
+    assert warehouse.positions(SHARD) == {"one": Cursor("one", Position(2)), "two": Cursor("two", Position(2))}
 
 
 def test_a_failed_load_is_repeated_after_a_pause_and_loses_nothing(
@@ -169,7 +170,7 @@ def test_a_failed_load_is_repeated_after_a_pause_and_loses_nothing(
     loader.step()
     monotonic.now += 2
     assert loader.step() > 0
-    assert warehouse.positions() == {}
+    assert warehouse.positions(SHARD) == {}
     loader.step()
     assert len(warehouse.loads) == 1, "it waits before it tries again"
     monotonic.now += 2
@@ -204,7 +205,7 @@ def test_a_poisonous_message_is_set_aside_alone(
     assert [row["message_id"] for row in rows] == ["m07", "m13"]
     assert "poison" in str(rows[0]["reason"])
     assert rows[0]["value"] == message("m07").decode()
-    assert warehouse.positions()["one"].position == log.end()
+    assert warehouse.positions(SHARD)["one"].position == log.end()
 
 
 def test_a_line_that_is_no_message_is_kept_with_the_time_it_was_received(
@@ -237,7 +238,7 @@ def test_a_source_that_the_catalog_never_shows_gets_a_schema_after_a_while(
         assert warehouse.tables("unknown_source_0193_ab") == {}
         monotonic.now += 2
         loader.step()
-        if warehouse.positions():
+        if warehouse.positions(SHARD):
             break
     assert warehouse.ids("unknown_source_0193_ab.tracks") == ["a"]
 
@@ -379,7 +380,7 @@ def test_a_warehouse_gets_only_the_sources_that_it_is_connected_to(
     for _ in range(4):
         loader.flush()
         monotonic.now += MISSING_S
-    assert warehouse.positions().keys() == {"two"}
+    assert warehouse.positions(SHARD).keys() == {"two"}
     assert warehouse.ids("two.tracks") == ["b"]
 
 
@@ -409,7 +410,7 @@ def test_what_stays_out_by_choice_is_counted_in_the_history(log: Any, warehouse:
     assert loader.flush() == 3
     assert warehouse.ids("one.tracks") == ["a", "b"]
     assert warehouse.tables("one").keys() == {"tracks", "badge_rewarded"}
-    assert warehouse.positions()["one"].position == 3
+    assert warehouse.positions(SHARD)["one"].position == 3
     assert [dict(sync.left_out) for sync in told] == [
         {
             "column badge_rewarded.level is turned off": 1,

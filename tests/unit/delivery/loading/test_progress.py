@@ -21,7 +21,7 @@ class Rig:
         self.sources: list[Source] = []
         self.takes: Callable[[SourceId], bool] = lambda _: True
         self.progress = LoadProgress(
-            log, self.warehouse.contract, lambda: self.sources, self.takes_source, lambda: self.now_s
+            log, self.warehouse.contract, lambda: self.sources, self.takes_source, monotonic=lambda: self.now_s
         )
 
     def takes_source(self, source_id: SourceId) -> bool:
@@ -29,7 +29,7 @@ class Rig:
 
     def refreshed(self) -> dict[str, tuple[str, int]]:
         if not self.progress.is_known:
-            self.progress.restore(self.log.end())
+            self.progress.restore()
         return {each.source_id: (each.schema, each.read) for each in self.progress.refresh()}
 
 

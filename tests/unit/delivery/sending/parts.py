@@ -99,7 +99,7 @@ class Rig:
         self.calls: list[str] = []
         self.log = MemoryEventLog()
         self.state = MemoryDeliveryState()
-        self.state.begin(ID, Position(0))
+        self.state.add(ID, Position(0))
         self.checkpoints: list[Checkpoint] = []
         self.commit_answers: list[bool | Exception] = []
         self.soon = asyncio.Event()

@@ -99,7 +99,7 @@ class House:
     def __init__(self) -> None:
         self.log = MemoryEventLog()
         self.state = MemoryDeliveryState()
-        self.state.begin(ID, Position(0))
+        self.state.add(ID, Position(0))
         self.committed: list[Checkpoint] = []
         self.refusals = 0
         self.retry_for_s = 4 * 3600.0
@@ -127,7 +127,7 @@ class House:
         self, destination: Scripted, *, clock: Clock = clock, monotonic: Callable[[], float] = fast
     ) -> DestinationConnection:
         return DestinationConnection(
-            Terms(ID, SOURCE, self.retry_for_s),
+            Terms(ID, SOURCE, self.retry_for_s, _EPOCH),
             destination,
             ConfiguredFilter(["track"], ["Webhooks", "hook"]),
             reader=SharedReader(self.log),

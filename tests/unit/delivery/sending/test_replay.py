@@ -23,7 +23,7 @@ class House:
         self.moment = NOW
         self.log = MemoryEventLog()
         self.state = MemoryDeliveryState()
-        self.state.begin(ID, Position(0))
+        self.state.add(ID, Position(0))
         self.slept: list[float] = []
         self.looked: list[ReplayProgress] = []
         self.seconds = 0.0
@@ -101,7 +101,7 @@ def test_only_so_many_wait_at_once(house: House) -> None:
     assert house.run(ReplaySelection()) == (13_000, 0)
     assert max(looked.waiting for looked in house.looked) <= MAX_WAITING
     assert house.looked[-1].queued == 13_000
-    assert house.looked[-1].position == house.looked[-1].end == 13_000
+    assert house.looked[-1].passed == house.looked[-1].total == 13_000
 
 
 def test_a_rate_is_kept(house: House) -> None:

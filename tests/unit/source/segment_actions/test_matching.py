@@ -3,8 +3,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tifo.engagement.model import Application, Game, RewardAction, SegmentTrigger
-from tifo.eventlog.ports import Block
-from tifo.kernel.ids import ClientId, Position, ProgramId, RewardActionId, SourceId
+from tifo.eventlog.ports import Block, consecutive
+from tifo.kernel.ids import ClientId, ProgramId, RewardActionId, SourceId
 from tifo.source.segment_actions.matching import MADE_BY_TIFO, NO_USER_ID, counted, hits_in, view_of
 from tifo.source.segment_actions.ports import Skipped
 
@@ -27,7 +27,7 @@ def block(*messages: dict[str, Any], received_at: datetime = NOW, source: Source
     bodies = b"".join(
         json.dumps({"type": "track", "event": "Video Watched", **each}).encode() + b"\n" for each in messages
     )
-    return Block(first=Position(1), size=len(messages), source_id=source, received_at=received_at, bodies=bodies)
+    return Block(consecutive(1, len(messages)), source, received_at, bodies)
 
 
 def test_only_live_actions_with_a_trigger_are_watched_in_their_program_or_the_default_one() -> None:

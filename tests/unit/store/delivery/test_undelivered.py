@@ -5,6 +5,7 @@ from pathlib import Path
 
 from sqlalchemy import select
 
+from tests.shards import SHARD
 from tifo.delivery.ports import Attempt, Undelivered, UndeliveredState
 from tifo.destinations.ports import Event
 from tifo.kernel.ids import DestinationId, Position
@@ -28,7 +29,7 @@ def test_a_row_keeps_the_form_that_older_versions_have_written(tmp_path: Path) -
         code="500",
         detail="as told",
     )
-    row = undelivered_row(DestinationId("hook"), waiting)
+    row = undelivered_row(DestinationId("hook"), SHARD, waiting)
     assert row["history"] == '[[1795000000.123456,"500","as told",0.25]]'
     assert {row[name] for name in ("received_at", "first_at", "tried_at", "next_at")} == {1_795_000_000_123_456}
     database = open_sqlite(tmp_path / "tifo.db")

@@ -57,7 +57,9 @@ def test_what_the_log_forgets_before_a_warehouse_has_it_is_counted_once(warehous
     for _ in range(2):
         expire_loads(log, warehouses, connected, sources, Position(4))
     assert warehouses.loads("away") == [
-        Loads(source_id=SourceId("a"), position=Position(4), events=2, withheld=0, failed=1, latencies={})
+        Loads(
+            source_id=SourceId("a"), shard=log.shard, position=Position(4), events=2, withheld=0, failed=1, latencies={}
+        )
     ]
     (told, _) = warehouses.syncs("away", limit=9)
     assert told.error

@@ -11,6 +11,8 @@ from tifo.store.sql.tables.delivery import (
     delivery_samples,
     ingest_counts,
     ingest_seen,
+    log_notices,
+    logs,
     undelivered,
 )
 from tifo.store.sql.tables.engagement import (
@@ -88,6 +90,8 @@ __all__ = [
     "ingest_seen",
     "invoked_actions",
     "late_webhooks",
+    "log_notices",
+    "logs",
     "plan_connections",
     "profiles",
     "relay_cursors",

@@ -2,16 +2,17 @@
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, Table, Text
 
-from tifo.store.sql.tables.metadata import METADATA
+from tifo.store.sql.tables.metadata import METADATA, POSITION
 
 ingest_seen = Table(
     "ingest_seen",
     METADATA,
+    Column("shard", String, primary_key=True),
     Column("source_id", String, primary_key=True),
     Column("code", String, primary_key=True),
     Column("total", BigInteger, nullable=False),
 )
-"""The log's totals at the last note; what they grew by since is the next note's."""
+"""Each log's totals at its last note; what they grew by since is the next note's."""
 
 ingest_counts = Table(
     "ingest_counts",
@@ -27,6 +28,7 @@ delivery_cursors = Table(
     "delivery_cursors",
     METADATA,
     Column("destination_id", String, primary_key=True),
+    Column("shard", String, primary_key=True),
     Column("start", BigInteger, nullable=False),
     Column("position", BigInteger, nullable=False),
     Column("received", BigInteger, nullable=False),
@@ -40,6 +42,7 @@ undelivered = Table(
     "undelivered",
     METADATA,
     Column("destination_id", String, primary_key=True),
+    Column("shard", String, primary_key=True),
     Column("position", BigInteger, primary_key=True, autoincrement=False),
     Column("replay", String, primary_key=True),
     Column("state", String, nullable=False),
@@ -61,6 +64,28 @@ undelivered = Table(
     Index("undelivered_by_time", "destination_id", "state", "next_at"),
     Index("undelivered_by_user", "destination_id", "state", "user", "position"),
     Index("undelivered_by_age", "state", "tried_at"),
+)
+
+logs = Table(
+    "logs",
+    METADATA,
+    Column("shard", String, primary_key=True),
+    Column("host", String, nullable=False),
+    Column("path", String, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+    # NULL where the log holds every event that it ever had.
+    Column("complete_since", BigInteger),
+    Column("backlog", Text, nullable=False),
+)
+"""Every log that a node has opened on this state; `backlog` counts what is behind each reader, as JSON."""
+
+log_notices = Table(
+    "log_notices",
+    METADATA,
+    Column("number", POSITION, primary_key=True, autoincrement=True),
+    Column("shard", String, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("text", Text, nullable=False),
 )
 
 delivery_counts = Table(

@@ -103,7 +103,7 @@ late_webhooks = Table(
 action_cursor = Table(
     "action_cursor",
     METADATA,
-    Column("number", POSITION, primary_key=True, autoincrement=False),
+    Column("shard", String, primary_key=True),
     Column("position", BigInteger, nullable=False),
 )
 

@@ -101,6 +101,7 @@ warehouse_loads = Table(
     METADATA,
     Column("warehouse", String, primary_key=True),
     Column("source_id", String, primary_key=True),
+    Column("shard", String, primary_key=True),
     Column("position", BigInteger, nullable=False),
     Column("events", BigInteger, nullable=False),
     Column("withheld", BigInteger, nullable=False),
@@ -112,6 +113,7 @@ warehouse_latencies = Table(
     METADATA,
     Column("warehouse", String, primary_key=True),
     Column("source_id", String, primary_key=True),
+    Column("shard", String, primary_key=True),
     Column("bucket", Integer, primary_key=True, autoincrement=False),
     Column("total", BigInteger, nullable=False),
 )
