@@ -32,7 +32,7 @@ from tifo.delivery.ports import (
 from tifo.delivery.series import minute_of, oldest_hour, oldest_minute, series_of, stored_minutes, window
 from tifo.eventlog.ports import DUPLICATE, RECEIVED, IngestCount
 from tifo.kernel.errors import NotFound
-from tifo.kernel.ids import DestinationId, Position, Shard, SourceId
+from tifo.kernel.ids import START, DestinationId, Position, Shard, SourceId
 
 _SOURCE = SourceId("source")
 _WIDTHS = (1, 60)
@@ -168,7 +168,7 @@ class MemoryDeliveryState:
             for (result, _), number in connection.totals.items():
                 totals[result] += number
             return Numbers(
-                status=_status(connection),
+                status=_status(connection)._replace(start=START, position=START),
                 delivered=totals[Result.DELIVERED],
                 filtered=totals[Result.FILTERED],
                 replayed=totals[Result.REPLAYED],

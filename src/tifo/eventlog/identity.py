@@ -71,10 +71,11 @@ def base_at(now: datetime) -> int:
     return int(now.timestamp() * _TICKS_PER_S) * _NUMBERS_PER_TICK
 
 
-def begin(directory: Path, now: datetime | None = None) -> LogIdentity:
-    """Makes the identity of a new log, or begins a new opening of a known one. Call it before anything is appended.
+def begin(directory: Path, now: datetime | None = None, *, appends: bool = True) -> LogIdentity:
+    """Makes the identity of a new log, or looks after a known one; begins a new opening of it where it `appends`.
 
-    A folder that turns out to be a copy whose original is there too is held: both would deliver the same events.
+    Call it before anything is appended. A folder that turns out to be a copy whose original is there too is held: both
+    would deliver the same events.
     """
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     at = now or datetime.now(UTC)
@@ -88,7 +89,7 @@ def begin(directory: Path, now: datetime | None = None) -> LogIdentity:
             )
         else:
             held = known.held or original_of(known, here)
-            base = max(known.base, base_at(at))
+            base = max(known.base, base_at(at)) if appends else known.base
             known = msgspec.structs.replace(known, base=base, opened_at=at, place=here, held=held)
         write_identity(directory, known)
     return known
@@ -151,7 +152,7 @@ def write_identity(directory: Path, identity: LogIdentity) -> None:
 
 
 def _changed(directory: Path, change: Callable[[LogIdentity], LogIdentity]) -> LogIdentity:
-    begin(directory)
+    begin(directory, appends=False)
     with _alone(directory):
         known = read_identity(directory)
         assert known is not None  # noqa: S101 (`begin` has made it)

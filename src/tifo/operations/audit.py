@@ -1,4 +1,4 @@
-"""Proves that ledger = events = warehouse rows.
+"""Proves that ledger = events = warehouse rows, and that what each warehouse's cursor has passed is a row there.
 
 Three numbers count the same things. `ledger`: the facts in the state. Each was written in the transaction of the change
 that it reports, and is checked against ledger, badges and quests. `events`: those facts that are in the event log or in
@@ -6,6 +6,7 @@ the warehouse, which may hold what the log has dropped since. `rows`: those that
 audit waits for events that are on their way; an event that is then missing or doubled is a problem.
 """
 
+import contextlib
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +16,11 @@ import msgspec
 
 from tifo.delivery.cursors import loaded_cursors, source_position
 from tifo.eventlog.ports import EventLog
+from tifo.kernel.clock import to_iso
+from tifo.kernel.errors import Transient
 from tifo.kernel.ids import ClientId, Position
+from tifo.operations import logs
+from tifo.operations.audit_rows import SHOWN, compare_rows
 from tifo.operations.backend import Backend
 from tifo.warehouses.naming import STANDARD_TABLES
 from tifo.warehouses.ports import RowCount
@@ -25,7 +30,6 @@ from tifo.workspace.warehouses import BUILT_IN
 PATIENCE_S = 10.0
 _POLL_S = 0.25
 _READ_EVENTS = 10_000
-_SHOWN = 5
 _NOT_TRACKED = (STANDARD_TABLES - {"tracks"}) | {"_discards"}
 """Tables that hold no track event."""
 
@@ -44,6 +48,8 @@ class AuditVerdict:
     ledger: int = 0
     events: int = 0
     rows: int = 0
+    compared: int = 0
+    """Events of the log that were looked for in the warehouses, each in every one that takes it."""
     problems: tuple[str, ...] = ()
     """One sentence each; empty where all agree."""
     notes: tuple[str, ...] = ()
@@ -58,6 +64,7 @@ class AuditVerdict:
             ledger=self.ledger + other.ledger,
             events=self.events + other.events,
             rows=self.rows + other.rows,
+            compared=self.compared + other.compared,
             problems=self.problems + other.problems,
             notes=self.notes + other.notes,
         )
@@ -74,7 +81,15 @@ def run(
     # Facts are committed before their events are sent, and rows appear after the next flush: a difference may pass.
     while not (verdict := _verdict(backend)).ok and time.monotonic() < deadline:
         sleep(_POLL_S)
-    return verdict
+    # Once, behind the wait: rows and cursor appear together, so this difference does not pass.
+    with backend.read_log() as log:
+        for each in compare_rows(backend, log):
+            verdict += AuditVerdict(compared=each.compared, problems=tuple(each.problems), notes=tuple(each.notes))
+    return verdict + AuditVerdict(notes=tuple(_notices(backend)))
+
+
+def _notices(backend: Backend) -> Sequence[str]:
+    return [f"{to_iso(each.at)} log {each.shard}: {each.text}" for each in logs.notices(backend)[:SHOWN]]
 
 
 class _Counted(NamedTuple):
@@ -136,17 +151,37 @@ def _compared(backend: Backend, client_id: ClientId, source: Source, log: EventL
     logged = _logged(log, source_position(log, source.id, loaded_cursors(warehouse, log)), source)
     events = rows = 0
     missing: list[str] = []
+    elsewhere = logs.others(backend, log.shard)
     for ids in backend.ledger_audit.fact_ids(client_id):
         stored = warehouse.stored_ids(source.schema, "tracks", ids) if "tracks" in tables else set()
+        if elsewhere and len(stored) < len(ids):
+            stored |= _in_shared_warehouses(backend, source, ids)
         # A row proves its event too: the log may have been trimmed behind the load.
         events += sum(each in stored or each in logged for each in ids)
         rows += len(stored)
         missing += [each for each in ids if each not in stored]
     problems = _doubled(source.schema, warehouse.row_counts(source.schema, sorted(tables)))
+    if missing and elsewhere:
+        # Another node relayed them to its own log, which only that node can read.
+        where = ", ".join(f"{each.host}:{each.path}" for each in elsewhere)
+        note = f"{len(missing)} events of {source.slug} are not in this node's warehouses: audit the nodes of {where}"
+        return AuditVerdict(events=events, rows=rows, problems=tuple(problems), notes=(note,))
     if missing:
-        lost = f"{len(missing)} events are not in {source.schema}: {', '.join(missing[:_SHOWN])}"
+        lost = f"{len(missing)} events are not in {source.schema}: {', '.join(missing[:SHOWN])}"
         problems = [lost, *problems]
     return AuditVerdict(events=events, rows=rows, problems=tuple(problems))
+
+
+def _in_shared_warehouses(backend: Backend, source: Source, ids: Collection[str]) -> set[str]:
+    """Returns the ids that are rows of a warehouse that other nodes load too."""
+    stored: set[str] = set()
+    for connected in backend.warehouses.connected():
+        if connected.takes(source.id):
+            with contextlib.suppress(Transient):  # a warehouse that is away proves nothing
+                shared = backend.open_warehouse(connected.name)
+                if "tracks" in shared.table_names(source.schema):
+                    stored |= shared.stored_ids(source.schema, "tracks", ids)
+    return stored
 
 
 def _logged(log: EventLog, after: Position, source: Source) -> Collection[str]:

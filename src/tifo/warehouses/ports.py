@@ -119,6 +119,11 @@ class Cursor(NamedTuple):
     position: Position
 
 
+def id_column(table: str) -> str:
+    """Returns the column that holds a message's id."""
+    return "message_id" if table == "_discards" else "id"
+
+
 class RowCount(NamedTuple):
     rows: int
     ids: int
@@ -202,7 +207,7 @@ class Warehouse(Protocol):
         """Counts each table's rows and different ids; the tables must have the column `id` (`_discards` has none)."""
 
     def stored_ids(self, schema: str, table: str, ids: Collection[str]) -> set[str]:
-        """Returns the ids, of those given, that are rows of the table."""
+        """Returns the ids, of those given, that are rows of the table; in `_discards`, ids of messages."""
 
     def filled_count(self, asked: RowSelection, groups: Sequence[Collection[str]]) -> FilledCount:
         """Counts rows, and for each group of columns those that have a value in at least one of them.

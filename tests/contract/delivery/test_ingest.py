@@ -10,7 +10,7 @@ from tests.shards import SHARD
 from tifo.delivery.memory import MemoryIngestNumbers
 from tifo.delivery.ports import Grain, Group, IngestNumbers, IngestSeriesQuery
 from tifo.eventlog.ports import RECEIVED, IngestCount
-from tifo.kernel.ids import SourceId
+from tifo.kernel.ids import Shard, SourceId
 from tifo.store.delivery.ingest import SqlIngestNumbers
 from tifo.tracking.plans.codes import FILTERED_AT_SOURCE
 
@@ -54,12 +54,20 @@ def test_what_totals_grew_by_is_noted_once_and_when(numbers: IngestNumbers) -> N
     assert [point[0] for point in numbers.ingest_series(minutes)[0].points] == [NOW, NOW + timedelta(hours=1)]
 
 
-def test_a_log_that_began_anew_counts_from_nothing(numbers: IngestNumbers) -> None:
-    numbers.note(SHARD, (), NOW)
-    numbers.note(SHARD, counts(received=7), NOW)
-    numbers.note(SHARD, counts(received=2), NOW)
+def test_a_log_restored_from_a_backup_counts_on_from_its_own_totals(numbers: IngestNumbers) -> None:
+    for total in (0, 7, 2, 5):
+        numbers.note(SHARD, counts(received=total), NOW)
     (received,) = numbers.ingest_series(asked(codes=[RECEIVED]))
-    assert received.total == 9
+    assert received.total == 7 + 3
+
+
+def test_several_logs_are_counted_apart_and_shown_together(numbers: IngestNumbers) -> None:
+    other = Shard("other")
+    for shard, total in ((SHARD, 1), (other, 5), (SHARD, 4), (other, 6)):
+        numbers.note(shard, counts(received=total), NOW)
+    (received,) = numbers.ingest_series(asked(codes=[RECEIVED]))
+    assert received.total == 3 + 1
+    assert {shard: list(totals.values()) for shard, totals in numbers.totals().items()} == {SHARD: [4], other: [6]}
 
 
 def test_what_a_source_sent_expires_and_other_sources_are_left_out(numbers: IngestNumbers) -> None:

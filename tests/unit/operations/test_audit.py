@@ -75,7 +75,7 @@ def audited(backend: TwinBackend) -> AuditVerdict:
 def test_ledger_events_and_rows_agree(backend: TwinBackend, fans: Source, warehouse: Warehouse) -> None:
     append(backend.log, fans.id, track("a"), track("b"))
     load(backend.log, warehouse, fans)
-    assert audited(backend) == AuditVerdict(ledger=2, events=2, rows=2)
+    assert audited(backend) == AuditVerdict(ledger=2, events=2, rows=2, compared=2)
 
 
 def test_events_that_are_not_loaded_yet_are_counted_from_the_log(

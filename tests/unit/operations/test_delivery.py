@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.shards import SHARD
 from tests.twins import TwinBackend
 from tests.unit.operations.conftest import NOW, counted, receive, settle, undelivered
 from tifo.delivery.ports import Checkpoint, Result, Sample
@@ -153,7 +154,9 @@ def load(source_id: SourceId | None, status: SyncStatus = SyncStatus.SUCCESS, **
 
 def test_loads_are_told_as_deliveries_are(backend: TwinBackend, shop: SourceId) -> None:
     receive(backend, shop, "m1", "m2", "m3", "m4", "m5", refused=["unplanned"])
-    backend.warehouses.record([load(shop, position=Position(4), events=4, withheld=1, failed=1, latencies={3: 2})])
+    backend.warehouses.record(
+        [load(shop, shard=SHARD, position=Position(4), events=4, withheld=1, failed=1, latencies={3: 2})]
+    )
     (totals,) = delivery.warehouse_overview(backend)
     assert (totals.id, totals.name, totals.kind, totals.source) == ("duckdb/shop", "duckdb", "duckdb", "shop")
     assert parts(totals) == {"delivered": 2, "failed": 1, "filtered_at_destination": 1, "waiting": 1}

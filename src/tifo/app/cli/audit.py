@@ -7,7 +7,10 @@ _OK, _DIFFERENT = 0, 1
 
 
 def audit(*, data: Data = None, json: Json = False) -> int:
-    """Prove ledger = events = warehouse rows. Exits with 1 where they differ."""
+    """Prove ledger = events = warehouse rows, and look for every event of the log in each warehouse, by its id.
+
+    Exits with 1 where something is missing or doubled.
+    """
     from tifo.operations.audit import run
 
     with backend(data) as opened:
@@ -17,6 +20,7 @@ def audit(*, data: Data = None, json: Json = False) -> int:
         "ledger": verdict.ledger,
         "events": verdict.events,
         "rows": verdict.rows,
+        "compared": verdict.compared,
         "problems": list(verdict.problems),
         "notes": list(verdict.notes),
     }

@@ -12,10 +12,12 @@ from cyclopts import App, CycloptsError
 from tifo.app.cli.alerts import alerts
 from tifo.app.cli.applications import applications
 from tifo.app.cli.audit import audit
+from tifo.app.cli.backups import backup, restore
 from tifo.app.cli.delivery import delivery
 from tifo.app.cli.demo import demo
 from tifo.app.cli.destinations import destinations
 from tifo.app.cli.game import game
+from tifo.app.cli.logs import log
 from tifo.app.cli.migrate import migrate
 from tifo.app.cli.output import talk
 from tifo.app.cli.sources import sources
@@ -41,9 +43,10 @@ for noun in (
     game,
     workspace,
     organisation,
+    log,
 ):
     app.command(noun)
-for verb in (up, demo, migrate, sql, audit):
+for verb in (up, demo, migrate, sql, audit, backup, restore):
     app.command(verb)
 
 

@@ -40,6 +40,25 @@ def up(
     return _run(load_settings(given), [role for role in roles.split(",") if role])
 
 
+def _introduce_log(settings: Settings, wanted: Sequence[str]) -> None:
+    """Begins an opening of the log before any role reads it, and says what the roles alone would not."""
+    from tifo.app.roles.held import is_read_by, what_holds
+    from tifo.eventlog.identity import begin
+
+    begin(settings.log, appends="api" in wanted)
+    if why := what_holds(settings):
+        talk.print(why, markup=False)
+    if "api" not in wanted:
+        return
+    idle = [role for role in ("loader", "deliverer") if role not in wanted and not is_read_by(settings, role)]
+    if idle:
+        talk.print(
+            f"Nobody reads the event log of {settings.data} for the {' and the '.join(idle)}: what this node receives"
+            f" waits in its log. Start them on this folder: tifo up --roles {','.join(idle)}",
+            markup=False,
+        )
+
+
 def _run(settings: Settings, wanted: Sequence[str]) -> int:
     """Runs until SIGTERM or Ctrl-C. One role runs in this process; several (or none named: all) under a supervisor."""
     from tifo.app import roles
@@ -56,6 +75,8 @@ def _run(settings: Settings, wanted: Sequence[str]) -> int:
         settings = dataclasses.replace(settings, port=free_port())
     compose.make_state(settings)  # once, before the roles race to make its tables
     supervised = os.environ.get("TIFO_SUPERVISED") == "1"
+    if not supervised:
+        _introduce_log(settings, wanted)
     if "api" in wanted and not supervised:
         check_port(settings.host, settings.port)
     if len(wanted) == 1:

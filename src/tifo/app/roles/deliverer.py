@@ -1,21 +1,23 @@
 """The role that delivers events to destinations."""
 
 import asyncio
-import contextlib
-import fcntl
-from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 
 import structlog
 
 from tifo.app import compose
+from tifo.app.compose import OpenedBackend
+from tifo.app.roles.held import reading, released
 from tifo.app.roles.looping import Role, run_on_loop
 from tifo.app.settings import Settings
+from tifo.delivery.logs import LogNotice
 from tifo.delivery.ports import Checkpoint
 from tifo.delivery.sending.connection import DestinationConnection, Terms
 from tifo.delivery.sending.deliverer import Deliverer, OpenDestination
 from tifo.delivery.sending.reading import SharedReader
 from tifo.destinations.catalog import kind_of
+from tifo.eventlog.ports import EventLog
 from tifo.kernel.batching import GroupCommit
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Transient
@@ -38,7 +40,10 @@ def run(settings: Settings, supervised: bool) -> int:
 
 def _deliverer(settings: Settings) -> Role:
     async def deliverer(stop: asyncio.Event) -> None:
-        with compose.opened(settings) as backend, backend.read_log() as log, _alone(settings):
+        if not await released(settings, stop):
+            return
+        # Alone: two deliverers of one log would attempt the same event.
+        with reading(settings, "deliverer", alone=True), compose.opened(settings) as backend, backend.read_log() as log:
             state = backend.deliveries
             reader = SharedReader(log)
             commits = GroupCommit[Checkpoint, bool](
@@ -60,6 +65,7 @@ def _deliverer(settings: Settings) -> Role:
                         reader=reader,
                         state=state,
                         commit=commits.submit,
+                        on_notice=partial(_notify, backend, log),
                     )
 
                 watch = AlertWatch(backend, compose.notifier_of(settings, session))
@@ -72,16 +78,8 @@ def _deliverer(settings: Settings) -> Role:
     return deliverer
 
 
-@contextlib.contextmanager
-def _alone(settings: Settings) -> Iterator[None]:
-    """Keeps a second deliverer out: two of them would attempt the same event. Raises `Transient` where there is one."""
-    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (settings.data / "deliverer.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise Transient(f"Another process delivers from {settings.data}: stop it first.") from error
-        yield
+def _notify(backend: OpenedBackend, log: EventLog, text: str) -> None:
+    backend.logs.notify(LogNotice(log.shard, backend.clock(), text))
 
 
 def _expire_dead_letters(state: SqlDeliveryState) -> None:

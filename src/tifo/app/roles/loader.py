@@ -7,10 +7,12 @@ import time
 
 from tifo.app import compose
 from tifo.app.compose import OpenedBackend
+from tifo.app.roles.held import reading, released_in_thread
 from tifo.app.roles.signals import when_parent_ends
 from tifo.app.settings import Settings
 from tifo.delivery.loading.loader import Loader
 from tifo.delivery.loading.supervisor import LoaderSupervisor
+from tifo.delivery.logs import LogNotice
 from tifo.kernel.ids import SourceId
 from tifo.kernel.memory import collect_seldom
 from tifo.workspace.sync import Selection
@@ -25,7 +27,9 @@ def run(settings: Settings, supervised: bool) -> int:
         signal.signal(signal_number, lambda *_: stop.set())
     if supervised:
         when_parent_ends(sys.stdin.fileno(), stop.set)
-    with compose.opened(settings) as backend:
+    if not released_in_thread(settings, stop):
+        return 0
+    with reading(settings, "loader"), compose.opened(settings) as backend:
 
         def wanted() -> list[str]:
             return [each.name for each in every_warehouse(backend.warehouses.connected()) if each.enabled]
@@ -53,6 +57,7 @@ def _loader(settings: Settings, backend: OpenedBackend, name: str) -> Loader:
         on_syncs=warehouses.record,
         recorded=lambda: {each.source_id: each.position for each in warehouses.loads(name, log.shard)},
         begin_anew=lambda source_id: warehouses.begin_anew(name, source_id, log.shard),
+        on_notice=lambda text: backend.logs.notify(LogNotice(log.shard, backend.clock(), text)),
         flush_s=settings.flush_s,
         flush_events=settings.flush_events,
         max_tables=settings.max_event_tables,

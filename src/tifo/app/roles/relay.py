@@ -3,6 +3,7 @@
 import asyncio
 
 from tifo.app import compose
+from tifo.app.roles.held import released
 from tifo.app.roles.looping import Role, run_on_loop
 from tifo.app.settings import Settings
 from tifo.egress.http import open_session
@@ -21,6 +22,8 @@ def run(settings: Settings, supervised: bool) -> int:
 
 def _relay(settings: Settings) -> Role:
     async def relay(stop: asyncio.Event) -> None:
+        if not await released(settings, stop):
+            return
         with compose.opened(settings) as backend, backend.read_log() as log:
             async with open_session() as session, compose.outside_session(settings) as outside:
                 own, engine = compose.own_address(settings), SqlEngine(backend.database, system_clock, uuid7)

@@ -120,8 +120,11 @@ class SyncHistory:
         if missed:
             self._record(missed)
 
-    def on_other_log(self, source_id: SourceId, lineage: Lineage, position: Position) -> None:
-        """Records that the warehouse's position is of another log's history: this one was restored from a backup."""
+    def on_other_log(self, source_id: SourceId, lineage: Lineage, position: Position) -> str:
+        """Records that the warehouse's position is of another log's history: this one was restored from a backup.
+
+        Returns the notice.
+        """
         text = _OTHER_LOG[lineage].format(warehouse=self._name)
         _log.warning("loader.other_log", warehouse=self._name, source_id=source_id, position=position, notice=text)
         now = self._clock()
@@ -137,6 +140,7 @@ class SyncHistory:
         if notice.notices != self._last_notice.get(source_id):
             self._last_notice[source_id] = notice.notices
             self._record([notice])
+        return text
 
     def _loaded_between(self, source: SourceProgress, recorded: Position) -> int:
         """Counts the events that are loaded and not recorded."""

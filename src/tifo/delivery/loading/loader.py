@@ -42,7 +42,8 @@ class Loader:
 
     `takes` says whether the warehouse is connected to a source, `selection_of` which tables and columns of the source
     it gets (None for all). `on_syncs` records loads; `recorded` returns the position up to which each source's loads
-    were recorded before. `begin_anew` drops what was recorded of a source that is loaded whole once more.
+    were recorded before. `begin_anew` drops what was recorded of a source that is loaded whole once more, and
+    `on_notice` gets a sentence for people where the warehouse's position is of another log's history.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Loader:
         on_syncs: Callable[[Sequence[Sync]], None] = lambda _: None,
         recorded: Callable[[], Mapping[SourceId, Position]] | None = None,
         begin_anew: Callable[[SourceId], None] = lambda _: None,
+        on_notice: Callable[[str], None] = lambda _: None,
         flush_s: float = 2.0,
         flush_events: int = 50_000,
         poll_s: float = 0.1,
@@ -73,6 +75,7 @@ class Loader:
         self._drain_s = drain_s
         self._monotonic = monotonic
         self._begin_anew = begin_anew
+        self._on_notice = on_notice
         self._progress = LoadProgress(
             log, warehouse, sources, takes, monotonic=monotonic, on_other_log=self._on_other_log
         )
@@ -142,7 +145,7 @@ class Loader:
     def _on_other_log(self, source_id: SourceId, lineage: Lineage, position: Position) -> None:
         if lineage is Lineage.AHEAD:
             self._begin_anew(source_id)
-        self._history.on_other_log(source_id, lineage, position)
+        self._on_notice(self._history.on_other_log(source_id, lineage, position))
 
     def _prepare_next(self) -> None:
         self._ahead.prepare(self._progress.all(), failures=self._failures)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
 from tifo.warehouses.drivers.dialect import Session
-from tifo.warehouses.ports import LOADED_AT, EventCount, FilledCount, RowCount, RowSelection
+from tifo.warehouses.ports import LOADED_AT, EventCount, FilledCount, RowCount, RowSelection, id_column
 from tifo.warehouses.sql import LATEST_TABLES, quoted
 
 _AMONG = "IN (SELECT unnest($1::text[]))"
@@ -16,7 +16,8 @@ def row_counts(session: Session, schema: str, tables: Collection[str]) -> dict[s
 
 
 def stored_ids(session: Session, schema: str, table: str, ids: Collection[str]) -> set[str]:
-    sql = f"SELECT id FROM {quoted(schema, table)} WHERE id {_AMONG}"
+    column = id_column(table)
+    sql = f"SELECT DISTINCT {column} FROM {quoted(schema, table)} WHERE {column} {_AMONG}"
     return {row_id for (row_id,) in session.rows(sql, list(ids))}
 
 

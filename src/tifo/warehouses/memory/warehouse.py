@@ -27,6 +27,7 @@ from tifo.warehouses.ports import (
     Loaded,
     RowCount,
     RowSelection,
+    id_column,
 )
 from tifo.warehouses.rows import stamped
 from tifo.warehouses.sql import LATEST_TABLES, never_loaded
@@ -105,7 +106,7 @@ class MemoryWarehouse:
         return {name: RowCount(len(every[name].rows), len(every[name].ids())) for name in tables}
 
     def stored_ids(self, schema: str, table: str, ids: Collection[str]) -> set[str]:
-        return self._tables(schema)[table].ids() & set(ids)
+        return set(self._tables(schema)[table].rows[id_column(table)].to_pylist()) & set(ids)
 
     def filled_count(self, asked: RowSelection, groups: Sequence[Collection[str]]) -> FilledCount:
         rows = self._selected(asked)

@@ -50,6 +50,7 @@ def test_what_the_log_forgets_before_a_warehouse_has_it_is_counted_once(warehous
                 started_at=NOW,
                 finished_at=NOW,
                 events=1,
+                shard=log.shard,
                 position=Position(1),
             )
         ]

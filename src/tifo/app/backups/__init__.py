@@ -1,0 +1,1 @@
+"""Backs up a data folder while its node runs, and restores it. See docs/backup.md."""
