@@ -4,6 +4,7 @@ Counts agree where as many events are lost as came twice; ids do not. An event t
 discards, be withheld by its own `integrations`, or be of a table that is turned off: then it is not missing.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ import msgspec
 from tifo.delivery.cursors import loaded_cursors, source_position
 from tifo.eventlog.ports import Block, EventLog
 from tifo.kernel.errors import Transient
+from tifo.kernel.ids import Position
 from tifo.operations.backend import Backend
 from tifo.warehouses.ports import Warehouse
 from tifo.warehouses.selected import admitted
@@ -65,8 +67,8 @@ def _compared(backend: Backend, log: EventLog, connected: ConnectedWarehouse, so
     try:
         warehouse = backend.open_warehouse(connected.name)
         tables = frozenset(warehouse.table_names(source.schema))
-        for block in _loaded(log, warehouse, source):
-            for table, ids in _ids(block, connected.name, selection).items():
+        for bodies in _loaded(log, warehouse, source):
+            for table, ids in _ids(bodies, connected.name, selection).items():
                 compared += len(ids)
                 missing += _missing(warehouse, source.schema, tables, table, ids)
     except Transient as error:
@@ -82,28 +84,29 @@ def _compared(backend: Backend, log: EventLog, connected: ConnectedWarehouse, so
     return ComparedRows(compared, (problem,), ())
 
 
-def _loaded(log: EventLog, warehouse: Warehouse, source: Source) -> Iterator[Block]:
-    """Yields the source's blocks up to the warehouse's cursor."""
+def _loaded(log: EventLog, warehouse: Warehouse, source: Source) -> Iterator[bytes]:
+    """Yields the source's events up to the warehouse's cursor, many at a time: each time is one question to it."""
     through = source_position(log, source.id, loaded_cursors(warehouse, log))
     after = log.start()
     while after < through:
         blocks = log.read(after, max_events=_READ_EVENTS, source_id=source.id)
         if not blocks:
             return
-        for block in blocks:
-            # A load ends with an event, which may stand within a block.
-            size = sum(position <= through for position in block.positions)
-            if size:
-                lines = block.bodies.splitlines(keepends=True)[:size]
-                yield block._replace(positions=block.positions[:size], bodies=b"".join(lines))
+        yield b"".join(_up_to(block, through) for block in blocks)
         after = blocks[-1].last
 
 
-def _ids(block: Block, warehouse: str, selection: Selection) -> Mapping[str, list[str]]:
+def _up_to(block: Block, through: Position) -> bytes:
+    """Returns the block's messages up to a position: a load ends with an event, which may stand within a block."""
+    size = bisect_right(block.positions, through)
+    return block.bodies if size == block.size else b"".join(block.bodies.splitlines(keepends=True)[:size])
+
+
+def _ids(bodies: bytes, warehouse: str, selection: Selection) -> Mapping[str, list[str]]:
     """Returns the ids of the events that should be rows, by table."""
-    bodies, _ = admitted(block.bodies, [warehouse])
+    wanted, _ = admitted(bodies, [warehouse])
     found: dict[str, list[str]] = {}
-    for line in bodies.splitlines():
+    for line in wanted.splitlines():
         try:
             logged = _logged.decode(line)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):

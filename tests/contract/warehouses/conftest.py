@@ -119,8 +119,8 @@ def load_calls() -> Callable[..., Load]:
 def _load(after: int, lines: Sequence[bytes], connection: str, **fields: Any) -> Load:
     converted = convert(b"".join(lines))
     position = Position(after + len(lines))
-    given = {"tables": converted.tables, "discards": converted.discards, "position": position, **fields}
-    return Load(connection, connection, Position(after), shard=SHARD, **given)
+    given = {"tables": converted.tables, "discards": converted.discards, "position": position, "shard": SHARD, **fields}
+    return Load(connection, connection, Position(after), **given)
 
 
 @pytest.fixture
