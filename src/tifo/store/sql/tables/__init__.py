@@ -1,4 +1,4 @@
-"""Declares the tables of the state, by owner: engagement, source, workspace and delivery.
+"""Declares the tables of the state, by owner: engagement, source, workspace, delivery and leases.
 
 Times are microseconds since 1970, UTC. Importing this package registers every table in `METADATA`, as migrations and
 copies need it.
@@ -33,6 +33,7 @@ from tifo.store.sql.tables.engagement import (
     user_quests,
     writers,
 )
+from tifo.store.sql.tables.leases import leases
 from tifo.store.sql.tables.metadata import METADATA, POSITION
 from tifo.store.sql.tables.source import (
     action_cursor,
@@ -88,6 +89,7 @@ __all__ = [
     "ingest_seen",
     "invoked_actions",
     "late_webhooks",
+    "leases",
     "plan_connections",
     "profiles",
     "relay_cursors",
