@@ -10,8 +10,11 @@ import pytest
 from sqlalchemy import Connection, select, text, update
 
 from tests.conftest import NewState
+from tests.postgres import PostgresServer
+from tifo.kernel.errors import Interrupted
 from tifo.leases.ports import Lease, LeaseLost
 from tifo.store.leases import SqlLeases, require_lease
+from tifo.store.sql import database
 from tifo.store.sql import tables as t
 from tifo.store.sql.database import Database
 
@@ -29,10 +32,10 @@ def beside() -> Iterator[Callable[..., "Future[Any]"]]:
         yield pool.submit
 
 
-def until_somebody_waits_for_a_lock(database: Database) -> None:
+def until_somebody_waits_for_a_lock(state: Database) -> None:
     deadline = monotonic() + 10
     while True:
-        with database.reading() as connection:
+        with state.reading() as connection:
             if connection.execute(WAITING).scalar_one():
                 return
         assert monotonic() < deadline, "nobody waits for a lock"
@@ -40,9 +43,9 @@ def until_somebody_waits_for_a_lock(database: Database) -> None:
 
 
 @contextmanager
-def expired(database: Database, lease: Lease) -> Iterator[Connection]:
+def expired(state: Database, lease: Lease) -> Iterator[Connection]:
     """A transaction of another process that takes the lease, not yet committed."""
-    with database.writing(in_turn=False) as connection:
+    with state.writing(in_turn=False) as connection:
         taken = {"holder": "b", "number": lease.number + 1}
         connection.execute(update(t.leases).where(t.leases.c.name == lease.name).values(taken))
         yield connection
@@ -137,3 +140,28 @@ def test_renewals_do_not_wait_for_those_who_write_in_turn(
     with ours.writing():
         assert beside(leases.renew, "b", for_s=60.0).result(10) == acquired
         assert beside(leases.acquire, ["work/2"], "b", for_s=60.0).result(10)
+
+
+def test_a_process_that_is_paused_inside_a_transaction_holds_up_the_others_for_a_limited_time(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_IDLE_S", 1)
+    url = postgres.new_database()
+    with closing_both(database.open_postgres(url), database.open_postgres(url)) as (ours, theirs):
+
+        def pause() -> None:
+            with ours.writing() as connection:
+                # It sends nothing more while the other one waits for its lock: as a process that a signal stopped.
+                with theirs.writing():
+                    pass
+                connection.execute(select(t.leases))
+
+        with pytest.raises(Interrupted):
+            pause()
+
+
+@contextmanager
+def closing_both(*opened: Database) -> Iterator[tuple[Database, ...]]:
+    yield opened
+    for each in opened:
+        each.dispose()
