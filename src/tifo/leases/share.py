@@ -41,6 +41,7 @@ class _Standing:
     """By piece."""
     leaving: frozenset[str] = frozenset()
     """Pieces that this process still works at and must stop."""
+    members: int = 0
     until: float = float("-inf")
     """The moment after which somebody else may hold them all."""
 
@@ -73,6 +74,16 @@ class WorkShare:
         self._wanted: frozenset[str] = frozenset()
         self._look_at = float("-inf")
         self._standing = _Standing()
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether no other process shared the group at the last look."""
+        return self._standing.members <= 1
+
+    async def has_others(self) -> bool:
+        """Asks the store whether another process shares the group now."""
+        held = await asyncio.to_thread(self._leases.held, self._group)
+        return any(piece.startswith("@") and piece != self._member for piece in map(self._piece, held))
 
     def lease(self, piece: str) -> Lease | None:
         """Returns the lease under which this process may work at the piece now; None if it must not begin or go on."""
@@ -141,7 +152,8 @@ class WorkShare:
         self._release(given_back)
         mine = {piece: lease for piece, lease in mine.items() if piece not in given_back}
         mine |= self._acquired_of(sorted(wanted - taken), division.missing)
-        return _Standing(mine=mine, leaving=division.leave & busy, until=began + self._held_for_s)
+        leaving = division.leave & busy
+        return _Standing(mine=mine, leaving=leaving, members=members, until=began + self._held_for_s)
 
     def _renewed(self, before: _Standing) -> dict[str, Lease]:
         if self._inherits:

@@ -11,7 +11,7 @@ from tifo.egress.answers import HttpAnswer
 from tifo.kernel.clock import Clock, system_clock
 from tifo.leases.ports import Lease, LeaseLost
 from tifo.leases.share import WorkShare
-from tifo.source.answers import BACKOFF, Sent, Split, decide
+from tifo.source.answers import BACKOFF, Retry, Sent, Split, decide
 from tifo.source.batches import TIMEOUT_S, EncodedFact, Limits, cut, encode, envelope, post_batch
 from tifo.source.metrics import RelayMetrics
 from tifo.source.ports import FactFeed
@@ -20,6 +20,8 @@ from tifo.workspace.model import Connection
 
 Sleep = Callable[[float], Awaitable[None]]
 
+CUT_OFF_AFTER = 6
+"""Attempts that fail in a row, over some three seconds: an api that is started again answers before."""
 HOLD_AFTER = 100
 """Facts that an endpoint may refuse in a row. Then the endpoint is at fault, and no more facts are dead-lettered."""
 
@@ -61,12 +63,19 @@ class ApplicationRelay:
         self._stopping = False
         self._woken = asyncio.Event()
         self._resumed = False
+        self._retries = 0
+        """Attempts in a row that failed for a reason which may pass."""
         self._refused_in_a_row = 0
         """Facts dead-lettered since one was accepted, or since the connection changed."""
 
     @property
     def status(self) -> RelayStatus:
         return self._progress.status
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether Tifo's own endpoint, as this process reaches it, has failed again and again."""
+        return self._connection.endpoint is None and self._retries >= CUT_OFF_AFTER
 
     def connect(self, connection: Connection) -> None:
         """Applies from the next attempt on. A changed connection is tried at once, whatever the pause was to be."""
@@ -99,6 +108,7 @@ class ApplicationRelay:
         except LeaseLost:
             self._tools.share.lost(lease)
         if self._tools.share.lease(self._client_id) != lease:
+            self._retries = 0
             self._progress.left()
 
     async def _try_to_drain(self) -> None:
@@ -168,6 +178,7 @@ class ApplicationRelay:
                 refuses_all=len(batch) == 1 and self._refused_in_a_row >= self._tools.hold_after,
             )
             self._progress.count(decision)
+            self._retries = self._retries + 1 if isinstance(decision, Retry) else 0
             if isinstance(decision, Sent | Split):
                 self._progress.answered()
                 return None if isinstance(decision, Sent) else answer

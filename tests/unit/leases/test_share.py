@@ -234,3 +234,18 @@ async def test_of_processes_that_take_their_turn_at_a_short_work_one_does_it() -
             assert not theirs
     with two.turn("upkeep") as theirs:
         assert theirs
+
+
+async def test_a_process_learns_whether_others_share_its_work() -> None:
+    group = Group("ab")
+    one, two = group.node("one"), group.node("two")
+    await one.look()
+    assert one.share.is_alone
+    assert not await one.share.has_others()
+    await two.look()
+    assert await one.share.has_others()
+    assert one.share.is_alone, "as of its last look"
+    await group.settle(one, rounds=1)
+    assert not one.share.is_alone
+    await two.share.close()
+    assert not await one.share.has_others()

@@ -97,7 +97,9 @@ class Rig:
         return client
 
     @asynccontextmanager
-    async def relay(self, feed: FactFeed | None = None, *, holder: Holder = ONE) -> AsyncIterator[Relay]:
+    async def relay(
+        self, feed: FactFeed | None = None, *, holder: Holder = ONE, own: str | None = None, look_every_s: float = 0.01
+    ) -> AsyncIterator[Relay]:
         stop = asyncio.Event()
         self.registry = CollectorRegistry()  # each relay is a process of its own
         async with open_session() as session:
@@ -105,8 +107,8 @@ class Rig:
                 feed or self.feed,
                 self.catalog,
                 session,
-                self.tifo.address,
-                WorkShare(self.leases, "relay", holder, look_every_s=0.01),
+                own or self.tifo.address,
+                WorkShare(self.leases, "relay", holder, look_every_s=look_every_s),
                 limits=self.limits,
                 timeout_s=self.timeout_s,
                 poll_s=0.005,

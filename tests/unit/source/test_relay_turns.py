@@ -6,12 +6,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from aiohttp import web
 
 from tifo.engagement.facts import AnyFact
 from tifo.kernel.ids import ClientId, FactId
 from tifo.leases.ports import Lease
 from tifo.leases.share import Holder
+from tifo.source import relay
 from tifo.source.memory import InMemoryFactFeed
 from tifo.source.ports import Trouble
 
@@ -112,9 +114,9 @@ async def test_a_relay_whose_lease_was_taken_while_it_failed_stores_no_trouble(
     rig.connect("a")
     rig.other.answers = [robbed]
     rig.feed.commit(make_fact("a", 1))
-    async with rig.relay(holder=Holder("one")) as relay:
+    async with rig.relay(holder=Holder("one")) as one:
         await until(lambda: bool(rig.other.requests))
-        await until(lambda: [status.last_error for status in relay.status()] == [None])
+        await until(lambda: [status.last_error for status in one.status()] == [None])
         assert rig.feed.report(ClientId("a")).trouble == theirs
     assert not rig.other.taken
     assert len(rig.other.requests) == 1
@@ -158,3 +160,34 @@ async def test_a_relay_that_is_started_after_a_crash_goes_on_at_once(
     rig.feed.commit(make_fact("a", 1))
     async with rig.relay(holder=Holder("one", inherits=True)):
         await until(lambda: rig.other.taken == ["a-001"])
+
+
+async def test_a_relay_whose_own_api_is_away_leaves_the_facts_to_one_whose_api_answers(
+    rig: Any, make_fact: MakeFact, until: Until
+) -> None:
+    for name in "ab":
+        rig.applications.add(ClientId(name))
+        source = rig.catalog.create_source(f"Play {name}", "livelike")
+        rig.catalog.connect(ClientId(name), source.write_key, None)
+    async with rig.relay(holder=Holder("cut-off"), own="http://127.0.0.1:1") as cut_off:
+        rig.feed.commit(make_fact("a", 1), make_fact("b", 1))
+        await until(lambda: any(status.attempts > 20 for status in cut_off.status()))
+        assert len(rig.leases.held("relay")) == 3, "alone, it tries on"
+        async with rig.relay(holder=Holder("two")):
+            await until(lambda: not rig.feed.waiting())
+            assert {lease.holder for lease in rig.leases.held("relay")} == {"two/relay"}
+    assert sorted(rig.tifo.taken) == ["a-001", "b-001"]
+
+
+async def test_relays_that_are_all_cut_off_do_not_all_leave_the_facts(
+    rig: Any, make_fact: MakeFact, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "LOOK_EVERY_S", 0.05)
+    for name in "ab":
+        rig.applications.add(ClientId(name))
+        rig.catalog.connect(ClientId(name), rig.catalog.create_source(f"Play {name}", "livelike").write_key, None)
+    cut_off = {"own": "http://127.0.0.1:1", "look_every_s": 0.5}  # one learns late that the other has left
+    async with rig.relay(holder=Holder("one"), **cut_off), rig.relay(holder=Holder("two"), **cut_off):
+        await until(lambda: len({lease.holder for lease in rig.leases.held("relay") if "@" not in lease.name}) == 2)
+        rig.feed.commit(make_fact("a", 1), make_fact("b", 1))
+        await until(lambda: len(rig.pauses) > 200)

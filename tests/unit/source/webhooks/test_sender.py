@@ -186,7 +186,6 @@ async def test_a_sender_whose_lease_was_taken_stores_nothing_and_posts_no_more(r
         await until(lambda: rig.endpoint.came)
         rig.leases.release("one/webhooks-out", [f"webhooks-out/{rig.subscriber.id}"])
         assert rig.leases.acquire([f"webhooks-out/{rig.subscriber.id}"], "two", for_s=60)
-        await until(lambda: rig.leases.held("webhooks-out")[1].holder == "two")
         other = rig.subscribe(rig.endpoint)
         rig.commit("bob-1")
         await until(lambda: rig.report(other).delivered == 1)
