@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tifo.store.engagement.ledger_trace import SqlLedgerTrace
     from tifo.store.engagement.queries import SqlQueries
     from tifo.store.engagement.recorded import SqlRecordedActions
+    from tifo.store.leases import SqlLeases
     from tifo.store.source.facts import SqlFactFeed
     from tifo.store.source.segment_actions import SqlActionsState
     from tifo.store.source.webhooks_in import SqlWebhookInbox
@@ -195,6 +196,12 @@ class OpenedBackend:
         from tifo.store.source.webhooks_out import SqlWebhookOutbox
 
         return SqlWebhookOutbox(self.database, self.clock, self.new_id)
+
+    @cached_property
+    def leases(self) -> "SqlLeases":
+        from tifo.store.leases import SqlLeases
+
+        return SqlLeases(self.database)
 
     @cached_property
     def segment_actions(self) -> "SqlActionsState":

@@ -1,6 +1,7 @@
 """Watches alerts: reads the value that each looks at, decides whether it fires, and has people notified."""
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
@@ -12,7 +13,9 @@ from tifo.delivery.logs import destination_reader
 from tifo.delivery.ports import Grain, Result, SeriesQuery
 from tifo.eventlog.ports import RECEIVED
 from tifo.kernel.errors import NotFound, Rejected, Transient
-from tifo.kernel.ids import DestinationId
+from tifo.kernel.ids import DestinationId, SourceId
+from tifo.leases.ports import Lease, LeaseLost
+from tifo.leases.share import LOOK_EVERY_S, WorkShare
 from tifo.operations import logs
 from tifo.operations.backend import Backend
 from tifo.operations.notifying import Notifier, notice_of
@@ -28,12 +31,20 @@ Reading = tuple[float | None, str]
 """The value that an alert looks at (None where there is none now), and in words what it is."""
 
 
-class AlertWatch:
-    """Looks at every alert again and again. A notice that does not arrive is sent again at the next look."""
+_ALERTS = "alerts"
+"""The piece of work that all alerts are: one process looks at them, as their notices are few."""
 
-    def __init__(self, backend: Backend, notifier: Notifier) -> None:
+
+class AlertWatch:
+    """Looks at every alert again and again. A notice that does not arrive is sent again at the next look.
+
+    Watches over one store take turns by `share`: one of them looks as long as it lives.
+    """
+
+    def __init__(self, backend: Backend, notifier: Notifier, share: WorkShare) -> None:
         self._backend = backend
         self._notifier = notifier
+        self._share = share
         self._readings: Mapping[AlertKind, Callable[[Alert, AlertState], Reading]] = {
             AlertKind.DELIVERY_RATE: self._delivery_rate,
             AlertKind.VOLUME: self._volume,
@@ -42,22 +53,54 @@ class AlertWatch:
 
     async def run(self, every_s: float) -> None:
         """Looks every so many seconds until it is cancelled."""
+        try:
+            # Beside one another: a look may wait for a slow receiver, and the lease must not expire meanwhile.
+            await asyncio.gather(self._hold(min(every_s, LOOK_EVERY_S)), self._watch(every_s))
+        finally:
+            await self._share.close()
+
+    async def _hold(self, every_s: float) -> None:
         while True:
-            await asyncio.sleep(every_s)
             try:
-                await self.look()
+                await self.hold()
             except Transient as error:
                 _log.warning("alerts.not_looked_at", error=error.message)
+            await asyncio.sleep(every_s)
 
-    async def look(self) -> None:
-        """Looks at each alert once. The contracts block, so threads ask them."""
+    async def _watch(self, every_s: float) -> None:
+        looked_at = time.monotonic()
+        while True:
+            await asyncio.sleep(min(every_s, LOOK_EVERY_S))
+            if time.monotonic() - looked_at >= every_s and await self.look():
+                looked_at = time.monotonic()
+
+    async def hold(self) -> None:
+        """Takes part in the turns. Without alerts there is nothing to hold."""
+        await self._share.look([_ALERTS] if await asyncio.to_thread(self._backend.alerts.all) else [])
+
+    async def look(self) -> bool:
+        """Looks at each alert once, if this process is the one that looks; returns whether it is."""
+        lease = self._share.lease(_ALERTS)
+        if lease is None:
+            return False
+        try:
+            await self._look(lease)
+        except LeaseLost:
+            self._share.lost(lease)
+        except Transient as error:
+            _log.warning("alerts.not_looked_at", error=error.message)
+        return True
+
+    async def _look(self, lease: Lease) -> None:
+        # The contracts block, so threads ask them.
         for alert, before in await asyncio.to_thread(self._backend.alerts.all):
             after = await asyncio.to_thread(self._checked, alert, before)
             if after.pending:
+                self._share.check(_ALERTS, lease)
                 after = await self._notify(alert, after)
             # Stored last: a crash before this notifies again, and loses no notice.
             if after != before:
-                await asyncio.to_thread(self._backend.alerts.note, alert.id, after)
+                await asyncio.to_thread(self._backend.alerts.note, alert.id, after, under=lease)
 
     def _checked(self, alert: Alert, before: AlertState) -> AlertState:
         now = self._backend.clock().timestamp()
@@ -109,7 +152,11 @@ class AlertWatch:
     def _total(self, alert: Alert) -> int:
         with self._backend.read_log() as log:
             counts = log.ingest_counts()
-        return sum(each.total for each in counts if each.source_id == alert.target and each.code == RECEIVED)
+            own = log.shard
+        # Another node may look next time: a sum of its own log alone would look like a leap.
+        elsewhere = [totals for shard, totals in self._backend.ingest_numbers.totals().items() if shard != own]
+        here = sum(each.total for each in counts if each.source_id == alert.target and each.code == RECEIVED)
+        return here + sum(totals.get((SourceId(alert.target), RECEIVED), 0) for totals in elsewhere)
 
     def _waiting_s(self, alert: Alert, _: AlertState) -> Reading:
         oldest = self._oldest_not_loaded(alert.target)

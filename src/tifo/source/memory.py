@@ -1,18 +1,23 @@
 """Holds the feed of facts in memory, for tests and for a relay that need not outlive its process."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from tifo.engagement.facts import AnyFact
 from tifo.kernel.ids import ClientId, FactId
+from tifo.leases.ports import Lease
 from tifo.source.ports import DeadLetter, RelayReport, Trouble
 
 
 class InMemoryFactFeed:
-    """Implements `FactFeed`. The facts of one `commit` are one transaction's."""
+    """Implements `FactFeed`. The facts of one `commit` are one transaction's.
 
-    def __init__(self) -> None:
+    `require` raises `LeaseLost` for a lease that is not its holder's, as `InMemoryLeases.require` does.
+    """
+
+    def __init__(self, require: Callable[[Lease], None] = lambda _: None) -> None:
+        self._require = require
         self._lock = threading.Lock()
         self._queues: dict[ClientId, _FactQueue] = {}
 
@@ -29,8 +34,9 @@ class InMemoryFactFeed:
         with self._lock:
             return self._queue(client_id).pending(limit)
 
-    def advance(self, client_id: ClientId, sent: Sequence[FactId], at: datetime) -> None:
+    def advance(self, client_id: ClientId, sent: Sequence[FactId], at: datetime, *, under: Lease | None = None) -> None:
         with self._lock:
+            self._check(under)
             queue = self._queue(client_id)
             queue.leave(sent)
             for fact_id in sent:
@@ -38,8 +44,18 @@ class InMemoryFactFeed:
             # A new report: an accepted fact ends the trouble and the refusals in a row.
             queue.report = RelayReport(last_sent=sent[-1], last_sent_at=at)
 
-    def dead_letter(self, client_id: ClientId, fact_id: FactId, status: int, answer: str, at: datetime) -> None:
+    def dead_letter(
+        self,
+        client_id: ClientId,
+        fact_id: FactId,
+        status: int,
+        answer: str,
+        at: datetime,
+        *,
+        under: Lease | None = None,
+    ) -> None:
         with self._lock:
+            self._check(under)
             queue = self._queue(client_id)
             queue.leave([fact_id])
             queue.dead[fact_id] = DeadLetter(queue.facts[queue.place[fact_id]], status, answer, at)
@@ -61,8 +77,9 @@ class InMemoryFactFeed:
                 queue.resent[fact_id] = queue.dead.pop(fact_id).fact
             return len(resent)
 
-    def note(self, client_id: ClientId, trouble: Trouble | None) -> None:
+    def note(self, client_id: ClientId, trouble: Trouble | None, *, under: Lease | None = None) -> None:
         with self._lock:
+            self._check(under)
             queue = self._queue(client_id)
             queue.report = queue.report._replace(trouble=trouble)
 
@@ -70,6 +87,10 @@ class InMemoryFactFeed:
         with self._lock:
             queue = self._queue(client_id)
             return queue.report._replace(waiting=len(queue.resent) + len(queue.facts) - queue.cursor)
+
+    def _check(self, lease: Lease | None) -> None:
+        if lease is not None:
+            self._require(lease)
 
     def _queue(self, client_id: ClientId) -> "_FactQueue":
         return self._queues.setdefault(client_id, _FactQueue())

@@ -4,6 +4,9 @@ Each application has a queue of facts. Its front holds dead letters that someone
 facts after the application's cursor, in the order in which their transactions committed. A fact leaves the queue when
 it was sent (`advance`) or refused for good (`dead_letter`), and comes back only by `resend`. The relay sends from the
 front, so it sends in order. A crash between sending and `advance` sends again, under the same message ids.
+
+Processes that share the state take turns at a queue by leases. A change that is made `under` a lease is stored only
+while the lease is its holder's; else `LeaseLost` is raised, and nothing changes.
 """
 
 from collections.abc import Sequence
@@ -12,6 +15,7 @@ from typing import NamedTuple, Protocol
 
 from tifo.engagement.facts import AnyFact
 from tifo.kernel.ids import ClientId, FactId
+from tifo.leases.ports import Lease
 
 
 class DeadLetter(NamedTuple):
@@ -75,7 +79,7 @@ class FactFeed(Protocol):
         commit order). No fact is skipped because a slower transaction with a lower number commits later.
         """
 
-    def advance(self, client_id: ClientId, sent: Sequence[FactId], at: datetime) -> None:
+    def advance(self, client_id: ClientId, sent: Sequence[FactId], at: datetime, *, under: Lease | None = None) -> None:
         """Removes accepted facts from the queue and ends its trouble, in one transaction.
 
         `sent` are one or more facts, the first that `pending` gave. The cursor moves to the last of them that stands
@@ -83,7 +87,16 @@ class FactFeed(Protocol):
         any more are ignored; facts that `resend` put before them in the meantime stay.
         """
 
-    def dead_letter(self, client_id: ClientId, fact_id: FactId, status: int, answer: str, at: datetime) -> None:
+    def dead_letter(
+        self,
+        client_id: ClientId,
+        fact_id: FactId,
+        status: int,
+        answer: str,
+        at: datetime,
+        *,
+        under: Lease | None = None,
+    ) -> None:
         """Removes a fact that was refused for good from the queue, stores the refusal, and ends the queue's trouble.
 
         One transaction. The fact is the first that `pending` gave; the cursor moves past it if it stands after it. A
@@ -100,7 +113,7 @@ class FactFeed(Protocol):
         A fact that is in the queue already, or was never a dead letter, is not counted.
         """
 
-    def note(self, client_id: ClientId, trouble: Trouble | None) -> None:
+    def note(self, client_id: ClientId, trouble: Trouble | None, *, under: Lease | None = None) -> None:
         """Stores the queue's trouble for `report`; None for none."""
 
     def report(self, client_id: ClientId) -> RelayReport:

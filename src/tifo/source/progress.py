@@ -13,6 +13,7 @@ from tifo.egress.answers import HttpAnswer
 from tifo.kernel.clock import Clock
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import ClientId, FactId
+from tifo.leases.ports import Lease, LeaseLost
 from tifo.source.answers import Decision, Hold, Retry
 from tifo.source.metrics import RelayMetrics
 from tifo.source.ports import FactFeed, RelayReport, Trouble
@@ -46,7 +47,10 @@ class RelayStatus:
 
 
 class RelayProgress:
-    """Used by one `ApplicationRelay`. No method raises for a store that is out of reach, except `end_trouble`."""
+    """Used by one `ApplicationRelay`. No method raises for a store that is out of reach, except `end_trouble`.
+
+    Methods that store something do so under the relay's lease, and raise `LeaseLost`.
+    """
 
     def __init__(self, client_id: ClientId, feed: FactFeed, clock: Clock, metrics: RelayMetrics) -> None:
         self.status = RelayStatus(client_id=client_id)
@@ -81,7 +85,7 @@ class RelayProgress:
         self._show(dead_lettered=self.status.dead_lettered + 1)
         self._log.error("relay_set_aside", fact_id=fact_id, answer=str(refusal))
 
-    async def failed(self, decision: Retry | Hold, attempt: int, answer: HttpAnswer) -> None:
+    async def failed(self, decision: Retry | Hold, attempt: int, answer: HttpAnswer, lease: Lease | None) -> None:
         """Shows an attempt that will be repeated."""
         held = isinstance(decision, Hold)
         self._show(state=RelayState.HELD if held else RelayState.RETRYING, attempts=attempt, last_error=str(answer))
@@ -92,9 +96,9 @@ class RelayProgress:
             after_s=round(decision.after_s, 3),
             answer=str(answer),
         )
-        await self._store_trouble()
+        await self._store_trouble(lease)
 
-    async def broke_down(self, error: Exception, failures: int) -> None:
+    async def broke_down(self, error: Exception, failures: int, lease: Lease | None) -> None:
         """Shows a failure of Tifo's own: the store is out of reach, or there is a bug."""
         self._show(
             # A bug does not pass by itself: someone has to act.
@@ -104,16 +108,20 @@ class RelayProgress:
         )
         # As text: a renderer of tracebacks that shows local variables would show the write key.
         self._log.error("relay_failed", failures=failures, traceback="".join(traceback.format_exception(error)))
-        await self._store_trouble()
+        await self._store_trouble(lease)
 
-    async def end_trouble(self) -> None:
+    def left(self) -> None:
+        """Shows that another process goes on with the queue."""
+        self._show(state=RelayState.IDLE, attempts=0, last_error=None)
+
+    async def end_trouble(self, lease: Lease | None) -> None:
         """Shows that nothing is left to send."""
         if self._troubled_since is not None:
-            await asyncio.to_thread(self._feed.note, self.status.client_id, None)
+            await asyncio.to_thread(self._feed.note, self.status.client_id, None, under=lease)
             self._troubled_since = None
         self._show(state=RelayState.IDLE, last_error=None)
 
-    async def _store_trouble(self) -> None:
+    async def _store_trouble(self, lease: Lease | None) -> None:
         """Stores the trouble. A store that refuses it does not stop the relay."""
         # In the store, so that a command in another process can show it.
         status, now = self.status, self._clock()
@@ -125,7 +133,9 @@ class RelayProgress:
             error=(status.last_error or "")[:_ERROR_LENGTH],
         )
         try:
-            await asyncio.to_thread(self._feed.note, status.client_id, trouble)
+            await asyncio.to_thread(self._feed.note, status.client_id, trouble, under=lease)
+        except LeaseLost:
+            raise
         except Exception as failure:  # noqa: BLE001 (of whatever kind: the trouble at hand is the one to deal with)
             self._log.warning("relay_trouble_not_noted", error=f"{type(failure).__name__}: {failure}")
         else:

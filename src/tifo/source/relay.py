@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Collection
 
 import aiohttp
 import structlog
@@ -11,6 +12,7 @@ from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import ClientId
 from tifo.kernel.waiting import wait
+from tifo.leases.share import LOOK_EVERY_S, WorkShare
 from tifo.source.application_relay import HOLD_AFTER, ApplicationRelay, RelayTools, Sleep
 from tifo.source.batches import TIMEOUT_S, Limits
 from tifo.source.metrics import RelayMetrics
@@ -20,6 +22,8 @@ from tifo.source.tasks import finish
 from tifo.workspace.model import Catalog
 
 POLL_S = 0.05
+REST_S = 60.0
+"""Time for which a relay whose own api is away leaves the applications to others."""
 _GRACE_S = 5.0
 
 _log = structlog.get_logger(__name__)
@@ -28,8 +32,9 @@ _log = structlog.get_logger(__name__)
 class Relay:
     """Posts each application's facts to `{endpoint}/v1/batch` in order, with its write key.
 
-    At least once, under the fact's id as `messageId`: an endpoint that drops duplicates has each exactly once. Two
-    relays over one store do no harm but send twice, and may mix the order.
+    At least once, under the fact's id as `messageId`: an endpoint that drops duplicates has each exactly once. Relays
+    over one store share the applications by `share`; each application's facts are sent by one of them at a time. One
+    that cannot reach its own endpoint leaves them to the others for a while.
 
     An endpoint that refuses `hold_after` facts in a row is held like one that refuses the write key: it is tried again
     and again, and no more facts are dead-lettered.
@@ -44,6 +49,7 @@ class Relay:
         catalog: Catalog,
         session: aiohttp.ClientSession,
         own_endpoint: str,
+        share: WorkShare,
         *,
         outside: aiohttp.ClientSession | None = None,
         limits: Limits | None = None,
@@ -58,6 +64,7 @@ class Relay:
     ) -> None:
         self._feed = feed
         self._catalog = catalog
+        self._share = share
         self._poll_s = poll_s
         self._grace_s = grace_s
         self._tools = RelayTools(
@@ -65,6 +72,7 @@ class Relay:
             session=session,
             outside=outside or session,
             own_endpoint=own_endpoint,
+            share=share,
             limits=limits or Limits(),
             timeout_s=timeout_s,
             clock=clock,
@@ -74,6 +82,7 @@ class Relay:
             metrics=metrics or RelayMetrics(),
         )
         self._relays: dict[ClientId, ApplicationRelay] = {}
+        self._rests_until = self._ask_at = float("-inf")
         self._draining: dict[ClientId, asyncio.Task[None]] = {}
 
     def status(self) -> list[RelayStatus]:
@@ -81,7 +90,7 @@ class Relay:
         return [relay.status for relay in self._relays.values()]
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Runs until `stop` is set, then finishes the batches in flight.
+        """Runs until `stop` is set, then finishes the batches in flight, and gives the applications back.
 
         A batch that takes longer than `grace_s` is cut off, and sent again at the next start.
         """
@@ -96,19 +105,34 @@ class Relay:
         try:
             waiting = await asyncio.to_thread(self._feed.waiting)
             connections = await asyncio.to_thread(self._catalog.connections)  # read anew: people connect while it runs
+            connected = {connection.client_id: connection for connection in connections}
+            await self._share.look(await self._shared(connected), self._draining)
         except Transient as error:
             _log.warning("relay_store_out_of_reach", error=str(error))
             return
-        connected = {connection.client_id: connection for connection in connections}
-        for client_id, connection in connected.items():
+        mine = {client_id for client_id in connected if self._share.lease(client_id)}
+        for client_id in mine:
+            connection = connected[client_id]
             if client_id in self._relays:
                 self._relays[client_id].connect(connection)
             else:
                 self._relays[client_id] = ApplicationRelay(connection, self._tools)
-        for client_id in self._relays.keys() - connected.keys():
+        for client_id in self._relays.keys() - mine:
             self._relays[client_id].stop()  # its object stays, with its counts, for when it is connected again
-        for client_id in waiting & connected.keys():
+        for client_id in waiting & mine:
             self._start(client_id)
+
+    async def _shared(self, connected: Collection[ClientId]) -> Collection[ClientId]:
+        """Returns the applications that this relay wants its share of: none while only the others' apis answer."""
+        now = time.monotonic()
+        if self._ask_at <= now < self._rests_until:
+            # All may have come to rest together, as when the state was away: then somebody must go on.
+            self._ask_at = now + LOOK_EVERY_S
+            self._rests_until = self._rests_until if await self._share.has_others() else now
+        if not self._share.is_alone and any(relay.is_cut_off for relay in self._relays.values()):
+            _log.warning("relay_hands_over", reason="The api of this node does not answer.", for_s=REST_S)
+            self._rests_until, self._ask_at = now + REST_S, now + LOOK_EVERY_S
+        return () if now < self._rests_until else connected
 
     def _start(self, client_id: ClientId) -> None:
         if client_id in self._draining:
@@ -122,3 +146,4 @@ class Relay:
         for relay in self._relays.values():
             relay.stop()
         await finish(self._draining.values(), self._grace_s)
+        await self._share.close()

@@ -9,6 +9,7 @@ from typing import Protocol
 import msgspec
 
 from tifo.kernel.errors import Conflict, NotFound, Rejected
+from tifo.leases.ports import Lease
 
 MIN_WINDOW_S, MAX_WINDOW_S = 60.0, 14 * 86_400.0
 MAX_NAME = 200
@@ -72,8 +73,11 @@ class Alerts(Protocol):
     def all(self) -> Sequence[tuple[Alert, AlertState]]:
         """Returns alerts in the order in which they were made."""
 
-    def note(self, alert_id: str, state: AlertState) -> None:
-        """Stores an alert's state. Does nothing for an alert that was removed meanwhile."""
+    def note(self, alert_id: str, state: AlertState, *, under: Lease | None = None) -> None:
+        """Stores an alert's state. Does nothing for an alert that was removed meanwhile.
+
+        Raises `LeaseLost`, with nothing stored, where the lease is not its holder's any more.
+        """
 
     def remove(self, alert_id: str) -> None:
         """Raises `NotFound`."""

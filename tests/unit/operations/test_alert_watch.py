@@ -4,16 +4,20 @@ from datetime import datetime, timedelta
 import pytest
 
 from tests.shards import SHARD
-from tests.twins import TwinBackend
+from tests.twins import RecordingNotifier, TwinBackend
 from tests.unit.operations.conftest import NOW, counted, receive, settle, undelivered
 from tifo.delivery.ports import Checkpoint, Result
 from tifo.kernel.ids import Position
+from tifo.leases.memory import InMemoryLeases
+from tifo.leases.share import Holder, WorkShare
 from tifo.operations import alerts, destinations, sources
 from tifo.operations.alert_watch import AlertWatch
 from tifo.operations.alerts import NewAlert
+from tifo.operations.notifying import AlertNotice
 from tifo.warehouses.ports import Load
-from tifo.workspace.alerts import AlertState
+from tifo.workspace.alerts import Alert, AlertState
 from tifo.workspace.destinations import ConnectedDestination
+from tifo.workspace.memory import InMemoryAlerts
 
 MINUTE = timedelta(minutes=1)
 
@@ -45,7 +49,7 @@ def watch(backend: Watched, kind: str, of: str, threshold: float, window: str = 
     url = "https://example.com/alerts"
     new = NewAlert(name="A", kind=kind, of=of, threshold=threshold, window=window, quiet="1h", url=url)
     alerts.add(backend, new)
-    return AlertWatch(backend, backend.recorder)
+    return AlertWatch(backend, backend.recorder, WorkShare(InMemoryLeases(), "alerts", Holder("one")))
 
 
 def state(backend: Watched) -> AlertState:
@@ -59,6 +63,7 @@ def notices(backend: Watched) -> list[str]:
 
 async def look(backend: Watched, watcher: AlertWatch, times: int = 2) -> None:
     for _ in range(times):
+        await watcher.hold()
         await watcher.look()
         backend.pass_time(MINUTE)
 
@@ -75,6 +80,54 @@ async def test_a_destination_that_fails_is_notified_once_and_called_off(
     backend.deliveries.settle([Checkpoint(crm.id, counts=counted(Result.DELIVERED, 990, at=backend.now))])
     await look(backend, watcher, 3)
     assert notices(backend) == ["firing", "resolved"]
+
+
+async def test_of_two_watches_over_one_store_one_looks_until_it_ends(
+    backend: Watched, crm: ConnectedDestination
+) -> None:
+    watch(backend, "delivery-rate", "crm", 90)
+    leases = InMemoryLeases()
+    shares = [WorkShare(leases, "alerts", Holder(name)) for name in ("one", "two")]
+    first, second = (AlertWatch(backend, backend.recorder, share) for share in shares)
+    settle(backend, crm, 10, counts=counted(Result.FAILED, 10, code="400"))
+    for _ in range(3):
+        await look(backend, first, 1)
+        await look(backend, second, 1)
+    assert notices(backend) == ["firing"]
+    assert [await first.look(), await second.look()] == [True, False]
+    await shares[0].close()
+    shares[1] = WorkShare(leases, "alerts", Holder("three"))
+    third = AlertWatch(backend, backend.recorder, shares[1])
+    await third.hold()
+    assert await third.look()
+    assert notices(backend) == ["firing"], "the state of the alerts is the next one's too"
+
+
+class Robbed(RecordingNotifier):
+    """Another process takes the alerts while a notice is under way."""
+
+    def __init__(self, leases: InMemoryLeases) -> None:
+        super().__init__()
+        self.leases = leases
+
+    async def notify(self, alert: Alert, notice: AlertNotice) -> str:
+        self.leases.release("one/alerts")
+        self.leases.acquire(["alerts/alerts"], "two", for_s=60)
+        return await super().notify(alert, notice)
+
+
+async def test_a_watch_whose_lease_was_taken_stores_no_state(backend: Watched, crm: ConnectedDestination) -> None:
+    watch(backend, "delivery-rate", "crm", 90)
+    leases = InMemoryLeases()
+    backend.alerts = InMemoryAlerts(leases.require)
+    watcher = AlertWatch(backend, Robbed(leases), WorkShare(leases, "alerts", Holder("one")))
+    watch(backend, "delivery-rate", "crm", 90)
+    settle(backend, crm, 10, counts=counted(Result.FAILED, 10, code="400"))
+    await look(backend, watcher, 2)
+    before = state(backend)
+    assert before.pending == ""
+    await look(backend, watcher, 2)
+    assert state(backend) == before
 
 
 async def test_events_that_wait_count_against_a_destination(backend: Watched, crm: ConnectedDestination) -> None:

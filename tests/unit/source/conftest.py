@@ -17,6 +17,8 @@ from prometheus_client import CollectorRegistry
 from tifo.egress.http import open_session
 from tifo.engagement.facts import AnyFact, RewardItemRewarded
 from tifo.kernel.ids import ClientId, FactId, ProfileId, RewardItemId, TransactionId
+from tifo.leases.memory import InMemoryLeases
+from tifo.leases.share import Holder, WorkShare
 from tifo.source.batches import Limits
 from tifo.source.memory import InMemoryFactFeed
 from tifo.source.metrics import RelayMetrics
@@ -24,6 +26,7 @@ from tifo.source.ports import FactFeed
 from tifo.source.relay import Relay
 from tifo.workspace.memory import InMemoryCatalog
 
+ONE = Holder("one", inherits=True)
 NOW = datetime(2026, 11, 24, 10, 0, 0, 123000, tzinfo=UTC)
 
 Answering = Callable[["Received"], Awaitable[web.StreamResponse]]
@@ -73,7 +76,7 @@ class Rig:
 
     tifo: FakeEndpoint
     other: FakeEndpoint
-    feed: InMemoryFactFeed = field(default_factory=InMemoryFactFeed)
+    feed: InMemoryFactFeed = field(init=False)
     applications: set[ClientId] = field(default_factory=set)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     pauses: list[float] = field(default_factory=list)
@@ -81,9 +84,11 @@ class Rig:
     limits: Limits = field(default_factory=Limits)
     timeout_s: float = 5.0
     hold_after: int = 100
+    leases: InMemoryLeases = field(default_factory=InMemoryLeases)
 
     def __post_init__(self) -> None:
         self.catalog = InMemoryCatalog(self.applications)
+        self.feed = InMemoryFactFeed(self.leases.require)
 
     def connect(self, client_id: str, write_key: str = "key-of-other", *, to: FakeEndpoint | None = None) -> ClientId:
         client = ClientId(client_id)
@@ -92,7 +97,9 @@ class Rig:
         return client
 
     @asynccontextmanager
-    async def relay(self, feed: FactFeed | None = None) -> AsyncIterator[Relay]:
+    async def relay(
+        self, feed: FactFeed | None = None, *, holder: Holder = ONE, own: str | None = None, look_every_s: float = 0.01
+    ) -> AsyncIterator[Relay]:
         stop = asyncio.Event()
         self.registry = CollectorRegistry()  # each relay is a process of its own
         async with open_session() as session:
@@ -100,7 +107,8 @@ class Rig:
                 feed or self.feed,
                 self.catalog,
                 session,
-                self.tifo.address,
+                own or self.tifo.address,
+                WorkShare(self.leases, "relay", holder, look_every_s=look_every_s),
                 limits=self.limits,
                 timeout_s=self.timeout_s,
                 poll_s=0.005,

@@ -12,6 +12,7 @@ from aiohttp import web
 from tifo.engagement.facts import AnyFact
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import ClientId, FactId
+from tifo.leases.ports import Lease
 from tifo.source.batches import Limits
 from tifo.source.memory import InMemoryFactFeed
 from tifo.source.ports import RelayReport, Trouble
@@ -309,7 +310,13 @@ async def test_a_trouble_is_noted_with_its_beginning_even_over_a_restart_and_gon
 
 
 class Unnoting(InMemoryFactFeed):
-    def note(self, client_id: ClientId, trouble: Trouble | None) -> None:  # noqa: ARG002 (the contract's)
+    def note(
+        self,
+        client_id: ClientId,  # noqa: ARG002 (the contract's)
+        trouble: Trouble | None,  # noqa: ARG002 (likewise)
+        *,
+        under: Lease | None = None,  # noqa: ARG002 (likewise)
+    ) -> None:
         raise Transient("the disk is full")
 
 
@@ -367,11 +374,11 @@ class CrashingFeed(InMemoryFactFeed):
 
     crashes = 1
 
-    def advance(self, client_id: ClientId, sent: Sequence[FactId], at: datetime) -> None:
+    def advance(self, client_id: ClientId, sent: Sequence[FactId], at: datetime, *, under: Lease | None = None) -> None:
         if self.crashes:
             self.crashes -= 1
             raise Transient("power cut")
-        super().advance(client_id, sent, at)
+        super().advance(client_id, sent, at, under=under)
 
 
 async def test_a_crash_between_answer_and_cursor_sends_the_same_message_ids_again(

@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry
 
 from tifo.egress.http import open_guarded_session, open_session
 from tifo.egress.rules import read_allowed
+from tifo.leases.share import Holder, WorkShare
 from tifo.source.metrics import RelayMetrics
 from tifo.source.relay import Relay
 
@@ -27,6 +28,7 @@ async def test_a_configured_endpoint_on_a_private_address_gets_nothing_and_the_s
             rig.catalog,
             session,
             rig.tifo.address,
+            WorkShare(rig.leases, "relay", Holder("one")),
             outside=outside,
             poll_s=0.005,
             sleep=lambda _: asyncio.sleep(0),

@@ -100,6 +100,8 @@ def _forked(settings: Settings, end: Position) -> LogIdentity:
     before = read_identity(settings.log)
     assert before is not None  # noqa: S101 (`restore` has looked)
     identity = as_copy(settings.log)
+    # The original goes on under the names that its roles hold leases by.
+    shutil.rmtree(settings.data / "leases", ignore_errors=True)
     database = compose.open_state(settings)
     try:
         # A PostgreSQL is the original's own, and shared; a file was copied with the log.

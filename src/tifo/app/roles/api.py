@@ -15,6 +15,7 @@ from tifo.api.webhooks import ROOT as WEBHOOKS
 from tifo.api.webhooks import Intakes, WebhookApi
 from tifo.app import compose
 from tifo.app.compose import OpenedBackend
+from tifo.app.roles.holding import holder_of
 from tifo.app.roles.looping import Role, run_on_loop
 from tifo.app.roles.metrics import metrics_page
 from tifo.app.roles.upkeep import LogRetention, forget_old_answers, note_log, note_log_once
@@ -24,6 +25,7 @@ from tifo.eventlog.sqlite import SqliteEventLog
 from tifo.kernel.batching import GroupCommit
 from tifo.kernel.errors import Transient
 from tifo.kernel.memory import collect_seldom
+from tifo.leases.share import Holder, WorkShare
 from tifo.livelike.app import livelike_app
 from tifo.livelike.fast_path import FastPath
 from tifo.source.webhooks.inbox import ReceivedWebhook
@@ -47,8 +49,12 @@ def _api(settings: Settings) -> Role:
     async def api(stop: asyncio.Event) -> None:
         collect_seldom()
         gc.freeze()  # modules loaded by now stay: no collection needs to look at them again
-        with compose.opened(settings) as backend, contextlib.closing(compose.open_log(settings)) as log:
-            parts = _Parts(settings, backend, log)
+        with (
+            compose.opened(settings) as backend,
+            contextlib.closing(compose.open_log(settings)) as log,
+            holder_of(settings, "api") as holder,
+        ):
+            parts = _Parts(settings, backend, log, holder)
             await asyncio.to_thread(parts.plans.refresh)
             await asyncio.to_thread(_introduce, backend, log)
             jobs = [asyncio.create_task(job) for job in parts.jobs()]
@@ -70,10 +76,11 @@ def _introduce(backend: OpenedBackend, log: SqliteEventLog) -> None:
 class _Parts:
     """Wires the applications that share one event loop, and the queues whose requests share commits."""
 
-    def __init__(self, settings: Settings, backend: OpenedBackend, log: SqliteEventLog) -> None:
+    def __init__(self, settings: Settings, backend: OpenedBackend, log: SqliteEventLog, holder: Holder) -> None:
         self._settings = settings
         self._backend = backend
         self._log = log
+        self._upkeep = WorkShare(backend.leases, "upkeep", holder)
         self._appends = GroupCommit[Append, Appended](
             log.append,
             max_batch=_BATCH_EVENTS,
@@ -116,7 +123,7 @@ class _Parts:
         return (
             LogRetention(self._settings, self._backend, self._log).run(),
             note_log(self._backend),
-            forget_old_answers(self._backend.database),
+            forget_old_answers(self._backend.database, self._upkeep),
             self.plans.run(),
         )
 

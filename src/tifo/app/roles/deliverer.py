@@ -9,6 +9,7 @@ import structlog
 from tifo.app import compose
 from tifo.app.compose import OpenedBackend
 from tifo.app.roles.held import reading, released
+from tifo.app.roles.holding import holder_of
 from tifo.app.roles.looping import Role, run_on_loop
 from tifo.app.settings import Settings
 from tifo.delivery.logs import LogNotice
@@ -21,6 +22,8 @@ from tifo.eventlog.ports import EventLog
 from tifo.kernel.batching import GroupCommit
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Transient
+from tifo.leases.ports import Leases
+from tifo.leases.share import WorkShare
 from tifo.operations.alert_watch import AlertWatch
 from tifo.operations.destinations import configured_of, filter_of
 from tifo.store.delivery.deliveries import SqlDeliveryState
@@ -42,8 +45,13 @@ def _deliverer(settings: Settings) -> Role:
     async def deliverer(stop: asyncio.Event) -> None:
         if not await released(settings, stop):
             return
-        # Alone: two deliverers of one log would attempt the same event.
-        with reading(settings, "deliverer", alone=True), compose.opened(settings) as backend, backend.read_log() as log:
+        with (
+            # Alone: two deliverers of one log would attempt the same event.
+            reading(settings, "deliverer", alone=True),
+            compose.opened(settings) as backend,
+            backend.read_log() as log,
+            holder_of(settings, "deliverer") as holder,
+        ):
             state = backend.deliveries
             reader = SharedReader(log)
             commits = GroupCommit[Checkpoint, bool](
@@ -68,11 +76,14 @@ def _deliverer(settings: Settings) -> Role:
                         on_notice=partial(_notify, backend, log),
                     )
 
-                watch = AlertWatch(backend, compose.notifier_of(settings, session))
-                jobs = [asyncio.create_task(job) for job in (_expire(state), watch.run(settings.alert_look_s))]
+                alerts, upkeep = (WorkShare(backend.leases, group, holder) for group in ("alerts", "upkeep"))
+                watch = AlertWatch(backend, compose.notifier_of(settings, session), alerts)
+                expiring = _expire(state, backend.leases, upkeep)
+                jobs = [asyncio.create_task(job) for job in (expiring, watch.run(settings.alert_look_s))]
                 await Deliverer(backend.destinations.all, open_one, connect, reader).run(stop)
                 for job in jobs:
                     job.cancel()
+                await asyncio.gather(*jobs, return_exceptions=True)
             await commits.close()
 
     return deliverer
@@ -82,18 +93,22 @@ def _notify(backend: OpenedBackend, log: EventLog, text: str) -> None:
     backend.logs.notify(LogNotice(log.shard, backend.clock(), text))
 
 
-def _expire_dead_letters(state: SqlDeliveryState) -> None:
-    """Deletes a limited number at a time, so that other writers get their turn in between."""
-    while state.expire_dead_letters(system_clock() - DEAD_LETTER_RETENTION, limit=_EXPIRE_AT_ONCE):
-        pass
+def _expire_once(state: SqlDeliveryState, leases: Leases, upkeep: WorkShare) -> None:
+    with upkeep.turn("deliveries") as is_ours:
+        if not is_ours:
+            return
+        # A limited number at a time, so that other writers get their turn in between.
+        while state.expire_dead_letters(system_clock() - DEAD_LETTER_RETENTION, limit=_EXPIRE_AT_ONCE):
+            pass
+        state.expire_numbers(system_clock())
+        leases.forget()
 
 
-async def _expire(state: SqlDeliveryState) -> None:
-    """Deletes dead letters and numbers that are past their retention, until it is cancelled."""
+async def _expire(state: SqlDeliveryState, leases: Leases, upkeep: WorkShare) -> None:
+    """Deletes dead letters, numbers and leases that are past their retention, until it is cancelled."""
     while True:
         await asyncio.sleep(_EXPIRE_EVERY_S)
         try:
-            await asyncio.to_thread(_expire_dead_letters, state)
-            await asyncio.to_thread(state.expire_numbers, system_clock())
+            await asyncio.to_thread(_expire_once, state, leases, upkeep)
         except Transient as error:
             _log.info("deliveries not expired this time", reason=error.message)

@@ -1,14 +1,20 @@
 """The role that sends: facts to their endpoints, webhooks both ways, and tracked events to the engine as actions."""
 
 import asyncio
+from collections.abc import Coroutine
+
+import aiohttp
 
 from tifo.app import compose
+from tifo.app.compose import OpenedBackend
 from tifo.app.roles.held import released
+from tifo.app.roles.holding import holder_of
 from tifo.app.roles.looping import Role, run_on_loop
 from tifo.app.settings import Settings
 from tifo.egress.http import open_session
 from tifo.kernel.clock import system_clock
 from tifo.kernel.ids import uuid7
+from tifo.leases.share import Holder, WorkShare
 from tifo.source.relay import Relay
 from tifo.source.segment_actions.consumer import SegmentActions
 from tifo.source.webhooks.intake import WebhookIntake
@@ -24,14 +30,34 @@ def _relay(settings: Settings) -> Role:
     async def relay(stop: asyncio.Event) -> None:
         if not await released(settings, stop):
             return
-        with compose.opened(settings) as backend, backend.read_log() as log:
+        with (
+            compose.opened(settings) as backend,
+            backend.read_log() as log,
+            holder_of(settings, "relay") as holder,
+        ):
             async with open_session() as session, compose.outside_session(settings) as outside:
-                own, engine = compose.own_address(settings), SqlEngine(backend.database, system_clock, uuid7)
-                relaying = Relay(backend.facts, backend.catalog, session, own, outside=outside)
-                intake = WebhookIntake(backend.inbox, backend.catalog, session, own, outside=outside)
-                sender = Sender(backend.outbox, outside)
+                engine = SqlEngine(backend.database, system_clock, uuid7)
                 actions = SegmentActions(log, engine, backend.segment_actions)
-                await asyncio.gather(relaying.run(stop), intake.run(stop), sender.run(stop), actions.run(stop))
+                sending = _sending(backend, holder, session, outside, stop)
+                await asyncio.gather(*sending, actions.run(stop))
                 await engine.close()
 
     return relay
+
+
+def _sending(
+    backend: OpenedBackend,
+    holder: Holder,
+    session: aiohttp.ClientSession,
+    outside: aiohttp.ClientSession,
+    stop: asyncio.Event,
+) -> tuple[Coroutine[None, None, None], ...]:
+    """Makes the jobs that processes share which have one state."""
+    own, leases = compose.own_address(backend.settings), backend.leases
+    relaying = WorkShare(leases, "relay", holder)
+    receiving, sending = WorkShare(leases, "webhooks-in", holder), WorkShare(leases, "webhooks-out", holder)
+    return (
+        Relay(backend.facts, backend.catalog, session, own, relaying, outside=outside).run(stop),
+        WebhookIntake(backend.inbox, backend.catalog, session, own, receiving, outside=outside).run(stop),
+        Sender(backend.outbox, outside, sending).run(stop),
+    )

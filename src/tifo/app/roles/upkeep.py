@@ -14,6 +14,7 @@ from tifo.eventlog.ports import EventLog
 from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import START, Position, SourceId
+from tifo.leases.share import WorkShare
 from tifo.operations import logs
 from tifo.source.segment_actions.consumer import read_through
 from tifo.store.engagement.answers import KEPT, forget_answers
@@ -104,13 +105,22 @@ async def note_log(backend: OpenedBackend) -> None:
 
 
 async def forget_old_answers(
-    database: Database, *, clock: Clock = system_clock, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    database: Database,
+    upkeep: WorkShare,
+    *,
+    clock: Clock = system_clock,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
     """Forgets the answers of idempotency keys after a day, indefinitely, in steps that let commands in between."""
+
+    def step() -> int:
+        with upkeep.turn("answers") as is_ours:
+            return forget_answers(database, clock() - KEPT) if is_ours else 0
+
     while True:
         await sleep(_FORGET_EVERY_S)
         try:
-            while await asyncio.to_thread(forget_answers, database, clock() - KEPT):
+            while await asyncio.to_thread(step):
                 await sleep(_BETWEEN_STEPS_S)
         except Transient as error:
             _log.info("answers not forgotten this time", reason=error.message)

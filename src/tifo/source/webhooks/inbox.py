@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from tifo.kernel.ids import SourceId
+from tifo.leases.ports import Lease
 from tifo.source.webhooks.incoming import SignedForm
 
 
@@ -95,10 +96,11 @@ class WebhookInbox(Protocol):
     def due(self, source_id: SourceId, now: datetime, limit: int) -> Sequence[WaitingWebhook]:
         """Returns the waiting webhooks whose pause is over, in the order of arrival."""
 
-    def settle(self, outcomes: Sequence[WebhookOutcome]) -> None:
+    def settle(self, outcomes: Sequence[WebhookOutcome], *, under: Lease | None = None) -> None:
         """Stores the results of attempts, in one transaction.
 
-        A sent or ignored webhook's body is deleted, its id stays. Any other outcome counts as a failed attempt.
+        A sent or ignored webhook's body is deleted, its id stays. Any other outcome counts as a failed attempt. Raises
+        `LeaseLost`, with nothing stored, where the lease is not its holder's any more.
         """
 
     def held(self, source_id: SourceId, limit: int) -> Sequence[HeldWebhook]:

@@ -10,6 +10,7 @@ from tifo.engagement.facts import AnyFact
 from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import ClientId, FactId, NewId, ProfileId, SourceId, uuid7
+from tifo.leases.ports import Lease
 from tifo.source.webhooks.inbox import (
     DONE,
     HeldWebhook,
@@ -41,9 +42,13 @@ class _StoredWebhook:
 
 
 class InMemoryWebhookInbox:
-    """Implements `source.webhooks.inbox.WebhookInbox`."""
+    """Implements `source.webhooks.inbox.WebhookInbox`.
 
-    def __init__(self) -> None:
+    `require` raises `LeaseLost`, as `InMemoryLeases.require` does.
+    """
+
+    def __init__(self, require: Callable[[Lease], None] = lambda _: None) -> None:
+        self._require = require
         self._lock = threading.Lock()
         self._intakes: dict[SourceId, Intake] = {}
         self._stored: dict[tuple[SourceId, str], _StoredWebhook] = {}
@@ -68,8 +73,10 @@ class InMemoryWebhookInbox:
             due = [each for each in self._of(source_id) if each.state is WebhookState.WAITING and _is_due(each, now)]
             return [_waiting(each) for each in due[:limit]]
 
-    def settle(self, outcomes: Sequence[WebhookOutcome]) -> None:
+    def settle(self, outcomes: Sequence[WebhookOutcome], *, under: Lease | None = None) -> None:
         with self._lock:
+            if under is not None:
+                self._require(under)
             by_number = {each.number: each for each in self._stored.values()}
             for outcome in outcomes:
                 each = by_number[outcome.number]
@@ -162,7 +169,7 @@ class InMemoryWebhookOutbox:
     """Implements `source.webhooks.outbox.WebhookOutbox`. `commit` adds facts, as the engine's transactions do on SQL.
 
     `context_of` and `secret_of` stand for the state that the SQL implementation reads; `secret_of` raises `NotFound`
-    for an unknown application.
+    for an unknown application. `require` raises `LeaseLost`, as `InMemoryLeases.require` does.
     """
 
     def __init__(
@@ -172,7 +179,9 @@ class InMemoryWebhookOutbox:
         new_id: NewId = uuid7,
         context_of: Callable[[AnyFact], FactContext] = lambda _: FactContext(),
         secret_of: Callable[[ClientId], str],
+        require: Callable[[Lease], None] = lambda _: None,
     ) -> None:
+        self._require = require
         self._clock = clock
         self._new_id = new_id
         self._context_of = context_of
@@ -247,8 +256,11 @@ class InMemoryWebhookOutbox:
         undelivered: Sequence[UndeliveredWebhook] = (),
         failed_in_a_row: int,
         at: datetime,
+        under: Lease | None = None,
     ) -> None:
         with self._lock:
+            if under is not None:
+                self._require(under)
             found = self._subscriptions.get(subscriber.id)
             if found is None:  # unsubscribed while its webhooks were under way
                 return

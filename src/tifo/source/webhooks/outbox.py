@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 
 from tifo.engagement.facts import AnyFact
 from tifo.kernel.ids import ClientId, FactId, ProfileId
+from tifo.leases.ports import Lease
 from tifo.source.webhooks.outgoing import FactContext
 
 
@@ -110,11 +111,13 @@ class WebhookOutbox(Protocol):
         undelivered: Sequence[UndeliveredWebhook] = (),
         failed_in_a_row: int,
         at: datetime,
+        under: Lease | None = None,
     ) -> None:
         """Stores the results of attempts, in one transaction.
 
         The cursor moves to `through`; `delivered` webhooks stop being undelivered, `undelivered` ones are stored.
-        Does nothing for a subscriber that was deleted meanwhile.
+        Does nothing for a subscriber that was deleted meanwhile. Raises `LeaseLost`, with nothing stored, where the
+        lease is not its holder's any more.
         """
 
     def undelivered(self, client_id: ClientId, subscriber_id: str, limit: int) -> Sequence[UndeliveredWebhook]:

@@ -23,6 +23,8 @@ from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import ProfileId
 from tifo.kernel.waiting import wait
+from tifo.leases.ports import Lease, LeaseLost
+from tifo.leases.share import WorkShare
 from tifo.source.tasks import finish
 from tifo.source.webhooks.health import EndpointHealth
 from tifo.source.webhooks.outbox import (
@@ -69,6 +71,8 @@ class SenderTools(NamedTuple):
     outbox: WebhookOutbox
     outside: aiohttp.ClientSession
     """A guarded session: people configure subscribers' addresses."""
+    share: WorkShare
+    """Says which subscribers are this process's."""
     clock: Clock
     chance: Callable[[], float]
     timeout_s: float
@@ -82,15 +86,28 @@ class SubscriberSender:
         self._tools = tools
         self._outbox = tools.outbox
         self._health: EndpointHealth | None = None
+        self._lease: Lease | None = None
 
     async def step(self) -> bool:
         """Sends due retries and then new facts, once. Returns whether more may be there to send at once."""
+        lease = self._tools.share.lease(self.subscriber.id)
+        if lease is None:
+            return False
+        if lease != self._lease:
+            self._lease, self._health = lease, None  # another process may have stored another health since
+        try:
+            return await self._step()
+        except LeaseLost:
+            self._tools.share.lost(lease)
+            return False
+
+    async def _step(self) -> bool:
         health = await self._known_health()
         limit = 1 if health.is_dead else _READ
         due = await asyncio.to_thread(self._outbox.due, self.subscriber, self._tools.clock(), limit)
         if due:
             await self._send(due, health, are_new=False)
-        if not health.may_send_new(self._tools.clock()):
+        if not self._may_go_on() or not health.may_send_new(self._tools.clock()):
             return False
         new = await asyncio.to_thread(self._outbox.new, self.subscriber, health.new_facts(_READ))
         if new:
@@ -120,6 +137,7 @@ class SubscriberSender:
             undelivered=undelivered,
             failed_in_a_row=health.failed_in_a_row,
             at=self._tools.clock(),
+            under=self._lease,
         )
         dead = [each for each in undelivered if each.state is UndeliveredWebhookState.DEAD_LETTERED]
         if dead:
@@ -143,7 +161,7 @@ class SubscriberSender:
                 async with gate:
                     # Other profiles' facts may have shown meanwhile that the endpoint is dead. A single fact is its
                     # probe.
-                    is_open = is_open and (len(facts) == 1 or not health.is_dead)
+                    is_open = is_open and (len(facts) == 1 or not health.is_dead) and self._may_go_on()
                     answer = await self._post(placed.fact, context) if is_open else None
                     if answer is not None:
                         health.learn(answer, is_new=are_new, now=self._tools.clock(), pause_s=self._pause_s)
@@ -152,6 +170,9 @@ class SubscriberSender:
             return tried
 
         return [each for queue in await asyncio.gather(*map(try_queue, queues)) for each in queue]
+
+    def _may_go_on(self) -> bool:
+        return self._tools.share.lease(self.subscriber.id) == self._lease
 
     def _pause_s(self, attempt: int) -> float:
         return BACKOFF.pause_s(attempt, self._tools.chance())
@@ -196,7 +217,7 @@ class SubscriberSender:
 
 
 class Sender:
-    """Sends all subscribers their webhooks, at least once.
+    """Sends all subscribers their webhooks, at least once. Senders over one store share the subscribers by `share`.
 
     `outside` is a guarded session.
     """
@@ -205,6 +226,7 @@ class Sender:
         self,
         outbox: WebhookOutbox,
         outside: aiohttp.ClientSession,
+        share: WorkShare,
         *,
         clock: Clock = system_clock,
         chance: Callable[[], float] = random.random,
@@ -212,7 +234,10 @@ class Sender:
         poll_s: float = _POLL_S,
     ) -> None:
         self._outbox = outbox
-        self._tools = SenderTools(outbox=outbox, outside=outside, clock=clock, chance=chance, timeout_s=timeout_s)
+        self._share = share
+        self._tools = SenderTools(
+            outbox=outbox, outside=outside, share=share, clock=clock, chance=chance, timeout_s=timeout_s
+        )
         self._poll_s = poll_s
         self._senders: dict[str, SubscriberSender] = {}
         self._draining: dict[str, asyncio.Task[None]] = {}
@@ -225,15 +250,17 @@ class Sender:
                 await wait(stop, self._poll_s)
         finally:
             await finish(self._draining.values(), _GRACE_S)
+            await self._share.close()
 
     async def _look(self, stop: asyncio.Event) -> None:
         try:
             subscribers = await asyncio.to_thread(self._outbox.subscribers)
+            await self._share.look({each.id for each in subscribers}, self._draining)
         except Transient as error:
             _log.warning("webhooks_store_out_of_reach", error=error.message)
             return
         for subscriber in subscribers:
-            if subscriber.id not in self._draining:
+            if subscriber.id not in self._draining and self._share.lease(subscriber.id):
                 self._start(subscriber, stop)
 
     def _start(self, subscriber: Subscriber, stop: asyncio.Event) -> None:

@@ -13,6 +13,8 @@ from tifo.engagement.facts import AnyFact
 from tifo.kernel.clock import Clock
 from tifo.kernel.errors import NotFound, Rejected, Transient
 from tifo.kernel.ids import FactId
+from tifo.leases.ports import Lease
+from tifo.leases.share import WorkShare
 from tifo.source.answers import BACKOFF, Sent, Split, decide
 from tifo.source.batches import TIMEOUT_S, EncodedFact, Limits, cut, encode, envelope, post_batch
 from tifo.source.webhooks.inbox import WaitingWebhook, WebhookInbox, WebhookOutcome, WebhookState
@@ -40,6 +42,8 @@ class IntakeTools(NamedTuple):
     session: aiohttp.ClientSession
     """Reaches Tifo's own endpoint."""
     own_endpoint: str
+    share: WorkShare
+    """Says which sources are this process's."""
     clock: Clock
     chance: Callable[[], float]
 
@@ -50,15 +54,16 @@ class _Ready(NamedTuple):
 
 
 class SourceIntake:
-    """Completes and sends one source's webhooks. `api` is None where the source has none set."""
+    """Completes and sends one source's webhooks, under one lease. `api` is None where the source has none set."""
 
-    def __init__(self, source: Source, api: LiveLikeApi | None, tools: IntakeTools) -> None:
+    def __init__(self, source: Source, api: LiveLikeApi | None, tools: IntakeTools, lease: Lease) -> None:
         self._source = source
         self._api = api
         self._tools = tools
+        self._lease = lease
 
     async def handle(self, due: Sequence[WaitingWebhook]) -> None:
-        """Sends, puts off or dead-letters each webhook that is due."""
+        """Sends, puts off or dead-letters each webhook that is due. Raises `LeaseLost`."""
         complete: list[_Ready] = []
         lacking: list[tuple[WaitingWebhook, LiveLikeWebhook]] = []
         for waiting in due:
@@ -112,6 +117,7 @@ class SourceIntake:
     async def _send_batch(self, batch: Sequence[EncodedFact], waiting: Mapping[FactId, WaitingWebhook]) -> None:
         """Sends a batch to Tifo's own endpoint. Where it refuses one of several, each is sent alone to find it."""
         tools, write_key = self._tools, self._source.write_key
+        tools.share.check(self._source.id, self._lease)
         body = envelope(batch, write_key, tools.clock())
         answer = await post_batch(
             tools.session, tools.own_endpoint, write_key, body, timeout_s=TIMEOUT_S, clock=tools.clock
@@ -132,7 +138,7 @@ class SourceIntake:
     async def _settle(self, outcomes: Sequence[WebhookOutcome]) -> None:
         if not outcomes:
             return
-        await asyncio.to_thread(self._tools.inbox.settle, outcomes)
+        await asyncio.to_thread(self._tools.inbox.settle, outcomes, under=self._lease)
         for outcome in outcomes:
             _outcomes.labels(self._source.id, outcome.state.value).inc()
         troubled = [outcome for outcome in outcomes if outcome.reason is not None]

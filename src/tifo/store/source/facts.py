@@ -8,8 +8,10 @@ from sqlalchemy import Connection, Select, delete, exists, func, insert, or_, se
 
 from tifo.engagement.facts import AnyFact
 from tifo.kernel.ids import ClientId, FactId
+from tifo.leases.ports import Lease
 from tifo.source.ports import DeadLetter, RelayReport, Trouble
 from tifo.store.engagement import rows as r
+from tifo.store.leases import require_lease
 from tifo.store.sql import tables as t
 from tifo.store.sql.bulk import Row
 from tifo.store.sql.database import Database
@@ -60,9 +62,10 @@ class SqlFactFeed:
             bodies += [row.body for row in connection.execute(new)]
         return [r.decode_fact(body) for body in bodies]
 
-    def advance(self, client_id: ClientId, sent: Sequence[FactId], at: datetime) -> None:
+    def advance(self, client_id: ClientId, sent: Sequence[FactId], at: datetime, *, under: Lease | None = None) -> None:
         moved = {"last_sent": sent[-1], "last_sent_at": to_micros(at), "refused_in_a_row": 0, **_NO_TROUBLE}
         with self._database.writing() as connection:
+            require_lease(connection, under)
             self._leave(connection, client_id, sent)
             connection.execute(
                 delete(t.set_aside_facts).where(
@@ -71,9 +74,19 @@ class SqlFactFeed:
             )
             _mark(connection, client_id, moved)
 
-    def dead_letter(self, client_id: ClientId, fact_id: FactId, status: int, answer: str, at: datetime) -> None:
+    def dead_letter(
+        self,
+        client_id: ClientId,
+        fact_id: FactId,
+        status: int,
+        answer: str,
+        at: datetime,
+        *,
+        under: Lease | None = None,
+    ) -> None:
         refusal = {"status": status, "answer": answer, "at": to_micros(at), "resend_number": None}
         with self._database.writing() as connection:
+            require_lease(connection, under)
             self._leave(connection, client_id, [fact_id])
             known = update(t.set_aside_facts).where(t.set_aside_facts.c.fact_id == fact_id).values(refusal)
             if connection.execute(known).rowcount == 0:
@@ -107,8 +120,9 @@ class SqlFactFeed:
             number = connection.execute(select(func.coalesce(func.max(c.resend_number), 0) + 1)).scalar_one()
             return connection.execute(update(t.set_aside_facts).where(*chosen).values(resend_number=number)).rowcount
 
-    def note(self, client_id: ClientId, trouble: Trouble | None) -> None:
+    def note(self, client_id: ClientId, trouble: Trouble | None, *, under: Lease | None = None) -> None:
         with self._database.writing() as connection:
+            require_lease(connection, under)
             refused = _refused_in_a_row(connection, client_id)
             _mark(connection, client_id, {"refused_in_a_row": refused, **_trouble_row(trouble)})
 

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import bindparam, delete, func, insert, select, tuple_, update
 
 from tifo.kernel.ids import SourceId
+from tifo.leases.ports import Lease
 from tifo.source.webhooks.inbox import (
     DONE,
     HeldWebhook,
@@ -17,6 +18,7 @@ from tifo.source.webhooks.inbox import (
     WebhookState,
 )
 from tifo.source.webhooks.incoming import SignedForm
+from tifo.store.leases import require_lease
 from tifo.store.sql import tables as t
 from tifo.store.sql.database import Database
 from tifo.store.sql.times import from_micros, maybe_micros, maybe_moment, to_micros
@@ -114,7 +116,7 @@ class SqlWebhookInbox:
             for row in rows
         ]
 
-    def settle(self, outcomes: Sequence[WebhookOutcome]) -> None:
+    def settle(self, outcomes: Sequence[WebhookOutcome], *, under: Lease | None = None) -> None:
         changes = [
             {
                 "of": outcome.number,
@@ -127,6 +129,7 @@ class SqlWebhookInbox:
         ]
         done = [{"of": outcome.number} for outcome in outcomes if outcome.state in DONE]
         with self._database.writing() as connection:
+            require_lease(connection, under)
             connection.execute(_SETTLE, changes)
             if done:
                 # The row stays, so that a repetition is recognised; its payload is needed no more.

@@ -16,6 +16,7 @@ from tifo.engagement.facts import (
 from tifo.kernel.clock import Clock
 from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import ClientId, FactId, NewId, ProfileId
+from tifo.leases.ports import Lease
 from tifo.source.webhooks.outbox import (
     OutboxReport,
     PlacedFact,
@@ -27,6 +28,7 @@ from tifo.source.webhooks.outgoing import FactContext, QuestRun, checked_events
 from tifo.store.engagement import rows as r
 from tifo.store.engagement.access import check_application
 from tifo.store.engagement.games import Games
+from tifo.store.leases import require_lease
 from tifo.store.source.facts import new_facts
 from tifo.store.sql import tables as t
 from tifo.store.sql.bulk import Row
@@ -153,6 +155,7 @@ class SqlWebhookOutbox:
         undelivered: Sequence[UndeliveredWebhook] = (),
         failed_in_a_row: int,
         at: datetime,
+        under: Lease | None = None,
     ) -> None:
         moved: dict[str, Any] = {"failed_in_a_row": failed_in_a_row, "delivered": _S.delivered + len(delivered)}
         if through is not None:
@@ -162,6 +165,7 @@ class SqlWebhookOutbox:
             moved |= {"last_delivered": newest.fact.id, "last_delivered_at": to_micros(at)}
         places = [each.position for each in delivered] + [each.position for each in undelivered]
         with self._database.writing() as connection:
+            require_lease(connection, under)
             # The subscriber may have been removed during the request: then no late webhooks are left behind.
             if connection.execute(update(t.webhook_subscribers).where(_S.id == subscriber.id).values(moved)).rowcount:
                 gone = and_(_L.subscriber_id == subscriber.id, _L.position.in_(places))

@@ -53,6 +53,8 @@ def copy_state(source: Database, target: Database, advance: Advance) -> tuple[To
     """
     # The source is opened for writing too: on SQLite that keeps every other writer out.
     with source.writing() as reader, target.writing() as writer:
+        _allow_idling(reader)
+        _allow_idling(writer)
         # SHARE lets others read the source and keeps them from writing; nobody else may write to the copy either.
         _keep_others_out(reader, "SHARE")
         _keep_others_out(writer, "EXCLUSIVE")
@@ -75,6 +77,12 @@ def _keep_others_out(connection: Connection, mode: str) -> None:
     if connection.dialect.name == "postgresql":
         names = ", ".join(connection.dialect.identifier_preparer.format_table(table) for table in _TABLES)
         connection.execute(text(f"LOCK TABLE {names} IN {mode} MODE"))
+
+
+def _allow_idling(connection: Connection) -> None:
+    """Lets one side wait for the other for as long as it takes."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
 
 
 def _must_be_empty(connection: Connection) -> None:

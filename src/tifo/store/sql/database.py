@@ -25,6 +25,10 @@ _POOL = 16
 _BETWEEN_TRIES_S = 0.1
 _PATIENCE_S = 20.0
 """The time for which a connection is tried: a server that restarts is away for seconds."""
+_IDLE_S = 20
+"""The time after which PostgreSQL ends a transaction that sends nothing: a process that is paused, or a machine that is
+gone, would hold its locks for as long, and everybody else would wait.
+"""
 # `tifo` in ASCII: other programs in the same database have other keys.
 _WRITE_LOCK = 0x7469_666F
 _LOCK = text("SELECT pg_advisory_xact_lock(:key)")
@@ -82,6 +86,7 @@ def open_postgres(url: str) -> Database:
         hide_parameters=True,
     )
     event.listen(engine, "do_connect", _connect_patiently)
+    event.listen(engine, "connect", _limit_idling)
     return _upgraded(Database(engine))
 
 
@@ -167,6 +172,12 @@ def _is_interruption(error: Exception, cause: Any) -> bool:
         return not isinstance(error, DBAPIError) and type(cause).__name__ == "OperationalError"
     # Class 08: exceptions of the connection.
     return cause.sqlstate in _INTERRUPTIONS or cause.sqlstate.startswith("08")
+
+
+def _limit_idling(connection: Any, _record: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET idle_in_transaction_session_timeout = '{_IDLE_S}s'")
+    connection.commit()
 
 
 def _connect_patiently(dialect: Any, _record: Any, arguments: Any, options: dict[str, Any]) -> Any:

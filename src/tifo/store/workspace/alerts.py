@@ -5,6 +5,8 @@ from typing import Any
 import msgspec
 from sqlalchemy import delete, insert, select, update
 
+from tifo.leases.ports import Lease
+from tifo.store.leases import require_lease
 from tifo.store.sql import tables as t
 from tifo.store.sql.database import Database
 from tifo.store.sql.times import from_micros, to_micros
@@ -45,9 +47,10 @@ class SqlAlerts:
             rows = connection.execute(select(t.alerts).order_by(_A.number)).all()
         return [(_read(row), _standing.decode(row.standing)) for row in rows]
 
-    def note(self, alert_id: str, state: AlertState) -> None:
+    def note(self, alert_id: str, state: AlertState, *, under: Lease | None = None) -> None:
         encoded = msgspec.json.encode(state).decode()
         with self._database.writing() as connection:
+            require_lease(connection, under)
             connection.execute(update(t.alerts).where(_A.id == alert_id).values(standing=encoded))
 
     def remove(self, alert_id: str) -> None:

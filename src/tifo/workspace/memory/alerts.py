@@ -1,16 +1,18 @@
 """Alerts in memory."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from tifo.leases.ports import Lease
 from tifo.workspace.alerts import Alert, AlertState, name_in_use, no_alert
 
 
 class InMemoryAlerts:
-    """Implements `workspace.alerts.Alerts`."""
+    """Implements `workspace.alerts.Alerts`. `require` raises `LeaseLost`, as `InMemoryLeases.require` does."""
 
-    def __init__(self) -> None:
+    def __init__(self, require: Callable[[Lease], None] = lambda _: None) -> None:
+        self._require = require
         self._lock = threading.Lock()
         self._alerts: dict[str, tuple[Alert, AlertState]] = {}
 
@@ -26,8 +28,10 @@ class InMemoryAlerts:
         with self._lock:
             return list(self._alerts.values())
 
-    def note(self, alert_id: str, state: AlertState) -> None:
+    def note(self, alert_id: str, state: AlertState, *, under: Lease | None = None) -> None:
         with self._lock:
+            if under is not None:
+                self._require(under)
             if alert_id in self._alerts:
                 self._alerts[alert_id] = (self._alerts[alert_id][0], state)
 

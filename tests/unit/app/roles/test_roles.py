@@ -10,6 +10,8 @@ from tifo.engagement import commands as c
 from tifo.engagement.access import create_application
 from tifo.engagement.ports import Idempotency
 from tifo.kernel.ids import uuid7
+from tifo.leases.memory import InMemoryLeases
+from tifo.leases.share import Holder, WorkShare
 from tifo.store.engagement.access import SqlAccess
 from tifo.store.engagement.answers import forget_answers
 from tifo.store.engagement.engine import SqlEngine
@@ -18,6 +20,10 @@ from tifo.store.sql.database import Database, open_sqlite
 from tifo.store.sql.times import to_micros
 
 NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
+
+
+def upkeep() -> WorkShare:
+    return WorkShare(InMemoryLeases(), "upkeep", Holder("one"))
 
 
 def keep(database: Database, hours_ago: float, number: int) -> None:
@@ -80,7 +86,7 @@ async def test_a_key_gives_its_answer_for_a_day_and_is_free_again_when_forgotten
             raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
-        await forget_old_answers(database, clock=lambda: now[0], sleep=sleep)
+        await forget_old_answers(database, upkeep(), clock=lambda: now[0], sleep=sleep)
     assert kept(database) == 0
     assert (await engine.handle(command, key)).id != first.id
     await engine.close()
@@ -104,6 +110,6 @@ async def test_a_state_that_is_out_of_reach_is_tried_again_the_next_round(tmp_pa
             raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
-        await forget_old_answers(database, clock=lambda: NOW, sleep=sleep)
+        await forget_old_answers(database, upkeep(), clock=lambda: NOW, sleep=sleep)
     assert kept(database) == 0
     database.dispose()

@@ -15,14 +15,17 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from tifo.kernel.ids import ClientId
+from tifo.leases.share import Holder, WorkShare
 from tifo.source.webhooks.inbox import HeldWebhook, Intake, ReceivedWebhook, WebhookState
 from tifo.source.webhooks.intake import WebhookIntake
 from tifo.source.webhooks.source_intake import NOT_THERE_ATTEMPTS
+from tifo.store.leases import SqlLeases
 from tifo.store.source.webhooks_in import SqlWebhookInbox
-from tifo.store.sql.database import open_sqlite
+from tifo.store.sql.database import Database, open_sqlite
 from tifo.workspace.memory import InMemoryCatalog
 from tifo.workspace.model import SourceType
 
+ONE = Holder("one", inherits=True)
 Hook = Callable[..., dict[str, Any]]
 
 
@@ -49,8 +52,9 @@ class OwnApi:
 
 
 class Rig:
-    def __init__(self, inbox: SqlWebhookInbox, own: OwnApi, livelike: Any) -> None:
+    def __init__(self, database: Database, inbox: SqlWebhookInbox, own: OwnApi, livelike: Any) -> None:
         self.inbox, self.own, self.livelike = inbox, own, livelike
+        self.leases = SqlLeases(database)
         self.catalog = InMemoryCatalog({ClientId("c")})
         self.source = self.catalog.create_source("Fans", SourceType.LIVELIKE)
         self.inbox.configure(Intake(self.source.id, "secret", api=livelike.address, token="token"))
@@ -77,7 +81,7 @@ class Rig:
         return list(self.inbox.held(self.source.id, 100))
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    async def running(self, holder: Holder = ONE) -> AsyncIterator[None]:
         stop = asyncio.Event()
         async with aiohttp.ClientSession() as session:
             intake = WebhookIntake(
@@ -85,6 +89,7 @@ class Rig:
                 self.catalog,
                 session,
                 self.own.address,
+                WorkShare(self.leases, "webhooks-in", holder, look_every_s=0.05),
                 outside=session,
                 clock=self.clock,
                 chance=lambda: 0.01,
@@ -107,7 +112,7 @@ async def rig(tmp_path: Path, livelike: Any) -> AsyncIterator[Rig]:
     await server.start_server()
     own.address = f"http://127.0.0.1:{server.port}"
     database = open_sqlite(tmp_path / "tifo.db")
-    yield Rig(SqlWebhookInbox(database), own, livelike)
+    yield Rig(database, SqlWebhookInbox(database), own, livelike)
     await server.close()
     database.dispose()
 
@@ -125,6 +130,14 @@ async def test_all_recorded_webhooks_arrive_as_events(rig: Rig, recorded: list[d
         await until(lambda: rig.sent() == len(recorded))
     assert sorted(rig.own.ids) == sorted(each["id"] for each in recorded)
     assert rig.held() == []
+
+
+async def test_two_intakes_over_one_store_send_each_webhook_once(rig: Rig, hook: Hook) -> None:
+    async with rig.running(), rig.running(Holder("two")):
+        for round_ in range(5):
+            rig.arrive(*({**hook("badge-awarded"), "id": f"{round_}-{number}"} for number in range(40)))
+            await until(lambda: rig.sent() == 40 * (round_ + 1))  # noqa: B023 (awaited in its round)
+    assert len(rig.own.ids) == len(set(rig.own.ids)) == 200
 
 
 async def test_while_the_api_is_down_incomplete_events_are_held_back_visibly_and_complete_ones_go_out(

@@ -22,14 +22,18 @@ from tifo.engagement.access import create_application
 from tifo.engagement.facts import RewardItemRewarded
 from tifo.kernel.clock import system_clock
 from tifo.kernel.ids import FactId, ProfileId, RewardItemId, TransactionId, uuid7
+from tifo.leases.share import Holder, WorkShare
 from tifo.source.webhooks.health import DEAD_AFTER
-from tifo.source.webhooks.outbox import Subscriber, UndeliveredWebhook, UndeliveredWebhookState
+from tifo.source.webhooks.outbox import OutboxReport, Subscriber, UndeliveredWebhook, UndeliveredWebhookState
 from tifo.source.webhooks.sender import BACKOFF, EXPIRE_AFTER, Sender
 from tifo.store.engagement import rows as r
 from tifo.store.engagement.access import SqlAccess
+from tifo.store.leases import SqlLeases
 from tifo.store.source.webhooks_out import SqlWebhookOutbox
 from tifo.store.sql import tables as t
 from tifo.store.sql.database import Database, open_sqlite
+
+ONE = Holder("one", inherits=True)
 
 
 class Endpoint:
@@ -75,6 +79,7 @@ class Rig:
         self.database, self.endpoint = database, endpoint
         self.made = create_application(SqlAccess(database, system_clock, uuid7), "Club")
         self.outbox = SqlWebhookOutbox(database, system_clock, uuid7)
+        self.leases = SqlLeases(database)
         self.subscriber = self.subscribe(endpoint)
         self.ahead = timedelta(0)
 
@@ -89,15 +94,21 @@ class Rig:
         with self.database.writing() as connection:
             connection.execute(insert(t.facts), [r.fact_row(self._fact(each)) for each in ids])
 
+    def report(self, subscriber: Subscriber | None = None) -> OutboxReport:
+        return self.outbox.report(self.made.application.id, (subscriber or self.subscriber).id)
+
     def undelivered(self, subscriber: Subscriber | None = None) -> Sequence[UndeliveredWebhook]:
         return self.outbox.undelivered(self.made.application.id, (subscriber or self.subscriber).id, 1000)
 
     @asynccontextmanager
-    async def running(self, *, allow: str = "127.0.0.0/8", timeout_s: float = 0.5) -> AsyncIterator[None]:
+    async def running(
+        self, *, allow: str = "127.0.0.0/8", timeout_s: float = 0.5, holder: Holder = ONE
+    ) -> AsyncIterator[None]:
         stop = asyncio.Event()
         async with open_guarded_session(read_allowed(allow)) as outside:
+            share = WorkShare(self.leases, "webhooks-out", holder, look_every_s=0.05)
             sender = Sender(
-                self.outbox, outside, clock=self.clock, chance=lambda: 0.0, timeout_s=timeout_s, poll_s=0.005
+                self.outbox, outside, share, clock=self.clock, chance=lambda: 0.0, timeout_s=timeout_s, poll_s=0.005
             )
             task = asyncio.create_task(sender.run(stop))
             try:
@@ -158,6 +169,29 @@ async def test_every_fact_is_posted_once_and_signed_over_the_bytes_that_came(rig
     report = rig.outbox.report(rig.made.application.id, rig.subscriber.id)
     assert (report.delivered, report.to_send, report.waiting) == (50, 0, 0)
     assert report.last_delivered == ids[-1]
+
+
+async def test_two_senders_over_one_store_post_each_webhook_once(rig: Rig) -> None:
+    async with rig.running(), rig.running(holder=Holder("two")):
+        for hundred in range(4):
+            rig.commit(*(f"fan{number % 7}-{hundred}-{number}" for number in range(100)))
+            await until(lambda: rig.report().delivered == 100 * (hundred + 1))  # noqa: B023 (awaited in its round)
+    assert len(rig.endpoint.taken) == len(set(rig.endpoint.taken)) == 400
+
+
+async def test_a_sender_whose_lease_was_taken_stores_nothing_and_posts_no_more(rig: Rig) -> None:
+    rig.endpoint.hangs = {"ada-1"}
+    rig.commit("ada-1", "ada-2")
+    async with rig.running(timeout_s=0.3):
+        await until(lambda: rig.endpoint.came)
+        rig.leases.release("one/webhooks-out", [f"webhooks-out/{rig.subscriber.id}"])
+        assert rig.leases.acquire([f"webhooks-out/{rig.subscriber.id}"], "two", for_s=60)
+        other = rig.subscribe(rig.endpoint)
+        rig.commit("bob-1")
+        await until(lambda: rig.report(other).delivered == 1)
+        report = rig.report()
+    assert (report.to_send, report.waiting, report.failed_in_a_row) == (3, 0, 0)
+    assert rig.endpoint.taken == ["bob-1"]
 
 
 async def test_a_profiles_facts_stay_in_order_whatever_fails_and_the_others_go_on(rig: Rig) -> None:

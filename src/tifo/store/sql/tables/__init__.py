@@ -1,4 +1,4 @@
-"""Declares the tables of the state, by owner: engagement, source, workspace and delivery.
+"""Declares the tables of the state, by owner: engagement, source, workspace, delivery and leases.
 
 Times are microseconds since 1970, UTC. Importing this package registers every table in `METADATA`, as migrations and
 copies need it.
@@ -35,6 +35,7 @@ from tifo.store.sql.tables.engagement import (
     user_quests,
     writers,
 )
+from tifo.store.sql.tables.leases import leases
 from tifo.store.sql.tables.metadata import METADATA, POSITION
 from tifo.store.sql.tables.source import (
     action_cursor,
@@ -90,6 +91,7 @@ __all__ = [
     "ingest_seen",
     "invoked_actions",
     "late_webhooks",
+    "leases",
     "log_notices",
     "logs",
     "plan_connections",
