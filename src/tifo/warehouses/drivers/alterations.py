@@ -78,9 +78,8 @@ class TableAlterations:
 
     def _retyped(self, column: str, current: ColumnType | None, wider: ColumnType) -> str:
         name, data_type = quoted(column), self._dialect.types[wider]
-        # A plain cast writes a timestamp in the product's own form, not as it was sent.
-        is_timestamp = current is ColumnType.TIMESTAMP
-        value = self._dialect.timestamp_text.format(column=name) if is_timestamp else f"{name}::{data_type}"
+        # A plain cast writes each product's own form of a timestamp or a number.
+        value = self._dialect.text(current, name) if wider is ColumnType.VARCHAR else f"{name}::{data_type}"
         return f"ALTER COLUMN {name} TYPE {data_type} USING {value}"
 
     def _is_exact(self, column: str) -> bool:

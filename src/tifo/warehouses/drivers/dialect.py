@@ -29,7 +29,9 @@ class Dialect:
     columns_of: str
     """Selects table, column and type of every column of a schema's (`$1`) tables."""
     timestamp_text: str
-    """The expression that writes a timestamp `{column}` as ISO 8601 with six decimals and `Z`."""
+    """The expression that writes a timestamp `{column}` as `warehouses.texts` has it."""
+    float_text: str
+    """The expression that writes a float `{column}` as `warehouses.texts` has it."""
     try_cast: Callable[[str, str], str]
     """Builds the expression that casts an expression to a type and is null where it cannot."""
     try_cast_setup: str | None = None
@@ -44,6 +46,11 @@ class Dialect:
     max_columns: int = MAX_COLUMNS
     storable: Callable[[Discard], Discard] = lambda discard: discard
     """Rewrites a discard's texts so that the product can store them."""
+
+    def text(self, kind: ColumnType | None, column: str) -> str:
+        """Builds the expression that writes a column of this type as text, as `warehouses.texts` has it."""
+        own = {ColumnType.TIMESTAMP: self.timestamp_text, ColumnType.FLOAT: self.float_text}
+        return own[kind].format(column=column) if kind in own else f"{column}::{self.types[ColumnType.VARCHAR]}"
 
     def type_of(self, data_type: str) -> ColumnType | None:
         """Returns None for a foreign type: one that somebody else gave the column."""

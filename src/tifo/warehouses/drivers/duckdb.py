@@ -23,6 +23,18 @@ from tifo.warehouses.drivers.sql_warehouse import SqlWarehouse
 from tifo.warehouses.ports import ColumnType, Load, Loaded
 from tifo.warehouses.sql import never_loaded, quoted
 
+# strftime of a TIMESTAMP WITH TIME ZONE writes the session's time zone; make_timestamp gives a plain UTC one.
+_TIMESTAMP_TEXT = """
+regexp_replace(
+    strftime(make_timestamp(epoch_us({column})), '%Y-%m-%dT%H:%M:%S.%fZ'), '(\\.000|(\\.\\d{{3}}))000Z$', '\\2Z'
+)"""
+# DuckDB writes 1.0, and an exponent from 1e+16 on and below 1e-04. HUGEINT and DECIMAL read that text exactly.
+_FLOAT_TEXT = """CASE
+    WHEN abs({column}) >= 1e16 AND abs({column}) < 1e21 THEN {column}::varchar::hugeint::varchar
+    WHEN abs({column}) >= 1e-6 AND abs({column}) < 1e-4 THEN rtrim({column}::varchar::decimal(38, 30)::varchar, '0')
+    ELSE regexp_replace(regexp_replace({column}::varchar, '\\.0$', ''), 'e\\+?(-?)0*(\\d)', 'e\\1\\2')
+END"""
+
 DUCKDB = Dialect(
     types={
         ColumnType.TIMESTAMP: "TIMESTAMP WITH TIME ZONE",
@@ -39,8 +51,8 @@ SELECT table_name FROM duckdb_tables() WHERE schema_name = $1 AND database_name 
 SELECT table_name, lower(column_name), data_type FROM duckdb_columns()
 WHERE schema_name = $1 AND database_name = current_database()
 """,
-    # strftime of a TIMESTAMP WITH TIME ZONE writes the session's time zone; make_timestamp gives a plain UTC one.
-    timestamp_text="strftime(make_timestamp(epoch_us({column})), '%Y-%m-%dT%H:%M:%S.%fZ')",
+    timestamp_text=_TIMESTAMP_TEXT,
+    float_text=_FLOAT_TEXT,
     try_cast=lambda value, data_type: f"TRY_CAST({value} AS {data_type})",
     # Ids are looked up before a plain insert. A key costs 4 to 18 times the time, and 3 to 8 times the file
     # (docs/decisions/0003).

@@ -3,16 +3,29 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import reduce
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tifo.warehouses.drivers.alterations import TableAlterations
+from tifo.warehouses.drivers.cleared import CLEARED, ClearedTraits
 from tifo.warehouses.drivers.dialect import Session
+from tifo.warehouses.nulls import covering
 from tifo.warehouses.ports import ColumnType, Discard, Latest, Load, Loaded, Table
 from tifo.warehouses.rows import Inserted, as_rows, stamped, without
-from tifo.warehouses.schema import discards_of, fit
-from tifo.warehouses.sql import SINCE, insert_latest, literal, quoted, rework_latest, stale_ids, update_latest
+from tifo.warehouses.schema import Existing, discards_of, fit, mixes_times
+from tifo.warehouses.sql import (
+    SINCE,
+    History,
+    insert_latest,
+    literal,
+    quoted,
+    rework_latest,
+    stale_ids,
+    update_latest,
+)
 
 _DISCARDS = (
     "table_name text, column_name text, value text, reason text, message_id text,"
@@ -20,6 +33,15 @@ _DISCARDS = (
 )
 _STALE = "_stale"
 """The temporary table of ids whose latest values must be computed again."""
+
+
+class _Fitted(NamedTuple):
+    rows: pa.Table
+    foreign: Mapping[str, str]
+    """The foreign types of columns that the rows fill."""
+    columns: Existing
+    """The table's columns."""
+    mixes_times: bool
 
 
 class SchemaLoad:
@@ -69,8 +91,8 @@ class SchemaLoad:
         if not len(new):
             return Inserted(0, duplicates)
         fresh = replace(table, rows=new)
-        rows, foreign = self._fitted(name, fresh, stored)
-        self._append(name, fresh, rows, foreign)
+        fitted = self._fitted(name, fresh, stored)
+        self._append(name, fresh, fitted.rows, fitted.foreign)
         return Inserted(len(new), duplicates)
 
     def _known_ids(self, name: str, rows: pa.Table) -> frozenset[str]:
@@ -85,8 +107,8 @@ class SchemaLoad:
                 stored = self._session.rows(sql)
         return frozenset(message_id for (message_id,) in stored)
 
-    def _fitted(self, name: str, table: Table, stored: Mapping[str, str]) -> tuple[pa.Table, dict[str, str]]:
-        """Changes the table; returns the rows as they fit it, and the foreign types of the columns that they fill."""
+    def _fitted(self, name: str, table: Table, stored: Mapping[str, str]) -> "_Fitted":
+        """Changes the table, and makes the rows fit it."""
         alterations = TableAlterations(self._session, self._schema, name)
         columns = alterations.make_fit(table, stored)
         self._notices += alterations.notices
@@ -94,7 +116,9 @@ class SchemaLoad:
         foreign = {column: stored[column] for column in table.types if column in columns and columns[column] is None}
         if foreign and self._dialect.try_cast_setup:
             self._session.execute(self._dialect.try_cast_setup)
-        return fit(table, columns), foreign
+        before = {column: self._dialect.type_of(data_type) for column, data_type in stored.items()}
+        rows = fit(table, columns, before)
+        return _Fitted(rows, foreign, columns, mixes_times(rows, columns, before))
 
     def _append(self, name: str, table: Table, rows: pa.Table, foreign: Mapping[str, str]) -> None:
         if not foreign:
@@ -108,33 +132,47 @@ class SchemaLoad:
             self._discard_uncastable(name, table, foreign, batch)
 
     def _merge(self, name: str, table: Table, latest: Latest, stored: Mapping[str, str]) -> Inserted:
-        rows, foreign = self._fitted(name, table, stored)
-        here, columns = self._named(name), rows.column_names
+        fitted = self._fitted(name, table, stored)
+        here, columns, cleared = self._named(name), fitted.rows.column_names, self._cleared(latest)
+        rows, clears = _with_clears(fitted, latest, cleared)
 
         def value(column: str) -> str:
-            return self._value(column, foreign)
+            return self._value(column, fitted.foreign)
 
         with self._session.batch(rows.append_column(SINCE, latest.since)) as batch:
             # First: the update changes the `received_at` that says whether the stored row is newer than the batch.
-            self._session.execute(f"CREATE TEMP TABLE {_STALE} AS {stale_ids(batch, here)}")
-            self._session.execute(update_latest(batch, here, columns, value))
+            stale = f"SELECT id FROM {batch}" if fitted.mixes_times else stale_ids(batch, here)
+            self._session.execute(f"CREATE TEMP TABLE {_STALE} AS {stale}")
+            self._session.execute(update_latest(batch, here, columns, value, clears))
             self._session.execute(insert_latest(batch, here, columns, value))
-            self._discard_uncastable(name, table, foreign, batch)
+            self._discard_uncastable(name, table, fitted.foreign, batch)
         if self._session.rows(f"SELECT 1 FROM {_STALE} LIMIT 1"):
-            self._rework(name, latest)
+            self._rework(name, latest, cleared)
         self._session.execute(f"DROP TABLE {_STALE}")
         return Inserted(len(rows), 0)
 
-    def _rework(self, name: str, latest: Latest) -> None:
+    def _cleared(self, latest: Latest) -> ClearedTraits:
+        cleared = ClearedTraits(self._session, self._schema, latest.history)
+        if latest.nulls is not None:
+            cleared.record(latest.nulls)
+        return cleared
+
+    def _rework(self, name: str, latest: Latest, cleared: ClearedTraits) -> None:
         tables = self._session.column_types(self._schema)
         ours, history = tables[name], tables.get(latest.history, {})
         shared = [column for column in ours if column in history and column != "id"]
         # A trait may have widened in one of the tables only: as text both hold it.
-        differing = [column for column in shared if ours[column] != history[column]]
+        differing = {column for column in shared if ours[column] != history[column]}
         current = {column: self._dialect.type_of(ours[column]) for column in differing}
         TableAlterations(self._session, self._schema, name).widen(current, dict.fromkeys(differing, ColumnType.VARCHAR))
-        where = self._named(name), self._named(latest.history)
-        self._session.execute(rework_latest(_STALE, *where, latest.key, shared, as_text=frozenset(differing)))
+        values = {
+            column: self._dialect.text(self._dialect.type_of(history[column]), read) if column in differing else read
+            for column, read in ((column, f"m.{quoted(column)}") for column in shared)
+        }
+        clearing = cleared.conditions(shared, latest.key, _STALE)
+        joined = f"LEFT JOIN {CLEARED} c ON {cleared.joined()}" if clearing else ""
+        past = History(self._named(latest.history), latest.key, values, clearing, joined)
+        self._session.execute(rework_latest(_STALE, self._named(name), past))
 
     def _value(self, column: str, foreign: Mapping[str, str]) -> str:
         name = f"b.{quoted(column)}"
@@ -165,3 +203,19 @@ class SchemaLoad:
 
     def _named(self, table: str) -> str:
         return quoted(self._schema, table)
+
+
+def _with_clears(fitted: _Fitted, latest: Latest, cleared: ClearedTraits) -> tuple[pa.Table, Mapping[str, str]]:
+    """Adds to the rows a column for each of the table's columns that a null clears; returns their names by column."""
+    rows = fitted.rows
+    nulls = latest.nulls
+    if nulls is None or not nulls.cleared:
+        return rows, {}
+    clears: dict[str, str] = {}
+    nested = cleared.nested()
+    for column in fitted.columns:
+        sent = [nulls.cleared[name] for name in covering(column, nested) if name in nulls.cleared]
+        if sent:
+            clears[column] = f"_clears_{len(clears)}"
+            rows = rows.append_column(clears[column], reduce(pc.or_, sent))
+    return rows, clears

@@ -23,6 +23,18 @@ from tifo.warehouses.drivers.sql_warehouse import SqlWarehouse
 from tifo.warehouses.ports import ColumnType, Load, Loaded
 from tifo.warehouses.sql import literal
 
+# to_char writes the year 0, which earlier versions of Tifo loaded, as the year 1.
+_TIMESTAMP_TEXT = """
+CASE WHEN {column} < '0001-01-01T00:00:00Z' THEN '0000' ELSE to_char({column} AT TIME ZONE 'UTC', 'YYYY') END
+|| regexp_replace(
+    to_char({column} AT TIME ZONE 'UTC', '-MM-DD"T"HH24:MI:SS.US"Z"'), '(\\.000|(\\.\\d{{3}}))000Z$', '\\2Z'
+)"""
+# PostgreSQL writes an exponent from 1e+15 on and below 1e-04. `numeric` reads that text exactly.
+_FLOAT_TEXT = """CASE
+    WHEN abs({column}) >= 1e-6 AND abs({column}) < 1e21 THEN {column}::text::numeric::text
+    ELSE regexp_replace({column}::text, 'e\\+?(-?)0*(\\d)', 'e\\1\\2')
+END"""
+
 POSTGRES = Dialect(
     types={
         ColumnType.TIMESTAMP: "timestamp with time zone",
@@ -41,7 +53,8 @@ SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
 WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped
 """,
-    timestamp_text="""to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')""",
+    timestamp_text=_TIMESTAMP_TEXT,
+    float_text=_FLOAT_TEXT,
     try_cast=lambda value, kind: f"pg_temp.tifo_try_cast({value}::text, {literal(kind)})::{kind}",
     # PostgreSQL has no TRY_CAST. A cast to varchar(n) cuts the text silently: that counts as a failure.
     try_cast_setup="""
@@ -83,6 +96,7 @@ _BEGIN_LOAD = (
     "SET LOCAL lock_timeout = '15s'",
     "SET LOCAL statement_timeout = 0",
     "SET LOCAL TimeZone = 'UTC'",
+    "SET LOCAL extra_float_digits = 1",  # a float's text gives the same float again
     "SELECT pg_advisory_xact_lock(hashtextextended('tifo.load', 0))",
 )
 _DUPLICATE, _NO_RIGHT, _TOO_LARGE, _BUSY = "23505", "42501", "54000", ("55P03", "40P01", "40001")
