@@ -3,6 +3,7 @@
 The file is opened for a load and closed after it, so that other programs can read it in between.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -64,6 +65,7 @@ _READ_POLL_S = 0.01
 """Pause between two attempts to open a file that a load holds."""
 _OWN_ROW_GROUPS = 4_096
 """Rows for each table of a load, on average, from which its row groups are large enough to stay."""
+_NOT_IN_ARROW = re.compile(r"\b(UHUGEINT|BIGNUM|BIT|TIME WITH TIME ZONE|VARIANT)\b")
 # Without it a name in SQL that is no table finds a variable of the calling Python code.
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {"python_enable_replacements": False}
 
@@ -91,7 +93,7 @@ class DuckdbWarehouse(SqlWarehouse):
         with self._opened_to_read(wait_s) as connection:
             try:
                 relation = connection.sql(sql)
-                rows = None if relation is None else relation.to_arrow_table()
+                rows = None if relation is None else _readable(relation).to_arrow_table()
             except duckdb.OperationalError as error:
                 raise Transient(f"The warehouse could not answer: {error}") from error
             except duckdb.Error as error:
@@ -195,6 +197,18 @@ def _connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         raise Transient(f"The warehouse {path} does not open: {error}", retry_after_s=1.0) from error
     except duckdb.Error as error:
         raise Transient(f"The warehouse {path} does not open: {error}", retry_after_s=1.0) from error
+
+
+def _readable(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    """Writes values as text that Arrow has no type for: it would get other values, or bytes."""
+    kinds = [str(kind) for kind in relation.types]
+    if not any(map(_NOT_IN_ARROW.search, kinds)):
+        return relation
+    columns = [
+        f"#{number}{'::varchar' if _NOT_IN_ARROW.search(kind) else ''} AS {quoted(name)}"
+        for number, (name, kind) in enumerate(zip(relation.columns, kinds, strict=True), 1)
+    ]
+    return relation.project(", ".join(columns))
 
 
 def _commit(connection: duckdb.DuckDBPyConnection, meanwhile: Callable[[], None] | None) -> None:
