@@ -108,6 +108,7 @@ _CALLS = {
     "group": _call("groups", "traits", "group_id"),
     "alias": _call("aliases", "traits", "previous_id"),
 }
+STANDARD_COLUMNS = frozenset((LOADED_AT, *_STANDARD, *(field for call in _CALLS.values() for field in call.fields)))
 _LATEST = {"identifies": ("users", "user_id"), "groups": ("accounts", "group_id")}
 _Discarder = Callable[[str | None, int, Any, str], None]
 """Receives column, message's number, value and reason."""

@@ -1,7 +1,7 @@
 """Defines the contract of a warehouse: rows and the position that they came from commit together."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -67,6 +67,13 @@ class Latest:
     """The `received_at` of the oldest message in each row."""
     nulls: Nulls | None = None
     """None where no trait was sent as null, and none was nested."""
+
+    def filtered(self, rows: "pa.Array") -> "Latest":
+        """Returns the same for some of the rows."""
+        nulls = self.nulls
+        if nulls is not None:
+            nulls = nulls._replace(cleared={name: each.filter(rows) for name, each in nulls.cleared.items()})
+        return replace(self, since=self.since.filter(rows), nulls=nulls)
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,12 @@ class History(NamedTuple):
     """For each column that nulls clear, the condition by which a message does; it reads `c`, which `cleared` joins."""
     cleared: str = ""
 
+    def of(self, columns: Sequence[str]) -> "History":
+        """Returns the same for some of the columns."""
+        values = {name: self.values[name] for name in columns}
+        clearing = {name: self.clearing[name] for name in columns if name in self.clearing}
+        return self._replace(values=values, clearing=clearing)
+
 
 def rework_latest(stale: str, stored: str, history: History) -> str:
     """Writes the latest value of every column, from the id's whole history, for each id in `stale`."""

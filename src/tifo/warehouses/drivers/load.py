@@ -31,6 +31,7 @@ _DISCARDS = (
     "table_name text, column_name text, value text, reason text, message_id text,"
     " received_at timestamptz, discarded_at timestamptz"
 )
+_NO_ROOM = "the row has no room for it"
 _STALE = "_stale"
 """The temporary table of ids whose latest values must be computed again."""
 
@@ -91,7 +92,7 @@ class SchemaLoad:
         if not len(new):
             return Inserted(0, duplicates)
         fresh = replace(table, rows=new)
-        fitted = self._fitted(name, fresh, stored)
+        fitted = self._with_room(name, fresh, self._fitted(name, fresh, stored))
         self._append(name, fresh, fitted.rows, fitted.foreign)
         return Inserted(len(new), duplicates)
 
@@ -120,6 +121,20 @@ class SchemaLoad:
         rows = fit(table, columns, before)
         return _Fitted(rows, foreign, columns, mixes_times(rows, columns, before))
 
+    def _with_room(self, name: str, table: Table, fitted: _Fitted, reserved_bytes: int = 0) -> _Fitted:
+        """Moves values for which a row has no room to the discards."""
+        excess = self._session.excess(self._schema, name, fitted.rows, reserved_bytes=reserved_bytes)
+        # In the table's order, so that the rows of a batch are not wider than the table's.
+        rows, count = fitted.rows.select([c for c in fitted.columns if c in table.types]), len(self._discards)
+        for column, has_none in excess.items():
+            lost = replace(table, rows=table.rows.filter(has_none))
+            self._discards += discards_of(name, lost, column, _NO_ROOM)
+            emptied = pc.if_else(has_none, pa.scalar(None, rows[column].type), rows[column])
+            rows = rows.set_column(rows.column_names.index(column), column, emptied)
+        if excess:
+            self._notices.append(f"{len(self._discards) - count:,} values of {name}: {_NO_ROOM}")
+        return fitted._replace(rows=rows)
+
     def _append(self, name: str, table: Table, rows: pa.Table, foreign: Mapping[str, str]) -> None:
         if not foreign:
             self._session.append(self._schema, name, rows)
@@ -132,8 +147,12 @@ class SchemaLoad:
             self._discard_uncastable(name, table, foreign, batch)
 
     def _merge(self, name: str, table: Table, latest: Latest, stored: Mapping[str, str]) -> Inserted:
-        fitted = self._fitted(name, table, stored)
-        here, columns, cleared = self._named(name), fitted.rows.column_names, self._cleared(latest)
+        table, latest = self._with_short_ids(name, table, latest)
+        fitted, cleared = self._fitted(name, table, stored), self._cleared(latest)
+        # The batch has further columns: `_since`, and one for each column that a null clears.
+        further_bytes = 24 + len(fitted.columns if latest.nulls is not None and latest.nulls.cleared else ())
+        fitted = self._with_room(name, table, fitted, further_bytes)
+        here, columns = self._named(name), fitted.rows.column_names
         rows, clears = _with_clears(fitted, latest, cleared)
 
         def value(column: str) -> str:
@@ -151,6 +170,17 @@ class SchemaLoad:
         self._session.execute(f"DROP TABLE {_STALE}")
         return Inserted(len(rows), 0)
 
+    def _with_short_ids(self, name: str, table: Table, latest: Latest) -> tuple[Table, Latest]:
+        """Moves ids to the discards that are longer than the product's keys; the messages are in the history."""
+        limit, ids = self._dialect.max_key_bytes, table.rows["id"]
+        if limit is None or (pc.max(pc.binary_length(ids)).as_py() or 0) <= limit:
+            return table, latest
+        is_long = pc.greater(pc.binary_length(ids), limit)
+        long = replace(table, rows=table.rows.filter(is_long))
+        self._discards += discards_of(name, long, "id", f"a key takes at most {limit:,} bytes; see {latest.history}")
+        short = pc.invert(is_long)
+        return replace(table, rows=table.rows.filter(short)), latest.filtered(short.combine_chunks())
+
     def _cleared(self, latest: Latest) -> ClearedTraits:
         cleared = ClearedTraits(self._session, self._schema, latest.history)
         if latest.nulls is not None:
@@ -164,7 +194,9 @@ class SchemaLoad:
         # A trait may have widened in one of the tables only: as text both hold it.
         differing = {column for column in shared if ours[column] != history[column]}
         current = {column: self._dialect.type_of(ours[column]) for column in differing}
-        TableAlterations(self._session, self._schema, name).widen(current, dict.fromkeys(differing, ColumnType.VARCHAR))
+        alterations = TableAlterations(self._session, self._schema, name)
+        if not alterations.widen(current, dict.fromkeys(differing, ColumnType.VARCHAR)):
+            shared, differing = [column for column in shared if column not in differing], set()
         values = {
             column: self._dialect.text(self._dialect.type_of(history[column]), read) if column in differing else read
             for column, read in ((column, f"m.{quoted(column)}") for column in shared)
@@ -172,7 +204,18 @@ class SchemaLoad:
         clearing = cleared.conditions(shared, latest.key, _STALE)
         joined = f"LEFT JOIN {CLEARED} c ON {cleared.joined()}" if clearing else ""
         past = History(self._named(latest.history), latest.key, values, clearing, joined)
-        self._session.execute(rework_latest(_STALE, self._named(name), past))
+        self._rework_columns(name, past)
+
+    def _rework_columns(self, name: str, past: History) -> None:
+        """Computes the columns anew. Where they make a row too wide, those that do stay as they are."""
+        if self._session.attempt(rework_latest(_STALE, self._named(name), past)):
+            return
+        columns = list(past.values)
+        if len(columns) == 1:
+            self._notices.append(f"column {name}.{columns[0]} not brought up to date: {_NO_ROOM}")
+            return
+        for part in (columns[: len(columns) // 2], columns[len(columns) // 2 :]):
+            self._rework_columns(name, past.of(part))
 
     def _value(self, column: str, foreign: Mapping[str, str]) -> str:
         name = f"b.{quoted(column)}"
