@@ -25,7 +25,7 @@ class SentTraits(NamedTuple):
 
 def latest_of(table: Table, history: str, key: str, shown: Collection[str], sent: SentTraits) -> Table:
     """Makes one row for each key, with the latest value of every column that is `shown`, and of `received_at`."""
-    rows = table.rows.append_column(_ROW, pa.array(np.arange(len(table.rows))))
+    rows = table.rows.append_column(_ROW, pa.array(np.arange(len(table.rows)))) if sent.nulls else table.rows
     # Segment: a call without the key changes no user and no account.
     rows = rows.filter(pc.and_kleene(pc.is_valid(rows[key]), pc.not_equal(rows[key], "")))
     rows = rows.take(pc.sort_indices(rows["received_at"])) if not _is_sorted(rows["received_at"]) else rows
@@ -80,5 +80,7 @@ def _by_message(rows: pa.Table, sent: SentTraits) -> dict[str, list[str]]:
     for column, numbers in sent.nulls.items():
         for number in numbers:
             names.setdefault(number, []).append(column)
-    ids = zip(rows[_ROW].to_pylist(), rows["id"].to_pylist(), strict=True) if names else ()
+    if not names:
+        return {}
+    ids = zip(rows[_ROW].to_pylist(), rows["id"].to_pylist(), strict=True)
     return {message_id: names[number] for number, message_id in ids if number in names}

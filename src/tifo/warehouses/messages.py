@@ -208,9 +208,12 @@ def _tables(call: _Call, messages: Sequence[_Message], discards: list[Discard]) 
 
 
 def _sent_nulls(call: _Call, messages: Sequence[_Message]) -> dict[str, list[int]]:
-    # Few calls hold a null: the search of bytes spares the others another decoding.
-    numbers = [n for n, raw in enumerate(_each(call.payload, messages)) if b"null" in bytes(raw)]
-    payloads = _payloads(call, [messages[number] for number in numbers]) if numbers else []
+    raws = _each(call.payload, messages)
+    # Few calls hold a null: the search of bytes, first of all of them at once, spares the others another decoding.
+    if b"null" not in b"".join(raws):
+        return {}
+    numbers = [number for number, raw in enumerate(raws) if b"null" in bytes(raw)]
+    payloads = _payloads(call, [messages[number] for number in numbers])
     return sent_nulls(zip(numbers, payloads, strict=True), call.names)
 
 

@@ -37,19 +37,17 @@ def update_latest(
 ) -> str:
     """Writes the batch's values over the stored ones, where they are not older.
 
-    `clears` are the columns that a null clears, each with the batch's column that says so.
+    `clears` are the columns that a null clears, each with the condition by which the batch does.
     """
+    cleared = clears or {}
 
     def newest(name: str) -> str:
-        # Segment: a trait that a later call does not send stays. One that it sends as null is cleared.
-        sent = f"{value(name)}, " if name in columns else ""
+        # Segment: a trait that a later call does not send stays. Ours: one that it sends as null is cleared.
         kept = f"s.{quoted(name)}"
-        kept = (
-            f"CASE WHEN b.{quoted((clears or {})[name])} THEN NULL ELSE {kept} END" if name in (clears or {}) else kept
-        )
-        return f"COALESCE({sent}{kept})"
+        kept = f"CASE WHEN {cleared[name]} THEN NULL ELSE {kept} END" if name in cleared else kept
+        return f"COALESCE({value(name)}, {kept})" if name in columns else kept
 
-    changed = dict.fromkeys([*(name for name in columns if name != "id"), *(clears or {})])
+    changed = dict.fromkeys([*(name for name in columns if name != "id"), *cleared])
     sets = ", ".join(f"{quoted(name)} = {newest(name)}" for name in changed)
     return f"UPDATE {stored} s SET {sets} FROM {batch} b WHERE s.id = b.id AND b.{SINCE} >= s.received_at"
 

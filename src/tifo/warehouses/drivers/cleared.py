@@ -4,7 +4,7 @@ The rows of `identifies` and `groups` cannot say it: a null that was sent looks 
 tables are made when the first such trait is loaded.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 import pyarrow as pa
@@ -56,7 +56,7 @@ class ClearedTraits:
         )
         sent = {name for (traits,) in self._session.rows(sql) for name in msgspec.json.decode(traits, type=list[str])}
         clearing = {column: sent.intersection(covering(column, self.nested())) for column in columns}
-        return {column: _names_any(names) for column, names in clearing.items() if names}
+        return {column: _lists_any(names) for column, names in clearing.items() if names}
 
     def joined(self) -> str:
         """Builds the condition that joins a message `m` and its row `c`."""
@@ -66,7 +66,7 @@ class ClearedTraits:
         if not rows:
             return
         self._make(table, key, value)
-        texts = [msgspec.json.encode(names).decode() for names in rows.values()]
+        texts = [name_list(names) for names in rows.values()]
         batch = pa.table({"key": pa.array(rows, pa.string()), "value": pa.array(texts, pa.string())})
         is_known = f"SELECT 1 FROM {table} k WHERE k.{key} = b.key AND {self._of_ours('k')}"
         with self._session.batch(batch) as name:
@@ -85,6 +85,15 @@ class ClearedTraits:
         return f"{alias}.schema_name = {literal(self._schema)} AND {alias}.table_name = {literal(self._history)}"
 
 
-def _names_any(names: set[str]) -> str:
-    # The list is JSON of plain names: each stands between quotes.
-    return " OR ".join(f"strpos(c.traits, {literal(msgspec.json.encode(name).decode())}) > 0" for name in sorted(names))
+def name_list(names: Iterable[str]) -> str:
+    return msgspec.json.encode(list(names)).decode()
+
+
+def lists_name(column: str, name: str) -> str:
+    """Builds the condition that a column with a list of names holds this one."""
+    # The list is JSON, and names have no quotes: each stands between its own.
+    return f"strpos({column}, {literal(msgspec.json.encode(name).decode())}) > 0"
+
+
+def _lists_any(names: set[str]) -> str:
+    return " OR ".join(lists_name("c.traits", name) for name in sorted(names))

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tifo.warehouses.drivers.alterations import TableAlterations
-from tifo.warehouses.drivers.cleared import CLEARED, ClearedTraits
+from tifo.warehouses.drivers.cleared import CLEARED, ClearedTraits, lists_name, name_list
 from tifo.warehouses.drivers.dialect import Session
 from tifo.warehouses.nulls import covering
 from tifo.warehouses.ports import ColumnType, Discard, Latest, Load, Loaded, Table
@@ -32,6 +32,12 @@ _DISCARDS = (
     " received_at timestamptz, discarded_at timestamptz"
 )
 _NO_ROOM = "the row has no room for it"
+_FURTHER_BYTES = 64
+"""Room in the row for `_since` and `_clears`, which only the batch has."""
+_CLEARS = "_clears"
+"""The batch's column with the names of the columns that a null clears."""
+_REWORKED_COLUMNS = 800
+"""A query takes two expressions for each column; PostgreSQL's take 1,664 at most."""
 _STALE = "_stale"
 """The temporary table of ids whose latest values must be computed again."""
 
@@ -149,9 +155,7 @@ class SchemaLoad:
     def _merge(self, name: str, table: Table, latest: Latest, stored: Mapping[str, str]) -> Inserted:
         table, latest = self._with_short_ids(name, table, latest)
         fitted, cleared = self._fitted(name, table, stored), self._cleared(latest)
-        # The batch has further columns: `_since`, and one for each column that a null clears.
-        further_bytes = 24 + len(fitted.columns if latest.nulls is not None and latest.nulls.cleared else ())
-        fitted = self._with_room(name, table, fitted, further_bytes)
+        fitted = self._with_room(name, table, fitted, _FURTHER_BYTES)
         here, columns = self._named(name), fitted.rows.column_names
         rows, clears = _with_clears(fitted, latest, cleared)
 
@@ -204,7 +208,8 @@ class SchemaLoad:
         clearing = cleared.conditions(shared, latest.key, _STALE)
         joined = f"LEFT JOIN {CLEARED} c ON {cleared.joined()}" if clearing else ""
         past = History(self._named(latest.history), latest.key, values, clearing, joined)
-        self._rework_columns(name, past)
+        for start in range(0, len(shared), _REWORKED_COLUMNS):
+            self._rework_columns(name, past.of(shared[start : start + _REWORKED_COLUMNS]))
 
     def _rework_columns(self, name: str, past: History) -> None:
         """Computes the columns anew. Where they make a row too wide, those that do stay as they are."""
@@ -249,16 +254,19 @@ class SchemaLoad:
 
 
 def _with_clears(fitted: _Fitted, latest: Latest, cleared: ClearedTraits) -> tuple[pa.Table, Mapping[str, str]]:
-    """Adds to the rows a column for each of the table's columns that a null clears; returns their names by column."""
-    rows = fitted.rows
+    """Adds to the rows a column with the names of those that a null clears; returns the conditions that look there."""
     nulls = latest.nulls
     if nulls is None or not nulls.cleared:
-        return rows, {}
-    clears: dict[str, str] = {}
-    nested = cleared.nested()
+        return fitted.rows, {}
+    nested, by_row = cleared.nested(), [list[str]() for _ in range(len(fitted.rows))]
+    concerned = []
     for column in fitted.columns:
         sent = [nulls.cleared[name] for name in covering(column, nested) if name in nulls.cleared]
         if sent:
-            clears[column] = f"_clears_{len(clears)}"
-            rows = rows.append_column(clears[column], reduce(pc.or_, sent))
-    return rows, clears
+            concerned.append(column)
+            for number in pc.indices_nonzero(reduce(pc.or_, sent)).to_pylist():
+                by_row[number].append(column)
+    # One column of texts, and not one for each: PostgreSQL's tables have 1,600 at most.
+    texts = pa.array([name_list(names) for names in by_row], pa.string())
+    conditions = {column: lists_name(f"b.{quoted(_CLEARS)}", column) for column in concerned}
+    return fitted.rows.append_column(_CLEARS, texts), conditions
