@@ -8,26 +8,23 @@ has one. What a column's values say together decides its type:
 | `true`, `false` | boolean |
 | integers of at most 64 bits | integer |
 | numbers, of which the integers are exact as doubles (up to 2**53) | float |
-| strings that are all full date-times in UTC (`2026-11-24T10:00:00Z`, up to 6 decimals, `Z` or `+00:00`) | timestamp |
-| everything else: other strings, larger integers, arrays, mixtures | varchar: a string as it is, else its JSON |
-
-A date-time with another offset stays text.
+| strings that are all ISO 8601 times (`2026-11-24T10:00:00Z`, `…+02:00`, `2026-11-24`; see `timestamps`) | timestamp |
+| everything else: other strings, larger integers, arrays, mixtures | varchar: a string as it is, else see `texts` |
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import NoneType
 from typing import Any
 
-import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from tifo.kernel.errors import TooLarge
 from tifo.kernel.json import JsonObject
 from tifo.warehouses.naming import Naming, Path
 from tifo.warehouses.ports import Column, ColumnType
+from tifo.warehouses.texts import as_text
+from tifo.warehouses.timestamps import as_timestamps, may_be_times
 
-TIMESTAMP = pa.timestamp("us", "UTC")
 MAX_COLUMNS = 1_500
 """Limit of one table, in one batch as in the warehouse."""
 MAX_CELLS = 10_000_000
@@ -36,10 +33,6 @@ Excess = Callable[[str, int, Any], None]
 """Receives a column, an object's number and the value for which there is no room."""
 EXACT = 2**53
 """Every integer up to this one is exact as a double."""
-
-# Only UTC: a timestamp would forget another offset. At most six decimals: it would cut the others.
-_DATE_TIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|\+00:00)$"
-_DATE_TIME_LENGTHS = range(20, 33)
 
 _Leaves = tuple[tuple[Path, ...], list[int], list[tuple[Any, ...]]]
 """Leaves of objects of one shape: their paths, the objects' numbers, and the values of each path."""
@@ -57,8 +50,8 @@ def flatten(
     """
     pieces: _Pieces = {}
     # Objects with the same keys become columns together, so that the work for a single value is done in C.
-    for paths, numbers, leaves in _by_shape(objects):
-        for name, values in zip(names(paths), leaves, strict=True):
+    for paths, numbers, each in _by_shape(objects):
+        for name, values in zip(names(paths), each, strict=True):
             pieces.setdefault(name, []).append((numbers, values))
     if min(len(pieces), limit) * len(objects) > MAX_CELLS:
         raise TooLarge(f"{len(objects):,} objects have {len(pieces):,} different columns")
@@ -97,31 +90,10 @@ def typed(values: Sequence[Any]) -> Column | None:
     return Column(ColumnType.VARCHAR, pa.array([None if v is None else as_text(v) for v in values], pa.string()))
 
 
-def as_text(value: Any) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
-
-
 def _text_or_timestamp(values: Sequence[str | None]) -> Column:
     array = pa.array(values, pa.string())
-    is_timestamp = _looks_like_date_time(values) and _are_date_times(array)
+    is_timestamp = may_be_times(values) and as_timestamps(array) is not None
     return Column(ColumnType.TIMESTAMP if is_timestamp else ColumnType.VARCHAR, array)
-
-
-def _looks_like_date_time(values: Sequence[str | None]) -> bool:
-    """Says whether the first value looks like a date-time."""
-    # The first alone: this spares nearly every text column the full check.
-    first = next(v for v in values if v is not None)
-    return len(first) in _DATE_TIME_LENGTHS and first[4] == "-" and first[10] == "T"
-
-
-def _are_date_times(array: pa.Array) -> bool:
-    if not pc.all(pc.match_substring_regex(array, _DATE_TIME)).as_py():
-        return False
-    try:
-        pc.cast(array, TIMESTAMP)
-    except pa.ArrowInvalid:  # the form is right, but there is no such day or hour
-        return False
-    return True
 
 
 def _is_exact(value: float | None) -> bool:
@@ -138,9 +110,9 @@ def _by_shape(objects: Sequence[JsonObject]) -> Iterator[_Leaves]:
 
 
 def _by_nested_shape(objects: Sequence[JsonObject], numbers: list[int]) -> Iterator[_Leaves]:
-    leaves = [_leaves(objects[number]) for number in numbers]
-    for paths, indexes in _alike(map(tuple, leaves)).items():
-        columns = list(zip(*(leaves[index].values() for index in indexes), strict=True))
+    flat = [leaves(objects[number]) for number in numbers]
+    for paths, indexes in _alike(map(tuple, flat)).items():
+        columns = list(zip(*(flat[index].values() for index in indexes), strict=True))
         yield paths, [numbers[index] for index in indexes], columns
 
 
@@ -151,10 +123,10 @@ def _alike(shapes: Iterable[Any]) -> dict[Any, list[int]]:
     return groups
 
 
-def _leaves(value: Mapping[str, Any]) -> dict[Path, Any]:
+def leaves(value: Mapping[str, Any]) -> dict[Path, Any]:
     """Returns the leaves in the order of the keys."""
     # No recursion: a log may hold objects that nest deeper than Python's stack.
-    leaves: dict[Path, Any] = {}
+    found: dict[Path, Any] = {}
     open_objects: list[tuple[Path, Iterator[tuple[str, Any]]]] = [((), iter(value.items()))]
     while open_objects:
         path, items = open_objects[-1]
@@ -162,10 +134,10 @@ def _leaves(value: Mapping[str, Any]) -> dict[Path, Any]:
             if isinstance(item, dict):
                 open_objects.append(((*path, key), iter(item.items())))
                 break
-            leaves[*path, key] = item
+            found[*path, key] = item
         else:
             open_objects.pop()
-    return leaves
+    return found
 
 
 def _dense(pieces: list[tuple[list[int], tuple[Any, ...]]], size: int) -> Sequence[Any]:

@@ -18,14 +18,17 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from tifo.kernel.clock import from_iso
 from tifo.kernel.json import JsonObject
-from tifo.warehouses.columns import TIMESTAMP, Excess, as_text, flatten
+from tifo.warehouses.columns import Excess, flatten
+from tifo.warehouses.latest import SentTraits, latest_of
 from tifo.warehouses.naming import STANDARD_TABLES, Naming, context_naming, property_naming, table_name
-from tifo.warehouses.ports import LOADED_AT, Column, ColumnType, Discard, Latest, Table
+from tifo.warehouses.nulls import NestedNames, sent_nulls
+from tifo.warehouses.ports import LOADED_AT, Column, ColumnType, Discard, Table
 from tifo.warehouses.shapes import Shapes
+from tifo.warehouses.texts import as_text
+from tifo.warehouses.timestamps import TIMESTAMP, parsed
 
 MAX_TABLES = 1_000
 MAX_CONTEXT = 400
@@ -105,6 +108,7 @@ _CALLS = {
     "group": _call("groups", "traits", "group_id"),
     "alias": _call("aliases", "traits", "previous_id"),
 }
+STANDARD_COLUMNS = frozenset((LOADED_AT, *_STANDARD, *(field for call in _CALLS.values() for field in call.fields)))
 _LATEST = {"identifies": ("users", "user_id"), "groups": ("accounts", "group_id")}
 _Discarder = Callable[[str | None, int, Any, str], None]
 """Receives column, message's number, value and reason."""
@@ -190,34 +194,27 @@ class _Room(NamedTuple):
 
 def _tables(call: _Call, messages: Sequence[_Message], discards: list[Discard]) -> dict[str, Table]:
     discard = _discarder(call.table, messages, discards)
-    standard = _standard(call, messages, discard)
-    table = _table(standard | _payload_columns(call, call.table, messages, discard))
+    standard, names = _standard(call, messages, discard), NestedNames(call.names)
+    table = _table(standard | _payload_columns(call, call.table, messages, discard, names))
     tables = {call.table: table}
     if call.table in _LATEST:
         name, key = _LATEST[call.table]
-        latest = _latest(table, call, key)
+        sent = SentTraits(_sent_nulls(call, messages), names.objects)
+        # Segment: users and accounts have no anonymous id.
+        latest = latest_of(table, call.table, key, table.types.keys() - {*_STANDARD, *call.fields}, sent)
         if len(latest.rows):
             tables[name] = latest
     return tables
 
 
-def _latest(table: Table, call: _Call, key: str) -> Table:
-    """Makes one row for each key, with the latest value of every column."""
-    # Segment: users and accounts have no anonymous id, and a call without the key changes neither.
-    rows = table.rows.filter(pc.and_kleene(pc.is_valid(table.rows[key]), pc.not_equal(table.rows[key], "")))
-    rows = rows.take(pc.sort_indices(rows["received_at"])) if not _is_sorted(rows["received_at"]) else rows
-    columns = [name for name in table.types if name not in {*_STANDARD, *call.fields} or name == "received_at"]
-    # Arrow refuses the aggregations `first` and `last` with threads: they depend on the order of the rows.
-    last = rows.group_by(key, use_threads=False).aggregate(
-        [(name, "last") for name in columns] + [("received_at", "first")]
-    )
-    values = {"id": last[key]} | {name: last[f"{name}_last"] for name in columns}
-    types = {"id": ColumnType.VARCHAR} | {name: table.types[name] for name in columns}
-    return Table(types, pa.table(values), Latest(call.table, key, last["received_at_first"].combine_chunks()))
-
-
-def _is_sorted(times: pa.ChunkedArray) -> bool:
-    return bool(pc.all(pc.less_equal(times[:-1], times[1:])).as_py() is not False)
+def _sent_nulls(call: _Call, messages: Sequence[_Message]) -> dict[str, list[int]]:
+    raws = _each(call.payload, messages)
+    # Few calls hold a null: the search of bytes, first of all of them at once, spares the others another decoding.
+    if b"null" not in b"".join(raws):
+        return {}
+    numbers = [number for number, raw in enumerate(raws) if b"null" in bytes(raw)]
+    payloads = _payloads(call, [messages[number] for number in numbers])
+    return sent_nulls(zip(numbers, payloads, strict=True), call.names)
 
 
 def _track_tables(call: _Call, messages: Sequence[_Message], discards: list[Discard], room: _Room) -> dict[str, Table]:
@@ -267,7 +264,9 @@ def _table(columns: Mapping[str, Column]) -> Table:
     return Table({name: column.type for name, column in columns.items()}, rows)
 
 
-def _payload_columns(call: _Call, table: str, messages: Sequence[_Message], discard: _Discarder) -> dict[str, Column]:
+def _payload_columns(
+    call: _Call, table: str, messages: Sequence[_Message], discard: _Discarder, names: Naming | None = None
+) -> dict[str, Column]:
     # A call with both properties and traits is rare, and its columns depend on both: the quick way reads the payload
     # only.
     if all(other is _NULL for other in _each(call.other, messages)):
@@ -276,7 +275,7 @@ def _payload_columns(call: _Call, table: str, messages: Sequence[_Message], disc
             return columns
     payloads = _payloads(call, messages)
     call.shapes.learn(table, payloads)
-    return flatten(payloads, call.names, _excess(discard))
+    return flatten(payloads, names or call.names, _excess(discard))
 
 
 def _payloads(call: _Call, messages: Sequence[_Message]) -> list[JsonObject]:
@@ -337,12 +336,10 @@ def _discarder(table: str, messages: Sequence[_Message], discards: list[Discard]
 
 
 def _times(name: str, values: list[str | None], discard: _Discarder) -> Column:
-    array = pa.array(values, pa.string())
-    try:
-        return Column(ColumnType.TIMESTAMP, pc.cast(array, TIMESTAMP))
-    except pa.ArrowInvalid:
-        # Arrow does not say which value it refuses.
-        return Column(ColumnType.TIMESTAMP, pa.array(_times_one_by_one(name, values, discard), TIMESTAMP))
+    times = parsed(pa.array(values, pa.string()))
+    # Arrow does not say which value it refuses.
+    rows = pa.array(_times_one_by_one(name, values, discard), TIMESTAMP) if times is None else times
+    return Column(ColumnType.TIMESTAMP, rows)
 
 
 def _times_one_by_one(name: str, values: list[str | None], discard: _Discarder) -> list[datetime | None]:

@@ -1,7 +1,7 @@
 """Defines the contract of a warehouse: rows and the position that they came from commit together."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -36,12 +36,26 @@ class Column(NamedTuple):
     each can be cast to that, so that a column that is text already gets them as they were sent."""
 
 
+class Nulls(NamedTuple):
+    """Holds the traits that were sent as null, by the names that their columns have or would have.
+
+    The null of a nested object clears every column that was flattened from the object.
+    """
+
+    cleared: Mapping[str, "pa.Array"]
+    """Booleans for each row: true where a null came after the last value."""
+    by_message: Mapping[str, Sequence[str]]
+    """The names that each message of the batch clears, by its id."""
+    nested: Mapping[str, Sequence[str]]
+    """The names of the objects that the batch's nested columns were flattened from."""
+
+
 @dataclass(frozen=True)
 class Latest:
     """Marks a table that holds the latest values of each id (`users`, `accounts`), not every message.
 
-    A new row replaces the stored row of its id value by value; a null replaces nothing. `received_at` decides which
-    value is the latest, in whatever order the loads come.
+    A new row replaces the stored row of its id value by value; a null replaces nothing, unless `nulls` says that it was
+    sent. `received_at` decides which value is the latest, in whatever order the loads come.
     """
 
     history: str
@@ -51,6 +65,15 @@ class Latest:
     # A row that holds anything older than the stored one makes the driver compute the id again from `history`.
     since: "pa.Array"
     """The `received_at` of the oldest message in each row."""
+    nulls: Nulls | None = None
+    """None where no trait was sent as null, and none was nested."""
+
+    def filtered(self, rows: "pa.Array") -> "Latest":
+        """Returns the same for some of the rows."""
+        nulls = self.nulls
+        if nulls is not None:
+            nulls = nulls._replace(cleared={name: each.filter(rows) for name, each in nulls.cleared.items()})
+        return replace(self, since=self.since.filter(rows), nulls=nulls)
 
 
 @dataclass(frozen=True)

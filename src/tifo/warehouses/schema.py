@@ -13,14 +13,16 @@ A type only ever widens, and never loses a value:
 A table has at most `MAX_COLUMNS`; the values of properties beyond them go to `_discards`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tifo.warehouses.columns import EXACT, MAX_COLUMNS, TIMESTAMP
+from tifo.warehouses.columns import EXACT, MAX_COLUMNS
 from tifo.warehouses.ports import ColumnType, Discard, Table
+from tifo.warehouses.texts import as_if_alone, leading_times, texts_of
+from tifo.warehouses.timestamps import TIMESTAMP, read
 
 Existing = Mapping[str, ColumnType | None]
 """A stored table's columns; None stands for a foreign type, which somebody else gave the column."""
@@ -62,17 +64,39 @@ def evolve(
     return Evolution({name: table.types[name] for name in new[:room]}, widened, new[room:])
 
 
-def fit(table: Table, columns: Existing) -> pa.Table:
-    """Casts the rows to the columns' types, after the evolution. Columns of a foreign type stay as they are."""
+def fit(table: Table, columns: Existing, before: Existing | None = None) -> pa.Table:
+    """Casts the rows to the columns' types, after the evolution. Columns of a foreign type stay as they are.
+
+    `before` are the columns before the evolution. Times that make or widen a column of texts get the form that they
+    would have, had they come in a load of their own; without `before` they stay as they were sent.
+    """
     rows = {name: _cast(table.rows[name], columns[name]) for name in table.types if name in columns}
+    for name in _begun_as_times(rows, columns, before):
+        rows[name] = as_if_alone(rows[name])
     return pa.table(rows)
+
+
+def mixes_times(rows: pa.Table, columns: Existing, before: Existing) -> bool:
+    """Says whether the rows make or widen a column of texts by times that other texts follow."""
+    return any(leading_times(rows[name]) for name in _begun_as_times(rows.column_names, columns, before))
+
+
+def _begun_as_times(names: Iterable[str], columns: Existing, before: Existing | None) -> list[str]:
+    """Returns the columns of texts that were of times before, or that were not there."""
+    if before is None:
+        return []
+    return [
+        name
+        for name in names
+        if columns[name] is ColumnType.VARCHAR and (name not in before or before[name] is ColumnType.TIMESTAMP)
+    ]
 
 
 def discards_of(name: str, table: Table, column: str, reason: str) -> list[Discard]:
     """Makes one discard for each value of the column."""
     rows = table.rows.select([*dict.fromkeys(("id", "received_at", column))])
     rows = rows.filter(pc.is_valid(rows[column]))
-    values = pc.cast(rows[column], pa.string()).to_pylist()
+    values = texts_of(rows[column]).to_pylist()
     ids = rows["id"].to_pylist()
     received = pc.cast(rows["received_at"], pa.string()).to_pylist()
     return [
@@ -106,4 +130,9 @@ def _fits_double(integers: pa.ChunkedArray) -> bool:
 
 
 def _cast(values: pa.ChunkedArray, column_type: ColumnType | None) -> pa.ChunkedArray:
-    return values if column_type is None else pc.cast(values, ARROW_TYPES[column_type])
+    if column_type is None:
+        return values
+    if column_type is ColumnType.VARCHAR:
+        return texts_of(values)
+    is_text = pa.types.is_string(values.type)
+    return read(values) if is_text else pc.cast(values, ARROW_TYPES[column_type])

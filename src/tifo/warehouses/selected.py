@@ -4,13 +4,14 @@ Everything that is left out is counted under its reason.
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
 from tifo.warehouses.messages import Converted
-from tifo.warehouses.ports import Table
+from tifo.warehouses.ports import Latest, Table
 
 WITHHELD = "withheld by the message's integrations"
 _MARK = b'"Warehouses"'
@@ -78,7 +79,8 @@ def selected(converted: Converted, selection: SyncSelection) -> Selected:
         for column in off:
             left_out[f"column {name}.{column} is turned off"] += len(table.rows) - table.rows[column].null_count
         types = {column: kind for column, kind in table.types.items() if column not in off}
-        tables[name] = Table(types, table.rows.drop_columns(off), table.latest) if off else table
+        latest = _selected_nulls(table.latest, selection, sources)
+        tables[name] = Table(types, table.rows.drop_columns(off), latest) if off else replace(table, latest=latest)
     discards = [
         each
         for each in converted.discards
@@ -86,3 +88,16 @@ def selected(converted: Converted, selection: SyncSelection) -> Selected:
         or (selection.takes_column(each.table, each.column or "") and selection.takes_table(each.table))
     ]
     return Selected(Converted(tables, discards), left_out)
+
+
+def _selected_nulls(latest: Latest | None, selection: SyncSelection, sources: Sequence[str]) -> Latest | None:
+    """Leaves out the nulls of columns that are turned off: such a column stays as it is."""
+    if latest is None or latest.nulls is None:
+        return latest
+
+    def takes(column: str) -> bool:
+        return all(selection.takes_column(source, column) for source in sources)
+
+    cleared = {column: rows for column, rows in latest.nulls.cleared.items() if takes(column)}
+    by_message = {each: list(filter(takes, columns)) for each, columns in latest.nulls.by_message.items()}
+    return replace(latest, nulls=latest.nulls._replace(cleared=cleared, by_message=by_message))

@@ -1,7 +1,9 @@
 """Builds SQL that every SQL warehouse understands alike."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
+from typing import NamedTuple
 
 from tifo.kernel.errors import NotFound
 from tifo.warehouses.ports import LOADED_AT
@@ -30,10 +32,23 @@ def stale_ids(batch: str, stored: str) -> str:
     return f"SELECT s.id FROM {stored} s JOIN {batch} b ON s.id = b.id WHERE (b.{SINCE} >= s.received_at) IS NOT TRUE"
 
 
-def update_latest(batch: str, stored: str, columns: Sequence[str], value: Value) -> str:
-    """Writes the batch's values over the stored ones, where they are not older."""
-    # Segment: a trait that a later call does not send stays.
-    sets = ", ".join(f"{quoted(name)} = COALESCE({value(name)}, s.{quoted(name)})" for name in columns if name != "id")
+def update_latest(
+    batch: str, stored: str, columns: Sequence[str], value: Value, clears: Mapping[str, str] | None = None
+) -> str:
+    """Writes the batch's values over the stored ones, where they are not older.
+
+    `clears` are the columns that a null clears, each with the condition by which the batch does.
+    """
+    cleared = clears or {}
+
+    def newest(name: str) -> str:
+        # Segment: a trait that a later call does not send stays. Ours: one that it sends as null is cleared.
+        kept = f"s.{quoted(name)}"
+        kept = f"CASE WHEN {cleared[name]} THEN NULL ELSE {kept} END" if name in cleared else kept
+        return f"COALESCE({value(name)}, {kept})" if name in columns else kept
+
+    changed = dict.fromkeys([*(name for name in columns if name != "id"), *cleared])
+    sets = ", ".join(f"{quoted(name)} = {newest(name)}" for name in changed)
     return f"UPDATE {stored} s SET {sets} FROM {batch} b WHERE s.id = b.id AND b.{SINCE} >= s.received_at"
 
 
@@ -43,24 +58,50 @@ def insert_latest(batch: str, stored: str, columns: Sequence[str], value: Value)
     return f"INSERT INTO {stored} ({names}) SELECT {values} FROM {batch} b WHERE {is_new}"
 
 
-def rework_latest(
-    stale: str, stored: str, history: str, key: str, columns: Sequence[str], *, as_text: Collection[str] = ()
-) -> str:
-    """Writes the latest value of every column, from the id's whole history, for each id in `stale`.
+class History(NamedTuple):
+    """Describes the table of messages from which latest values are computed, as `m`."""
 
-    Columns in `as_text` become text, because the history's type and the table's differ.
-    """
+    table: str
+    key: str
+    values: Mapping[str, str]
+    """The expressions that read the columns."""
+    clearing: Mapping[str, str] = MappingProxyType({})
+    """For each column that nulls clear, the condition by which a message does; it reads `c`, which `cleared` joins."""
+    cleared: str = ""
+
+    def of(self, columns: Sequence[str]) -> "History":
+        """Returns the same for some of the columns."""
+        values = {name: self.values[name] for name in columns}
+        clearing = {name: self.clearing[name] for name in columns if name in self.clearing}
+        return self._replace(values=values, clearing=clearing)
+
+
+def rework_latest(stale: str, stored: str, history: History) -> str:
+    """Writes the latest value of every column, from the id's whole history, for each id in `stale`."""
+
+    def is_sent(name: str) -> str:
+        is_null = f" OR {history.clearing[name]}" if name in history.clearing else ""
+        return f"m.{quoted(name)} IS NOT NULL{is_null}"
 
     def newest_value(name: str) -> str:
-        text = "::text" if name in as_text else ""
-        return f"(array_agg({quoted(name)} {newest}) FILTER (WHERE {quoted(name)} IS NOT NULL))[1]{text}"
+        newest_first = f"array_agg({history.values[name]} {newest}) FILTER (WHERE {is_sent(name)})"
+        return f"({newest_first})[1] AS {quoted(name)}"
 
-    k = quoted(key)
+    def latest(name: str) -> str:
+        stays = f"CASE WHEN h.{quoted(sent_at[name])} THEN NULL ELSE s.{quoted(name)} END" if name in sent_at else ""
+        return f"COALESCE(h.{quoted(name)}, {stays or f's.{quoted(name)}'})"
+
+    k = f"m.{quoted(history.key)}"
     # The last two only decide between messages of the same moment: every load must come to the same row.
-    newest = f"ORDER BY received_at DESC, {quoted(LOADED_AT)} DESC, id DESC"
-    values = ", ".join(f"{newest_value(name)} AS {quoted(name)}" for name in columns)
-    sets = ", ".join(f"{quoted(name)} = COALESCE(h.{quoted(name)}, s.{quoted(name)})" for name in columns)
-    of_stale = f"SELECT {k} AS _key, {values} FROM {history} WHERE {k} IN (SELECT id FROM {stale}) GROUP BY {k}"
+    newest = f"ORDER BY m.received_at DESC, m.{quoted(LOADED_AT)} DESC, m.id DESC"
+    sent_at = {name: f"_sent_{number}" for number, name in enumerate(history.clearing)}
+    values = [newest_value(name) for name in history.values]
+    values += [f"bool_or({is_sent(name)}) AS {quoted(flag)}" for name, flag in sent_at.items()]
+    sets = ", ".join(f"{quoted(name)} = {latest(name)}" for name in history.values)
+    of_stale = (
+        f"SELECT {k} AS _key, {', '.join(values)} FROM {history.table} m {history.cleared}"
+        f" WHERE {k} IN (SELECT id FROM {stale}) GROUP BY {k}"
+    )
     return f"UPDATE {stored} s SET {sets} FROM ({of_stale}) h WHERE s.id = h._key"
 
 

@@ -67,6 +67,8 @@ def named_warehouse(connected: Collection[ConnectedWarehouse], name: str) -> Con
 
 class SyncStatus(StrEnum):
     SUCCESS = "success"
+    PARTIAL = "partial"
+    """Loaded, but for values or messages that are in `_discards`."""
     FAILURE = "failure"
 
 

@@ -1,16 +1,20 @@
 """What only a file has: a lock, other programs that read it, and people who change its tables."""
 
+import json
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import duckdb
+import msgspec
 import pytest
 
 from tests.shards import SHARD
+from tifo.app.cli.output import show_table
 from tifo.kernel.errors import NotFound, Rejected, Transient
 from tifo.warehouses.drivers.duckdb import DuckdbWarehouse
 from tifo.warehouses.ports import Load
@@ -146,6 +150,57 @@ def test_every_value_of_a_query_is_json(duck: DuckdbWarehouse, load: Loading) ->
         "huge": 2**80,
         "interval": True,
     }
+
+
+def test_a_value_of_every_type_of_duckdb_is_answered(
+    duck: DuckdbWarehouse, load: Loading, capsys: pytest.CaptureFixture[str]
+) -> None:
+    duck.load([load(0, ("a", {}))])
+    rows = duck.query("SELECT * FROM test_all_types()")
+    assert len(rows) == 3
+    assert json.loads(msgspec.json.encode(rows)) == rows
+    show_table(rows)
+    assert "infinity" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("sql", "answer"),
+    [
+        ("TIMESTAMPTZ 'infinity'", "infinity"),
+        ("TIMESTAMP '-infinity'", "-infinity"),
+        ("DATE '-infinity'", "-infinity"),
+        ("TIMESTAMPTZ '0000-01-01 00:00:00+00'", "0000-01-01T00:00:00.000Z"),
+        ("TIMESTAMPTZ '10000-01-01 00:00:00.000001+00'", "10000-01-01T00:00:00.000001Z"),
+        ("DATE '10000-01-01'", "10000-01-01"),
+        ("TIMESTAMP_NS '2026-11-24 10:00:00.123456789'", "2026-11-24T10:00:00.123456789"),
+        ("[DATE '10000-01-01', NULL]", ["10000-01-01", None]),
+        ("{'at': TIMESTAMP 'infinity', 'n': 1}", {"at": "infinity", "n": 1}),
+        ("MAP {'at': TIMESTAMP 'infinity'}", [["at", "infinity"]]),
+        ("INTERVAL '14 months 2 days 1.5 seconds'", "P14M2DT1.5S"),
+        ("'inf'::DOUBLE", "inf"),
+        ("340282366920938463463374607431768211455::UHUGEINT", "340282366920938463463374607431768211455"),
+        ("repeat('9', 60)::BIGNUM", "9" * 60),
+        ("'101'::BIT", "101"),
+        ("TIMETZ '12:00:00+02'", "12:00:00+02"),
+        ("'a'::ENUM('a', 'b')", "a"),
+        ("'{\"a\": 1}'::JSON", '{"a": 1}'),
+        ("5::VARIANT", "5"),
+    ],
+)
+def test_a_value_that_python_cannot_hold_is_answered_as_text(
+    duck: DuckdbWarehouse, load: Loading, sql: str, answer: Any
+) -> None:
+    duck.load([load(0, ("a", {}))])
+    assert duck.query(f"SELECT {sql} AS x, 1 AS x, 2 AS x_2") == [{"x": answer, "x_3": 1, "x_2": 2}]
+
+
+def test_a_time_of_loading_that_somebody_made_infinite_is_no_answer_and_no_error(
+    duck: DuckdbWarehouse, path: Path, load: Loading
+) -> None:
+    duck.load([load(0, ("a", {}))])
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("UPDATE one.goal SET uuid_ts = 'infinity'")
+    assert list(duck.loaded_at("one", "a")) == ["tracks"]
 
 
 def test_sql_cannot_see_the_programs_variables(duck: DuckdbWarehouse, load: Loading) -> None:

@@ -1,6 +1,7 @@
 """What only a server has: restarts, rights, locks, views, and people who change its tables."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -128,3 +129,23 @@ def test_a_password_is_not_shown_and_a_wrong_address_is_refused() -> None:
         with pytest.raises(Rejected) as raised:
             checked_url(wrong)
         assert "secret" not in raised.value.message
+
+
+@pytest.mark.parametrize(
+    ("sql", "answer"),
+    [
+        ("'infinity'::timestamptz", "infinity"),
+        ("'-infinity'::timestamp", "-infinity"),
+        ("'infinity'::date", "infinity"),
+        ("'10000-01-01T00:00:00Z'::timestamptz", "10000-01-01T00:00:00.000Z"),
+        ("'0001-12-31 BC'::date", "0000-12-31"),
+        ("array['infinity'::timestamptz, null]", ["infinity", None]),
+        ("'NaN'::numeric", "NaN"),
+        ("'1 month 2 days'::interval", "P1M2DT0S"),
+    ],
+)
+def test_a_value_that_python_cannot_hold_is_answered_as_text(
+    warehouse: PostgresWarehouse, load: Loading, sql: str, answer: Any
+) -> None:
+    warehouse.load([load(0, ("a", {}))])
+    assert warehouse.query(f"SELECT {sql} AS x") == [{"x": answer}]

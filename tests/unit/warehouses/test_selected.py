@@ -85,3 +85,12 @@ def test_discards_of_what_is_turned_off_stay_out_too() -> None:
     assert {each.table for each in converted.discards} == {"tracks"}
     assert selected(converted, Taken("tracks")).converted.discards == []
     assert len(selected(converted, Taken()).converted.discards) == 1
+
+
+def test_a_null_clears_no_column_that_is_turned_off() -> None:
+    converted = convert(lines({"type": "identify", "traits": {"plan": None, "age": None}}))
+    latest = selected(converted, Taken()).converted.tables["users"].latest
+    assert latest is not None
+    assert latest.nulls is not None
+    assert latest.nulls.cleared.keys() == {"age"}
+    assert latest.nulls.by_message == {"m0": ["age"]}

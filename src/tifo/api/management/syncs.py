@@ -12,7 +12,7 @@ from tifo.operations import selective_sync, warehouses
 from tifo.operations.selective_sync import SyncedTable
 from tifo.workspace.sync import Override
 from tifo.workspace.tokens import Role
-from tifo.workspace.warehouses import Sync, SyncStatus
+from tifo.workspace.warehouses import Sync
 
 _NEWEST_LOADS = 1_000
 """Answers consider the newest 1,000 loads of a warehouse, those of all its sources together."""
@@ -88,7 +88,7 @@ def _report(sync: Sync) -> JsonObject:
         "sourceId": sync.source_id or "",
         "start": to_iso(sync.started_at),
         "end": to_iso(sync.finished_at),
-        "status": "SUCCESS" if sync.status is SyncStatus.SUCCESS else "FAILURE",
+        "status": sync.status.name,
         "duration": round(seconds * 1000),
         "humanDuration": f"{seconds:.1f}s",
         "count": sum(sync.rows.values()),

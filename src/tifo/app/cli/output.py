@@ -38,7 +38,7 @@ def show_table(rows: Sequence[Mapping[str, object]]) -> None:
     if not rows:
         talk.print("(no rows)")
         return
-    table = Table(*map(str, rows[0]), box=None, header_style="bold", pad_edge=False)
+    table = Table(*map(_plain, rows[0]), box=None, header_style="bold", pad_edge=False)
     for row in rows:
         table.add_row(*map(_plain, row.values()))
     # Not a terminal: as wide as the rows are, so that nothing is cut in a pipe. Brackets in values are no markup.

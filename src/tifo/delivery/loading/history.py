@@ -182,14 +182,14 @@ class SyncHistory:
         return Sync(
             warehouse=self._name,
             source_id=piece.progress.source_id,
-            status=SyncStatus.SUCCESS,
+            status=SyncStatus.PARTIAL if loaded.discarded else SyncStatus.SUCCESS,
             started_at=self._started_at,
             finished_at=now,
             events=piece.events,
             rows=loaded.rows,
             duplicates=loaded.duplicates,
             discarded=loaded.discarded,
-            notices=loaded.notices,
+            notices=[*loaded.notices, *_discard_notices(loaded.discarded)],
             left_out=ready.left_out,
             shard=piece.progress.shard,
             position=piece.position,
@@ -197,6 +197,10 @@ class SyncHistory:
             failed=ready.failed,
             latencies=latencies,
         )
+
+
+def _discard_notices(count: int) -> list[str]:
+    return [f"{count:,} values or messages are in _discards, each with its reason"] if count else []
 
 
 def _count(ready: Prepared, loaded: Loaded) -> None:

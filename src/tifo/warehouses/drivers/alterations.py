@@ -25,20 +25,32 @@ class TableAlterations:
         """Returns the table's columns as they are afterwards. `stored` are the columns with their types before."""
         existing: Existing = {column: self._dialect.type_of(data_type) for column, data_type in stored.items()}
         evolution = self._evolution(table, existing)
-        pinned = self._pinned(evolution)
-        if pinned:  # such a column is treated as one of a foreign type: what it cannot hold is discarded
-            existing = {**existing, **dict.fromkeys(pinned)}
-            evolution = self._evolution(table, existing)
-        self._carry_out(evolution, existing)
+        if pinned := self._pinned(evolution):
+            existing, evolution = self._without(pinned, table, existing)
+        if not self._carry_out(evolution, existing):
+            too_wide = frozenset(evolution.widened)
+            self.notices += [f"column {self._name}.{each} not widened: rows have no room" for each in sorted(too_wide)]
+            existing, evolution = self._without(too_wide, table, existing)
+            self._carry_out(evolution, existing)
         for column in evolution.refused:
             self.discards += discards_of(self._name, table, column, "the table has no room for another column")
         return evolution.after(existing)
 
-    def widen(self, existing: Existing, wider: Mapping[str, ColumnType]) -> None:
-        self._alter(self._retyped(column, existing[column], kind) for column, kind in wider.items())
+    def widen(self, existing: Existing, wider: Mapping[str, ColumnType]) -> bool:
+        """Returns False, and changes nothing, where rows have no room for the wider values."""
+        return self._alter(self._retyped(column, existing[column], kind) for column, kind in wider.items())
+
+    def _without(self, pinned: frozenset[str], table: Table, existing: Existing) -> tuple[Existing, Evolution]:
+        # Such a column is treated as one of a foreign type: what it cannot hold is discarded.
+        existing = {**existing, **dict.fromkeys(pinned)}
+        return existing, self._evolution(table, existing)
 
     def _evolution(self, table: Table, existing: Existing) -> Evolution:
-        return evolve(existing, table, self._is_exact, self._dialect.max_columns)
+        max_columns = self._dialect.max_columns
+        if existing and any(column not in existing for column in table.types):
+            spare = self._session.spare_columns(self._schema, self._name)
+            max_columns = max_columns if spare is None else min(max_columns, len(existing) + spare)
+        return evolve(existing, table, self._is_exact, max_columns)
 
     def _pinned(self, evolution: Evolution) -> frozenset[str]:
         if not evolution.widened:
@@ -48,18 +60,21 @@ class TableAlterations:
         self.notices += [f"column {self._name}.{each} not widened: a view depends on it" for each in sorted(pinned)]
         return pinned
 
-    def _carry_out(self, evolution: Evolution, existing: Existing) -> None:
+    def _carry_out(self, evolution: Evolution, existing: Existing) -> bool:
+        """Returns False, and changes nothing, where rows have no room for the wider values."""
         if not existing:
             self._make_table(evolution.added)
         else:
             added = [f"ADD COLUMN {self._defined(column, kind)}" for column, kind in evolution.added.items()]
             widened = [self._retyped(column, existing[column], kind) for column, kind in evolution.widened.items()]
-            self._alter([*added, *widened])
+            if not self._alter([*added, *widened]):
+                return False
             self.notices += [f"column {self._name}.{name} added as {kind}" for name, kind in evolution.added.items()]
         self.notices += [
             f"column {self._name}.{column} widened from {existing[column]} to {wider}"
             for column, wider in evolution.widened.items()
         ]
+        return True
 
     def _make_table(self, columns: Mapping[str, ColumnType]) -> None:
         parts = [self._defined(column, kind) for column, kind in columns.items()]
@@ -67,20 +82,19 @@ class TableAlterations:
         self._session.execute(f"CREATE TABLE {self._here} ({', '.join(parts)})")
         self.notices.append(f"table {self._name} made")
 
-    def _alter(self, changes: Iterable[str]) -> None:
+    def _alter(self, changes: Iterable[str]) -> bool:
         # PostgreSQL rewrites the table once for all changes of one statement. DuckDB takes one change a statement.
         each = list(changes)
-        for change in [", ".join(each)] if each and self._dialect.alters_at_once else each:
-            self._session.execute(f"ALTER TABLE {self._here} {change}")
+        statements = [", ".join(each)] if each and self._dialect.alters_at_once else each
+        return all(self._session.attempt(f"ALTER TABLE {self._here} {change}") for change in statements)
 
     def _defined(self, column: str, kind: ColumnType) -> str:
         return f"{quoted(column)} {self._dialect.types[kind]}"
 
     def _retyped(self, column: str, current: ColumnType | None, wider: ColumnType) -> str:
         name, data_type = quoted(column), self._dialect.types[wider]
-        # A plain cast writes a timestamp in the product's own form, not as it was sent.
-        is_timestamp = current is ColumnType.TIMESTAMP
-        value = self._dialect.timestamp_text.format(column=name) if is_timestamp else f"{name}::{data_type}"
+        # A plain cast writes each product's own form of a timestamp or a number.
+        value = self._dialect.text(current, name) if wider is ColumnType.VARCHAR else f"{name}::{data_type}"
         return f"ALTER COLUMN {name} TYPE {data_type} USING {value}"
 
     def _is_exact(self, column: str) -> bool:

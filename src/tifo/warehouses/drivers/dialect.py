@@ -29,7 +29,9 @@ class Dialect:
     columns_of: str
     """Selects table, column and type of every column of a schema's (`$1`) tables."""
     timestamp_text: str
-    """The expression that writes a timestamp `{column}` as ISO 8601 with six decimals and `Z`."""
+    """The expression that writes a timestamp `{column}` as `warehouses.texts` has it."""
+    float_text: str
+    """The expression that writes a float `{column}` as `warehouses.texts` has it."""
     try_cast: Callable[[str, str], str]
     """Builds the expression that casts an expression to a type and is null where it cannot."""
     try_cast_setup: str | None = None
@@ -42,8 +44,15 @@ class Dialect:
     sorts_text_by_bytes: bool
     """A range of ids, as Arrow sorts them, holds the same ids here. With a collation it may not."""
     max_columns: int = MAX_COLUMNS
+    max_key_bytes: int | None = None
+    """Limit of an id in `users` and `accounts`; None where there is none."""
     storable: Callable[[Discard], Discard] = lambda discard: discard
     """Rewrites a discard's texts so that the product can store them."""
+
+    def text(self, kind: ColumnType | None, column: str) -> str:
+        """Builds the expression that writes a column of this type as text, as `warehouses.texts` has it."""
+        own = {ColumnType.TIMESTAMP: self.timestamp_text, ColumnType.FLOAT: self.float_text}
+        return own[kind].format(column=column) if kind in own else f"{column}::{self.types[ColumnType.VARCHAR]}"
 
     def type_of(self, data_type: str) -> ColumnType | None:
         """Returns None for a foreign type: one that somebody else gave the column."""
@@ -83,6 +92,25 @@ class Session(ABC):
     def pinned_columns(self, schema: str, table: str) -> frozenset[str]:  # noqa: ARG002 (the drivers' to use)
         """Returns the columns whose type the product refuses to change, because a view depends on them."""
         return frozenset()
+
+    def spare_columns(self, schema: str, table: str) -> int | None:  # noqa: ARG002 (likewise)
+        """Returns how many columns the product still takes in this table; None where only `max_columns` limits it."""
+        return None
+
+    def excess(self, schema: str, table: str, rows: pa.Table, *, reserved_bytes: int = 0) -> Mapping[str, pa.Array]:  # noqa: ARG002 (likewise)
+        """Says for columns of the rows which of their values have no room in the product's row.
+
+        Rows of the latest values take the place of stored ones. They need `reserved_bytes` of their row otherwise.
+        """
+        return {}
+
+    def attempt(self, sql: str) -> bool:
+        """Executes the statement. Returns False, and has no effect, where it would make a row wider than rows can be.
+
+        Where the driver does not look out for such rows, it fails as any statement.
+        """
+        self.execute(sql)
+        return True
 
     def table_names(self, schema: str) -> list[str]:
         return [name for (name,) in self.rows(self.dialect.tables_of, schema)]

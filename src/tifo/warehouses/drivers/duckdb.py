@@ -3,6 +3,7 @@
 The file is opened for a load and closed after it, so that other programs can read it in between.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,18 @@ from tifo.warehouses.drivers.sql_warehouse import SqlWarehouse
 from tifo.warehouses.ports import ColumnType, Load, Loaded
 from tifo.warehouses.sql import never_loaded, quoted
 
+# strftime of a TIMESTAMP WITH TIME ZONE writes the session's time zone; make_timestamp gives a plain UTC one.
+_TIMESTAMP_TEXT = """
+regexp_replace(
+    strftime(make_timestamp(epoch_us({column})), '%Y-%m-%dT%H:%M:%S.%fZ'), '(\\.000|(\\.\\d{{3}}))000Z$', '\\2Z'
+)"""
+# DuckDB writes 1.0, and an exponent from 1e+16 on and below 1e-04. HUGEINT and DECIMAL read that text exactly.
+_FLOAT_TEXT = """CASE
+    WHEN abs({column}) >= 1e16 AND abs({column}) < 1e21 THEN {column}::varchar::hugeint::varchar
+    WHEN abs({column}) >= 1e-6 AND abs({column}) < 1e-4 THEN rtrim({column}::varchar::decimal(38, 30)::varchar, '0')
+    ELSE regexp_replace(regexp_replace({column}::varchar, '\\.0$', ''), 'e\\+?(-?)0*(\\d)', 'e\\1\\2')
+END"""
+
 DUCKDB = Dialect(
     types={
         ColumnType.TIMESTAMP: "TIMESTAMP WITH TIME ZONE",
@@ -39,8 +52,8 @@ SELECT table_name FROM duckdb_tables() WHERE schema_name = $1 AND database_name 
 SELECT table_name, lower(column_name), data_type FROM duckdb_columns()
 WHERE schema_name = $1 AND database_name = current_database()
 """,
-    # strftime of a TIMESTAMP WITH TIME ZONE writes the session's time zone; make_timestamp gives a plain UTC one.
-    timestamp_text="strftime(make_timestamp(epoch_us({column})), '%Y-%m-%dT%H:%M:%S.%fZ')",
+    timestamp_text=_TIMESTAMP_TEXT,
+    float_text=_FLOAT_TEXT,
     try_cast=lambda value, data_type: f"TRY_CAST({value} AS {data_type})",
     # Ids are looked up before a plain insert. A key costs 4 to 18 times the time, and 3 to 8 times the file
     # (docs/decisions/0003).
@@ -52,6 +65,7 @@ _READ_POLL_S = 0.01
 """Pause between two attempts to open a file that a load holds."""
 _OWN_ROW_GROUPS = 4_096
 """Rows for each table of a load, on average, from which its row groups are large enough to stay."""
+_NOT_IN_ARROW = re.compile(r"\b(UHUGEINT|BIGNUM|BIT|TIME WITH TIME ZONE|VARIANT)\b")
 # Without it a name in SQL that is no table finds a variable of the calling Python code.
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {"python_enable_replacements": False}
 
@@ -79,7 +93,7 @@ class DuckdbWarehouse(SqlWarehouse):
         with self._opened_to_read(wait_s) as connection:
             try:
                 relation = connection.sql(sql)
-                rows = None if relation is None else relation.to_arrow_table()
+                rows = None if relation is None else _readable(relation).to_arrow_table()
             except duckdb.OperationalError as error:
                 raise Transient(f"The warehouse could not answer: {error}") from error
             except duckdb.Error as error:
@@ -183,6 +197,18 @@ def _connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         raise Transient(f"The warehouse {path} does not open: {error}", retry_after_s=1.0) from error
     except duckdb.Error as error:
         raise Transient(f"The warehouse {path} does not open: {error}", retry_after_s=1.0) from error
+
+
+def _readable(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    """Writes values as text that Arrow has no type for: it would get other values, or bytes."""
+    kinds = [str(kind) for kind in relation.types]
+    if not any(map(_NOT_IN_ARROW.search, kinds)):
+        return relation
+    columns = [
+        f"#{number}{'::varchar' if _NOT_IN_ARROW.search(kind) else ''} AS {quoted(name)}"
+        for number, (name, kind) in enumerate(zip(relation.columns, kinds, strict=True), 1)
+    ]
+    return relation.project(", ".join(columns))
 
 
 def _commit(connection: duckdb.DuckDBPyConnection, meanwhile: Callable[[], None] | None) -> None:

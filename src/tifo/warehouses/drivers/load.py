@@ -3,23 +3,52 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import reduce
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tifo.warehouses.drivers.alterations import TableAlterations
+from tifo.warehouses.drivers.cleared import CLEARED, ClearedTraits, lists_name, name_list
 from tifo.warehouses.drivers.dialect import Session
+from tifo.warehouses.nulls import covering
 from tifo.warehouses.ports import ColumnType, Discard, Latest, Load, Loaded, Table
 from tifo.warehouses.rows import Inserted, as_rows, stamped, without
-from tifo.warehouses.schema import discards_of, fit
-from tifo.warehouses.sql import SINCE, insert_latest, literal, quoted, rework_latest, stale_ids, update_latest
+from tifo.warehouses.schema import Existing, discards_of, fit, mixes_times
+from tifo.warehouses.sql import (
+    SINCE,
+    History,
+    insert_latest,
+    literal,
+    quoted,
+    rework_latest,
+    stale_ids,
+    update_latest,
+)
 
 _DISCARDS = (
     "table_name text, column_name text, value text, reason text, message_id text,"
     " received_at timestamptz, discarded_at timestamptz"
 )
+_NO_ROOM = "the row has no room for it"
+_FURTHER_BYTES = 64
+"""Room in the row for `_since` and `_clears`, which only the batch has."""
+_CLEARS = "_clears"
+"""The batch's column with the names of the columns that a null clears."""
+_REWORKED_COLUMNS = 800
+"""A query takes two expressions for each column; PostgreSQL's take 1,664 at most."""
 _STALE = "_stale"
 """The temporary table of ids whose latest values must be computed again."""
+
+
+class _Fitted(NamedTuple):
+    rows: pa.Table
+    foreign: Mapping[str, str]
+    """The foreign types of columns that the rows fill."""
+    columns: Existing
+    """The table's columns."""
+    mixes_times: bool
 
 
 class SchemaLoad:
@@ -69,8 +98,8 @@ class SchemaLoad:
         if not len(new):
             return Inserted(0, duplicates)
         fresh = replace(table, rows=new)
-        rows, foreign = self._fitted(name, fresh, stored)
-        self._append(name, fresh, rows, foreign)
+        fitted = self._with_room(name, fresh, self._fitted(name, fresh, stored))
+        self._append(name, fresh, fitted.rows, fitted.foreign)
         return Inserted(len(new), duplicates)
 
     def _known_ids(self, name: str, rows: pa.Table) -> frozenset[str]:
@@ -85,8 +114,8 @@ class SchemaLoad:
                 stored = self._session.rows(sql)
         return frozenset(message_id for (message_id,) in stored)
 
-    def _fitted(self, name: str, table: Table, stored: Mapping[str, str]) -> tuple[pa.Table, dict[str, str]]:
-        """Changes the table; returns the rows as they fit it, and the foreign types of the columns that they fill."""
+    def _fitted(self, name: str, table: Table, stored: Mapping[str, str]) -> "_Fitted":
+        """Changes the table, and makes the rows fit it."""
         alterations = TableAlterations(self._session, self._schema, name)
         columns = alterations.make_fit(table, stored)
         self._notices += alterations.notices
@@ -94,7 +123,23 @@ class SchemaLoad:
         foreign = {column: stored[column] for column in table.types if column in columns and columns[column] is None}
         if foreign and self._dialect.try_cast_setup:
             self._session.execute(self._dialect.try_cast_setup)
-        return fit(table, columns), foreign
+        before = {column: self._dialect.type_of(data_type) for column, data_type in stored.items()}
+        rows = fit(table, columns, before)
+        return _Fitted(rows, foreign, columns, mixes_times(rows, columns, before))
+
+    def _with_room(self, name: str, table: Table, fitted: _Fitted, reserved_bytes: int = 0) -> _Fitted:
+        """Moves values for which a row has no room to the discards."""
+        excess = self._session.excess(self._schema, name, fitted.rows, reserved_bytes=reserved_bytes)
+        # In the table's order, so that the rows of a batch are not wider than the table's.
+        rows, count = fitted.rows.select([c for c in fitted.columns if c in table.types]), len(self._discards)
+        for column, has_none in excess.items():
+            lost = replace(table, rows=table.rows.filter(has_none))
+            self._discards += discards_of(name, lost, column, _NO_ROOM)
+            emptied = pc.if_else(has_none, pa.scalar(None, rows[column].type), rows[column])
+            rows = rows.set_column(rows.column_names.index(column), column, emptied)
+        if excess:
+            self._notices.append(f"{len(self._discards) - count:,} values of {name}: {_NO_ROOM}")
+        return fitted._replace(rows=rows)
 
     def _append(self, name: str, table: Table, rows: pa.Table, foreign: Mapping[str, str]) -> None:
         if not foreign:
@@ -108,33 +153,74 @@ class SchemaLoad:
             self._discard_uncastable(name, table, foreign, batch)
 
     def _merge(self, name: str, table: Table, latest: Latest, stored: Mapping[str, str]) -> Inserted:
-        rows, foreign = self._fitted(name, table, stored)
-        here, columns = self._named(name), rows.column_names
+        table, latest = self._with_short_ids(name, table, latest)
+        fitted, cleared = self._fitted(name, table, stored), self._cleared(latest)
+        fitted = self._with_room(name, table, fitted, _FURTHER_BYTES)
+        here, columns = self._named(name), fitted.rows.column_names
+        rows, clears = _with_clears(fitted, latest, cleared)
 
         def value(column: str) -> str:
-            return self._value(column, foreign)
+            return self._value(column, fitted.foreign)
 
         with self._session.batch(rows.append_column(SINCE, latest.since)) as batch:
             # First: the update changes the `received_at` that says whether the stored row is newer than the batch.
-            self._session.execute(f"CREATE TEMP TABLE {_STALE} AS {stale_ids(batch, here)}")
-            self._session.execute(update_latest(batch, here, columns, value))
+            stale = f"SELECT id FROM {batch}" if fitted.mixes_times else stale_ids(batch, here)
+            self._session.execute(f"CREATE TEMP TABLE {_STALE} AS {stale}")
+            self._session.execute(update_latest(batch, here, columns, value, clears))
             self._session.execute(insert_latest(batch, here, columns, value))
-            self._discard_uncastable(name, table, foreign, batch)
+            self._discard_uncastable(name, table, fitted.foreign, batch)
         if self._session.rows(f"SELECT 1 FROM {_STALE} LIMIT 1"):
-            self._rework(name, latest)
+            self._rework(name, latest, cleared)
         self._session.execute(f"DROP TABLE {_STALE}")
         return Inserted(len(rows), 0)
 
-    def _rework(self, name: str, latest: Latest) -> None:
+    def _with_short_ids(self, name: str, table: Table, latest: Latest) -> tuple[Table, Latest]:
+        """Moves ids to the discards that are longer than the product's keys; the messages are in the history."""
+        limit, ids = self._dialect.max_key_bytes, table.rows["id"]
+        if limit is None or (pc.max(pc.binary_length(ids)).as_py() or 0) <= limit:
+            return table, latest
+        is_long = pc.greater(pc.binary_length(ids), limit)
+        long = replace(table, rows=table.rows.filter(is_long))
+        self._discards += discards_of(name, long, "id", f"a key takes at most {limit:,} bytes; see {latest.history}")
+        short = pc.invert(is_long)
+        return replace(table, rows=table.rows.filter(short)), latest.filtered(short.combine_chunks())
+
+    def _cleared(self, latest: Latest) -> ClearedTraits:
+        cleared = ClearedTraits(self._session, self._schema, latest.history)
+        if latest.nulls is not None:
+            cleared.record(latest.nulls)
+        return cleared
+
+    def _rework(self, name: str, latest: Latest, cleared: ClearedTraits) -> None:
         tables = self._session.column_types(self._schema)
         ours, history = tables[name], tables.get(latest.history, {})
         shared = [column for column in ours if column in history and column != "id"]
         # A trait may have widened in one of the tables only: as text both hold it.
-        differing = [column for column in shared if ours[column] != history[column]]
+        differing = {column for column in shared if ours[column] != history[column]}
         current = {column: self._dialect.type_of(ours[column]) for column in differing}
-        TableAlterations(self._session, self._schema, name).widen(current, dict.fromkeys(differing, ColumnType.VARCHAR))
-        where = self._named(name), self._named(latest.history)
-        self._session.execute(rework_latest(_STALE, *where, latest.key, shared, as_text=frozenset(differing)))
+        alterations = TableAlterations(self._session, self._schema, name)
+        if not alterations.widen(current, dict.fromkeys(differing, ColumnType.VARCHAR)):
+            shared, differing = [column for column in shared if column not in differing], set()
+        values = {
+            column: self._dialect.text(self._dialect.type_of(history[column]), read) if column in differing else read
+            for column, read in ((column, f"m.{quoted(column)}") for column in shared)
+        }
+        clearing = cleared.conditions(shared, latest.key, _STALE)
+        joined = f"LEFT JOIN {CLEARED} c ON {cleared.joined()}" if clearing else ""
+        past = History(self._named(latest.history), latest.key, values, clearing, joined)
+        for start in range(0, len(shared), _REWORKED_COLUMNS):
+            self._rework_columns(name, past.of(shared[start : start + _REWORKED_COLUMNS]))
+
+    def _rework_columns(self, name: str, past: History) -> None:
+        """Computes the columns anew. Where they make a row too wide, those that do stay as they are."""
+        if self._session.attempt(rework_latest(_STALE, self._named(name), past)):
+            return
+        columns = list(past.values)
+        if len(columns) == 1:
+            self._notices.append(f"column {name}.{columns[0]} not brought up to date: {_NO_ROOM}")
+            return
+        for part in (columns[: len(columns) // 2], columns[len(columns) // 2 :]):
+            self._rework_columns(name, past.of(part))
 
     def _value(self, column: str, foreign: Mapping[str, str]) -> str:
         name = f"b.{quoted(column)}"
@@ -165,3 +251,22 @@ class SchemaLoad:
 
     def _named(self, table: str) -> str:
         return quoted(self._schema, table)
+
+
+def _with_clears(fitted: _Fitted, latest: Latest, cleared: ClearedTraits) -> tuple[pa.Table, Mapping[str, str]]:
+    """Adds to the rows a column with the names of those that a null clears; returns the conditions that look there."""
+    nulls = latest.nulls
+    if nulls is None or not nulls.cleared:
+        return fitted.rows, {}
+    nested, by_row = cleared.nested(), [list[str]() for _ in range(len(fitted.rows))]
+    concerned = []
+    for column in fitted.columns:
+        sent = [nulls.cleared[name] for name in covering(column, nested) if name in nulls.cleared]
+        if sent:
+            concerned.append(column)
+            for number in pc.indices_nonzero(reduce(pc.or_, sent)).to_pylist():
+                by_row[number].append(column)
+    # One column of texts, and not one for each: PostgreSQL's tables have 1,600 at most.
+    texts = pa.array([name_list(names) for names in by_row], pa.string())
+    conditions = {column: lists_name(f"b.{quoted(_CLEARS)}", column) for column in concerned}
+    return fitted.rows.append_column(_CLEARS, texts), conditions

@@ -4,7 +4,7 @@ A server restart, a lock that somebody holds, a right that is missing: the load 
 reason, and nothing is changed.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -18,10 +18,30 @@ from tifo.kernel.json import JsonObject
 from tifo.warehouses.answers import objects
 from tifo.warehouses.drivers.dialect import Dialect, Session
 from tifo.warehouses.drivers.postgres_address import with_parameters
+from tifo.warehouses.drivers.postgres_rows import (
+    COMPRESSED_BYTES,
+    MAX_KEY_BYTES,
+    POINTER_BYTES,
+    RowWidths,
+    StoredColumn,
+)
 from tifo.warehouses.drivers.postgres_texts import storable_discard, with_short_names, without_nul
 from tifo.warehouses.drivers.sql_warehouse import SqlWarehouse
+from tifo.warehouses.messages import STANDARD_COLUMNS
 from tifo.warehouses.ports import ColumnType, Load, Loaded
-from tifo.warehouses.sql import literal
+from tifo.warehouses.sql import LATEST_TABLES, literal, quoted
+
+# to_char writes the year 0, which earlier versions of Tifo loaded, as the year 1.
+_TIMESTAMP_TEXT = """
+CASE WHEN {column} < '0001-01-01T00:00:00Z' THEN '0000' ELSE to_char({column} AT TIME ZONE 'UTC', 'YYYY') END
+|| regexp_replace(
+    to_char({column} AT TIME ZONE 'UTC', '-MM-DD"T"HH24:MI:SS.US"Z"'), '(\\.000|(\\.\\d{{3}}))000Z$', '\\2Z'
+)"""
+# PostgreSQL writes an exponent from 1e+15 on and below 1e-04. `numeric` reads that text exactly.
+_FLOAT_TEXT = """CASE
+    WHEN abs({column}) >= 1e-6 AND abs({column}) < 1e21 THEN {column}::text::numeric::text
+    ELSE regexp_replace({column}::text, 'e\\+?(-?)0*(\\d)', 'e\\1\\2')
+END"""
 
 POSTGRES = Dialect(
     types={
@@ -40,8 +60,10 @@ WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') ORDER BY c.relname
 SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
 WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY c.relname, a.attnum
 """,
-    timestamp_text="""to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')""",
+    timestamp_text=_TIMESTAMP_TEXT,
+    float_text=_FLOAT_TEXT,
     try_cast=lambda value, kind: f"pg_temp.tifo_try_cast({value}::text, {literal(kind)})::{kind}",
     # PostgreSQL has no TRY_CAST. A cast to varchar(n) cuts the text silently: that counts as a failure.
     try_cast_setup="""
@@ -58,9 +80,20 @@ END $$
     has_primary_keys=True,
     alters_at_once=True,  # it rewrites the table once for all of them
     sorts_text_by_bytes=False,
+    max_key_bytes=MAX_KEY_BYTES,
     max_columns=1_000,  # PostgreSQL takes 1,600, those that were dropped included, and a row of at most 8 kB
     storable=storable_discard,
 )
+# ADBC cannot go on after an error, so the server itself catches it.
+_TRY = """
+CREATE OR REPLACE FUNCTION pg_temp.tifo_try(statement text) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE statement;
+    RETURN true;
+EXCEPTION WHEN program_limit_exceeded THEN
+    RETURN false;
+END $$
+"""
 # Asked of the server, not assumed: someone may have dropped a table's key, and a COPY would then double rows.
 _KEYED = """
 SELECT c.relname
@@ -77,12 +110,25 @@ FROM pg_depend d JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND d.o
     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.refobjsubid
 WHERE n.nspname = $1 AND c.relname = $2 AND r.ev_class <> c.oid
 """
+_LAST_COLUMN = """
+SELECT coalesce(max(a.attnum), 0)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
+WHERE n.nspname = $1 AND c.relname = $2 AND a.attnum > 0
+"""
+_MAX_COLUMNS_EVER = 1_600
+"""PostgreSQL counts the columns that were dropped too."""
+_ATTRIBUTES = """
+SELECT a.attname::text, a.attnum::int, a.attlen::int, a.attalign::text
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
+WHERE n.nspname = $1 AND c.relname = $2 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
+"""
 # A reader's lock must not hold the loader without end. A server's own limit for statements must not end a large load.
 # The advisory lock keeps two loaders from making the same table at once; it ends with the transaction.
 _BEGIN_LOAD = (
     "SET LOCAL lock_timeout = '15s'",
     "SET LOCAL statement_timeout = 0",
     "SET LOCAL TimeZone = 'UTC'",
+    "SET LOCAL extra_float_digits = 1",  # a float's text gives the same float again
     "SELECT pg_advisory_xact_lock(hashtextextended('tifo.load', 0))",
 )
 _DUPLICATE, _NO_RIGHT, _TOO_LARGE, _BUSY = "23505", "42501", "54000", ("55P03", "40P01", "40001")
@@ -98,6 +144,8 @@ class _Attempt(NamedTuple):
     # PostgreSQL's text cannot hold U+0000. `␀` stands for it in the row; `_discards` has the exact value, as JSON.
     replaces_nul: bool = False
     """Look for texts that PostgreSQL cannot store; one makes the COPY fail otherwise."""
+    moved_bytes: int | None = None
+    """Measure rows, and take what stays in the row of a text that PostgreSQL moves out of it for so many bytes."""
 
     def after(self, sqlstate: str | None) -> "_Attempt | None":
         """Returns the attempt that follows a refusal; None where another is no use."""
@@ -105,6 +153,8 @@ class _Attempt(NamedTuple):
             return self._replace(trusts_keys=False)
         if sqlstate in _BAD_TEXT and not self.replaces_nul:
             return self._replace(replaces_nul=True)
+        if sqlstate == _TOO_LARGE and self.moved_bytes != COMPRESSED_BYTES:
+            return self._replace(moved_bytes=POINTER_BYTES if self.moved_bytes is None else COMPRESSED_BYTES)
         return None
 
 
@@ -143,26 +193,26 @@ class PostgresWarehouse(SqlWarehouse):
 
     def _try_to_load(self, loads: Sequence[Load], attempt: _Attempt) -> list[Loaded]:
         storable = list(map(without_nul, loads)) if attempt.replaces_nul else loads
-        with self._begun(trusts_keys=attempt.trusts_keys) as session:
+        with self._begun(attempt) as session:
             return self._load_all(session, storable)
 
     @contextmanager
     def _reading(self, wait_s: float) -> Iterator[Session]:  # noqa: ARG002 (readers wait for nobody here)
         with _translated(), self._opened() as cursor:
-            yield PostgresSession(cursor, trusts_keys=False)
+            yield PostgresSession(cursor, _Attempt(trusts_keys=False))
 
     @contextmanager
     def _rewinding(self) -> Iterator[Session]:
-        with _translated(), self._begun(trusts_keys=False) as session:
+        with _translated(), self._begun(_Attempt(trusts_keys=False)) as session:
             yield session
 
     @contextmanager
-    def _begun(self, *, trusts_keys: bool) -> Iterator[Session]:
+    def _begun(self, attempt: _Attempt) -> Iterator[Session]:
         """Opens a session that holds the lock of loads, and commits at the end of the block."""
         with self._opened() as cursor:
             for statement in _BEGIN_LOAD:
                 cursor.execute(statement)
-            yield PostgresSession(cursor, trusts_keys=trusts_keys)
+            yield PostgresSession(cursor, attempt)
             cursor.connection.commit()
 
     @contextmanager
@@ -184,9 +234,9 @@ class PostgresSession(Session):
 
     dialect = POSTGRES
 
-    def __init__(self, cursor: Any, *, trusts_keys: bool) -> None:
+    def __init__(self, cursor: Any, attempt: _Attempt) -> None:
         self._cursor = cursor
-        self._trusts_keys = trusts_keys
+        self._attempt = attempt
 
     def execute(self, sql: str, *values: object) -> None:
         self._cursor.execute(sql, values or None)
@@ -205,10 +255,40 @@ class PostgresSession(Session):
         self._cursor.adbc_ingest(table, rows, mode="append", db_schema_name=schema)
 
     def keyed_tables(self, schema: str) -> frozenset[str]:
-        return frozenset(name for (name,) in self.rows(_KEYED, schema)) if self._trusts_keys else frozenset()
+        return frozenset(name for (name,) in self.rows(_KEYED, schema)) if self._attempt.trusts_keys else frozenset()
 
     def pinned_columns(self, schema: str, table: str) -> frozenset[str]:
         return frozenset(column for (column,) in self.rows(_SEEN_BY_VIEWS, schema, table))
+
+    def spare_columns(self, schema: str, table: str) -> int:
+        ((taken,),) = self.rows(_LAST_COLUMN, schema, table)
+        return max(0, _MAX_COLUMNS_EVER - int(taken))
+
+    def excess(self, schema: str, table: str, rows: pa.Table, *, reserved_bytes: int = 0) -> Mapping[str, pa.Array]:
+        if self._attempt.moved_bytes is None:
+            return {}
+        attributes = [StoredColumn(*row) for row in self.rows(_ATTRIBUTES, schema, table)]
+        widths = RowWidths(attributes, self._attempt.moved_bytes, reserved_bytes)
+        stored = self._stored_widths(schema, table, rows, attributes) if table in LATEST_TABLES else None
+        return widths.excess(rows, STANDARD_COLUMNS, stored)
+
+    def _stored_widths(
+        self, schema: str, table: str, rows: pa.Table, attributes: Sequence[StoredColumn]
+    ) -> dict[str, dict[str, int]]:
+        names = [each.name for each in attributes]
+        sizes = ", ".join(f"pg_column_size({quoted(name)})" for name in names)
+        sql = f"SELECT id, {sizes} FROM {quoted(schema, table)} WHERE id IN (SELECT unnest($1::text[]))"
+        stored = self.rows(sql, rows["id"].to_pylist())
+        return {
+            row_id: {n: int(size) for n, size in zip(names, of_row, strict=True) if size} for row_id, *of_row in stored
+        }
+
+    def attempt(self, sql: str) -> bool:
+        if self._attempt.moved_bytes is None:
+            return super().attempt(sql)
+        self.execute(_TRY)
+        ((done,),) = self.rows("SELECT pg_temp.tifo_try($1)", sql)
+        return bool(done)
 
 
 class _Fault(NamedTuple):

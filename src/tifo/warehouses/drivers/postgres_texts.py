@@ -7,7 +7,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tifo.warehouses.ports import Discard, Load, Table
+from tifo.warehouses.ports import Discard, Latest, Load, Nulls, Table
 from tifo.warehouses.schema import discards_of
 
 MAX_NAME_BYTES = 63
@@ -31,11 +31,22 @@ def short_name(name: str) -> str:
 
 
 def _with_short_columns(table: Table) -> Table:
+    latest = table.latest
+    if latest is not None and latest.nulls is not None:
+        table = replace(table, latest=replace(latest, nulls=_with_short_traits(latest.nulls)))
     # A character has at most four bytes: this spares nearly every table the look at each name.
     if max(map(len, table.types)) * 4 <= MAX_NAME_BYTES or all(short_name(name) == name for name in table.types):
         return table
     types = {short_name(name): column_type for name, column_type in table.types.items()}
     return replace(table, types=types, rows=table.rows.rename_columns(list(map(short_name, table.rows.column_names))))
+
+
+def _with_short_traits(nulls: Nulls) -> Nulls:
+    return Nulls(
+        {short_name(name): rows for name, rows in nulls.cleared.items()},
+        {message_id: list(map(short_name, names)) for message_id, names in nulls.by_message.items()},
+        {short_name(name): list(map(short_name, objects)) for name, objects in nulls.nested.items()},
+    )
 
 
 def without_nul(load: Load) -> Load:
@@ -55,7 +66,14 @@ def _table_without_nul(name: str, table: Table, discards: list[Discard]) -> Tabl
             changed = replace(table, rows=rows.filter(holds_nul))
             discards += discards_of(name, changed, column, _NUL_REASON)
             rows = rows.set_column(index, column, pc.replace_substring(rows[column], _NUL, _FOR_NUL))
-    return replace(table, rows=rows)
+    return replace(table, rows=rows, latest=None if table.latest is None else _latest_without_nul(table.latest))
+
+
+def _latest_without_nul(latest: Latest) -> Latest:
+    if latest.nulls is None:
+        return latest
+    by_message = {each.replace(_NUL, _FOR_NUL): names for each, names in latest.nulls.by_message.items()}
+    return replace(latest, nulls=latest.nulls._replace(by_message=by_message))
 
 
 def storable_discard(discard: Discard) -> Discard:

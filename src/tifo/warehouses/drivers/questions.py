@@ -1,10 +1,11 @@
 """Answers questions of audit, event checks and traces about stored rows, in SQL. Values are bound, names quoted."""
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from tifo.warehouses.drivers.dialect import Session
-from tifo.warehouses.ports import LOADED_AT, EventCount, FilledCount, RowCount, RowSelection, id_column
+from tifo.warehouses.ports import LOADED_AT, ColumnType, EventCount, FilledCount, RowCount, RowSelection, id_column
 from tifo.warehouses.sql import LATEST_TABLES, quoted
 
 _AMONG = "IN (SELECT unnest($1::text[]))"
@@ -48,9 +49,10 @@ def loaded_at(session: Session, schema: str, message_id: str) -> dict[str, datet
         if table in LATEST_TABLES or table == "_discards":
             continue
         # As text: DuckDB hands out a timestamp with a zone only where Python has pytz.
-        sql = f"SELECT {quoted(LOADED_AT)}::text FROM {quoted(schema, table)} WHERE id = $1"
-        for (at,) in session.rows(sql, message_id):
-            times[table] = datetime.fromisoformat(at).astimezone(UTC)
+        at_text = session.dialect.text(ColumnType.TIMESTAMP, quoted(LOADED_AT))
+        for (at,) in session.rows(f"SELECT {at_text} FROM {quoted(schema, table)} WHERE id = $1", message_id):
+            with suppress(ValueError, TypeError):  # somebody wrote another time, such as `infinity`, or none
+                times[table] = datetime.fromisoformat(at).astimezone(UTC)
     return times
 
 

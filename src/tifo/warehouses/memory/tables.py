@@ -1,22 +1,28 @@
 """Stores tables for `MemoryWarehouse`: Arrow rows with the warehouse's types. A change makes a new table."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tifo.warehouses.columns import EXACT, as_text
-from tifo.warehouses.ports import LOADED_AT, ColumnType, Discard, Latest, Table
+from tifo.warehouses.columns import EXACT
+from tifo.warehouses.nulls import covering
+from tifo.warehouses.ports import LOADED_AT, ColumnType, Discard, Latest, Nulls, Table
 from tifo.warehouses.rows import without
 from tifo.warehouses.schema import ARROW_TYPES, discards_of, evolve, fit
+from tifo.warehouses.texts import texts_of
 
 
 @dataclass(frozen=True)
 class StoredTable:
     types: Mapping[str, ColumnType] = field(default_factory=dict)
     rows: pa.Table = field(default_factory=lambda: pa.table({}))
+    cleared: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """The names of the traits that a message sent as null, by message id."""
+    nested: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """The names of the objects that a column was flattened from."""
 
     def ids(self) -> set[str]:
         return set(self.rows["id"].to_pylist()) if "id" in self.types else set()
@@ -26,13 +32,19 @@ class StoredTable:
         for column, kind in wider.items():
             index = rows.column_names.index(column)
             rows = rows.set_column(index, column, _converted(rows[column], self.types[column], kind))
-        return StoredTable({**self.types, **wider}, rows)
+        return replace(self, types={**self.types, **wider}, rows=rows)
 
     def with_rows(self, rows: pa.Table, types: Mapping[str, ColumnType]) -> "StoredTable":
         known = {**self.types, **types}
         parts = [self.rows, rows] if self.types else [rows]
         together = pa.concat_tables(parts, promote_options="default")
-        return StoredTable({column: known[column] for column in together.column_names}, together)
+        return replace(self, types={column: known[column] for column in together.column_names}, rows=together)
+
+    def with_nulls(self, nulls: Nulls | None) -> "StoredTable":
+        if nulls is None:
+            return self
+        cleared, nested = {**self.cleared, **nulls.by_message}, {**nulls.nested, **self.nested}
+        return replace(self, cleared=cleared, nested=nested)
 
     def with_values(self, values: Sequence[tuple[Any, ...]], types: Mapping[str, ColumnType]) -> "StoredTable":
         columns = zip(*values, strict=True)
@@ -56,7 +68,7 @@ def inserted(name: str, stored: StoredTable, table: Table) -> tuple[StoredTable,
         for column in evolution.refused
         for discard in discards_of(name, fresh, column, "the table has no room for another column")
     ]
-    rows = fit(fresh, evolution.after(stored.types))
+    rows = fit(fresh, evolution.after(stored.types), stored.types)
     made = stored.widened(evolution.widened).with_rows(rows, evolution.added)
     notices = [f"column {name}.{column} added as {kind}" for column, kind in evolution.added.items()]
     notices += [
@@ -105,7 +117,10 @@ def _newest(history: StoredTable, key: str, ids: set[str]) -> dict[str, dict[str
     rows = [row for row in history.objects() if row[key] in ids]
     newest: dict[str, dict[str, Any]] = {}
     for row in sorted(rows, key=lambda row: (row["received_at"], row[LOADED_AT], row["id"])):
-        values = {column: value for column, value in row.items() if value is not None and column != "id"}
+        sent = history.cleared.get(row["id"], ())
+        cleared = [column for column in history.types if not set(sent).isdisjoint(covering(column, history.nested))]
+        values = dict.fromkeys(cleared)
+        values |= {column: value for column, value in row.items() if value is not None and column != "id"}
         newest.setdefault(row[key], {}).update(values)
     return newest
 
@@ -117,12 +132,8 @@ def _as_table(rows: list[dict[str, Any]], types: Mapping[str, ColumnType]) -> pa
 def _converted(values: pa.ChunkedArray, current: ColumnType, wider: ColumnType) -> pa.ChunkedArray:
     if current is wider:
         return values
-    # As the drivers write it: ISO 8601 with six decimals and Z.
-    if current is ColumnType.TIMESTAMP:
-        return pc.strftime(values, format="%Y-%m-%dT%H:%M:%SZ")
-    if current is ColumnType.FLOAT:
-        texts = [None if value is None else as_text(value) for value in values.to_pylist()]
-        return pa.chunked_array([pa.array(texts, pa.string())])
+    if wider is ColumnType.VARCHAR:
+        return texts_of(values)
     return pc.cast(values, ARROW_TYPES[wider])
 
 

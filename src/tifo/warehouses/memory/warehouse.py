@@ -161,7 +161,8 @@ def _insert(tables: _Tables, load: Load, now: datetime) -> Loaded:
         if table.latest is None:
             made, rows[name], new_notices, new_discards = inserted(name, stored, table)
         else:
-            history = tables.get((load.schema, table.latest.history), StoredTable())
+            place = load.schema, table.latest.history
+            history = tables[place] = tables.get(place, StoredTable()).with_nulls(table.latest.nulls)
             result = merged(name, stored, history, table, table.latest)
             made, rows[name], new_notices, new_discards = result.table, result.rows, result.notices, result.discards
         tables[load.schema, name] = made

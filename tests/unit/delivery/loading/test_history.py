@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pytest
+
 from tests.unit.delivery.loading.fakes import NOW, progress_of
 from tifo.delivery.loading.history import MAX_UNRECORDED, SyncHistory
 from tifo.delivery.loading.pieces import Piece, prepared
@@ -36,9 +38,24 @@ def test_a_load_is_recorded_with_its_rows_and_position(log: Any, message: Any) -
         [Loaded(connection="one", rows={"tracks": 1}, duplicates=0, discarded=1, notices=("table tracks made",))],
     )
     (sync,) = rig.syncs
-    assert (sync.warehouse, sync.source_id, sync.status) == ("own", "one", SyncStatus.SUCCESS)
+    assert (sync.warehouse, sync.source_id) == ("own", "one")
     assert (sync.events, sync.rows, sync.discarded, sync.failed, sync.position) == (2, {"tracks": 1}, 1, 1, 2)
     assert sum(sync.latencies.values()) == 2
+
+
+@pytest.mark.parametrize(("discarded", "status"), [(0, SyncStatus.SUCCESS), (1_234, SyncStatus.PARTIAL)])
+def test_a_load_with_discards_is_no_plain_success_and_says_how_many(
+    log: Any, message: Any, discarded: int, status: SyncStatus
+) -> None:
+    log.add("one", message("a"))
+    rig = Rig(log)
+    piece = Piece(progress_of("one"), log.read(Position(0), max_events=9), Position(1))
+    loaded = Loaded(connection="one", rows={}, duplicates=0, discarded=discarded, notices=("table tracks made",))
+    rig.history.committed([prepared(piece)], [loaded])
+    (sync,) = rig.syncs
+    assert sync.status is status
+    assert sync.notices[0] == "table tracks made"
+    assert [notice for notice in sync.notices if "1,234" in notice] == list(sync.notices)[1:]
 
 
 def test_a_load_that_only_moves_a_position_is_not_recorded_as_a_sync(log: Any) -> None:
