@@ -4,8 +4,6 @@ It is a plain ASGI application: a router before it would halve its rate. It answ
 the events are durable; everything else is `{"success": false, "code", "message"}`, which all official clients read.
 """
 
-import base64
-import binascii
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from math import ceil
@@ -13,7 +11,9 @@ from math import ceil
 from prometheus_client import Counter
 
 from tifo.api.bodies import batch_too_large, gunzip, is_gzip
+from tifo.api.cors import CORS, preflight
 from tifo.api.failures import failure
+from tifo.api.keys import basic_user, key_in_query
 from tifo.api.plans import PlanBook, SourcePlan
 from tifo.eventlog.ports import Append, Appended
 from tifo.kernel.batching import GroupCommit
@@ -25,7 +25,7 @@ from tifo.tracking.limits import MAX_BODY_BYTES, SAMPLE_BYTES
 from tifo.tracking.plans.codes import FILTERED_AT_SOURCE
 from tifo.tracking.rates import SourceRateLimit
 from tifo.tracking.requests import BATCH, Read, read_messages, read_request
-from tifo.web.asgi import Header, HttpResponse, Receive, Scope, Send, read_body, respond
+from tifo.web.asgi import HttpResponse, Receive, Scope, Send, read_body, respond
 from tifo.workspace.model import Source
 
 SourceOf = Callable[[str], Source | None]
@@ -37,13 +37,8 @@ UNKNOWN_SOURCE = SourceId("")
 _CALLS = {f"/v1/{call}": call for call in ("track", "identify", "page", "screen", "group", "alias", BATCH)}
 _CALLS["/v1/import"] = BATCH  # Segment's older name
 _CALLS |= {f"/v1/{call[0]}": call for call in _CALLS.values()}  # as Segment's browser client writes them
-CORS: Header = (b"access-control-allow-origin", b"*")
-# Without CORS, which is in _ALWAYS: browsers refuse an answer that has that header twice.
-_PREFLIGHT = [
-    (b"access-control-allow-methods", b"POST, OPTIONS"),
-    (b"access-control-allow-headers", b"authorization, content-type, content-encoding, x-retry-count"),
-    (b"access-control-max-age", b"86400"),
-]
+BEACON = "/beacon/v1/"
+_CALLS[f"{BEACON}batch"] = BATCH  # as RudderStack's browser client sends beacons
 _EXPOSED = (b"access-control-expose-headers", b"retry-after, x-ratelimit-reset")
 """A browser shows its page only the headers named here, so the page would not know how long to wait."""
 _ALWAYS = (CORS, _EXPOSED)
@@ -79,36 +74,36 @@ class TrackingApi:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         call = _CALLS.get(scope["path"].rstrip("/"))
         if scope["method"] == "OPTIONS":
-            answer = HttpResponse(204, b"", _PREFLIGHT)
+            answer = preflight(scope, b"POST, OPTIONS")
         elif call is None:
             answer = failure(404, "not_found", f"There is no {scope['path']:.100}. Known: {', '.join(_CALLS)}.")
         elif scope["method"] != "POST":
             message = f"{scope['method']} is not allowed here. Send a POST."
             answer = failure(405, "method_not_allowed", message, [(b"allow", b"POST, OPTIONS")])
         else:
-            answer = await self._answer(call, dict(scope["headers"]), receive)
+            answer = await self._answer(call, scope, receive)
         await respond(send, answer, _ALWAYS)
 
-    async def _answer(self, call: str, headers: Mapping[bytes, bytes], receive: Receive) -> HttpResponse:
+    async def _answer(self, call: str, scope: Scope, receive: Receive) -> HttpResponse:
+        headers = dict(scope["headers"])
         try:
             compressed = is_gzip(headers)
             body = await read_body(receive, MAX_BODY_BYTES, batch_too_large)
-            return await self._accept(call, headers, gunzip(body) if compressed else body)
+            return await self._accept(call, _sent_key(scope, headers), gunzip(body) if compressed else body)
         except Transient as error:
             return _try_later(error)
         except Rejected as error:
             return await self._reject(UNKNOWN_SOURCE, error, b"")
 
-    async def _accept(self, call: str, headers: Mapping[bytes, bytes], body: bytes) -> HttpResponse:
+    async def _accept(self, call: str, sent_key: str | None, body: bytes) -> HttpResponse:
         source_id = UNKNOWN_SOURCE
-        basic = _basic(headers)
-        if basic is not None and (named := self._source_of(basic)) is not None:
+        if sent_key is not None and (named := self._source_of(sent_key)) is not None:
             source_id = named.id
             self._rates.check(source_id)  # before the body is parsed, which costs more
         try:
             request = read_request(call, body)
             # Segment documents the body's key as the primary one; RudderStack's clients send HTTP Basic only.
-            source = self._source(request.write_key or basic)
+            source = self._source(request.write_key or sent_key)
             source_id = source.id
             self._rates.check(source_id)
             self._rates.spend(source_id, len(request.items))
@@ -175,16 +170,12 @@ class TrackingApi:
         return failure(401 if isinstance(error, Unauthorized) else 400, error.code, error.message)
 
 
-def _basic(headers: Mapping[bytes, bytes]) -> str | None:
-    """Returns the user of HTTP Basic, which is the write key."""
-    scheme, _, value = headers.get(b"authorization", b"").partition(b" ")
-    if scheme.lower() != b"basic":
-        return None
-    try:
-        # Segment accepts a missing colon too.
-        return base64.b64decode(value.strip(), validate=True).decode().partition(":")[0] or None
-    except (binascii.Error, UnicodeDecodeError):
-        return None
+def _sent_key(scope: Scope, headers: Mapping[bytes, bytes]) -> str | None:
+    """Returns the write key that stands outside of the body."""
+    # RudderStack's browser client sends beacons, which have no headers: its key is in the query.
+    if scope["path"].startswith(BEACON):
+        return key_in_query(scope)
+    return basic_user(headers.get(b"authorization", b""))
 
 
 def _try_later(error: Transient) -> HttpResponse:

@@ -117,7 +117,14 @@ class Api:
         async def send(message: Any) -> None:
             sent.append(message)
 
-        scope = {"type": "http", "method": method, "path": path, "headers": raw_headers}
+        path, _, query = path.partition("?")
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "query_string": query.encode(),
+            "headers": raw_headers,
+        }
         async with asyncio.timeout(10):
             await self.app(scope, receive, send)
         start, end = sent
@@ -315,6 +322,24 @@ async def test_browsers_are_told_that_they_may_send(api: Api) -> None:
     assert answer.headers["access-control-allow-methods"] == "POST, OPTIONS"
     for header in ("authorization", "content-type", "content-encoding"):
         assert header in answer.headers["access-control-allow-headers"]
+
+
+async def test_a_browser_may_send_all_headers_that_it_asks_for(api: Api) -> None:
+    rudder = "anonymousid,authorization,content-type,rsa-retry-attempt,sentat"
+    for asked, missing in ((rudder, set()), ("x-of-the-next-version", set()), ("a\nb: c", {"a", "b"})):
+        answer = await api.ask(method="OPTIONS", raw=b"", auth=None, access_control_request_headers=asked)
+        allowed = {name.strip() for name in answer.headers["access-control-allow-headers"].split(",")}
+        wanted = set(asked.split(",")) if not missing else {"anonymousid", "sentat"}
+        assert wanted <= allowed
+        assert not missing & allowed
+
+
+async def test_a_beacon_of_rudderstacks_browser_client_has_its_key_in_the_query(api: Api) -> None:
+    batch = {"batch": [{**TRACK, "type": "track"}], "sentAt": "2026-11-24T10:00:00.000Z"}
+    answer = await api.ask(f"/beacon/v1/batch?writeKey={KEY}", batch, auth=None, content_type="text/plain")
+    assert (answer.status, len(api.stored)) == (200, 1)
+    assert (await api.ask("/beacon/v1/batch?writeKey=other", batch, auth=None)).status == 401
+    assert (await api.ask(f"/v1/batch?writeKey={KEY}", batch, auth=None)).status == 401, "addresses are logged"
 
 
 async def test_a_client_that_goes_away_early_leaves_nothing_but_a_count(api: Api) -> None:
