@@ -20,11 +20,10 @@ from tifo.kernel.batching import GroupCommit
 from tifo.kernel.clock import Clock
 from tifo.kernel.errors import Overloaded, Rejected, Transient, Unauthorized
 from tifo.kernel.ids import NewId, SourceId
-from tifo.tracking.envelope import Refused
-from tifo.tracking.limits import MAX_BODY_BYTES, SAMPLE_BYTES
+from tifo.tracking.limits import MAX_BODY_BYTES
 from tifo.tracking.plans.codes import FILTERED_AT_SOURCE
 from tifo.tracking.rates import SourceRateLimit
-from tifo.tracking.requests import BATCH, Read, read_messages, read_request
+from tifo.tracking.requests import BATCH, Read, read_messages, read_request, refusal
 from tifo.web.asgi import HttpResponse, Receive, Scope, Send, read_body, respond
 from tifo.workspace.model import Source
 
@@ -100,26 +99,28 @@ class TrackingApi:
         if sent_key is not None and (named := self._source_of(sent_key)) is not None:
             source_id = named.id
             self._rates.check(source_id)  # before the body is parsed, which costs more
+        events = 1
         try:
             request = read_request(call, body)
+            events = len(request.items)
             # Segment documents the body's key as the primary one; RudderStack's clients send HTTP Basic only.
-            source = self._source(request.write_key or sent_key)
+            source = self._source(request.key or sent_key)
             source_id = source.id
             self._rates.check(source_id)
-            self._rates.spend(source_id, len(request.items))
+            self._rates.spend(source_id, events)
             plan = self._plans.of(source_id) if self._plans else None
             received_at = self._clock()
             read = read_messages(request, received_at, self._new_id, plan.check if plan else None)
         except Rejected as error:
-            return await self._reject(source_id, error, body)
+            return await self._reject(source_id, error, body, events)
         # Apart, and only where it is needed: each coroutine more costs a fiftieth of the Tracking API's own time.
         if plan is not None and read.unplanned:
             await self._forward(plan, read, received_at)
         await self._log.submit(Append(source_id, received_at, read.good, read.refused))
         # Counted after the append: a request that the log refuses comes again, and must not be counted twice.
         _events.labels("received").inc(len(read.good))
-        if plan is not None and read.unplanned:
-            plan.note(read.unplanned, received_at)
+        if read.unplanned and self._plans is not None:
+            self._plans.note(source_id, read.unplanned, received_at)
         return self._outcome(read)
 
     async def _forward(self, plan: SourcePlan, read: Read, received_at: datetime) -> None:
@@ -159,12 +160,11 @@ class TrackingApi:
             )
         return source
 
-    async def _reject(self, source_id: SourceId, error: Rejected, sample: bytes) -> HttpResponse:
-        """Counts a request that is refused whole in the log, then answers it."""
-        _events.labels("refused").inc()
-        refused = Refused(error.code, error.message, sample[:SAMPLE_BYTES])
+    async def _reject(self, source_id: SourceId, error: Rejected, sample: bytes, events: int = 1) -> HttpResponse:
+        """Counts the events of a request that is refused whole in the log, then answers it."""
+        _events.labels("refused").inc(events)
         try:
-            await self._log.submit(Append(source_id, self._clock(), (), (refused,)))
+            await self._log.submit(Append(source_id, self._clock(), (), (refusal(error, sample, events),)))
         except Transient as busy:
             return _try_later(busy)
         return failure(401 if isinstance(error, Unauthorized) else 400, error.code, error.message)

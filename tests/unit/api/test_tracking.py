@@ -249,7 +249,13 @@ BAD: list[tuple[str, dict[str, Any], str, str]] = [
     ("not JSON", {"raw": b"{"}, "invalid_json", "JSON"),
     ("empty", {"raw": b""}, "invalid_json", "JSON"),
     ("a list", {"raw": b"[]"}, "bad_request", "object"),
-    ("broken UTF-8", {"raw": b'{"event": "\xff", "userId": "a"}'}, "bad_request", "UTF-8"),
+    ("not a number", {"raw": b'{"event": "E", "userId": "a", "properties": {"n": NaN}}'}, "invalid_json", "NaN"),
+    (
+        "a number beyond doubles",
+        {"raw": b'{"event": "E", "userId": "a", "context": {"n": 1e999}}'},
+        "invalid_json",
+        "1e",
+    ),
     ("no event", {"body": {"userId": "ada"}}, "event_not_defined", "event"),
     ("no user", {"body": {"event": "E"}}, "no_user_anon_id", "userId"),
     ("write key of a wrong type", {"body": {**TRACK, "writeKey": 1}}, "bad_request", "writeKey"),
@@ -299,6 +305,55 @@ async def test_a_bad_message_harms_no_neighbour_in_its_batch(api: Api) -> None:
     assert answer.status == 200
     assert [event["messageId"] for event in api.stored] == ["good"]
     assert api.counts == {("shop", "received"): 1, ("shop", "event_not_defined"): 1}
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+async def test_one_odd_event_of_twenty_costs_none_of_the_others(api: Api, compressed: bool) -> None:
+    events = [json.dumps({**TRACK, "type": "track", "messageId": f"m{n}"}) for n in range(18)]
+    events.insert(7, r'{"type":"track","userId":"u","event":"Cut \ud83d"}')
+    events.insert(13, '{"type":"track","userId":"u","event":"E","properties":{"price":NaN}}')
+    body = '{"batch":[' + ",".join(events) + '],"sentAt":"2026-11-24T10:00:00.000Z"}'
+    raw = gzip.compress(body.encode()) if compressed else body.encode()
+    answer = await api.ask("/v1/batch", raw=raw, content_encoding="gzip" if compressed else "identity")
+    assert answer.status == 200
+    assert api.counts == {("shop", "received"): 19, ("shop", "invalid_json"): 1}
+    assert "Cut \ufffd" in [event["event"] for event in api.stored]
+    [refused] = [count for count in api.log.ingest_counts() if count.code == "invalid_json"]
+    assert refused.sample == events[13].encode()
+    assert "properties.price is NaN" in (refused.detail or "")
+
+
+@pytest.mark.parametrize(
+    ("asked", "more", "source", "code"),
+    [
+        ({"auth": "wrong:"}, {}, "", "unknown_source"),
+        ({"auth": None}, {}, "", "unknown_source"),
+        ({"auth": f"{DISABLED_KEY}:"}, {}, "closed", "source_disabled"),
+        ({}, {"context": 7}, "shop", "bad_request"),
+        ({}, {"writeKey": 7}, "shop", "bad_request"),
+    ],
+)
+async def test_a_batch_that_is_refused_whole_counts_its_events(
+    api: Api, asked: dict[str, Any], more: dict[str, Any], source: str, code: str
+) -> None:
+    batch = {"batch": [{**TRACK, "type": "track"}] * 20, **more}
+    assert (await api.ask("/v1/batch", batch, **asked)).code == code
+    assert api.counts == {(source, code): 20}
+
+
+@pytest.mark.parametrize("value", ["9" * 9_000, "1e999", '{"a": 1}', "[[1]]", '"soon"', "NaN", "nonsense"])
+async def test_a_batch_whose_sent_at_is_no_time_is_stored(api: Api, value: str) -> None:
+    raw = b'{"batch":[%s],"sentAt":%s}' % (json.dumps({**TRACK, "type": "track"}).encode(), value.encode())
+    assert (await api.ask("/v1/batch", raw=raw)).status == 200
+    assert len(api.stored) == 1
+
+
+@pytest.mark.parametrize("field", ["sentAt", "writeKey", "context", "integrations", "batch"])
+async def test_an_envelope_that_nests_deep_is_no_error_of_ours(api: Api, field: str) -> None:
+    for levels in (900, 100_000):
+        deep = b"[" * levels + b"]" * levels
+        answer = await api.ask("/v1/batch", raw=b'{"batch":[{}],"%s":%s}' % (field.encode(), deep))
+        assert answer.status in {400, 401}
 
 
 async def test_a_path_that_is_not_known_is_404_and_says_which_are(api: Api) -> None:
@@ -411,6 +466,8 @@ def mixed() -> Iterator[tuple[dict[str, Any], int]]:
     yield {"path": "/v1/batch", "body": {"batch": [one] * 2_502}}, 2_502
     yield {"raw": b"{"}, 1
     yield {"body": {"userId": "ada"}}, 1
+    yield {"path": "/v1/batch", "raw": b'{"batch":[{"type":"track","userId":"a","event":"\\ud83d"},{"a":NaN},7'}, 3
+    yield {"path": "/v1/batch", "body": {"batch": [one] * 3}, "auth": "wrong:"}, 3
     yield {"auth": "wrong:"}, 1
     yield {"auth": f"{DISABLED_KEY}:"}, 1
     yield {"content_encoding": "br"}, 1
@@ -425,7 +482,7 @@ async def test_what_was_sent_is_stored_or_counted_as_a_duplicate_or_with_its_ref
     counts = Counter[str]()
     for (_, code), total in api.counts.items():
         counts[code] += total
-    assert counts["received"] == len(api.stored) == 2_502
+    assert counts["received"] == len(api.stored) == 2_503
     assert counts["duplicate"] == 2
     refused = counts.total() - counts["received"] - counts["duplicate"]
     assert len(api.stored) + counts["duplicate"] + refused == sent
