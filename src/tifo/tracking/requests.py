@@ -87,6 +87,12 @@ def read_request(call: str, body: bytes) -> TrackingRequest:
     return request
 
 
+def count_events(call: str, body: bytes) -> int:
+    """Counts the messages of a body that is refused unread; 1 for a body that is no batch."""
+    items = elements(outline(body).members.get("batch", b"")) if call == BATCH else None
+    return len(items or b"1")
+
+
 def _strictly(call: str, body: bytes) -> TrackingRequest:
     # A single call has its own sentAt, context and integrations: there is no envelope around it.
     if call != BATCH:

@@ -19,7 +19,7 @@ from tifo.eventlog.ports import Append, Appended
 from tifo.kernel.batching import GroupCommit
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import Position, SourceId, uuid7
-from tifo.tracking.limits import MAX_BODY_BYTES
+from tifo.tracking.limits import MAX_BODY_BYTES, MAX_COUNTED_BYTES
 from tifo.tracking.rates import SourceRateLimit
 from tifo.workspace.model import Source, SourceType, WriteKey
 
@@ -339,6 +339,20 @@ async def test_a_batch_that_is_refused_whole_counts_its_events(
     batch = {"batch": [{**TRACK, "type": "track"}] * 20, **more}
     assert (await api.ask("/v1/batch", batch, **asked)).code == code
     assert api.counts == {(source, code): 20}
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+async def test_a_batch_that_is_too_large_counts_its_events_for_its_source(api: Api, compressed: bool) -> None:
+    event = {**TRACK, "type": "track", "properties": {"x": "y" * 30_000, "list": [1, 2], "text": "],[,"}}
+    raw = json.dumps({"context": {"a": [1, 2]}, "batch": [event] * 20}).encode()
+    for auth, count in ((f"{KEY}:", {("shop", "payload_too_large"): 20}), (None, {("", "payload_too_large"): 1})):
+        before = api.counts
+        sent = gzip.compress(raw) if compressed else [raw[:400_000], raw[400_000:]]
+        encoding = "gzip" if compressed else "identity"
+        answer = await api.ask("/v1/batch", raw=sent, auth=auth, content_encoding=encoding)
+        assert (answer.status, answer.code) == (400, "payload_too_large")
+        assert api.counts - before == count
+    assert (await api.ask("/v1/batch", raw=b"[" * MAX_COUNTED_BYTES)).code == "payload_too_large"
 
 
 @pytest.mark.parametrize("value", ["9" * 9_000, "1e999", '{"a": 1}', "[[1]]", '"soon"', "NaN", "nonsense"])
