@@ -21,7 +21,7 @@ EXAMPLES = 150
 LONG_ROUNDS, LONG_EXAMPLES = 20, 5_000
 """Several rounds, as a test of more than five minutes counts as hanging."""
 STALLED_S = 30
-LANDS_WITHIN_S = 30.0
+LANDS_WITHIN_S = 120.0
 TABLES = ["tracks", "identifies", "pages", "screens", "groups", "aliases"]
 CALLS = ["track", "identify", "page", "screen", "group", "alias"]
 
