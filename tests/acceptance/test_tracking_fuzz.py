@@ -18,7 +18,7 @@ from tifo.app.demo.local import LocalTifo
 from tifo.tracking.limits import MAX_BODY_BYTES, MAX_COUNTED_BYTES
 
 EXAMPLES = 150
-LONG_ROUNDS, LONG_EXAMPLES = 20, 5_000
+LONG_ROUNDS, LONG_EXAMPLES = 100, 1_000
 """Several rounds, as a test of more than five minutes counts as hanging."""
 STALLED_S = 30
 LANDS_WITHIN_S = 120.0
