@@ -13,11 +13,11 @@ from tifo.kernel.errors import Rejected, TooLarge
 from tifo.kernel.ids import NewId
 from tifo.tracking.envelope import Check, Envelope, Message, Refused
 from tifo.tracking.lenient import UnreadableEvent, decode_leniently, repaired
-from tifo.tracking.limits import MAX_BATCH_EVENTS, MAX_BODY_BYTES, SAMPLE_BYTES
+from tifo.tracking.limits import MAX_BATCH_EVENTS, MAX_BODY_BYTES, MAX_SHARED_BYTES, SAMPLE_BYTES
 from tifo.tracking.messages import canonical, object_of
 from tifo.tracking.nesting import shown
 from tifo.tracking.outline import BYTE_ORDER_MARK, elements, outline
-from tifo.tracking.plans.checking import Verdict, Violation
+from tifo.tracking.plans.checking import MAX_VIOLATIONS, Verdict, Violation
 from tifo.tracking.times import is_absent, parsed_time, receipt, time_violation
 
 BATCH = "batch"
@@ -186,6 +186,7 @@ def _sample(sent: bytes, at: int) -> bytes:
 def _envelope(request: TrackingRequest, received_at: datetime, check: Check | None) -> Envelope:
     if request.call != BATCH:
         return Envelope(request.call, receipt(received_at, None), check=check)
+    _check_shared(request)
     violations: list[Violation] = []
     if not is_absent(request.sent_at) and parsed_time(request.sent_at) is None:
         violations.append(time_violation("sentAt", request.sent_at))
@@ -199,11 +200,23 @@ def _envelope(request: TrackingRequest, received_at: datetime, check: Check | No
     )
 
 
+def _check_shared(request: TrackingRequest) -> None:
+    shared = len(bytes(request.context)) + len(bytes(request.integrations))
+    messages = min(len(request.items), MAX_BATCH_EVENTS)
+    if shared * messages > MAX_SHARED_BYTES:
+        raise TooLarge(
+            f"The batch's context and integrations have {shared:,} bytes and become part of each of its {messages:,}"
+            f" messages; together at most {MAX_SHARED_BYTES:,} bytes are accepted. Send smaller batches.",
+            code="payload_too_large",
+            field="context",
+        )
+
+
 def _shared(raw: msgspec.Raw, field: str, note: Callable[[Sequence[Violation]], None]) -> Mapping[str, Any] | None:
     if raw is _NULL or bytes(raw).translate(None, b" \t\r\n") in _EMPTY_OBJECTS:
         return None
     value, violations = object_of(bytes(raw), field)
-    note(violations)
+    note(violations[:MAX_VIOLATIONS])
     return value
 
 

@@ -208,6 +208,15 @@ def test_an_envelope_that_cannot_be_merged_is_refused(field: str, value: Any) ->
         read("batch", {"batch": [GOOD], field: value})
 
 
+def test_a_small_body_does_not_become_a_great_many_bytes_by_its_context() -> None:
+    small = {"type": "track", "userId": "u", "event": "S"}
+    shared = {"context": {"text": "x" * 30_000}}
+    assert len(read("batch", {"batch": [small] * 100, **shared})[0]) == 100
+    with pytest.raises(Rejected, match=r"part of each of its 2,500 messages") as refused:
+        read("batch", {"batch": [small] * 2_500, **shared})
+    assert refused.value.code == "payload_too_large"
+
+
 def test_a_message_without_times_has_the_servers() -> None:
     [item] = read("track", GOOD)[0]
     assert item["timestamp"] == item["originalTimestamp"] == item["receivedAt"]
