@@ -21,16 +21,16 @@ def is_gzip(headers: Mapping[bytes, bytes]) -> bool:
     raise Rejected(f"Content-Encoding {name.decode(errors='replace')!r:.40} is not known. Send gzip or none.")
 
 
-def gunzip(body: bytes) -> bytes:
+def gunzip(body: bytes, limit_bytes: int = MAX_BODY_BYTES) -> bytes:
     """Raises `Rejected` for a damaged gzip, `TooLarge` for one that is larger than a body may be."""
     # zlib stops one byte behind the limit: a small body that inflates to gigabytes never gets its memory.
     inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     try:
-        content = inflater.decompress(body, MAX_BODY_BYTES + 1)
+        content = inflater.decompress(body, limit_bytes + 1)
     except zlib.error as error:
         raise Rejected(f"The body is no gzip: {error}. Leave Content-Encoding out, or compress it.") from error
-    if len(content) > MAX_BODY_BYTES:
-        raise batch_too_large(MAX_BODY_BYTES)
+    if len(content) > limit_bytes:
+        raise batch_too_large()
     if not inflater.eof:
         raise Rejected("The gzip body ends too early. Send it whole.")
     # Dropped in silence, the events in a second stream would be lost.
@@ -39,8 +39,8 @@ def gunzip(body: bytes) -> bytes:
     return content
 
 
-def batch_too_large(limit_bytes: int) -> TooLarge:
+def batch_too_large(_read_bytes: int = 0) -> TooLarge:
     return TooLarge(
-        f"The body is larger than {limit_bytes:,} bytes (decompressed). Send smaller batches.",
+        f"The body is larger than {MAX_BODY_BYTES:,} bytes (decompressed). Send smaller batches.",
         code="payload_too_large",
     )

@@ -7,15 +7,15 @@ from typing import Any
 
 import msgspec
 
+from tifo.api.cors import CORS, preflight
 from tifo.api.failures import failure
-from tifo.api.tracking import CORS, SourceOf
+from tifo.api.tracking import SourceOf
 from tifo.web.asgi import HttpResponse, Receive, Scope, Send, header_of, respond
 from tifo.workspace.model import Source
 
 ROOT = "/v1/projects/"
 _LEAF = "settings"
 _CACHED = (b"cache-control", b"public, max-age=60")
-_PREFLIGHT = [(b"access-control-allow-methods", b"GET, OPTIONS"), (b"access-control-max-age", b"86400")]
 _ENABLED = {"__default": {"enabled": True, "integrations": {}}}
 
 
@@ -32,7 +32,7 @@ class BrowserSettings:
     def _answer(self, scope: Scope) -> HttpResponse:
         method = scope["method"]
         if method == "OPTIONS":
-            return HttpResponse(204, b"", _PREFLIGHT)
+            return preflight(scope, b"GET, HEAD, OPTIONS")
         if method not in {"GET", "HEAD"}:
             return failure(405, "method_not_allowed", f"{method} is not allowed here. Send a GET.")
         write_key, _, leaf = scope["path"].removeprefix(ROOT).strip("/").partition("/")

@@ -17,7 +17,7 @@ from tifo.tracking.envelope import Message
 from tifo.tracking.plans.checking import Checker
 from tifo.tracking.plans.model import LENIENT, Controls, TrackingPlan
 from tifo.tracking.plans.ports import TrackingPlans
-from tifo.tracking.plans.violations import Origin, ViolationBuffer, forwarded, generated
+from tifo.tracking.plans.violations import NO_PLAN, Origin, ViolationBuffer, forwarded, generated
 from tifo.workspace.model import Source
 
 REFRESH_S = 0.5
@@ -27,19 +27,18 @@ RETENTION = timedelta(days=8)
 _FORGET_EVERY = 7_200
 """Refreshes between two deletions of old violations: an hour."""
 
-_violations = Counter("tifo_plan_violations", "Events that were not as their tracking plan says")
+_violations = Counter("tifo_plan_violations", "Events that were not as their tracking plan says, or were repaired")
 _log = structlog.get_logger("tifo.plans")
 
 
 class SourcePlan:
-    """Checks one source's messages by its tracking plan, and reports the violations."""
+    """Checks one source's messages by its tracking plan, and forwards the violations."""
 
-    def __init__(self, origin: Origin, plan: TrackingPlan, controls: Controls, buffer: ViolationBuffer) -> None:
+    def __init__(self, origin: Origin, plan: TrackingPlan, controls: Controls) -> None:
         self.check = Checker(plan, controls)
         self._origin = origin
         self._plan = plan
         self._controls = controls
-        self._buffer = buffer
 
     def forwards(self, unplanned: Sequence[Message], at: datetime) -> list[Append]:
         """Makes the appends for those sources that violations and blocked events are forwarded to."""
@@ -53,10 +52,9 @@ class SourcePlan:
             appends.append(Append(to, at, [forwarded(self._origin, message) for message in blocked]))
         return [append for append in appends if append.accepted]
 
-    def note(self, unplanned: Sequence[Message], at: datetime) -> None:
-        _violations.inc(len(unplanned))
-        for message in unplanned:
-            self._buffer.note(self._origin.id, self._plan.id, message, at)
+    @property
+    def plan_id(self) -> TrackingPlanId:
+        return self._plan.id
 
 
 class _Known(NamedTuple):
@@ -66,7 +64,7 @@ class _Known(NamedTuple):
 
 
 class PlanBook:
-    """Holds each source's compiled plan; at most a second old."""
+    """Holds each source's compiled plan, at most a second old, and the violations until they are stored."""
 
     def __init__(self, plans: TrackingPlans, sources: Callable[[], Sequence[Source]], clock: Clock) -> None:
         self._plans = plans
@@ -78,6 +76,14 @@ class PlanBook:
 
     def of(self, source_id: SourceId) -> SourcePlan | None:
         return self._compiled.get(source_id)
+
+    def note(self, source_id: SourceId, noted: Sequence[Message], at: datetime) -> None:
+        """Counts messages that were repaired, or are not as planned."""
+        plan = self.of(source_id)
+        plan_id = NO_PLAN if plan is None else plan.plan_id
+        _violations.inc(len(noted))
+        for message in noted:
+            self._buffer.note(source_id, plan_id, message, at)
 
     async def run(self) -> None:
         """Refreshes the plans and stores violations, until it is cancelled."""
@@ -121,7 +127,7 @@ class PlanBook:
         # Rules are checked when they are written, so this is a rule that an older version of Tifo accepted. To refuse
         # the source's events for it would lose them.
         try:
-            return SourcePlan(*now, self._buffer)
+            return SourcePlan(*now)
         except Rejected as error:
             _log.error("plan_unusable", source=now.origin.slug, plan=now.plan.name, reason=error.message)
             return None

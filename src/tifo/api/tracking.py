@@ -4,8 +4,7 @@ It is a plain ASGI application: a router before it would halve its rate. It answ
 the events are durable; everything else is `{"success": false, "code", "message"}`, which all official clients read.
 """
 
-import base64
-import binascii
+import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from math import ceil
@@ -13,19 +12,20 @@ from math import ceil
 from prometheus_client import Counter
 
 from tifo.api.bodies import batch_too_large, gunzip, is_gzip
+from tifo.api.cors import CORS, preflight
 from tifo.api.failures import failure
+from tifo.api.keys import basic_user, key_in_query
 from tifo.api.plans import PlanBook, SourcePlan
 from tifo.eventlog.ports import Append, Appended
 from tifo.kernel.batching import GroupCommit
 from tifo.kernel.clock import Clock
 from tifo.kernel.errors import Overloaded, Rejected, Transient, Unauthorized
 from tifo.kernel.ids import NewId, SourceId
-from tifo.tracking.envelope import Refused
-from tifo.tracking.limits import MAX_BODY_BYTES, SAMPLE_BYTES
+from tifo.tracking.limits import MAX_BODY_BYTES, MAX_COUNTED_BYTES
 from tifo.tracking.plans.codes import FILTERED_AT_SOURCE
 from tifo.tracking.rates import SourceRateLimit
-from tifo.tracking.requests import BATCH, Read, read_messages, read_request
-from tifo.web.asgi import Header, HttpResponse, Receive, Scope, Send, read_body, respond
+from tifo.tracking.requests import BATCH, Read, count_events, read_messages, read_request, refusal
+from tifo.web.asgi import HttpResponse, Receive, Scope, Send, read_body, respond
 from tifo.workspace.model import Source
 
 SourceOf = Callable[[str], Source | None]
@@ -37,13 +37,8 @@ UNKNOWN_SOURCE = SourceId("")
 _CALLS = {f"/v1/{call}": call for call in ("track", "identify", "page", "screen", "group", "alias", BATCH)}
 _CALLS["/v1/import"] = BATCH  # Segment's older name
 _CALLS |= {f"/v1/{call[0]}": call for call in _CALLS.values()}  # as Segment's browser client writes them
-CORS: Header = (b"access-control-allow-origin", b"*")
-# Without CORS, which is in _ALWAYS: browsers refuse an answer that has that header twice.
-_PREFLIGHT = [
-    (b"access-control-allow-methods", b"POST, OPTIONS"),
-    (b"access-control-allow-headers", b"authorization, content-type, content-encoding, x-retry-count"),
-    (b"access-control-max-age", b"86400"),
-]
+BEACON = "/beacon/v1/"
+_CALLS[f"{BEACON}batch"] = BATCH  # as RudderStack's browser client sends beacons
 _EXPOSED = (b"access-control-expose-headers", b"retry-after, x-ratelimit-reset")
 """A browser shows its page only the headers named here, so the page would not know how long to wait."""
 _ALWAYS = (CORS, _EXPOSED)
@@ -79,52 +74,63 @@ class TrackingApi:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         call = _CALLS.get(scope["path"].rstrip("/"))
         if scope["method"] == "OPTIONS":
-            answer = HttpResponse(204, b"", _PREFLIGHT)
+            answer = preflight(scope, b"POST, OPTIONS")
         elif call is None:
             answer = failure(404, "not_found", f"There is no {scope['path']:.100}. Known: {', '.join(_CALLS)}.")
         elif scope["method"] != "POST":
             message = f"{scope['method']} is not allowed here. Send a POST."
             answer = failure(405, "method_not_allowed", message, [(b"allow", b"POST, OPTIONS")])
         else:
-            answer = await self._answer(call, dict(scope["headers"]), receive)
+            answer = await self._answer(call, scope, receive)
         await respond(send, answer, _ALWAYS)
 
-    async def _answer(self, call: str, headers: Mapping[bytes, bytes], receive: Receive) -> HttpResponse:
+    async def _answer(self, call: str, scope: Scope, receive: Receive) -> HttpResponse:
+        headers = dict(scope["headers"])
+        sent_key, source_id, events = _sent_key(scope, headers), UNKNOWN_SOURCE, 1
         try:
             compressed = is_gzip(headers)
-            body = await read_body(receive, MAX_BODY_BYTES, batch_too_large)
-            return await self._accept(call, headers, gunzip(body) if compressed else body)
+            named = self._source_of(sent_key) if sent_key else None
+            # A stranger's body is not read further than it may be accepted.
+            limit = MAX_BODY_BYTES if named is None else MAX_COUNTED_BYTES
+            body = await read_body(receive, limit, batch_too_large)
+            if named is not None:
+                source_id = named.id
+                self._rates.check(source_id)  # before the body is parsed, which costs more
+            if compressed:
+                body = gunzip(body, limit)
+            if len(body) > MAX_BODY_BYTES:
+                # In a thread: a body of brackets takes half a second.
+                events = await asyncio.to_thread(count_events, call, body)
+                raise batch_too_large()
+            return await self._accept(call, sent_key, source_id, body)
         except Transient as error:
             return _try_later(error)
         except Rejected as error:
-            return await self._reject(UNKNOWN_SOURCE, error, b"")
+            return await self._reject(source_id, error, b"", events)
 
-    async def _accept(self, call: str, headers: Mapping[bytes, bytes], body: bytes) -> HttpResponse:
-        source_id = UNKNOWN_SOURCE
-        basic = _basic(headers)
-        if basic is not None and (named := self._source_of(basic)) is not None:
-            source_id = named.id
-            self._rates.check(source_id)  # before the body is parsed, which costs more
+    async def _accept(self, call: str, sent_key: str | None, source_id: SourceId, body: bytes) -> HttpResponse:
+        events = 1
         try:
             request = read_request(call, body)
+            events = len(request.items)
             # Segment documents the body's key as the primary one; RudderStack's clients send HTTP Basic only.
-            source = self._source(request.write_key or basic)
+            source = self._source(request.key or sent_key)
             source_id = source.id
             self._rates.check(source_id)
-            self._rates.spend(source_id, len(request.items))
+            self._rates.spend(source_id, events)
             plan = self._plans.of(source_id) if self._plans else None
             received_at = self._clock()
             read = read_messages(request, received_at, self._new_id, plan.check if plan else None)
         except Rejected as error:
-            return await self._reject(source_id, error, body)
+            return await self._reject(source_id, error, body, events)
         # Apart, and only where it is needed: each coroutine more costs a fiftieth of the Tracking API's own time.
         if plan is not None and read.unplanned:
             await self._forward(plan, read, received_at)
         await self._log.submit(Append(source_id, received_at, read.good, read.refused))
         # Counted after the append: a request that the log refuses comes again, and must not be counted twice.
         _events.labels("received").inc(len(read.good))
-        if plan is not None and read.unplanned:
-            plan.note(read.unplanned, received_at)
+        if read.unplanned and self._plans is not None:
+            self._plans.note(source_id, read.unplanned, received_at)
         return self._outcome(read)
 
     async def _forward(self, plan: SourcePlan, read: Read, received_at: datetime) -> None:
@@ -164,27 +170,22 @@ class TrackingApi:
             )
         return source
 
-    async def _reject(self, source_id: SourceId, error: Rejected, sample: bytes) -> HttpResponse:
-        """Counts a request that is refused whole in the log, then answers it."""
-        _events.labels("refused").inc()
-        refused = Refused(error.code, error.message, sample[:SAMPLE_BYTES])
+    async def _reject(self, source_id: SourceId, error: Rejected, sample: bytes, events: int = 1) -> HttpResponse:
+        """Counts the events of a request that is refused whole in the log, then answers it."""
+        _events.labels("refused").inc(events)
         try:
-            await self._log.submit(Append(source_id, self._clock(), (), (refused,)))
+            await self._log.submit(Append(source_id, self._clock(), (), (refusal(error, sample, events),)))
         except Transient as busy:
             return _try_later(busy)
         return failure(401 if isinstance(error, Unauthorized) else 400, error.code, error.message)
 
 
-def _basic(headers: Mapping[bytes, bytes]) -> str | None:
-    """Returns the user of HTTP Basic, which is the write key."""
-    scheme, _, value = headers.get(b"authorization", b"").partition(b" ")
-    if scheme.lower() != b"basic":
-        return None
-    try:
-        # Segment accepts a missing colon too.
-        return base64.b64decode(value.strip(), validate=True).decode().partition(":")[0] or None
-    except (binascii.Error, UnicodeDecodeError):
-        return None
+def _sent_key(scope: Scope, headers: Mapping[bytes, bytes]) -> str | None:
+    """Returns the write key that stands outside of the body."""
+    # RudderStack's browser client sends beacons, which have no headers: its key is in the query.
+    if scope["path"].startswith(BEACON):
+        return key_in_query(scope)
+    return basic_user(headers.get(b"authorization", b""))
 
 
 def _try_later(error: Transient) -> HttpResponse:

@@ -54,7 +54,7 @@ def sort_out(batch: Sequence[Append], fingerprints: Sequence[Sequence[bytes]], k
         if duplicates:
             result.counts[source, DUPLICATE] += duplicates
         for refused in append.refused:
-            result.counts[source, refused.code] += 1
+            result.counts[source, refused.code] += refused.events
             result.refused[source, refused.code] = refused
     return result
 

@@ -1,12 +1,12 @@
 """Defines the input and the results of reading a message, alike for `usual` and `messages`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
 from tifo.kernel.ids import MessageId
-from tifo.tracking.plans.checking import Verdict
+from tifo.tracking.plans.checking import Verdict, Violation
 from tifo.tracking.times import Receipt
 
 
@@ -25,16 +25,18 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     body: bytes
     """Canonical: one JSON object, UTF-8, no newline."""
     verdict: Verdict | None = None
-    """Set where the message is not as the source's tracking plan expects."""
+    """Set where the message is not as the source's tracking plan expects, or was repaired."""
 
 
 class Refused(NamedTuple):
-    """Describes a message that failed on ingest, under Segment's code, with a sample of what was sent."""
+    """Describes messages that failed on ingest, under Segment's code, with a sample of what was sent."""
 
     code: str
     detail: str
     sample: bytes
-    """The start of the message as it was sent: at most `SAMPLE_BYTES`."""
+    """The message as it was sent, cut to `SAMPLE_BYTES`."""
+    events: int = 1
+    """The number of messages: those of a request that is refused whole share one reason and sample."""
 
 
 class Envelope(NamedTuple):
@@ -46,3 +48,5 @@ class Envelope(NamedTuple):
     context: Mapping[str, Any] | None = None
     integrations: Mapping[str, Any] | None = None
     check: Check | None = None
+    violations: Sequence[Violation] = ()
+    """What could not be read in the envelope, or was repaired: it concerns all messages."""

@@ -1,4 +1,14 @@
-"""Measures how deep JSON values nest. Pure."""
+"""Measures how deep JSON values nest, and shows them in messages. Pure."""
+
+import reprlib
+
+_short = reprlib.Repr()
+_short.maxstring = _short.maxlong = _short.maxother = 80
+
+
+def shown(value: object) -> str:
+    """Writes any JSON value short, however deep it nests or long it is."""
+    return f"{_short.repr(value):.80}"
 
 
 def is_deeper(value: object, levels: int) -> bool:

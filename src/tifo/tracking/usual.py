@@ -105,26 +105,35 @@ _FIELDS: Mapping[type[_Usual], Sequence[tuple[str, str]]] = {
     kind: list(zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True))
     for kind in (_Track, _Identify, _Page, _Screen, _Group, _Alias)
 }
+CONTEXT_OBJECTS = frozenset(
+    ("app", "campaign", "device", "library", "location", "network", "os", "page", "referrer", "screen", "traits")
+)
+"""The fields of a context that Segment's specification defines as objects."""
+_EMPTY: list[Any] = []
 _PLAIN_PARTS = frozenset(("type", "event", "properties", "context"))
 """The fields of a track that most plans read."""
 _encode = msgspec.json.Encoder().encode
 
 
 def usual(raw: bytes, envelope: Envelope, new_id: NewId) -> Message | None:
-    """Writes a usual message in canonical form; returns None for any other. Raises `Rejected` for what is no time."""
+    """Writes a usual message in canonical form; returns None for any other."""
+    if envelope.violations:
+        return None
     try:
         item = _OF_CALL[envelope.call].decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     shared = envelope.context
     item.context = {**shared, **(item.context or {})} if shared else item.context or {}
-    if not (item.user_id or item.anonymous_id) or not _payload(item):
+    if not _has_user(item) or not _payload(item) or (item.context and _EMPTY in item.context.values()):
         return None
     shared = envelope.integrations
     item.integrations = {**shared, **(item.integrations or {})} if shared else item.integrations or {}
     if not item.message_id:
         item.message_id = new_id()  # Segment: the server assigns one
     times = times_of(item.timestamp or item.original_timestamp, item.sent_at, envelope.receipt)
+    if times is None:
+        return None
     item.original_timestamp, item.timestamp, item.sent_at = times.original_timestamp, times.timestamp, times.sent_at
     item.received_at = envelope.receipt.received_at_text
     item.write_key = UNSET
@@ -142,11 +151,23 @@ def _shown(item: Any, parts: frozenset[str] | None) -> Mapping[str, Any]:
     return {"type": item.__struct_config__.tag, **{w: v for w, v in values if v is not None and v is not UNSET}}
 
 
+def _has_user(item: Any) -> bool:
+    """Removes an empty id; returns whether one is left."""
+    if item.user_id:
+        if item.anonymous_id == "":
+            item.anonymous_id = None
+        return True
+    item.user_id = None
+    return bool(item.anonymous_id)
+
+
 def _payload(item: Any) -> bool:
-    """Sets absent properties or traits to `{}`; returns whether their keys are few enough."""
+    """Sets absent properties or traits to `{}`, and an absent name; returns whether their keys are few enough."""
     payload: dict[str, Any]
-    if isinstance(item, _WithProperties):
+    if isinstance(item, _Track | _Page | _Screen):
         payload = item.properties = item.properties or {}
+        if not isinstance(item, _Track) and not item.name and isinstance(name := payload.get("name"), str) and name:
+            item.name = name
     else:
         # RudderStack's clients put the traits of an identify into its context.
         given = _traits_in(item.context) if isinstance(item, _Identify) and not item.traits else item.traits

@@ -124,6 +124,11 @@ def test_what_was_refused_is_counted_with_its_newest_sample(log: EventLog, clock
     assert (counts["bad_request"].sample, counts["bad_request"].detail) == (b"what", "why")
 
 
+def test_events_that_were_refused_together_are_counted_each(log: EventLog, clock: Clock) -> None:
+    log.append([Append(A, clock(), [], [Refused("unknown_source", "why", b"what", events=20)] * 2)])
+    assert [(count.code, count.total) for count in log.ingest_counts()] == [("unknown_source", 40)]
+
+
 def test_the_sqlite_log_keeps_all_of_it_when_opened_again(tmp_path: Path, clock: Clock) -> None:
     with_old = SqliteEventLog(tmp_path, clock=clock)
     with_old.append([append(clock, A, "1", refused=1)])

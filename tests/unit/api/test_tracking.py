@@ -19,7 +19,7 @@ from tifo.eventlog.ports import Append, Appended
 from tifo.kernel.batching import GroupCommit
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import Position, SourceId, uuid7
-from tifo.tracking.limits import MAX_BODY_BYTES
+from tifo.tracking.limits import MAX_BODY_BYTES, MAX_COUNTED_BYTES
 from tifo.tracking.rates import SourceRateLimit
 from tifo.workspace.model import Source, SourceType, WriteKey
 
@@ -117,7 +117,14 @@ class Api:
         async def send(message: Any) -> None:
             sent.append(message)
 
-        scope = {"type": "http", "method": method, "path": path, "headers": raw_headers}
+        path, _, query = path.partition("?")
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "query_string": query.encode(),
+            "headers": raw_headers,
+        }
         async with asyncio.timeout(10):
             await self.app(scope, receive, send)
         start, end = sent
@@ -242,7 +249,13 @@ BAD: list[tuple[str, dict[str, Any], str, str]] = [
     ("not JSON", {"raw": b"{"}, "invalid_json", "JSON"),
     ("empty", {"raw": b""}, "invalid_json", "JSON"),
     ("a list", {"raw": b"[]"}, "bad_request", "object"),
-    ("broken UTF-8", {"raw": b'{"event": "\xff", "userId": "a"}'}, "bad_request", "UTF-8"),
+    ("not a number", {"raw": b'{"event": "E", "userId": "a", "properties": {"n": NaN}}'}, "invalid_json", "NaN"),
+    (
+        "a number beyond doubles",
+        {"raw": b'{"event": "E", "userId": "a", "context": {"n": 1e999}}'},
+        "invalid_json",
+        "1e",
+    ),
     ("no event", {"body": {"userId": "ada"}}, "event_not_defined", "event"),
     ("no user", {"body": {"event": "E"}}, "no_user_anon_id", "userId"),
     ("write key of a wrong type", {"body": {**TRACK, "writeKey": 1}}, "bad_request", "writeKey"),
@@ -294,6 +307,69 @@ async def test_a_bad_message_harms_no_neighbour_in_its_batch(api: Api) -> None:
     assert api.counts == {("shop", "received"): 1, ("shop", "event_not_defined"): 1}
 
 
+@pytest.mark.parametrize("compressed", [False, True])
+async def test_one_odd_event_of_twenty_costs_none_of_the_others(api: Api, compressed: bool) -> None:
+    events = [json.dumps({**TRACK, "type": "track", "messageId": f"m{n}"}) for n in range(18)]
+    events.insert(7, r'{"type":"track","userId":"u","event":"Cut \ud83d"}')
+    events.insert(13, '{"type":"track","userId":"u","event":"E","properties":{"price":NaN}}')
+    body = '{"batch":[' + ",".join(events) + '],"sentAt":"2026-11-24T10:00:00.000Z"}'
+    raw = gzip.compress(body.encode()) if compressed else body.encode()
+    answer = await api.ask("/v1/batch", raw=raw, content_encoding="gzip" if compressed else "identity")
+    assert answer.status == 200
+    assert api.counts == {("shop", "received"): 19, ("shop", "invalid_json"): 1}
+    assert "Cut \ufffd" in [event["event"] for event in api.stored]
+    [refused] = [count for count in api.log.ingest_counts() if count.code == "invalid_json"]
+    assert refused.sample == events[13].encode()
+    assert "properties.price is NaN" in (refused.detail or "")
+
+
+@pytest.mark.parametrize(
+    ("asked", "more", "source", "code"),
+    [
+        ({"auth": "wrong:"}, {}, "", "unknown_source"),
+        ({"auth": None}, {}, "", "unknown_source"),
+        ({"auth": f"{DISABLED_KEY}:"}, {}, "closed", "source_disabled"),
+        ({}, {"context": 7}, "shop", "bad_request"),
+        ({}, {"writeKey": 7}, "shop", "bad_request"),
+    ],
+)
+async def test_a_batch_that_is_refused_whole_counts_its_events(
+    api: Api, asked: dict[str, Any], more: dict[str, Any], source: str, code: str
+) -> None:
+    batch = {"batch": [{**TRACK, "type": "track"}] * 20, **more}
+    assert (await api.ask("/v1/batch", batch, **asked)).code == code
+    assert api.counts == {(source, code): 20}
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+async def test_a_batch_that_is_too_large_counts_its_events_for_its_source(api: Api, compressed: bool) -> None:
+    event = {**TRACK, "type": "track", "properties": {"x": "y" * 30_000, "list": [1, 2], "text": "],[,"}}
+    raw = json.dumps({"context": {"a": [1, 2]}, "batch": [event] * 20}).encode()
+    for auth, count in ((f"{KEY}:", {("shop", "payload_too_large"): 20}), (None, {("", "payload_too_large"): 1})):
+        before = api.counts
+        sent = gzip.compress(raw) if compressed else [raw[:400_000], raw[400_000:]]
+        encoding = "gzip" if compressed else "identity"
+        answer = await api.ask("/v1/batch", raw=sent, auth=auth, content_encoding=encoding)
+        assert (answer.status, answer.code) == (400, "payload_too_large")
+        assert api.counts - before == count
+    assert (await api.ask("/v1/batch", raw=b"[" * MAX_COUNTED_BYTES)).code == "payload_too_large"
+
+
+@pytest.mark.parametrize("value", ["9" * 9_000, "1e999", '{"a": 1}', "[[1]]", '"soon"', "NaN", "nonsense"])
+async def test_a_batch_whose_sent_at_is_no_time_is_stored(api: Api, value: str) -> None:
+    raw = b'{"batch":[%s],"sentAt":%s}' % (json.dumps({**TRACK, "type": "track"}).encode(), value.encode())
+    assert (await api.ask("/v1/batch", raw=raw)).status == 200
+    assert len(api.stored) == 1
+
+
+@pytest.mark.parametrize("field", ["sentAt", "writeKey", "context", "integrations", "batch"])
+async def test_an_envelope_that_nests_deep_is_no_error_of_ours(api: Api, field: str) -> None:
+    for levels in (900, 100_000):
+        deep = b"[" * levels + b"]" * levels
+        answer = await api.ask("/v1/batch", raw=b'{"batch":[{}],"%s":%s}' % (field.encode(), deep))
+        assert answer.status in {400, 401}
+
+
 async def test_a_path_that_is_not_known_is_404_and_says_which_are(api: Api) -> None:
     answer = await api.ask("/v1/nothing")
     assert (answer.status, answer.code) == (404, "not_found")
@@ -315,6 +391,24 @@ async def test_browsers_are_told_that_they_may_send(api: Api) -> None:
     assert answer.headers["access-control-allow-methods"] == "POST, OPTIONS"
     for header in ("authorization", "content-type", "content-encoding"):
         assert header in answer.headers["access-control-allow-headers"]
+
+
+async def test_a_browser_may_send_all_headers_that_it_asks_for(api: Api) -> None:
+    rudder = "anonymousid,authorization,content-type,rsa-retry-attempt,sentat"
+    for asked, missing in ((rudder, set()), ("x-of-the-next-version", set()), ("a\nb: c", {"a", "b"})):
+        answer = await api.ask(method="OPTIONS", raw=b"", auth=None, access_control_request_headers=asked)
+        allowed = {name.strip() for name in answer.headers["access-control-allow-headers"].split(",")}
+        wanted = set(asked.split(",")) if not missing else {"anonymousid", "sentat"}
+        assert wanted <= allowed
+        assert not missing & allowed
+
+
+async def test_a_beacon_of_rudderstacks_browser_client_has_its_key_in_the_query(api: Api) -> None:
+    batch = {"batch": [{**TRACK, "type": "track"}], "sentAt": "2026-11-24T10:00:00.000Z"}
+    answer = await api.ask(f"/beacon/v1/batch?writeKey={KEY}", batch, auth=None, content_type="text/plain")
+    assert (answer.status, len(api.stored)) == (200, 1)
+    assert (await api.ask("/beacon/v1/batch?writeKey=other", batch, auth=None)).status == 401
+    assert (await api.ask(f"/v1/batch?writeKey={KEY}", batch, auth=None)).status == 401, "addresses are logged"
 
 
 async def test_a_client_that_goes_away_early_leaves_nothing_but_a_count(api: Api) -> None:
@@ -386,6 +480,8 @@ def mixed() -> Iterator[tuple[dict[str, Any], int]]:
     yield {"path": "/v1/batch", "body": {"batch": [one] * 2_502}}, 2_502
     yield {"raw": b"{"}, 1
     yield {"body": {"userId": "ada"}}, 1
+    yield {"path": "/v1/batch", "raw": b'{"batch":[{"type":"track","userId":"a","event":"\\ud83d"},{"a":NaN},7'}, 3
+    yield {"path": "/v1/batch", "body": {"batch": [one] * 3}, "auth": "wrong:"}, 3
     yield {"auth": "wrong:"}, 1
     yield {"auth": f"{DISABLED_KEY}:"}, 1
     yield {"content_encoding": "br"}, 1
@@ -400,7 +496,7 @@ async def test_what_was_sent_is_stored_or_counted_as_a_duplicate_or_with_its_ref
     counts = Counter[str]()
     for (_, code), total in api.counts.items():
         counts[code] += total
-    assert counts["received"] == len(api.stored) == 2_502
+    assert counts["received"] == len(api.stored) == 2_503
     assert counts["duplicate"] == 2
     refused = counts.total() - counts["received"] - counts["duplicate"]
     assert len(api.stored) + counts["duplicate"] + refused == sent

@@ -1,6 +1,6 @@
 """What becomes of events that are not as planned."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -14,7 +14,7 @@ from tifo.source.events import EVENTS
 from tifo.source.plan import LIVELIKE_PLAN
 from tifo.tracking.plans.checking import MAX_VIOLATIONS, Checker, check_rules
 from tifo.tracking.plans.model import LENIENT, Controls, PlanType, Rule, RuleType, TrackingPlan, changed
-from tifo.tracking.plans.violations import GENERATED, OTHER, Origin, ViolationBuffer, forwarded, generated
+from tifo.tracking.plans.violations import GENERATED, OTHER, Origin, ViolationBuffer, ViolationKey, forwarded, generated
 from tifo.tracking.requests import Read, read_messages, read_request
 
 NOW = datetime(2026, 11, 25, 10, tzinfo=UTC)
@@ -307,3 +307,19 @@ def test_what_is_noted_adds_up_and_stays_within_bounds() -> None:
     book.note(SourceId("s"), TrackingPlanId("p"), unplanned[0], NOW)
     book.restore(first)
     assert sum(noted.total for noted in book.drain().values()) == 13
+
+
+def test_a_source_that_makes_up_names_fills_no_state_however_often_it_is_written() -> None:
+    book = ViolationBuffer(limit=3)
+    rows = set[ViolationKey]()
+    for number in range(10):
+        [message] = received(SHOP, {"event": f"E{number}" + "x" * 1_000}).unplanned
+        book.note(SourceId("s"), TrackingPlanId("p"), message, NOW)
+        book.note(SourceId(f"s{number}"), TrackingPlanId("p"), message, NOW)
+        rows |= book.drain().keys()
+    mine = [kind for kind in rows if kind.source_id == "s"]
+    assert sorted(kind.name[:2] for kind in mine) == ["(o", "E0", "E1", "E2"]
+    assert max(len(kind.name) for kind in rows) == 200
+    assert len(rows) == 4 + 10
+    book.note(SourceId("s"), TrackingPlanId("p"), message, NOW + timedelta(minutes=10))
+    assert [kind.name[:2] for kind in book.drain()] == ["E9"]

@@ -134,7 +134,9 @@ def plan_violations(
     data: Data = None,
     json: Json = False,
 ) -> None:
-    """List the source's violations of its plan, with counts and samples, the most frequent first."""
+    """List the source's violations of its plan, and what was repaired on ingest, with counts and samples, the most
+    frequent first.
+    """
     with backend(data) as opened:
         show([_violation_shown(each) for each in operations.violations(opened, source, since)], as_json=json)
 

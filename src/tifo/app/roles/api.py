@@ -10,7 +10,9 @@ from tifo.api.browser import BrowserSettings
 from tifo.api.management.app import ROOT as MANAGEMENT
 from tifo.api.management.app import ManagementApi
 from tifo.api.plans import PlanBook
-from tifo.api.tracking import TrackingApi
+from tifo.api.rudder import ROOT as RUDDER
+from tifo.api.rudder import RudderSettings
+from tifo.api.tracking import BEACON, TrackingApi
 from tifo.api.webhooks import ROOT as WEBHOOKS
 from tifo.api.webhooks import Intakes, WebhookApi
 from tifo.app import compose
@@ -113,6 +115,8 @@ class _Parts:
         quick: dict[str, AsgiApp] = {
             BROWSER: BrowserSettings(write_keys.source_of, public_url),
             "/v1/": tracking,
+            BEACON: tracking,
+            RUDDER: RudderSettings(write_keys.source_of),
             WEBHOOKS: WebhookApi(self._arrivals, Intakes(backend.inbox, backend.catalog), backend.clock),
             MANAGEMENT: ManagementApi(backend),
             "/metrics": metrics_page(),

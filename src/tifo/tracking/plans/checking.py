@@ -100,7 +100,7 @@ class Checker:
 
     def _checked(self, event: Mapping[str, Any]) -> Verdict | None:
         kind = event["type"]
-        name = str(event.get(_NAMED.get(kind, "")) or "")
+        name = name_of(event)
         rule_type = _TYPES.get(kind)
         rule = None if rule_type is None else self._rules.get((rule_type, name or None))
         if rule is None and rule_type is not None and name:
@@ -219,6 +219,11 @@ class _Case:
                 return False
             holder = inner
         return holder.pop(path[-1], _ABSENT) is not _ABSENT
+
+
+def name_of(event: Mapping[str, Any]) -> str:
+    """Returns a track's event, a page's or screen's name; else an empty text."""
+    return str(event.get(_NAMED.get(event["type"], "")) or "")
 
 
 def check_rules(rules: Sequence[Rule]) -> None:

@@ -16,8 +16,13 @@ from tifo.tracking.plans.model import TrackingPlan
 
 # A client that makes up event names must fill neither the memory nor the state.
 MAX_KINDS = 2_000
-"""Kinds that are counted singly between two writes; further ones are counted together as `OTHER`."""
+"""Kinds of one source that are counted singly in ten minutes, and of all sources between two writes; further ones are
+counted together as `OTHER`."""
+_MAX_TEXT = 200
+"""Characters of a name and a field that tell kinds apart: PostgreSQL refuses a key of more than 2,704 bytes."""
 OTHER = "(other)"
+NO_PLAN = TrackingPlanId("")
+"""Stands for the plan of a source without one: its messages are noted where they were repaired."""
 BUCKET_MINUTES = 10
 # Segment: violations are forwarded as this track, of this user.
 GENERATED = "Violation Generated"
@@ -72,6 +77,8 @@ class ViolationBuffer:
     def __init__(self, limit: int = MAX_KINDS) -> None:
         self._limit = limit
         self._found: dict[ViolationKey, ViolationCounts] = {}
+        self._known: dict[SourceId, tuple[int, set[ViolationKey]]] = {}
+        """The kinds that each source has in its newest ten minutes."""
 
     def note(self, source_id: SourceId, plan_id: TrackingPlanId, message: Message, at: datetime) -> None:
         verdict = message.verdict
@@ -84,14 +91,14 @@ class ViolationBuffer:
                 plan_id=plan_id,
                 bucket=bucket,
                 type=verdict.call,
-                name=verdict.name,
+                name=verdict.name[:_MAX_TEXT],
                 violation=violation.type,
-                field=violation.field,
+                field=violation.field[:_MAX_TEXT],
             )
             is_blocked, is_omitted = verdict.blocked is not None, violation.field in verdict.omitted
             sample = message.body[:SAMPLE_BYTES]
             self._add(
-                kind,
+                self._bounded(kind),
                 ViolationCounts(
                     total=1,
                     blocked=is_blocked,
@@ -103,6 +110,16 @@ class ViolationBuffer:
                 ),
             )
 
+    def _bounded(self, kind: ViolationKey) -> ViolationKey:
+        bucket, known = self._known.get(kind.source_id, (kind.bucket, set()))
+        if bucket != kind.bucket:
+            known = set()
+        self._known[kind.source_id] = (kind.bucket, known)
+        if kind not in known and len(known) >= self._limit:
+            return _other(kind)
+        known.add(kind)
+        return kind
+
     def restore(self, found: Mapping[ViolationKey, ViolationCounts]) -> None:
         """Puts back counts that could not be written, before the newer ones: the newest sample stays."""
         newer, self._found = self._found, dict(found)
@@ -112,13 +129,17 @@ class ViolationBuffer:
     def _add(self, kind: ViolationKey, noted: ViolationCounts) -> None:
         # Still counted: the sum of violations stays right.
         if kind not in self._found and len(self._found) >= self._limit:
-            kind = kind._replace(name=OTHER, field=OTHER, violation=OTHER)
+            kind = _other(kind)
         self._found[kind] = added(self._found.get(kind), noted)
 
     def drain(self) -> Mapping[ViolationKey, ViolationCounts]:
         """Returns and removes the counts since the last call."""
         found, self._found = self._found, {}
         return found
+
+
+def _other(kind: ViolationKey) -> ViolationKey:
+    return kind._replace(name=OTHER, field=OTHER, violation=OTHER)
 
 
 @dataclass(frozen=True)
