@@ -68,11 +68,12 @@ def installed(built: Path) -> Commands:
     return {
         "segment_python": [sys.executable, "send.py", "segment"],
         "segment_node": ["node", "send.cjs", "segment"],
-        "segment_browser": [sys.executable, "browse.py"],
+        "segment_browser": [sys.executable, "browse.py", "segment"],
         "segment_go": [_go_program(built)],
         "segment_java": _java("java/Send.java", "java/segment_jars.txt"),
         "rudder_python": [sys.executable, "send.py", "rudder"],
         "rudder_node": ["node", "send.cjs", "rudder"],
+        "rudder_browser": [sys.executable, "browse.py", "rudder"],
     }
 
 
