@@ -2,11 +2,13 @@
 server that is killed under them, and a limit that they run into.
 """
 
+import itertools
 import json
+import math
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -169,6 +171,54 @@ def test_a_client_over_the_limit_slows_down_and_finishes(tmp_path: Path, command
         assert {name: sender.failures() for name, sender in clients.items()} == {name: [] for name in clients}
         assert landed == {name: list(range(LIMITED)) for name in clients}
         assert took_s > LIMITED / PER_SECOND - 1, "the limit was none"
+
+
+OddCalls = Mapping[str, Sequence[tuple[str, Mapping[str, Any]]]]
+HUGE = 2**70
+PYTHONS: OddCalls = {
+    "numbers as ids": [("group", {"groupId": 7}), ("alias", {"previousId": 8})],
+    "an integer beyond 64 bits": [("track", {"event": "Huge", "properties": {"number": HUGE}})],
+    "a number that JSON has not": [("track", {"event": "Streamed", "properties": {"number": math.nan}})],
+}
+CUT: OddCalls = {
+    "half a surrogate pair": [("track", {"event": "Cut \ud83d", "properties": {"emoji": "half of one: \ud83d"}})]
+}
+"""As `slice` leaves an emoji in JavaScript."""
+ODD = {"segment_python": PYTHONS, "rudder_python": PYTHONS, "segment_node": CUT, "rudder_node": CUT}
+NEIGHBOURS = 12
+
+
+def test_an_odd_event_of_a_client_costs_none_of_its_neighbours(tmp_path: Path, commands: Commands) -> None:
+    tifo = LocalTifo(tmp_path / "data")
+    odd_ones = {name: command for name, command in commands.items() if name in ODD}
+    with tifo.up("--flush-s", "0.3"), senders(odd_ones, tifo) as clients:
+        for name, sender in clients.items():
+            calls = itertools.chain.from_iterable(ODD[name].values())
+            marked = [(call, {"userId": "ada", "timestamp": AT, **message}) for call, message in calls]
+            sender.tell(calls=marked, tracks=[0, NEIGHBOURS])
+            assert sender.failures() == []
+            sender.tell(end=True)
+        landed = wait_for(tifo, clients, NEIGHBOURS)
+        assert {name: sender.failures() for name, sender in clients.items()} == {name: [] for name in clients}
+        assert landed == {name: list(range(NEIGHBOURS)) for name in clients}
+        check_odd_ones(tifo, clients)
+
+
+def check_odd_ones(tifo: LocalTifo, clients: Mapping[str, Sender]) -> None:
+    pythons = [clients[name].schema for name in ODD if ODD[name] is PYTHONS]
+    nodes = [clients[name].schema for name in ODD if ODD[name] is not PYTHONS]
+    assert _of_each(tifo, pythons, "group_id, user_id from {}.groups") == [{"group_id": "7", "user_id": "ada"}] * 2
+    assert _of_each(tifo, pythons, "previous_id from {}.aliases") == [{"previous_id": "8"}] * 2
+    assert _of_each(tifo, pythons, "number from {}.huge") == [{"number": str(HUGE)}] * 2
+    cut = {"event_text": "Cut \ufffd", "emoji": "half of one: \ufffd"}
+    assert _of_each(tifo, nodes, "event_text, emoji from {}.cut") == [cut] * 2
+    refused = {(each["source"], each["code"], each["count"]) for each in tifo.command("delivery", "errors")}
+    assert refused == {(schema, "invalid_json", 1) for schema in pythons}
+
+
+def _of_each(tifo: LocalTifo, schemas: Sequence[str], asked: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = tifo.query(" union all ".join(f"select {asked.format(schema)}" for schema in schemas))
+    return found
 
 
 SET_UPS = {
