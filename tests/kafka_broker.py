@@ -1,23 +1,18 @@
 """A real Apache Kafka for tests: one broker that is its own controller, run by Java from Maven Central's jars."""
 
 import base64
-import hashlib
-import os
-import shutil
 import signal
 import socket
 import subprocess
 import tempfile
 import time
-import urllib.request
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import pytest
-
-from tifo.destinations.actions import installing
+from tests.maven import jars
+from tests.tools import need
 from tifo.web.listening import free_port
 
 USER, PASSWORD = "tifo", "hush"
@@ -25,7 +20,6 @@ MOST_BYTES = 20_000
 """Of a record, as this broker has it."""
 _JARS = Path(__file__).with_name("kafka_jars.txt")
 """`group:artifact:version` and SHA-256: kafka_2.13 and all that it needs."""
-_CENTRAL = "https://repo1.maven.org/maven2"
 _STARTS_WITHIN_S = 60.0
 _QUICK = ("-Xmx256m", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
 
@@ -33,9 +27,9 @@ _QUICK = ("-Xmx256m", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
 class KafkaBroker:
     """`address` is for everybody, `closed_address` for `USER` with `PASSWORD` (SASL, PLAIN)."""
 
-    def __init__(self, folder: Path, java: str, jars: Path) -> None:
+    def __init__(self, folder: Path, classpath: str) -> None:
         self._folder = folder
-        self._java = [java, *_QUICK, "-cp", f"{jars}/*"]
+        self._java = ["java", *_QUICK, "-cp", classpath]
         self._process: subprocess.Popen[bytes] | None = None
         plain, closed, controller = (free_port() for _ in range(3))
         self.address, self.closed_address = f"127.0.0.1:{plain}", f"127.0.0.1:{closed}"
@@ -85,42 +79,11 @@ class KafkaBroker:
 @contextmanager
 def kafka_broker() -> Iterator[KafkaBroker]:
     """Skips the test where there is no Java; in CI there must be one."""
-    java = shutil.which("java")
-    if java is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("needs Java 17 or newer on PATH")
+    need("java")  # 17 or newer
     with tempfile.TemporaryDirectory(dir="/tmp") as name:
-        broker = KafkaBroker(Path(name), java, _jars())
+        broker = KafkaBroker(Path(name), f"{jars(_JARS)}/*")
         broker.start()
         try:
             yield broker
         finally:
             broker.kill()
-
-
-def _jars() -> Path:
-    """In the user's cache, fetched where they are not there yet (43 MB)."""
-    listed = _JARS.read_text()
-    folder = installing.folder().with_name(f"test-kafka-{hashlib.sha256(listed.encode()).hexdigest()[:16]}")
-    if folder.exists():
-        return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix="fetching-"))
-    try:
-        for line in listed.splitlines():
-            coordinates, digest = line.split()
-            _fetch(coordinates, digest, aside)
-        with suppress(OSError):  # another process was quicker
-            aside.rename(folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-    return folder
-
-
-def _fetch(coordinates: str, digest: str, folder: Path) -> None:
-    group, artifact, version = coordinates.split(":")
-    name = f"{artifact}-{version}.jar"
-    address = f"{_CENTRAL}/{group.replace('.', '/')}/{artifact}/{version}/{name}"
-    with urllib.request.urlopen(address, timeout=60) as got:  # noqa: S310 (a constant, and what a file beside us lists)
-        content = got.read()
-    assert hashlib.sha256(content).hexdigest() == digest, f"{coordinates} is not what it was"
-    (folder / name).write_bytes(content)

@@ -4,9 +4,9 @@ The canonical message is one JSON object without a newline. It holds everything 
 (made where absent), `context` and `integrations` merged with the batch's, `properties` (or `traits`, by the type),
 `originalTimestamp` (the client's time), `timestamp` (the same, corrected by the skew of the client's clock), `sentAt`
 where sent, `receivedAt`. The traits of an identify that has none are those of its context, where RudderStack's clients
-put them; the name of a page or screen that has none is its property `name`. A null counts as absent for every field
-that the rules name, an empty text for ids and times, and an empty array (PHP's empty object) for objects. An id that
-is a number is stored as text. `writeKey` is removed: it is a secret.
+put them; the name and the category of a page or screen that has none are its properties of these names. A null counts
+as absent for every field that the rules name, an empty text for ids and times, and an empty array (PHP's empty object)
+for objects. An id that is a number is stored as text. `writeKey` is removed: it is a secret.
 """
 
 from collections.abc import Mapping, Sequence
@@ -216,10 +216,11 @@ def _fill(item: dict[str, Any], kind_name: str, kind: _Kind) -> None:
     if kind_name == "identify" and not item["traits"] and isinstance(context.get("traits"), dict):
         item["traits"] = context["traits"]
         _check_payload(item, "traits")
-    if "name" in kind.texts and not item.get("name"):
-        name = item["properties"].get("name")
-        if name and isinstance(name, str):
-            item["name"] = name
+    # Go's and Java's clients have no field for some of these.
+    for field in kind.texts:
+        value = None if item.get(field) else item["properties"].get(field)
+        if value and isinstance(value, str):
+            item[field] = value
 
 
 def _message_id(item: dict[str, Any], new_id: NewId) -> MessageId:

@@ -161,13 +161,20 @@ def _has_user(item: Any) -> bool:
     return bool(item.anonymous_id)
 
 
+def _fill(item: _Page | _Screen, properties: Mapping[str, Any]) -> None:
+    if not item.name and isinstance(name := properties.get("name"), str) and name:
+        item.name = name
+    if not item.category and isinstance(category := properties.get("category"), str) and category:
+        item.category = category
+
+
 def _payload(item: Any) -> bool:
-    """Sets absent properties or traits to `{}`, and an absent name; returns whether their keys are few enough."""
+    """Sets absent properties or traits to `{}`, fills names and categories; returns whether keys are few enough."""
     payload: dict[str, Any]
     if isinstance(item, _Track | _Page | _Screen):
         payload = item.properties = item.properties or {}
-        if not isinstance(item, _Track) and not item.name and isinstance(name := payload.get("name"), str) and name:
-            item.name = name
+        if not isinstance(item, _Track):
+            _fill(item, payload)
     else:
         # RudderStack's clients put the traits of an identify into its context.
         given = _traits_in(item.context) if isinstance(item, _Identify) and not item.traits else item.traits

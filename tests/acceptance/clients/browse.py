@@ -1,7 +1,8 @@
-"""Segment's client in headless Chromium: `browse.py ADDRESS WRITE_KEY`, and then as `send.cjs`.
+"""Segment's or RudderStack's client in headless Chromium: `browse.py segment|rudder ADDRESS WRITE_KEY`, and then as
+`send.cjs`.
 
-Its page comes from another origin than Tifo's. All that it is told is the address of Tifo as the CDN: where to send
-it learns from the settings there.
+Its page comes from another origin than Tifo's. All that Segment's is told is the address of Tifo as the CDN: where to
+send it learns from the settings there. RudderStack's reads its source's configuration from Tifo, too.
 """
 
 import functools
@@ -13,17 +14,28 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import ConsoleMessage, sync_playwright
 
 HERE = Path(__file__).parent
-LOAD = """
-([cdnURL, writeKey]) => AnalyticsNext.AnalyticsBrowser.load({cdnURL, writeKey}).then(([analytics]) => {
+LOAD = {
+    "segment": """
+([address, writeKey]) => AnalyticsNext.AnalyticsBrowser.load({cdnURL: address, writeKey}).then(([analytics]) => {
   globalThis.analytics = analytics;
   globalThis.failures = [];
   analytics.on("error", (error) => failures.push(String(error.reason || error.code)));
 })
-"""
-CALL = """
+""",
+    # More than `maxItems` waiting events, and it drops the oldest without a word; 100 where nothing is said.
+    "rudder": """
+([address, writeKey]) => new Promise((onLoaded) => {
+  globalThis.analytics = new rudderanalytics.RudderAnalytics();
+  globalThis.failures = [];
+  analytics.load(writeKey, address, {configUrl: address, queueOptions: {maxItems: 1000}, onLoaded});
+})
+""",
+}
+CALL = {
+    "segment": """
 async ([call, message]) => {
   const {userId, event, name, category, groupId, previousId, properties, traits, ...options} = message;
   const given = {
@@ -36,7 +48,22 @@ async ([call, message]) => {
   }[call];
   await analytics[call](...given, options);
 }
-"""
+""",
+    # It makes each messageId itself, has no screens, and calls the time `originalTimestamp`.
+    "rudder": """
+([call, message]) => {
+  const {userId, event, name, category, groupId, previousId, properties, traits, timestamp, context} = message;
+  const given = {
+    identify: [userId, traits],
+    track: [event, properties],
+    page: [category, name, properties],
+    group: [groupId, traits],
+    alias: [userId, previousId],
+  }[call];
+  if (given) analytics[call](...given, {originalTimestamp: timestamp, context});
+}
+""",
+}
 STREAM = """
 ([from, to]) => {
   for (let number = from; number < to; number += 1) analytics.track("Streamed", {number}, {userId: "streamer"});
@@ -50,6 +77,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 def main() -> None:
+    kind, *target = sys.argv[1:]
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(HERE)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     with sync_playwright() as playwright:
@@ -58,12 +86,18 @@ def main() -> None:
         page = browser.new_page()
         elsewhere: list[str] = []
         page.on("request", lambda request: elsewhere.append(request.url) if "127.0.0.1" not in request.url else None)
-        page.goto(f"http://127.0.0.1:{server.server_port}/page.html")
-        page.evaluate(LOAD, sys.argv[1:])
+
+        def note(message: ConsoleMessage) -> None:  # RudderStack's says what it drops there, and nowhere else
+            if "dropped" in message.text:
+                elsewhere.append(message.text)
+
+        page.on("console", note)
+        page.goto(f"http://127.0.0.1:{server.server_port}/{kind}.html")
+        page.evaluate(LOAD[kind], target)
         for line in sys.stdin:
             asked = json.loads(line)
             for call in asked.get("calls", ()):
-                page.evaluate(CALL, call)
+                page.evaluate(CALL[kind], call)
             if "tracks" in asked:
                 page.evaluate(STREAM, asked["tracks"])
             failures = [*page.evaluate("failures"), *elsewhere]

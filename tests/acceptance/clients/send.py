@@ -27,6 +27,7 @@ def main() -> None:
         "upload_interval": 0.1,
         "upload_size": 20,
         "max_retries": 60,
+        "gzip": True,
         "on_error": lambda error, _: failures.append(repr(error)),
     }
     client = (Segment if kind == "segment" else Rudder)(write_key, **options)

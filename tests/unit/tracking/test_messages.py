@@ -183,17 +183,18 @@ def test_the_empty_arrays_of_php_are_empty_objects() -> None:
 
 @pytest.mark.parametrize("kind", ["page", "screen"])
 @pytest.mark.parametrize("more", [{}, {"elsewhere": 1}], ids=["usual", "unusual"])
-def test_a_page_without_a_name_has_that_of_its_properties(kind: str, more: dict[str, Any]) -> None:
+@pytest.mark.parametrize("field", ["name", "category"])
+def test_a_page_without_a_name_has_that_of_its_properties(field: str, kind: str, more: dict[str, Any]) -> None:
     call = {"type": kind, "userId": "u", **more}
     batch = [
-        {**call, "properties": {"name": "Home"}},
-        {**call, "name": "", "properties": {"name": "Home"}},
-        {**call, "name": "Own", "properties": {"name": "Home"}},
-        {**call, "properties": {"name": 7}},
+        {**call, "properties": {field: "Home"}},
+        {**call, field: "", "properties": {field: "Home"}},
+        {**call, field: "Own", "properties": {field: "Home"}},
+        {**call, "properties": {field: 7}},
     ]
     items, _ = read("batch", {"batch": batch})
-    assert [item.get("name") for item in items] == ["Home", "Home", "Own", None]
-    assert items[0]["properties"] == {"name": "Home"}
+    assert [item.get(field) for item in items] == ["Home", "Home", "Own", None]
+    assert items[0]["properties"] == {field: "Home"}
 
 
 def test_a_track_takes_no_name_from_its_properties() -> None:
