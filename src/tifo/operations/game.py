@@ -19,6 +19,8 @@ from tifo.engagement.text.plan import changes
 from tifo.engagement.text.read import load
 from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import ClientId
+from tifo.kernel.naming import MAX_LISTED
+from tifo.operations import applications
 from tifo.operations.backend import Backend
 
 MAX_CHANGES = 2_000
@@ -185,9 +187,11 @@ def _pairs(now: Mapping[Any, int], would: Mapping[Any, int]) -> Callable[[str], 
 
 def _game(backend: Backend, application: str | None) -> Game:
     if application is not None:
-        return backend.queries.game(ClientId(application))
-    known = backend.access.applications()
-    if len(known) != 1:
-        remedy = f"Name one of {len(known)} with --app." if known else "Make one with tifo app create NAME."
-        raise Rejected(f"There is not one application, but {len(known)}. {remedy}", field="app")
-    return backend.queries.game(known[0].id)
+        return backend.queries.game(applications.find(backend, application).id)
+    known = applications.listed(backend)
+    if len(known) == 1:
+        return backend.queries.game(known[0].id)
+    if not known:
+        raise Rejected("There is no application. Make one with tifo app create NAME.", field="app")
+    listed = ", ".join(map(applications.in_words, known[:MAX_LISTED]))
+    raise Rejected(f"There are {len(known):,} applications. Name one by --app: {listed}.", field="app")

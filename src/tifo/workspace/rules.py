@@ -151,14 +151,6 @@ def check_unused(source: Source, connected: Sequence[Connection], *, force: bool
         )
 
 
-def named(sources: Iterable[Source], name: str) -> Source:
-    """Finds a source by slug or id. Raises `NotFound`."""
-    for source in sources:
-        if name in (source.slug, source.id):
-            return source
-    raise no_source(name)
-
-
 def no_source(name: str) -> NotFound:
     return NotFound(f"There is no source {name!r:.100}. See `tifo source list`.", field="source")
 

@@ -48,6 +48,7 @@ def _api(settings: Settings) -> Role:
         collect_seldom()
         gc.freeze()  # modules loaded by now stay: no collection needs to look at them again
         with compose.opened(settings) as backend, contextlib.closing(compose.open_log(settings)) as log:
+            compose.note_address(settings)  # the log is ours by now: no other api runs on this folder
             parts = _Parts(settings, backend, log)
             await asyncio.to_thread(parts.plans.refresh)
             await asyncio.to_thread(note_ingest_once, backend)
