@@ -12,7 +12,7 @@ from itertools import count
 from urllib.parse import SplitResult, urlsplit
 
 from tifo.kernel.errors import Conflict, NotFound, Rejected
-from tifo.kernel.ids import SourceId
+from tifo.kernel.ids import ClientId, SourceId
 from tifo.workspace.model import Connection, Source, SourceChange, SourceType, WriteKey
 
 MAX_NAME = 200
@@ -149,6 +149,21 @@ def check_unused(source: Source, connected: Sequence[Connection], *, force: bool
             " (tifo app connect), or force this: its events then wait until it is connected again.",
             field="source",
         )
+
+
+def check_no_circle(client_id: ClientId, source: Source, connections: Iterable[Connection]) -> None:
+    """Raises `Rejected` for a source that receives the application's own events: an action there could trigger itself.
+
+    The consumer skips such events, so the action would wait for events that never invoke it.
+    """
+    for each in connections:
+        own = each.client_id == client_id and each.endpoint is None
+        if own and each.write_key in source.write_keys:
+            raise Rejected(
+                f"The application's own events go to the source {source.slug}: an action there could trigger itself."
+                " Name another source.",
+                field="source",
+            )
 
 
 def no_source(name: str) -> NotFound:
