@@ -12,7 +12,7 @@ from tifo.app.setting_checks import Check
 from tifo.kernel.errors import Rejected
 
 FILE = Path("tifo.toml")
-WORKSPACE = ("sources", "tracking_plans", "warehouses", "destinations")
+WORKSPACE = ("sources", "tracking_plans", "warehouses", "destinations", "applications", "alerts")
 """Sections that the file may hold beside settings: `tifo workspace apply` reads them."""
 
 

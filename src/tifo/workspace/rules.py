@@ -166,6 +166,16 @@ def check_no_circle(client_id: ClientId, source: Source, connections: Iterable[C
             )
 
 
+def checked_client_id(client_id: str) -> str:
+    """Returns the client id of an application that a file makes. It stands in addresses and tokens."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", client_id):
+        raise Rejected(
+            f"applications.{client_id:.100}: the key is no client id. Write letters, digits, _ and -, at most 64.",
+            field="applications",
+        )
+    return client_id
+
+
 def no_source(name: str) -> NotFound:
     return NotFound(f"There is no source {name!r:.100}. See `tifo source list`.", field="source")
 

@@ -1,7 +1,7 @@
 """Alerts in memory."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from tifo.workspace.alerts import Alert, AlertState, name_in_use, no_alert
@@ -25,6 +25,20 @@ class InMemoryAlerts:
     def all(self) -> Sequence[tuple[Alert, AlertState]]:
         with self._lock:
             return list(self._alerts.values())
+
+    def change(self, alert: Alert) -> None:
+        """Replaces the alert with this id. Its state stays."""
+        with self._lock:
+            self._alerts[alert.id] = (alert, self._alerts[alert.id][1])
+
+    def snapshot(self) -> Callable[[], None]:
+        """Returns a function that restores the present alerts."""
+        before = dict(self._alerts)
+
+        def restore() -> None:
+            self._alerts = before
+
+        return restore
 
     def note(self, alert_id: str, state: AlertState) -> None:
         with self._lock:
