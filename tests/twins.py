@@ -31,6 +31,7 @@ from tifo.operations.notifying import AlertNotice, Notifier
 from tifo.source.memory import InMemoryFactFeed
 from tifo.source.segment_actions.memory import InMemoryActionsState
 from tifo.source.webhooks.memory import InMemoryWebhookInbox, InMemoryWebhookOutbox
+from tifo.source.webhooks.workspace_memory import InMemoryEngagementPart
 from tifo.tracking.plans.memory import InMemoryTrackingPlans
 from tifo.warehouses.memory import MemoryWarehouse
 from tifo.warehouses.ports import Warehouse
@@ -120,6 +121,10 @@ class TwinBackend:
             self.warehouses,
             self.plans,
             self.destinations,
+            alerts=self.alerts,
+            engagement=InMemoryEngagementPart(
+                self.state, self.catalog, self.inbox, self.outbox, clock=self.clock, new_id=self.new_id
+            ),
             clock=self.clock,
             new_id=self.new_id,
             secret_names=lambda kind: secret_names(kind_of(kind).settings),

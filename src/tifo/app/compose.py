@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tifo.app.settings import Settings
 from tifo.kernel.clock import system_clock
-from tifo.kernel.errors import Transient
+from tifo.kernel.errors import NotFound, Transient
 from tifo.kernel.ids import BEFORE_EVERY_LOG, LogPosition, Shard, uuid7
 from tifo.store.sql.database import Database, open_postgres, open_sqlite
 from tifo.workspace.warehouses import every_warehouse, named_warehouse
@@ -54,14 +54,15 @@ class OpenedBackend:
     A role asks for `database` before it starts threads: two threads that ask first would open the state twice.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, make: bool = True) -> None:
         self.settings = settings
+        self._make = make
         self.clock = system_clock
         self.new_id = uuid7
 
     @cached_property
     def database(self) -> Database:
-        return open_state(self.settings)
+        return open_state(self.settings, make=self._make)
 
     @cached_property
     def catalog(self) -> "SqlCatalog":
@@ -210,7 +211,7 @@ class OpenedBackend:
         return SqlActionsState(self.database, self.clock, self.shard)
 
     def public_address(self) -> str:
-        return (self.settings.public_url or own_address(self.settings)).rstrip("/")
+        return public_address(self.settings)
 
     @contextlib.asynccontextmanager
     async def open_engine(self) -> "AsyncIterator[SqlEngine]":
@@ -271,17 +272,38 @@ class OpenedBackend:
 
 
 @contextlib.contextmanager
-def opened(settings: Settings) -> "Iterator[OpenedBackend]":
-    """Opens the backend of a command or a role; leaving the block closes its state."""
-    with contextlib.closing(OpenedBackend(settings)) as backend:
+def opened(settings: Settings, *, make: bool = True) -> "Iterator[OpenedBackend]":
+    """Opens the backend of a command or a role; leaving the block closes its state.
+
+    Without `make` it raises `NotFound` where there is no state yet, and makes none.
+    """
+    if not make and not settings.database_url and not settings.database.exists():
+        raise _no_state(settings)
+    with contextlib.closing(OpenedBackend(settings, make=make)) as backend:
         yield backend
 
 
-def open_state(settings: Settings) -> Database:
-    """Opens the state and brings its tables to this version."""
+def open_state(settings: Settings, *, make: bool = True) -> Database:
+    """Opens the state and brings its tables to this version.
+
+    Without `make` it raises `NotFound` where there is none.
+    """
     if settings.database_url:
-        return open_postgres(settings.database_url)
+        return open_postgres(settings.database_url, make=make)
     return open_sqlite(settings.database)
+
+
+def _no_state(settings: Settings) -> NotFound:
+    hint = (
+        " It has an event log: is its state in a PostgreSQL, which TIFO_DATABASE_URL names?"
+        if settings.log.exists()
+        else ""
+    )
+    return NotFound(
+        f"There is no Tifo in {settings.data}.{hint} Name its folder by --data or TIFO_DATA, or start one there:"
+        " tifo up.",
+        field="data",
+    )
 
 
 def make_state(settings: Settings) -> None:
@@ -328,4 +350,23 @@ def own_address(settings: Settings) -> str:
     if settings.port == 0:
         raise Transient("The api's port is not chosen yet.")
     host = "127.0.0.1" if settings.host in {"0.0.0.0", "::", ""} else settings.host  # noqa: S104 (compared, not bound)
-    return f"http://{host}:{settings.port}"
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+
+
+def note_address(settings: Settings) -> None:
+    """Writes where the api of this folder answers, for commands: flags of `tifo up` are no settings of theirs."""
+    address = (settings.public_url or own_address(settings)).rstrip("/")
+    part = settings.address_file.with_suffix(".part")
+    part.write_text(f"{address}\n")
+    part.replace(settings.address_file)
+
+
+def public_address(settings: Settings) -> str:
+    """Returns where clients reach the api: `public_url`, else where the api of this folder last answered."""
+    if settings.public_url:
+        return settings.public_url.rstrip("/")
+    try:
+        noted = settings.address_file.read_text().strip()
+    except OSError:  # no api has run on this folder yet
+        noted = ""
+    return noted or own_address(settings)

@@ -2,6 +2,7 @@
 
 import difflib
 import functools
+import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ import msgspec
 from tifo.documents.model import Checked, Longest, Refers, Text
 from tifo.documents.tree import (
     FALSE,
+    FLOAT,
     NUMBER,
     TRUE,
     WHOLE,
@@ -256,6 +258,12 @@ def _json(node: Node) -> Any:
         return {name: _json(each) for name, each in node.items.items()}
     if isinstance(node, ListNode):
         return [_json(each) for each in node.items]
+    return _json_scalar(node)
+
+
+def _json_scalar(node: Scalar) -> Any:
+    if not node.is_quoted and FLOAT.fullmatch(node.text) and math.isfinite(float(node.text)):
+        return float(node.text)
     if node.is_quoted or is_text(node.text):
         return node.text
     if node.is_null:

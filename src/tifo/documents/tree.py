@@ -19,6 +19,8 @@ NULLS = {"", "~", "null", "Null", "NULL"}
 TRUE, FALSE = {"true", "True", "TRUE"}, {"false", "False", "FALSE"}
 WHOLE = re.compile(r"[-+]?[0-9]{1,40}")
 NUMBER = re.compile(r"[-+]?([0-9]{1,40}(\.[0-9]{0,40})?|\.[0-9]{1,40})")
+FLOAT = re.compile(r"[-+]?[0-9]{1,40}(\.[0-9]{0,40})?[eE][-+]?[0-9]{1,3}")
+"""A number with an exponent. Only a field of any type reads it as one; a text field takes it as a text."""
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the fast one, where the package has libyaml
 
 

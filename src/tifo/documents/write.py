@@ -9,7 +9,7 @@ import msgspec
 import yaml
 
 from tifo.documents.model import Text
-from tifo.documents.tree import is_text
+from tifo.documents.tree import FLOAT, is_text
 from tifo.kernel.values import decimal_text
 
 _BREAKS = set("\r\x85\u2028\u2029\ufeff")
@@ -108,7 +108,7 @@ class _Dumper(yaml.SafeDumper):
 
     def represent_text(self, data: str) -> yaml.Node:
         """Quotes a text that would be read as something else, or whose line breaks only YAML knows."""
-        is_simple = is_text(data) and not _BREAKS & set(data)
+        is_simple = is_text(data) and not FLOAT.fullmatch(data) and not _BREAKS & set(data)
         style = '"' if not is_simple else "|" if "\n" in data else None
         return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
 

@@ -68,6 +68,18 @@ class Transient(TifoError):
         self.retry_after_s = retry_after_s
 
 
+class Unusable(Transient):
+    """A database, a file or a right is missing: trying again helps once an operator has acted.
+
+    Clients are answered as for `Transient`, because their requests are fine. `reason` is for the operator, and names
+    what is missing and the remedy.
+    """
+
+    def __init__(self, message: str, *, reason: str, retry_after_s: float = 1.0, code: str | None = None) -> None:
+        super().__init__(message, retry_after_s=retry_after_s, code=code)
+        self.reason = reason
+
+
 class Interrupted(Transient):
     """The work had no effect, for a reason that is gone by the next try: a lost connection, or another writer.
 

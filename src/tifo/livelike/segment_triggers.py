@@ -7,6 +7,7 @@ from tifo.livelike.inputs.rewards import RewardActionInput
 from tifo.livelike.request import LiveLikeRequest
 from tifo.livelike.tokens import Caller
 from tifo.workspace.model import Catalog, Source
+from tifo.workspace.rules import check_no_circle
 
 
 async def trigger_of(request: LiveLikeRequest, caller: Caller, body: RewardActionInput) -> SegmentTrigger | None:
@@ -42,15 +43,4 @@ def _source(catalog: Catalog, name: str) -> Source:
 
 
 def _check_no_circle(catalog: Catalog, client_id: ClientId, source: Source) -> None:
-    """Raises `Rejected` for a source that receives the application's own events: the action could trigger itself.
-
-    The consumer skips such events, so the action would wait for events that never invoke it.
-    """
-    for connection in catalog.connections():
-        own = connection.client_id == client_id and connection.endpoint is None
-        if own and connection.write_key in source.write_keys:
-            raise Rejected(
-                f"The application's own events go to the source {source.slug}: an action there could trigger itself."
-                " Name another source.",
-                field="source",
-            )
+    check_no_circle(client_id, source, catalog.connections())

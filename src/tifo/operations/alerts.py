@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from tifo.kernel.durations import read_duration
 from tifo.kernel.errors import NotFound, Rejected, Transient
+from tifo.kernel.naming import no_such
 from tifo.operations import destinations, sources, warehouses
 from tifo.operations.backend import Backend
 from tifo.operations.notifying import notice_of
@@ -63,7 +64,7 @@ def find(backend: Backend, name: str) -> Alert:
     known = [alert for alert, _ in backend.alerts.all()]
     for alert in [each for each in known if each.id == name] or [each for each in known if each.name == name]:
         return alert
-    raise NotFound(f"There is no alert {name!r:.100}. See `tifo alert list`.", field="alert")
+    raise no_such("alert", name, [each.name for each in known], make="tifo alert add", field="alert")
 
 
 def remove(backend: Backend, name: str) -> Alert:

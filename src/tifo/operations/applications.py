@@ -8,7 +8,9 @@ from enum import StrEnum
 from tifo.engagement.access import create_application
 from tifo.engagement.model import Application
 from tifo.engagement.ports import NewApplication
+from tifo.kernel.clock import to_iso
 from tifo.kernel.ids import ClientId, FactId
+from tifo.kernel.naming import no_such, several
 from tifo.operations import segment_actions
 from tifo.operations.backend import Backend
 from tifo.operations.segment_actions import SegmentActionsStatus
@@ -71,6 +73,27 @@ class ApplicationStatus:
 def create(backend: Backend, name: str) -> NewApplication:
     """Makes an application with its default program. The store keeps a digest of the producer token only."""
     return create_application(backend.access, name)
+
+
+def listed(backend: Backend) -> Sequence[Application]:
+    """Returns all applications, oldest first."""
+    return backend.access.applications()
+
+
+def find(backend: Backend, name: str) -> Application:
+    """Finds an application by its client id, or else by its name. Raises `NotFound`, naming those that there are."""
+    known = listed(backend)
+    found = [each for each in known if each.id == name] or [each for each in known if each.name == name]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        marks = {each.id: f"made at {to_iso(each.created_at)}" for each in found}
+        raise several("application", name, marks, field="client_id")
+    raise no_such("application", name, [in_words(each) for each in known], make="tifo app create", field="client_id")
+
+
+def in_words(application: Application) -> str:
+    return f"{application.id} ({application.name:.60})"
 
 
 def connect(backend: Backend, client_id: ClientId, write_key: str, endpoint: str | None) -> Connection:

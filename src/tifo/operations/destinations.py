@@ -15,9 +15,10 @@ from tifo.destinations.ports import Configured, Event, Kind, Outcome, Settings
 from tifo.destinations.settings import masked, secret_names, without_masks
 from tifo.eventlog.ports import Block, consecutive
 from tifo.kernel.clock import to_iso
-from tifo.kernel.errors import Forbidden, NotFound, Rejected
+from tifo.kernel.errors import Forbidden, Rejected
 from tifo.kernel.ids import Position
 from tifo.kernel.json import JsonObject
+from tifo.kernel.naming import no_such, several
 from tifo.operations import sources
 from tifo.operations.backend import Backend
 from tifo.tracking.filters import EventChoice, Filters, checked_choice, read_choice, read_filters
@@ -65,8 +66,12 @@ def find(backend: Backend, name: str) -> ConnectedDestination:
     found = [each for each in known if each.id == name] or [each for each in known if each.name == name]
     if len(found) == 1:
         return found[0]
-    problem = "There are several destinations named" if found else "There is no destination"
-    raise NotFound(f"{problem} {name!r:.100}. `tifo destination list` shows their ids.", field="destinationId")
+    slugs = sources.slugs(backend)
+    if found:
+        where = {each.id: f"of the source {slugs.get(each.source_id, each.source_id)}" for each in found}
+        raise several("destination", name, where, field="destinationId")
+    names = list(dict.fromkeys(each.name for each in known))
+    raise no_such("destination", name, names, make="tifo destination add", field="destinationId")
 
 
 def visible_settings(destination: ConnectedDestination) -> Settings:

@@ -1,25 +1,29 @@
 """The rules of an application as text: planned, applied whole or not at all, exported, and previewed on past play."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from tifo.documents.changes import Change
 from tifo.documents.write import write
 from tifo.engagement import definitions
-from tifo.engagement.commands import ApplyDefinitions
+from tifo.engagement.commands import ApplyDefinitions, DefinitionCommand
 from tifo.engagement.definitions import digest
-from tifo.engagement.model import Game
+from tifo.engagement.model import Game, SegmentTrigger
 from tifo.engagement.replay import RulesReplay, Tally
 from tifo.engagement.text.build import build
 from tifo.engagement.text.describe import describe
+from tifo.engagement.text.document import Document
 from tifo.engagement.text.keys import Keys
 from tifo.engagement.text.plan import changes
 from tifo.engagement.text.read import load
 from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import ClientId
+from tifo.kernel.naming import MAX_LISTED
+from tifo.operations import applications, sources
 from tifo.operations.backend import Backend
+from tifo.workspace.rules import check_no_circle
 
 MAX_CHANGES = 2_000
 """Ours: the engine decides on nothing else while it applies them, some ten seconds for so many."""
@@ -93,17 +97,20 @@ def plan(backend: Backend, text: str, *, file: str, application: str | None = No
     rules of definitions refuse of it.
     """
     game = _game(backend, application)
-    wanted = load(text, file, Keys(game).known(prune=prune))
-    made = changes(describe(game), wanted, prune=prune)
+    slugs = sources.slugs(backend)
+    now = describe(game, slugs)
+    wanted = load(text, file, {**Keys(game).known(prune=prune), "sources": {*slugs.values(), *_sources_named(now)}})
+    made = changes(now, wanted, prune=prune)
     if len(made) > MAX_CHANGES:
         raise Rejected(
             f"{file} makes {len(made):,} changes; at most {MAX_CHANGES:,} are made at once."
             " Nobody can play meanwhile. Split it: a file may refer to what an earlier one made.",
             field="file",
         )
-    commands = build(game, wanted, made, backend.new_id)
+    commands = build(game, wanted, made, backend.new_id, slugs)
     command = ApplyDefinitions(client_id=game.application.id, commands=commands, expected=digest(game))
     after, _ = definitions.apply(game, command, backend.clock(), backend.new_id)
+    _check_triggers(backend, commands)
     return PlannedGame(game, after, made, command)
 
 
@@ -122,7 +129,7 @@ def apply(backend: Backend, planned: PlannedGame) -> None:
 
 def export(backend: Backend, application: str | None = None) -> str:
     """Returns the rules as YAML: applying it changes nothing."""
-    return write(describe(_game(backend, application)))
+    return write(describe(_game(backend, application), sources.slugs(backend)))
 
 
 def preview(
@@ -183,11 +190,26 @@ def _pairs(now: Mapping[Any, int], would: Mapping[Any, int]) -> Callable[[str], 
     return lambda each: NowAndWould(now[each], would[each])
 
 
+def _sources_named(document: Document) -> Collection[str]:
+    """Returns the sources that the rules name already, also those that are deleted."""
+    return {each.segment.source for each in document.reward_actions.values() if each.segment is not None}
+
+
+def _check_triggers(backend: Backend, commands: Sequence[DefinitionCommand]) -> None:
+    known = {source.id: source for source in backend.catalog.sources()}
+    for command in commands:
+        trigger = getattr(command, "trigger", None)
+        if isinstance(trigger, SegmentTrigger) and trigger.source_id in known:
+            check_no_circle(command.client_id, known[trigger.source_id], backend.catalog.connections())
+
+
 def _game(backend: Backend, application: str | None) -> Game:
     if application is not None:
-        return backend.queries.game(ClientId(application))
-    known = backend.access.applications()
-    if len(known) != 1:
-        remedy = f"Name one of {len(known)} with --app." if known else "Make one with tifo app create NAME."
-        raise Rejected(f"There is not one application, but {len(known)}. {remedy}", field="app")
-    return backend.queries.game(known[0].id)
+        return backend.queries.game(applications.find(backend, application).id)
+    known = applications.listed(backend)
+    if len(known) == 1:
+        return backend.queries.game(known[0].id)
+    if not known:
+        raise Rejected("There is no application. Make one with tifo app create NAME.", field="app")
+    listed = ", ".join(map(applications.in_words, known[:MAX_LISTED]))
+    raise Rejected(f"There are {len(known):,} applications. Name one by --app: {listed}.", field="app")

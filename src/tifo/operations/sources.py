@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from tifo.kernel.errors import Rejected
 from tifo.kernel.ids import SourceId
+from tifo.kernel.naming import no_such
 from tifo.operations.backend import Backend
-from tifo.workspace import rules
 from tifo.workspace.kinds import kind_of
 from tifo.workspace.model import Connection, Source, SourceChange, WriteKey
 from tifo.workspace.tokens import Role
@@ -38,8 +38,12 @@ def slugs(backend: Backend) -> Mapping[SourceId, str]:
 
 
 def find(backend: Backend, name: str) -> Source:
-    """Finds a source by its slug or id. Raises `NotFound`."""
-    return rules.named(backend.catalog.sources(), name)
+    """Finds a source by its slug or id. Raises `NotFound`, naming those that there are."""
+    known = backend.catalog.sources()
+    for source in known:
+        if name in {source.slug, source.id}:
+            return source
+    raise no_such("source", name, [each.slug for each in known], make="tifo source create", field="source")
 
 
 def visible_write_keys(source: Source, role: Role) -> Sequence[WriteKey]:
@@ -81,4 +85,5 @@ def setup(backend: Backend, name: str) -> SourceSetup:
     source = find(backend, name)
     if not source.keys:
         raise Rejected(f"The source {source.slug} has no write key. Make one: tifo source key create {source.slug}.")
-    return SourceSetup(source, kind_of(source.type).instructions(source.write_key, backend.public_address()))
+    kind, address = kind_of(source.type), backend.public_address()
+    return SourceSetup(source, kind.instructions(write_key=source.write_key, slug=source.slug, endpoint=address))

@@ -14,6 +14,7 @@ from tifo.documents.read import load_as
 from tifo.documents.write import write
 from tifo.kernel.errors import Rejected, TifoError
 from tifo.operations.backend import Backend
+from tifo.operations.workspace_secrets import completed_secrets
 from tifo.tracking.filters import FilterAction, checked_choice, read_choice
 from tifo.warehouses.catalog import connectable_kinds
 from tifo.workspace.destinations import ConnectedDestination
@@ -51,7 +52,8 @@ def plan(
     `Transient` where a warehouse that it makes cannot be reached.
     """
     before = backend.workspace.read()
-    wanted = _completed(backend, load_as(WorkspaceText, text, file, beside=beside), before, variables)
+    written = load_as(WorkspaceText, text, file, beside=beside)
+    wanted = _completed(backend, completed_secrets(written, before, variables), before, variables)
     _check_kinds(wanted)
     known = {warehouse.name for warehouse in before.warehouses}
     urls = {name: _url(name, each, variables) for name, each in wanted.warehouses.items() if name not in known}
@@ -112,8 +114,7 @@ def _settings(
     secret = secret_names(kind.settings)
     stored = {name: value for name, value in (old.settings if old else {}).items() if name in secret}
     from_variables = {name: _variable(str(variable), variables) for name, variable in text.settings_env.items()}
-    complete = kind.check({**stored, **without_masks(kind.settings, text.settings), **from_variables})
-    return {name: value for name, value in complete.items() if value is not None}
+    return dict(kind.check({**stored, **without_masks(kind.settings, text.settings), **from_variables}))
 
 
 def _check_filters(backend: Backend, text: DestinationText) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 from tifo.kernel.clock import to_iso
-from tifo.kernel.errors import NotFound, Rejected
+from tifo.kernel.errors import Rejected
+from tifo.kernel.naming import no_such, several
 from tifo.tracking.filters import MAX_FILTERS, Filter, FilterAction, checked_filter, read_filters
 from tifo.workspace.destinations import ConnectedDestination, DestinationChange
 
@@ -45,11 +46,16 @@ def filters_of(destination: ConnectedDestination) -> list[Filter]:
 
 
 def named_filter(destination: ConnectedDestination, filter_id: str) -> Filter:
-    for each in filters_of(destination):
-        # People name a filter by its title, the API by its id.
-        if filter_id in {each.id, each.title}:
-            return each
-    raise NotFound(f"The destination {destination.name!r:.100} has no filter {filter_id!r:.100}.", field="filterId")
+    """Finds a filter by its id, or else by its title. Raises `NotFound`, also for a title that several have."""
+    known = filters_of(destination)
+    # People name a filter by its title, the API by its id.
+    found = [each for each in known if each.id == filter_id] or [each for each in known if each.title == filter_id]
+    if len(found) == 1:
+        return found[0]
+    what = f"filter of {destination.name}"
+    if found:
+        raise several(what, filter_id, {each.id: each.if_ for each in found}, field="filterId")
+    raise no_such(what, filter_id, [each.title for each in known], make="tifo destination filter add", field="filterId")
 
 
 def with_filter(destination: ConnectedDestination, added: Filter) -> DestinationChange:

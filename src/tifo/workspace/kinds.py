@@ -13,7 +13,7 @@ class SourceKind:
     description: str
     categories: tuple[str, ...]
     setup: str
-    """Text with `{write_key}` and `{endpoint}` (Tifo's address, without a slash at its end) to be filled in."""
+    """Text with `{write_key}`, `{slug}` and `{endpoint}` (Tifo's address, without a slash at its end) to fill in."""
 
     @property
     def id(self) -> str:
@@ -25,8 +25,9 @@ class SourceKind:
         # Segment: events come from another service's cloud, not from a library.
         return self.type is SourceType.LIVELIKE
 
-    def instructions(self, write_key: str, endpoint: str) -> str:
-        return self.setup.replace("{write_key}", write_key).replace("{endpoint}", endpoint)
+    def instructions(self, *, write_key: str, slug: str, endpoint: str) -> str:
+        filled = self.setup.replace("{write_key}", write_key).replace("{slug}", slug)
+        return filled.replace("{endpoint}", endpoint)
 
 
 # A test runs each set-up as it is printed here, with the unmodified client.
@@ -39,11 +40,11 @@ KINDS = (
         ),
         categories=("Engagement",),
         setup="""\
-# An application of this Tifo:
+# An application of this Tifo, whose client id `tifo app list` shows:
 tifo app connect CLIENT_ID --write-key {write_key}
 
-# Or LiveLike's webhooks, to {endpoint}/webhooks/livelike/SOURCE:
-tifo source webhooks-in SOURCE --secret CLIENT_SECRET
+# Or LiveLike's webhooks, to {endpoint}/webhooks/livelike/{slug}:
+tifo source webhooks-in {slug} --secret CLIENT_SECRET
 """,
     ),
     SourceKind(

@@ -1,12 +1,14 @@
 """The contracts for the workspace as one whole: it is read, planned against and changed in one piece."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from tifo.kernel.ids import DestinationId, LogPosition, SourceId, TrackingPlanId
+from tifo.kernel.ids import ClientId, DestinationId, LogPosition, SourceId, TrackingPlanId
 from tifo.tracking.plans.model import Controls, PlanType, Rule, TrackingPlan
+from tifo.workspace.alerts import Alert
 from tifo.workspace.destinations import ConnectedDestination, DestinationChange
+from tifo.workspace.engagement import ConnectedApplication, IncomingWebhooks, WebhookSubscription
 from tifo.workspace.model import Source, SourceChange, WriteKey
 from tifo.workspace.rules import UsedNames
 from tifo.workspace.sync import Selection
@@ -26,6 +28,9 @@ class Workspace:
     plan_connections: Mapping[SourceId, TrackingPlanId | None] = field(default_factory=dict)
     controls: Mapping[SourceId, Controls] = field(default_factory=dict)
     destinations: tuple[ConnectedDestination, ...] = ()
+    applications: tuple[ConnectedApplication, ...] = ()
+    incoming: Mapping[SourceId, IncomingWebhooks] = field(default_factory=dict)
+    alerts: tuple[Alert, ...] = ()
 
     def slugs(self) -> dict[SourceId, str]:
         return {source.id: source.slug for source in self.sources}
@@ -35,6 +40,10 @@ class Workspace:
         slugs = self.slugs()
         known = [each for each in self.destinations if each.source_id in slugs]
         return {f"{slugs[each.source_id]}/{each.name}": each for each in known}
+
+    def slugs_by_key(self) -> dict[str, str]:
+        """Returns the slugs of sources by each of their write keys."""
+        return {key: source.slug for source in self.sources for key in source.write_keys}
 
 
 class WorkspaceState(Protocol):
@@ -65,6 +74,7 @@ class WorkspaceWriter(Protocol):
     """
 
     def used_names(self) -> UsedNames: ...
+    def source(self, source_id: SourceId) -> Source: ...
     def insert_source(self, source: Source) -> Source: ...
     def change_source(self, source_id: SourceId, change: SourceChange) -> Source: ...
     def add_keys(self, source_id: SourceId, keys: Sequence[WriteKey]) -> None: ...
@@ -95,3 +105,32 @@ class WorkspaceWriter(Protocol):
         self, destination_id: DestinationId, change: DestinationChange, *, secret: Collection[str]
     ) -> None: ...
     def delete_destination(self, destination_id: DestinationId) -> None: ...
+
+    def insert_application(self, client_id: ClientId, name: str, client_secret: str) -> None:
+        """Makes an application with its default program, and without a token."""
+
+    def change_application(self, client_id: ClientId, name: str, client_secret: str) -> None: ...
+    def connect_application(self, client_id: ClientId, write_key: str, endpoint: str | None) -> None: ...
+    def put_webhooks(self, client_id: ClientId, webhooks: Sequence[WebhookSubscription]) -> None:
+        """Makes these the application's subscribers. One with the same address and events stays, with all it has."""
+
+    def put_incoming(self, incoming: IncomingWebhooks) -> None: ...
+
+    def insert_alert(self, alert: Alert) -> None: ...
+    def change_alert(self, alert: Alert) -> None:
+        """Changes the alert with this id. Its state stays."""
+
+    def delete_alert(self, alert_id: str) -> None: ...
+
+
+class EngagementPart(Protocol):
+    """The part of an in-memory workspace that rooms above this one hold: applications and webhooks."""
+
+    def applications(self) -> Sequence[ConnectedApplication]: ...
+    def incoming(self) -> Mapping[SourceId, IncomingWebhooks]: ...
+    def insert_application(self, client_id: ClientId, name: str, client_secret: str) -> None: ...
+    def change_application(self, client_id: ClientId, name: str, client_secret: str) -> None: ...
+    def put_webhooks(self, client_id: ClientId, webhooks: Sequence[WebhookSubscription]) -> None: ...
+    def put_incoming(self, incoming: IncomingWebhooks) -> None: ...
+    def snapshot(self) -> Callable[[], None]:
+        """Returns a function that restores the present state."""

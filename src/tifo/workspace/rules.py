@@ -12,7 +12,7 @@ from itertools import count
 from urllib.parse import SplitResult, urlsplit
 
 from tifo.kernel.errors import Conflict, NotFound, Rejected
-from tifo.kernel.ids import SourceId
+from tifo.kernel.ids import ClientId, SourceId
 from tifo.workspace.model import Connection, Source, SourceChange, SourceType, WriteKey
 
 MAX_NAME = 200
@@ -151,12 +151,29 @@ def check_unused(source: Source, connected: Sequence[Connection], *, force: bool
         )
 
 
-def named(sources: Iterable[Source], name: str) -> Source:
-    """Finds a source by slug or id. Raises `NotFound`."""
-    for source in sources:
-        if name in (source.slug, source.id):
-            return source
-    raise no_source(name)
+def check_no_circle(client_id: ClientId, source: Source, connections: Iterable[Connection]) -> None:
+    """Raises `Rejected` for a source that receives the application's own events: an action there could trigger itself.
+
+    The consumer skips such events, so the action would wait for events that never invoke it.
+    """
+    for each in connections:
+        own = each.client_id == client_id and each.endpoint is None
+        if own and each.write_key in source.write_keys:
+            raise Rejected(
+                f"The application's own events go to the source {source.slug}: an action there could trigger itself."
+                " Name another source.",
+                field="source",
+            )
+
+
+def checked_client_id(client_id: str) -> str:
+    """Returns the client id of an application that a file makes. It stands in addresses and tokens."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", client_id):
+        raise Rejected(
+            f"applications.{client_id:.100}: the key is no client id. Write letters, digits, _ and -, at most 64.",
+            field="applications",
+        )
+    return client_id
 
 
 def no_source(name: str) -> NotFound:

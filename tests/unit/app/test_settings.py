@@ -31,6 +31,77 @@ def test_a_bad_setting_is_named(tmp_path: Path, env: dict[str, str], content: st
         load_settings({}, env, file)
 
 
+BAD_VALUES = [
+    *((name, value) for name in ("flush_s", "alert_look_s") for value in ("-1", "0", "nan", "inf", "-inf", "1e999")),
+    *(
+        (name, value)
+        for name in ("rate_limit", "log_waits_days", "log_retention_days", "max_event_tables")
+        for value in ("-1", "nan", "inf", "many")
+    ),
+    *(("flush_events", value) for value in ("0", "-5", "1.5", "nan")),
+    *(("port", value) for value in ("-1", "65536", "80000", "8100.5", "tcp://10.0.0.1:80")),
+    *(("public_url", value) for value in ("tifo.example.com", "ftp://x", "http://", "http://a b", "https://x:0")),
+    *(("database_url", value) for value in ("localhost/tifo", "mysql://x/y", "postgresql:tifo")),
+    *(("smtp_url", value) for value in ("mail.example.com:25", "http://mail", "smtp://")),
+    *(("host", value) for value in ("http://0.0.0.0", "a b", "0.0.0.0/8")),
+    ("egress_allow", "10.0.0.0/99"),
+    ("data", "/dev/null"),
+    ("data", "/dev/null/below"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), BAD_VALUES)
+def test_a_value_that_cannot_work_is_refused_wherever_it_stands(tmp_path: Path, name: str, value: str) -> None:
+    file = tmp_path / "tifo.toml"
+    variable = f"TIFO_{name.upper()}"
+    with pytest.raises(Rejected, match=variable):
+        load_settings({}, {variable: value}, file)
+    with pytest.raises(Rejected, match=f"--{name.replace('_', '-')}"):
+        load_settings({name: value}, {}, file)
+    file.write_text(f'{name} = "{value}"')
+    with pytest.raises(Rejected, match=f"{name} in .*tifo.toml"):
+        load_settings({}, {}, file)
+
+
+@pytest.mark.parametrize(
+    "line", ["port = 1.9", "port = true", "flush_s = false", "host = 5", "flush_s = nan", "data = []"]
+)
+def test_a_value_of_another_type_in_the_file_is_refused(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "tifo.toml"
+    file.write_text(line)
+    with pytest.raises(Rejected, match=r"tifo\.toml is"):
+        load_settings({}, {}, file)
+
+
+def test_the_refusal_of_a_secret_does_not_repeat_it() -> None:
+    with pytest.raises(Rejected) as refused:
+        load_settings({}, {"TIFO_DATABASE_URL": "hidden-word@db/tifo"})
+    assert "hidden-word" not in refused.value.message
+
+
+def test_an_unknown_name_is_refused_with_the_nearest_one(tmp_path: Path) -> None:
+    file = tmp_path / "tifo.toml"
+    with pytest.raises(Rejected, match=r"TIFO_FLUS_S is no setting\. Did you mean TIFO_FLUSH_S\?"):
+        load_settings({}, {"TIFO_FLUS_S": "1"}, file)
+    file.write_text("prot = 1")
+    with pytest.raises(Rejected, match=r"'prot', which is no setting\. Did you mean port\?"):
+        load_settings({}, {}, file)
+
+
+def test_variables_of_others_and_empty_ones_are_left_alone() -> None:
+    kubernetes = {"TIFO_SERVICE_HOST": "10.0.0.1", "TIFO_PORT_8100_TCP_ADDR": "10.0.0.1", "TIFO_PORT_8100_TCP": "x"}
+    others = {"TIFO_TOKEN": "t", "TIFO_ACTIONS_ROUTE": "http://x", "TIFO_SUPERVISED": "1", "PATH": "/bin"}
+    assert load_settings({}, {**kubernetes, **others, "TIFO_PORT": ""}).port == 8100
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"\x00\x01", b"port = ", b"\xef\xbb\xbfport = 'x'"])
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "tifo.toml"
+    file.write_bytes(content)
+    with pytest.raises(Rejected, match=r"tifo\.toml"):
+        load_settings({}, {}, file)
+
+
 def test_settings_come_back_from_their_flags() -> None:
     settings = Settings(port=1, data=Path("elsewhere"))
     words = settings.as_flags()

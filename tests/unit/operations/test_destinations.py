@@ -111,7 +111,7 @@ def test_a_destination_is_found_by_id_and_by_name(backend: TwinBackend, crm: Con
 def test_a_name_that_two_sources_use_needs_an_id(backend: TwinBackend, crm: ConnectedDestination) -> None:
     sources.create(backend, "Other", "http")
     other = destinations.add(backend, "webhook", "other", SETTINGS, name="crm")
-    with pytest.raises(NotFound, match="several destinations named 'crm'"):
+    with pytest.raises(NotFound, match=r"2 destinations named 'crm'.*of the source shop.*of the source other"):
         destinations.find(backend, "crm")
     assert destinations.find(backend, other.id) == other
     assert destinations.of_source(backend, "shop") == [crm]

@@ -1,18 +1,17 @@
 """The commands of `tifo app`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cyclopts import App
 
 from tifo.app.cli.output import show, show_table, talk
-from tifo.app.cli.parameters import Data, Json, backend
+from tifo.app.cli.parameters import Application, Data, Json, backend, client_id_of
 from tifo.app.cli.tokens import application_secret, application_tokens
 from tifo.app.cli.webhooks import subscribers
 from tifo.kernel.clock import to_iso
-from tifo.kernel.ids import ClientId
 from tifo.operations import applications as operations
-from tifo.operations.applications import ApplicationStatus, FeedState
+from tifo.operations.applications import ApplicationStatus, ConnectedEndpoint, FeedState
 from tifo.operations.segment_actions import SegmentActionsStatus
 
 applications = App(name="app", help="Applications of the engagement half.")
@@ -24,7 +23,7 @@ applications.command(application_secret)
 @applications.command(name="create")
 def app_create(name: str, /, *, data: Data = None, json: Json = False) -> None:
     """Make an application. The secret and the token are shown this once."""
-    with backend(data) as opened:
+    with backend(data, make=True) as opened:
         made = operations.create(opened, name)
     shown = {
         "client_id": made.application.id,
@@ -35,21 +34,29 @@ def app_create(name: str, /, *, data: Data = None, json: Json = False) -> None:
     show(shown, as_json=json)
 
 
+@applications.command(name="list")
+def app_list(*, data: Data = None, json: Json = False) -> None:
+    """List the applications, each with the source that its events go to and how they fare."""
+    with backend(data) as opened:
+        rows = [_row(operations.status(opened, each.id)) for each in operations.listed(opened)]
+    show(rows, as_json=json)
+
+
 @applications.command(name="connect")
 def app_connect(
-    client_id: str, /, *, write_key: str, endpoint: str | None = None, data: Data = None, json: Json = False
+    application: Application, /, *, write_key: str, endpoint: str | None = None, data: Data = None, json: Json = False
 ) -> None:
     """Send the application's events with this write key, to Tifo itself or to another Segment-compatible endpoint."""
     with backend(data) as opened:
-        made = operations.connect(opened, ClientId(client_id), write_key, endpoint)
+        made = operations.connect(opened, client_id_of(opened, application), write_key, endpoint)
     show({"client_id": made.client_id, "endpoint": made.endpoint or "Tifo"}, as_json=json)
 
 
 @applications.command(name="show")
-def app_show(client_id: str, /, *, data: Data = None, json: Json = False) -> None:
+def app_show(application: Application, /, *, data: Data = None, json: Json = False) -> None:
     """Show where the application's events go, what waits, the endpoint's newest error, and what it refused for good."""
     with backend(data) as opened:
-        status = operations.status(opened, ClientId(client_id))
+        status = operations.status(opened, client_id_of(opened, application))
     shown = as_data(status)
     if json:
         show(shown, as_json=True)
@@ -65,10 +72,24 @@ def app_show(client_id: str, /, *, data: Data = None, json: Json = False) -> Non
 
 
 @applications.command(name="resend")
-def app_resend(client_id: str, /, *, data: Data = None, json: Json = False) -> None:
+def app_resend(application: Application, /, *, data: Data = None, json: Json = False) -> None:
     """Queue the events again that the endpoint refused for good."""
     with backend(data) as opened:
-        show({"resent": operations.resend(opened, ClientId(client_id))}, as_json=json)
+        show({"resent": operations.resend(opened, client_id_of(opened, application))}, as_json=json)
+
+
+def _row(status: ApplicationStatus) -> Mapping[str, object]:
+    return {
+        "client_id": status.application.id,
+        "name": status.application.name,
+        "program_id": status.application.default_program_id,
+        "state": status.state.value,
+        "connected_to": _connected_to(status.endpoints),
+    }
+
+
+def _connected_to(endpoints: Sequence[ConnectedEndpoint]) -> str:
+    return ", ".join(f"{each.source or 'a source'} at {each.endpoint or 'Tifo'}" for each in endpoints)
 
 
 def as_data(status: ApplicationStatus) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from tifo.documents.changes import Verb
 from tifo.operations import game as operations
 from tifo.operations.game import GamePreview, NowAndWould
 
-Application = Annotated[str | None, Parameter(name="--app", help="Client id; not needed where there is only one.")]
+Application = Annotated[str | None, Parameter(name="--app", help="Its client id or name, unless there is only one.")]
 Prune = Annotated[bool, Parameter(negative="", help="Archive what the file does not name.")]
 _Row = Mapping[str, object]
 

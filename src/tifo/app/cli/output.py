@@ -1,11 +1,14 @@
 """Prints data on stdout (one JSON document with `--json`, a table otherwise), and talk on stderr."""
 
 import contextlib
+import io
 import logging
 import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TextIO
 
 import msgspec
 import structlog
@@ -14,6 +17,43 @@ from rich.table import Table
 
 _STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 talk = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def outlive_readers() -> None:
+    """Lets the command go on where nobody reads its output any more (`| head`), or where it has none (`>&-`).
+
+    So a check returns its own exit code, whoever reads how much of its text.
+    """
+    if sys.stdin is None:
+        sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 (it stays open until the end)
+    sys.stdout, sys.stderr = _lasting(sys.stdout), _lasting(sys.stderr)
+
+
+def _lasting(stream: TextIO | None) -> TextIO:
+    if stream is None:  # it was closed before the start
+        return Path(os.devnull).open("w", encoding="utf-8")
+    return io.TextIOWrapper(
+        io.BufferedWriter(_LastingFile(stream.fileno(), "wb", closefd=False)),
+        encoding="utf-8",  # JSON's; a terminal of another encoding would end the command at the first ü
+        errors="backslashreplace",
+        line_buffering=True,
+    )
+
+
+class _LastingFile(io.FileIO):
+    """Drops what is written once the other end of the pipe is closed, or the disk has refused a part of it."""
+
+    _is_over = False
+
+    def write(self, data: Any) -> int:
+        if not self._is_over:
+            try:
+                return super().write(data)
+            except OSError as error:
+                self._is_over = True  # the rest, which Python writes at the end, would fail again
+                if not isinstance(error, BrokenPipeError):
+                    raise
+        return len(data)
 
 
 def show(data: object, *, as_json: bool) -> None:
@@ -59,7 +99,7 @@ def _plain(value: object) -> str:
     return "" if value is None else _STEERING.sub("\N{REPLACEMENT CHARACTER}", str(value))
 
 
-def log_to_stderr() -> None:
+def log_to_stderr(level: int = logging.INFO) -> None:
     """Writes log lines to stderr: coloured on a terminal, JSON otherwise."""
     structlog.configure(
         processors=[
@@ -68,9 +108,8 @@ def log_to_stderr() -> None:
             structlog.processors.format_exc_info,
             _pretty() if sys.stderr.isatty() else structlog.processors.JSONRenderer(),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=_StderrLogger,
-        cache_logger_on_first_use=True,
     )
 
 

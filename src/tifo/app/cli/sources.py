@@ -38,7 +38,7 @@ def source_create(
     json: Json = False,
 ) -> None:
     """Make a source, with its write key and its warehouse schema."""
-    with backend(data) as opened:
+    with backend(data, make=True) as opened:
         made = operations.create(opened, name, source_type)
     shown = {"id": made.id, "slug": made.slug, "schema": made.schema, "write_key": made.write_key}
     show(shown, as_json=json)

@@ -6,10 +6,9 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from tifo.app.cli.output import show
-from tifo.app.cli.parameters import Data, Json, backend
+from tifo.app.cli.parameters import Application, Data, Json, backend, client_id_of
 from tifo.engagement.access import TokenInfo
 from tifo.kernel.clock import to_iso
-from tifo.kernel.ids import ClientId
 from tifo.operations import tokens as operations
 from tifo.operations.tokens import IssuedToken
 
@@ -23,39 +22,40 @@ organisation.command(organisation_tokens)
 
 
 @application_tokens.command(name="create")
-def app_token_create(client_id: str, /, *, name: Name, data: Data = None, json: Json = False) -> None:
+def app_token_create(application: Application, /, *, name: Name, data: Data = None, json: Json = False) -> None:
     """Make a producer token. It is shown this once."""
     with backend(data) as opened:
-        show(_issued(operations.create(opened, ClientId(client_id), name)), as_json=json)
+        show(_issued(operations.create(opened, client_id_of(opened, application), name)), as_json=json)
 
 
 @application_tokens.command(name="list")
-def app_token_list(client_id: str, /, *, data: Data = None, json: Json = False) -> None:
+def app_token_list(application: Application, /, *, data: Data = None, json: Json = False) -> None:
     """List the application's producer tokens, without the tokens themselves."""
     with backend(data) as opened:
-        show(_rows(operations.listed(opened, ClientId(client_id))), as_json=json)
+        show(_rows(operations.listed(opened, client_id_of(opened, application))), as_json=json)
 
 
 @application_tokens.command(name="revoke")
-def app_token_revoke(client_id: str, token_id: str, /, *, data: Data = None, json: Json = False) -> None:
+def app_token_revoke(application: Application, token_id: str, /, *, data: Data = None, json: Json = False) -> None:
     """Revoke a token. A running api refuses it after five seconds at most."""
     with backend(data) as opened:
-        operations.revoke(opened, ClientId(client_id), token_id)
+        operations.revoke(opened, client_id_of(opened, application), token_id)
     show({"revoked": token_id}, as_json=json)
 
 
 @application_secret.command(name="rotate")
-def app_secret_rotate(client_id: str, /, *, data: Data = None, json: Json = False) -> None:
+def app_secret_rotate(application: Application, /, *, data: Data = None, json: Json = False) -> None:
     """Replace the client secret. Every fan's token is refused from then on: sign new ones with the new secret."""
     with backend(data) as opened:
-        secret = operations.rotate_secret(opened, ClientId(client_id))
+        client_id = client_id_of(opened, application)
+        secret = operations.rotate_secret(opened, client_id)
     show({"client_id": client_id, "client_secret": secret}, as_json=json)
 
 
 @organisation_tokens.command(name="create")
 def org_token_create(*, name: Name, data: Data = None, json: Json = False) -> None:
     """Make a token of the organisation. It is shown this once."""
-    with backend(data) as opened:
+    with backend(data, make=True) as opened:
         show(_issued(operations.create(opened, None, name)), as_json=json)
 
 

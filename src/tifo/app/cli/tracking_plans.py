@@ -69,7 +69,7 @@ def plan_create(
     json: Json = False,
 ) -> None:
     """Make a plan."""
-    with backend(data) as opened:
+    with backend(data, make=True) as opened:
         read = operations.read_rules(read_file(rules), str(rules)) if rules else ()
         show(_counted(operations.create(opened, name, description=description, rules=read)), as_json=json)
 

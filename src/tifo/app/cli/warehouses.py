@@ -34,7 +34,7 @@ def warehouse_add(
     json: Json = False,
 ) -> None:
     """Connect a warehouse. It loads all that the event log holds, then what comes."""
-    with backend(data) as opened:
+    with backend(data, make=True) as opened:
         made = operations.add(opened, kind, url, name=name, sources_to_load=source or None)
         if wait:
             _wait(opened, made.name)

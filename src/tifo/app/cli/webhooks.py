@@ -7,10 +7,9 @@ from cyclopts import App, Parameter
 
 from tifo.api.webhooks import ROOT
 from tifo.app.cli.output import show
-from tifo.app.cli.parameters import Data, Json, backend
+from tifo.app.cli.parameters import Application, Data, Json, backend, client_id_of
 from tifo.app.cli.sources import sources
 from tifo.kernel.clock import to_iso
-from tifo.kernel.ids import ClientId
 from tifo.operations import incoming_webhooks, webhook_subscribers
 from tifo.operations.webhook_subscribers import SubscriberStatus
 from tifo.source.webhooks.inbox import HeldWebhook
@@ -21,7 +20,7 @@ subscribers = App(name="webhook", help="Subscribers of the application's webhook
 
 @subscribers.command(name="add")
 def webhook_add(
-    client_id: str,
+    application: Application,
     url: str,
     /,
     *,
@@ -32,39 +31,40 @@ def webhook_add(
 ) -> None:
     """Post LiveLike's webhooks to this address, for what happens from now on."""
     with backend(data) as opened:
-        made = webhook_subscribers.add(opened, ClientId(client_id), url, event, secret)
+        made = webhook_subscribers.add(opened, client_id_of(opened, application), url, event, secret)
     show(_subscriber(made), as_json=json)
 
 
 @subscribers.command(name="list")
-def webhook_list(client_id: str, /, *, data: Data = None, json: Json = False) -> None:
+def webhook_list(application: Application, /, *, data: Data = None, json: Json = False) -> None:
     """List the application's subscribers."""
     with backend(data) as opened:
-        found = webhook_subscribers.listed(opened, ClientId(client_id))
+        found = webhook_subscribers.listed(opened, client_id_of(opened, application))
     show([_subscriber(each) for each in found], as_json=json)
 
 
 @subscribers.command(name="remove")
-def webhook_remove(client_id: str, webhook_id: str, /, *, data: Data = None, json: Json = False) -> None:
+def webhook_remove(application: Application, webhook_id: str, /, *, data: Data = None, json: Json = False) -> None:
     """Post nothing more to this subscriber, and drop what waits for it."""
     with backend(data) as opened:
-        webhook_subscribers.remove(opened, ClientId(client_id), webhook_id)
+        webhook_subscribers.remove(opened, client_id_of(opened, application), webhook_id)
     show({"removed": webhook_id}, as_json=json)
 
 
 @subscribers.command(name="show")
-def webhook_show(client_id: str, webhook_id: str, /, *, data: Data = None, json: Json = False) -> None:
+def webhook_show(application: Application, webhook_id: str, /, *, data: Data = None, json: Json = False) -> None:
     """Show what was delivered, what waits, and each webhook that was not accepted, with its attempts and answer."""
     with backend(data) as opened:
-        status = webhook_subscribers.status(opened, ClientId(client_id), webhook_id)
+        status = webhook_subscribers.status(opened, client_id_of(opened, application), webhook_id)
     show(_status(status), as_json=json)
 
 
 @subscribers.command(name="retry")
-def webhook_retry(client_id: str, webhook_id: str, /, *, data: Data = None, json: Json = False) -> None:
+def webhook_retry(application: Application, webhook_id: str, /, *, data: Data = None, json: Json = False) -> None:
     """Try every waiting and dead-lettered webhook again now."""
     with backend(data) as opened:
-        show({"tried_again": webhook_subscribers.retry(opened, ClientId(client_id), webhook_id)}, as_json=json)
+        tried = webhook_subscribers.retry(opened, client_id_of(opened, application), webhook_id)
+    show({"tried_again": tried}, as_json=json)
 
 
 @sources.command(name="webhooks-in")
@@ -79,10 +79,12 @@ def source_webhooks_in(
     data: Data = None,
     json: Json = False,
 ) -> None:
-    """Let the source (its slug or id) accept LiveLike's webhooks. Prints the path to give to LiveLike."""
+    """Let the source (its slug or id) accept LiveLike's webhooks. Prints the address to give to LiveLike."""
     with backend(data) as opened:
         made = incoming_webhooks.configure(opened, source, secret=secret, api=api, token=token, signed=signed)
-    show({"source": made.source.slug, "path": f"{ROOT}{made.source.slug}", "api": made.intake.api}, as_json=json)
+        address = opened.public_address()
+    path = f"{ROOT}{made.source.slug}"
+    show({"source": made.source.slug, "path": path, "url": address + path, "api": made.intake.api}, as_json=json)
 
 
 @sources.command(name="webhooks")

@@ -48,7 +48,7 @@ def apply(
     """
     # tifo.toml may also hold Tifo's settings, which are no part of the workspace.
     settings = [known.name for known in fields(Settings)] if file.name == FILE.name else []
-    with backend(data) as opened:
+    with backend(data, make=not plan) as opened:
         planned = operations.plan(
             opened, read_file(file), file=str(file), variables=os.environ, beside=settings, prune=prune
         )
@@ -79,7 +79,7 @@ def workspace_token_create(
     json: Json = False,
 ) -> None:
     """Make a token. It is shown this once."""
-    with backend(data) as opened:
+    with backend(data, make=True) as opened:
         made = tokens.create(opened, name, Role(role))
     info = made.info
     show({"id": info.id, "name": info.name, "role": info.role.value, "token": made.token}, as_json=json)

@@ -56,6 +56,7 @@ def _api(settings: Settings) -> Role:
             contextlib.closing(compose.open_log(settings)) as log,
             holder_of(settings, "api") as holder,
         ):
+            compose.note_address(settings)  # the log is ours by now: no other api runs on this folder
             parts = _Parts(settings, backend, log, holder)
             await asyncio.to_thread(parts.plans.refresh)
             await asyncio.to_thread(_introduce, backend, log)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from tifo.destinations.ports import ActionMapping
-from tifo.kernel.errors import NotFound
+from tifo.kernel.naming import no_such, several
 from tifo.workspace.destinations import ConnectedDestination, DestinationChange
 
 
@@ -14,13 +14,15 @@ def mappings_of(destination: ConnectedDestination) -> list[ActionMapping]:
 
 
 def named_mapping(destination: ConnectedDestination, mapping_id: str) -> ActionMapping:
-    """Looks the mapping up by its id, else by its name. Raises `NotFound`."""
-    mappings = mappings_of(destination)
-    for identity in ("id", "name"):
-        for mapping in mappings:
-            if getattr(mapping, identity) == mapping_id:
-                return mapping
-    raise NotFound(f"The destination has no mapping {mapping_id!r:.100}.", field="subscriptionId")
+    """Looks the mapping up by its id, else by its name. Raises `NotFound`, also for a name that several have."""
+    known = mappings_of(destination)
+    found = [each for each in known if each.id == mapping_id] or [each for each in known if each.name == mapping_id]
+    if len(found) == 1:
+        return found[0]
+    what, field = f"mapping of {destination.name}", "subscriptionId"
+    if found:
+        raise several(what, mapping_id, {each.id: each.trigger for each in found}, field=field)
+    raise no_such(what, mapping_id, [each.name for each in known], make="tifo destination mapping add", field=field)
 
 
 def with_mappings(destination: ConnectedDestination, mappings: Sequence[ActionMapping]) -> DestinationChange:

@@ -39,11 +39,15 @@ class CreateRewardAction(Command[RewardAction], frozen=True, kw_only=True):
 
 # LiveLike: callers name an action by its key.
 class UpdateRewardAction(Command[RewardAction], frozen=True, kw_only=True):
-    """Changes an action, but never its key: entries, tasks and recorded actions refer to it."""
+    """Changes an action, but never its key: entries, tasks and recorded actions refer to it.
+
+    A trigger makes it one of the type `segment`, and None one that only requests invoke.
+    """
 
     reward_action_id: RewardActionId
     name: str | Unset = UNSET
     description: str | Unset | None = UNSET
+    trigger: SegmentTrigger | Unset | None = UNSET
 
 
 class NewEntry(msgspec.Struct, frozen=True, kw_only=True):

@@ -49,8 +49,6 @@ def _of_kind(game: Game, kind: str) -> Mapping[Any, Any]:
 
 def _users(game: Game, used: Any) -> Iterator[str]:
     """Describes each live definition that refers to `used`."""
-    if used.id == game.application.default_program_id:
-        yield "the application, as its default program"
     for table in filter(is_live, game.reward_tables.values()):
         of_entries = {each for entry in table.entries for each in (entry.reward_item_id, entry.action_key)}
         if _reference(used) in of_entries or used.id in table.program_ids:
@@ -63,10 +61,19 @@ def _users(game: Game, used: Any) -> Iterator[str]:
         actions = {task.reward_action_key for task in quest.tasks if is_live(task)}
         if used.id in items | set(quest.badge_ids) or _reference(used) in actions:
             yield f"the quest {quest.name!r}"
+    yield from _users_of_programs(game, used)
     # The game's leaderboards are live ones only.
     for board in game.leaderboards.values():
         if used.id in {board.reward_item_id, *board.program_ids}:
             yield f"the leaderboard {board.name!r}"
+
+
+def _users_of_programs(game: Game, used: Any) -> Iterator[str]:
+    if used.id == game.application.default_program_id:
+        yield "the application, as its default program"
+    for action in filter(is_live, game.actions_by_id.values()):
+        if action.trigger is not None and action.trigger.program_id == used.id:
+            yield f"the reward action {action.name!r}"
 
 
 def _reference(used: Any) -> str:

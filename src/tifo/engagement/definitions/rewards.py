@@ -1,8 +1,11 @@
 """Defines reward items and reward actions."""
 
+import msgspec
+from msgspec import UNSET
+
 from tifo.engagement.commands import CreateRewardAction, CreateRewardItem, UpdateRewardAction, UpdateRewardItem
 from tifo.engagement.definitions.shared import DefinitionContext, changed, check_named
-from tifo.engagement.model import Game, RewardAction, RewardItem, is_live
+from tifo.engagement.model import Game, RewardAction, RewardItem, SegmentTrigger, is_live
 from tifo.engagement.references import known, known_item
 from tifo.engagement.triggers import check_trigger
 from tifo.engagement.values import check_text
@@ -35,16 +38,25 @@ def create_reward_action(context: DefinitionContext, command: CreateRewardAction
         name=command.name,
         created_at=context.now,
         description=command.description,
-        # LiveLike also has `built-in` and `mparticle`, which Tifo does not make.
-        type="custom" if command.trigger is None else "segment",
+        type=_type_of(command.trigger),
         trigger=None if command.trigger is None else check_trigger(context.game, command.trigger),
     )
+
+
+def _type_of(trigger: SegmentTrigger | None) -> str:
+    # LiveLike also has `built-in` and `mparticle`, which Tifo does not make.
+    return "custom" if trigger is None else "segment"
 
 
 def update_reward_action(context: DefinitionContext, command: UpdateRewardAction) -> RewardAction:
     actions = context.game.actions_by_id
     action: RewardAction = known(actions, command.reward_action_id, "reward action", "reward_action_id")
-    return changed(action, command, "name", "description")
+    if command.trigger is UNSET:
+        return changed(action, command, "name", "description")
+    if command.trigger is not None:
+        check_trigger(context.game, command.trigger)
+    made = changed(action, command, "name", "description", "trigger")
+    return msgspec.structs.replace(made, type=_type_of(command.trigger))
 
 
 def check_reward_action(action: RewardAction, game: Game) -> RewardAction:

@@ -1,6 +1,7 @@
 """Builds the commands that a plan needs. Definitions that exist keep their ids, so fans keep what they have of them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from tifo.documents.changes import Change, Verb
@@ -22,12 +23,18 @@ from tifo.engagement.text.fields import CommandFields, attributes, task_fields
 from tifo.engagement.text.keys import Keys
 from tifo.engagement.text.plan import pairs
 from tifo.kernel.errors import Rejected
-from tifo.kernel.ids import NewId
+from tifo.kernel.ids import NewId, SourceId
 
 
-def build(game: Game, wanted: Document, planned: Iterable[Change], new_id: NewId) -> tuple[c.DefinitionCommand, ...]:
+def build(
+    game: Game,
+    wanted: Document,
+    planned: Iterable[Change],
+    new_id: NewId,
+    slugs: Mapping[SourceId, str] = MappingProxyType({}),
+) -> tuple[c.DefinitionCommand, ...]:
     """Returns the commands that bring the planned changes about. Each refers to definitions of earlier ones only."""
-    builder = _Builder(game, wanted, new_id)
+    builder = _Builder(game, wanted, new_id, slugs)
     return tuple(command for change in planned for command in builder.commands(change))
 
 
@@ -38,13 +45,14 @@ class _Builder:
     definition as it is, and its text.
     """
 
-    def __init__(self, game: Game, wanted: Document, new_id: NewId) -> None:
+    def __init__(self, game: Game, wanted: Document, new_id: NewId, slugs: Mapping[SourceId, str]) -> None:
         self._client: dict[str, Any] = {"client_id": game.application.id}
         self._wanted = wanted
         self._new_id = new_id
-        self._there = describe(game)
+        self._there = describe(game, slugs)
         self._old: dict[str, dict[str, Any]] = Keys(game).named
         ids = {(section, key): each.id for section, named in self._old.items() for key, each in named.items()}
+        ids |= {("sources", slug): source_id for source_id, slug in slugs.items()}
         self._fields = CommandFields(ids, new_id)
 
     def commands(self, change: Change) -> Iterable[Any]:
@@ -76,10 +84,10 @@ class _Builder:
         yield c.UpdateRewardItem(**common, reward_item_id=old.id, attributes=attributes(text.attributes))
 
     def _create_reward_actions(self, text: ActionText, made: Any) -> Iterator[Any]:
-        yield c.CreateRewardAction(**made, description=text.description)
+        yield c.CreateRewardAction(**made, **self._fields.action(text))
 
     def _change_reward_actions(self, text: ActionText, common: Any, old: Any, _now: Any) -> Iterator[Any]:
-        yield c.UpdateRewardAction(**common, reward_action_id=old.id, description=text.description)
+        yield c.UpdateRewardAction(**common, reward_action_id=old.id, **self._fields.action(text))
 
     def _create_reward_tables(self, text: TableText, made: Any) -> Iterator[Any]:
         entries = tuple(self._fields.entry(each, None) for each in text.entries)

@@ -1,5 +1,7 @@
 """Describes a game's rules as they are, in the form of a file."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from tifo.engagement.model import (
@@ -9,8 +11,10 @@ from tifo.engagement.model import (
     Leaderboard,
     Quest,
     QuestTask,
+    RewardAction,
     RewardTable,
     RewardTableEntry,
+    SegmentTrigger,
     is_live,
 )
 from tifo.engagement.text.document import (
@@ -19,6 +23,7 @@ from tifo.engagement.text.document import (
     ApplicationText,
     AttributeText,
     BadgeText,
+    ConditionText,
     Document,
     EntryText,
     ItemText,
@@ -31,14 +36,20 @@ from tifo.engagement.text.document import (
     RewardText,
     TableText,
     TaskText,
+    TriggerText,
 )
 from tifo.engagement.text.keys import Keys
+from tifo.kernel.ids import SourceId
 
 
-def describe(game: Game) -> Document:
-    """Describes every live definition, in the order in which they were made."""
+def describe(game: Game, slugs: Mapping[SourceId, str] = MappingProxyType({})) -> Document:
+    """Describes every live definition, in the order in which they were made.
+
+    `slugs` are those of the sources that trigger actions. A source without one, because it is deleted, stands there by
+    its id.
+    """
     keys = Keys(game)
-    describing = _Describer(keys)
+    describing = _Describer(keys, slugs)
     sections = {
         section: {key: getattr(describing, section)(each) for key, each in keys.named[section].items()}
         for section in SECTIONS
@@ -54,7 +65,8 @@ def describe(game: Game) -> Document:
 class _Describer:
     """Describes definitions by one method a section, which is named after it."""
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: Keys, slugs: Mapping[SourceId, str]) -> None:
+        self._slugs = slugs
         # A live definition refers to live ones only (`archive` refuses others), so each of them has a key here.
         self._key = keys.of
 
@@ -64,8 +76,26 @@ class _Describer:
     def reward_items(self, item: Any) -> ItemText:
         return ItemText(name=item.name, attributes=_attributes(item.attributes))
 
-    def reward_actions(self, action: Any) -> ActionText:
-        return ActionText(name=action.name, description=action.description)
+    def reward_actions(self, action: RewardAction) -> ActionText:
+        trigger = action.trigger
+        return ActionText(
+            name=action.name,
+            description=action.description,
+            segment=None if trigger is None else self._trigger(trigger),
+        )
+
+    def _trigger(self, trigger: SegmentTrigger) -> TriggerText:
+        conditions = (
+            ConditionText(property=each.property, operator=each.operator, value=each.value)
+            for each in trigger.conditions
+        )
+        return TriggerText(
+            source=self._slugs.get(trigger.source_id, trigger.source_id),
+            event=trigger.event,
+            properties=tuple(conditions),
+            program=None if trigger.program_id is None else self._key.get(trigger.program_id),
+            create_profiles=trigger.create_profiles,
+        )
 
     def reward_tables(self, table: RewardTable) -> TableText:
         programs = tuple(self._key[each] for each in table.program_ids)

@@ -13,6 +13,7 @@ import msgspec
 from tifo.documents.model import Checked, Longest, Name, Refers, Text, one_of
 from tifo.engagement.definitions import MAX_LIMIT, MAX_QUEST_BADGES, MAX_TIMEOUT
 from tifo.engagement.model import RateLimit, RewardLimit
+from tifo.engagement.triggers import OPERATORS
 from tifo.engagement.values import check_amount, check_decimal, decimal_text
 from tifo.kernel.errors import Rejected
 
@@ -72,9 +73,35 @@ class ItemText(Text, frozen=True, kw_only=True):
     attributes: tuple[AttributeText, ...] = ()
 
 
+class ConditionText(Text, frozen=True, kw_only=True):
+    """Compares a property of the tracked event with a value."""
+
+    property: Name
+    operator: Annotated[str, one_of(*OPERATORS)] = "="
+    value: Any = None
+
+    def clash(self) -> tuple[str, str] | None:
+        if isinstance(self.value, list | dict):
+            return "value", "A property is compared with a text, a number, true or false."
+        return None
+
+
+class TriggerText(Text, frozen=True, kw_only=True):
+    """The tracked event that invokes the action, in LiveLike's fields with keys in the place of ids."""
+
+    source: Annotated[str, Refers("sources")]
+    """The source's slug. Sources are of the workspace, so no file of rules makes them."""
+    event: Name
+    properties: tuple[ConditionText, ...] = ()
+    program: ProgramKey | None = None
+    create_profiles: bool = False
+
+
 class ActionText(Text, frozen=True, kw_only=True):
     name: Name
     description: str | None = None
+    segment: TriggerText | None = None
+    """Set for an action of the type `segment`."""
 
 
 class RateLimitText(Text, frozen=True, kw_only=True):

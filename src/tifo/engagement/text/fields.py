@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tifo.engagement import commands as c
-from tifo.engagement.model import Attribute, Attributes, RateLimit, RewardLimit
+from tifo.engagement.model import Attribute, Attributes, Condition, RateLimit, RewardLimit, SegmentTrigger
 from tifo.engagement.text.document import (
+    ActionText,
     AttributeText,
     BadgeText,
     EntryText,
@@ -13,6 +14,7 @@ from tifo.engagement.text.document import (
     QuestText,
     TableText,
     TaskText,
+    TriggerText,
 )
 from tifo.kernel.ids import NewId
 
@@ -33,6 +35,25 @@ class CommandFields:
 
     def item_id(self, key: str) -> Any:
         return self.id_of("reward_items", key)
+
+    def action(self, text: ActionText) -> dict[str, Any]:
+        return {
+            "description": text.description,
+            "trigger": None if text.segment is None else self._trigger(text.segment),
+        }
+
+    def _trigger(self, text: TriggerText) -> SegmentTrigger:
+        conditions = (
+            Condition(property=each.property, operator=each.operator, value=each.value) for each in text.properties
+        )
+        return SegmentTrigger(
+            # Not in `ids`: the id of a deleted source, which stands for itself.
+            source_id=self._ids.get(("sources", text.source), text.source),
+            event=text.event,
+            conditions=tuple(conditions),
+            program_id=None if text.program is None else self.id_of("programs", text.program),
+            create_profiles=text.create_profiles,
+        )
 
     def leaderboard(self, text: LeaderboardText) -> dict[str, Any]:
         return {

@@ -23,6 +23,12 @@ def _unknown(reading: Reading[Document], known: Mapping[str, Collection[str]]) -
     for section, key, path, line in reading.references:
         all_known = {*known.get(section, ()), *reading.named.get(section, ())}
         if key not in all_known:
-            kind = SECTIONS[section]
-            remedy = nearest(key, all_known) or f"Add it under {section}, or name another."
+            kind = "source" if section == "sources" else SECTIONS[section]
+            remedy = nearest(key, all_known) or _remedy(section)
             yield TextProblem(path, line, f"There is no {kind} {key!r:.100}. {remedy}")
+
+
+def _remedy(section: str) -> str:
+    if section == "sources":
+        return "Make it first, by tifo source create or tifo workspace apply, or name another."
+    return f"Add it under {section}, or name another."

@@ -64,6 +64,20 @@ class InMemoryWebhookInbox:
             merged = replace(intake, api=intake.api or earlier.api, token=intake.token or earlier.token)
             self._intakes[intake.source_id] = merged
 
+    def replace(self, intake: Intake) -> None:
+        """Replaces the settings as a whole, as a workspace file does."""
+        with self._lock:
+            self._intakes[intake.source_id] = intake
+
+    def snapshot(self) -> Callable[[], None]:
+        """Returns a function that restores the present settings."""
+        before = dict(self._intakes)
+
+        def restore() -> None:
+            self._intakes = before
+
+        return restore
+
     def add(self, batch: Sequence[ReceivedWebhook]) -> list[bool]:
         with self._lock:
             return [self._add(received) for received in batch]
@@ -216,6 +230,21 @@ class InMemoryWebhookOutbox:
                 self._secret_of(client_id)
             found = [each.subscriber for each in self._subscriptions.values()]
             return [each for each in found if client_id is None or each.client_id == client_id]
+
+    def sign_with(self, subscriber: Subscriber, secret: str | None) -> None:
+        with self._lock:
+            found = self._subscriptions[subscriber.id]
+            own = secret or self._secret_of(subscriber.client_id)
+            found.subscriber = found.subscriber._replace(secret=own)
+
+    def snapshot(self) -> Callable[[], None]:
+        """Returns a function that restores the present subscribers."""
+        before = {key: replace(each) for key, each in self._subscriptions.items()}
+
+        def restore() -> None:
+            self._subscriptions = before
+
+        return restore
 
     def unsubscribe(self, client_id: ClientId, subscriber_id: str) -> None:
         with self._lock:

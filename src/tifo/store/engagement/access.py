@@ -59,7 +59,7 @@ class SqlAccess:
             application = Application(
                 id=client_id, name=name, default_program_id=program.id, created_at=program.created_at
             )
-            _insert_application(connection, application, program, client_secret)
+            insert_application(connection, application, program, client_secret)
             info = TokenInfo(id=self._new_id(), name="first", created_at=program.created_at)
             _insert_token(connection, client_id, producer_token, info)
             return application
@@ -115,7 +115,7 @@ class SqlAccess:
             return result
 
 
-def _insert_application(connection: Connection, application: Application, program: Program, client_secret: str) -> None:
+def insert_application(connection: Connection, application: Application, program: Program, client_secret: str) -> None:
     row = {
         "id": application.id,
         "body": r.body(application),

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from tifo.kernel.errors import Interrupted, Rejected, Transient
+from tifo.kernel.errors import Interrupted, NotFound, Rejected, Transient, Unusable
+from tifo.kernel.postgres_refusals import is_lasting, reason_of
 from tifo.store.sql import schema
+from tifo.store.sql.faults import OUT_OF_REACH, lasting_fault, place_of
 
 _log = structlog.get_logger("tifo.store")
 _WRITES = "tifo_writes"
@@ -52,7 +54,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        with _errors_translated(self._driver), self.engine.begin() as connection:
+        with _errors_translated(self._driver, self.engine.url), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
@@ -62,7 +64,7 @@ class Database:
         On PostgreSQL only blocks that write `in_turn` exclude one another.
         """
         # The engine does not write in turn, because it locks the rows that it reads: so many engines write at once.
-        with _errors_translated(self._driver), self.engine.connect() as plain:
+        with _errors_translated(self._driver, self.engine.url), self.engine.connect() as plain:
             connection = plain.execution_options(**{_WRITES: True})
             with connection.begin():
                 # The lock ends with the transaction, also where the process is killed.
@@ -74,8 +76,12 @@ class Database:
         self.engine.dispose()
 
 
-def open_postgres(url: str) -> Database:
-    """Opens `postgresql://user:password@host/database`, and brings its tables to this version of Tifo."""
+def open_postgres(url: str, *, make: bool = True) -> Database:
+    """Opens `postgresql://user:password@host/database`, and brings its tables to this version of Tifo.
+
+    Without `make` it raises `NotFound` for a database without a state, and makes no tables. Raises `Unusable` where the
+    database cannot be connected to.
+    """
     parsed = postgres_url(url)
     engine = create_engine(
         # Without `hide_parameters`, errors in the log would hold tokens and the bodies of rows.
@@ -87,7 +93,7 @@ def open_postgres(url: str) -> Database:
     )
     event.listen(engine, "do_connect", _connect_patiently)
     event.listen(engine, "connect", _limit_idling)
-    return _upgraded(Database(engine))
+    return _upgraded(Database(engine), make=make)
 
 
 def postgres_url(url: str) -> URL:
@@ -106,29 +112,50 @@ def postgres_url(url: str) -> URL:
 
 def open_sqlite(path: Path) -> Database:
     """Opens the file, or makes it (readable by its owner only), and brings its tables to this version of Tifo."""
-    with _errors_translated(sqlite3):
+    with _errors_translated(sqlite3, URL.create("sqlite", database=str(path))):
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         # Only if there is no file: closing one that SQLite has open elsewhere in this process drops its locks there.
         with contextlib.suppress(FileExistsError):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_TIMEOUT_S})
+        # A URL made of its parts: `?` and `%` in a folder's name have no meaning of their own.
+        url = URL.create("sqlite", database=str(path))
+        engine = create_engine(url, connect_args={"timeout": _BUSY_TIMEOUT_S})
         event.listen(engine, "connect", _on_connect)
         event.listen(engine, "begin", _on_begin)
         return _upgraded(Database(engine))
 
 
-def _upgraded(database: Database) -> Database:
+def _upgraded(database: Database, *, make: bool = True) -> Database:
     with contextlib.ExitStack() as refused:
         refused.callback(database.dispose)
         # Read first: a write lock at every start would wait for the engine of a running Tifo.
-        with database.reading() as connection:
+        with _connecting(database), database.reading() as connection:
             is_ready = schema.version_of(connection) == schema.HEAD
+            if not is_ready and not make and not inspect(connection).has_table("applications"):
+                place = place_of(database.engine.url)
+                raise NotFound(f"There is no Tifo in {place}. Correct database_url, or start one there: tifo up.")
         if not is_ready:
             with database.writing() as connection:  # another process that opens it now waits, and then finds it ready
                 schema.upgrade(connection)
         # It is open and ready: from now on the caller closes it.
         refused.pop_all()
     return database
+
+
+@contextmanager
+def _connecting(database: Database) -> Iterator[None]:
+    """Raises `Unusable` where the first connection fails: the patience of `_connect_patiently` is over by then."""
+    try:
+        yield
+    except Unusable:
+        raise
+    except Transient as error:
+        cause = getattr(error.__cause__, "orig", error.__cause__)
+        if not database.is_shared or getattr(cause, "sqlstate", None) is not None:
+            raise
+        place = place_of(database.engine.url)
+        reason = f"PostgreSQL {place} cannot be reached: {reason_of(str(cause))}. Start it, or correct database_url."
+        raise Unusable(error.message, reason=reason) from error
 
 
 def _on_connect(connection: sqlite3.Connection, _record: Any) -> None:
@@ -148,7 +175,7 @@ def _on_begin(connection: Connection) -> None:
 
 
 @contextmanager
-def _errors_translated(driver: Any) -> Iterator[None]:
+def _errors_translated(driver: Any, url: URL | None = None) -> Iterator[None]:
     """Translates errors. `driver` is the DBAPI module: statements that bypass SQLAlchemy raise its own errors."""
     try:
         yield
@@ -159,7 +186,7 @@ def _errors_translated(driver: Any) -> Iterator[None]:
             _log.info("state interrupted", error=str(cause))
             raise Interrupted("The state was interrupted. Send this again.", retry_after_s=1.0) from error
         _log.warning("state out of reach", error=str(cause))
-        raise Transient("The state cannot be read or written right now. Send this again.", retry_after_s=1.0) from error
+        raise lasting_fault(cause, url) or Transient(OUT_OF_REACH, retry_after_s=1.0) from error
 
 
 def _is_interruption(error: Exception, cause: Any) -> bool:
@@ -185,8 +212,8 @@ def _connect_patiently(dialect: Any, _record: Any, arguments: Any, options: dict
     while True:
         try:
             return dialect.connect(*arguments, **options)
-        except dialect.loaded_dbapi.OperationalError:
+        except dialect.loaded_dbapi.OperationalError as error:
             # Also a server that is starting up answers with this error.
-            if time.monotonic() > deadline:
+            if is_lasting(str(error)) or time.monotonic() > deadline:
                 raise
             time.sleep(_BETWEEN_TRIES_S)

@@ -3,7 +3,7 @@
 from typing import Any
 
 import msgspec
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from tifo.leases.ports import Lease
 from tifo.store.leases import require_lease
@@ -23,29 +23,13 @@ class SqlAlerts:
         self._database = database
 
     def add(self, alert: Alert) -> Alert:
-        row = {
-            "id": alert.id,
-            "name": alert.name.strip(),
-            "kind": alert.kind.value,
-            "target": alert.target,
-            "threshold": alert.threshold,
-            "window_s": alert.window_s,
-            "quiet_s": alert.quiet_s,
-            "url": alert.url,
-            "email": alert.email,
-            "created_at": 0 if alert.created_at is None else to_micros(alert.created_at),
-            "standing": "{}",
-        }
         with self._database.writing() as connection:
-            if connection.execute(select(_A.id).where(_A.name == row["name"])).first() is not None:
-                raise name_in_use(alert.name)
-            connection.execute(insert(t.alerts), row)
+            insert_alert(connection, alert)
         return alert
 
     def all(self) -> list[tuple[Alert, AlertState]]:
         with self._database.reading() as connection:
-            rows = connection.execute(select(t.alerts).order_by(_A.number)).all()
-        return [(_read(row), _standing.decode(row.standing)) for row in rows]
+            return read_alerts(connection)
 
     def note(self, alert_id: str, state: AlertState, *, under: Lease | None = None) -> None:
         encoded = msgspec.json.encode(state).decode()
@@ -55,8 +39,42 @@ class SqlAlerts:
 
     def remove(self, alert_id: str) -> None:
         with self._database.writing() as connection:
-            if connection.execute(delete(t.alerts).where(_A.id == alert_id)).rowcount == 0:
-                raise no_alert(alert_id)
+            delete_alert(connection, alert_id)
+
+
+def read_alerts(connection: Connection) -> list[tuple[Alert, AlertState]]:
+    rows = connection.execute(select(t.alerts).order_by(_A.number)).all()
+    return [(_read(row), _standing.decode(row.standing)) for row in rows]
+
+
+def insert_alert(connection: Connection, alert: Alert) -> None:
+    row = {"id": alert.id, "standing": "{}", **_values(alert)}
+    if connection.execute(select(_A.id).where(_A.name == row["name"])).first() is not None:
+        raise name_in_use(alert.name)
+    connection.execute(insert(t.alerts), row)
+
+
+def change_alert(connection: Connection, alert: Alert) -> None:
+    connection.execute(update(t.alerts).where(_A.id == alert.id).values(_values(alert)))
+
+
+def delete_alert(connection: Connection, alert_id: str) -> None:
+    if connection.execute(delete(t.alerts).where(_A.id == alert_id)).rowcount == 0:
+        raise no_alert(alert_id)
+
+
+def _values(alert: Alert) -> dict[str, Any]:
+    return {
+        "name": alert.name.strip(),
+        "kind": alert.kind.value,
+        "target": alert.target,
+        "threshold": alert.threshold,
+        "window_s": alert.window_s,
+        "quiet_s": alert.quiet_s,
+        "url": alert.url,
+        "email": alert.email,
+        "created_at": 0 if alert.created_at is None else to_micros(alert.created_at),
+    }
 
 
 def _read(row: Any) -> Alert:

@@ -7,14 +7,16 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from tifo.kernel.clock import Clock
-from tifo.kernel.ids import BEFORE_EVERY_LOG, DestinationId, LogPosition, NewId, SourceId, TrackingPlanId
+from tifo.kernel.ids import BEFORE_EVERY_LOG, ClientId, DestinationId, LogPosition, NewId, SourceId, TrackingPlanId
 from tifo.store.sql import tables as t
 from tifo.store.sql.bulk import without_nul
 from tifo.store.sql.database import Database
-from tifo.store.workspace import catalog, destinations, plans, warehouses
+from tifo.store.workspace import alerts, catalog, destinations, engagement, plans, warehouses
 from tifo.store.workspace.vault import Vault
 from tifo.tracking.plans.model import Controls, PlanType, Rule
+from tifo.workspace.alerts import Alert
 from tifo.workspace.destinations import ConnectedDestination, DestinationChange, SecretNames
+from tifo.workspace.engagement import IncomingWebhooks, WebhookSubscription
 from tifo.workspace.model import Source, SourceChange, WriteKey
 from tifo.workspace.ports import Workspace
 from tifo.workspace.rules import UsedNames
@@ -153,6 +155,33 @@ class _SqlWriter:
     def delete_destination(self, destination_id: DestinationId) -> None:
         destinations.delete_destination(self._connection, destination_id)
 
+    def source(self, source_id: SourceId) -> Source:
+        return catalog.read_source(self._connection, source_id)
+
+    def insert_application(self, client_id: ClientId, name: str, client_secret: str) -> None:
+        engagement.make_application(self._connection, client_id, name, client_secret, at=self._at, new_id=self._new_id)
+
+    def change_application(self, client_id: ClientId, name: str, client_secret: str) -> None:
+        engagement.change_application(self._connection, client_id, name, client_secret)
+
+    def connect_application(self, client_id: ClientId, write_key: str, endpoint: str | None) -> None:
+        catalog.connect(self._connection, client_id, write_key, endpoint)
+
+    def put_webhooks(self, client_id: ClientId, webhooks: Sequence[WebhookSubscription]) -> None:
+        engagement.put_webhooks(self._connection, client_id, webhooks, at=self._at, new_id=self._new_id)
+
+    def put_incoming(self, incoming: IncomingWebhooks) -> None:
+        engagement.put_incoming(self._connection, incoming)
+
+    def insert_alert(self, alert: Alert) -> None:
+        alerts.insert_alert(self._connection, alert)
+
+    def change_alert(self, alert: Alert) -> None:
+        alerts.change_alert(self._connection, alert)
+
+    def delete_alert(self, alert_id: str) -> None:
+        alerts.delete_alert(self._connection, alert_id)
+
 
 def _read(connection: Connection, vault: Vault) -> Workspace:
     rows = connection.execute(select(t.selections.c.source_id, t.selections.c.warehouse)).all()
@@ -165,4 +194,7 @@ def _read(connection: Connection, vault: Vault) -> Workspace:
         plan_connections=plans.read_plan_connections(connection),
         controls=plans.read_controls(connection),
         destinations=tuple(destinations.read_destinations(connection, vault)),
+        applications=tuple(engagement.read_applications(connection)),
+        incoming=engagement.read_incoming(connection),
+        alerts=tuple(alert for alert, _ in alerts.read_alerts(connection)),
     )

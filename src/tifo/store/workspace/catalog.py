@@ -73,18 +73,8 @@ class SqlCatalog:
         return source
 
     def connect(self, client_id: ClientId, write_key: str, endpoint: str | None) -> Connection:
-        endpoint = rules.checked_endpoint(endpoint)
         with self._database.writing() as connection:
-            known = set(connection.execute(select(t.write_keys.c.key)).scalars())
-            made = Connection(client_id, rules.checked_write_key(write_key, endpoint, known), endpoint)
-            if connection.execute(select(t.applications.c.id).where(t.applications.c.id == client_id)).first() is None:
-                raise NotFound(
-                    f"There is no application {client_id!r:.100}. Make one with `tifo app create`.", field="client_id"
-                )
-            connection.execute(t.connections.delete().where(t.connections.c.client_id == client_id))
-            row = {"client_id": client_id, "write_key": made.write_key, "endpoint": made.endpoint}
-            connection.execute(insert(t.connections), row)
-        return made
+            return connect(connection, client_id, write_key, endpoint)
 
     def connections(self) -> list[Connection]:
         with self._database.reading() as connection:
@@ -102,6 +92,20 @@ class SqlCatalog:
                 made[source_id] = with_overrides(read_selection(connection, source_id, warehouse), source_overrides)
                 put_selection(connection, source_id, warehouse, made[source_id])
         return made
+
+
+def connect(connection: Sql, client_id: ClientId, write_key: str, endpoint: str | None) -> Connection:
+    endpoint = rules.checked_endpoint(endpoint)
+    known = set(connection.execute(select(t.write_keys.c.key)).scalars())
+    made = Connection(client_id, rules.checked_write_key(write_key, endpoint, known), endpoint)
+    if connection.execute(select(t.applications.c.id).where(t.applications.c.id == client_id)).first() is None:
+        raise NotFound(
+            f"There is no application {client_id!r:.100}. Make one with `tifo app create`.", field="client_id"
+        )
+    connection.execute(t.connections.delete().where(t.connections.c.client_id == client_id))
+    row = {"client_id": client_id, "write_key": made.write_key, "endpoint": made.endpoint}
+    connection.execute(insert(t.connections), row)
+    return made
 
 
 def insert_source(connection: Sql, source: Source) -> Source:

@@ -13,8 +13,9 @@ from adbc_driver_manager import Error
 from adbc_driver_postgresql import dbapi
 
 from tifo.kernel.clock import Clock, system_clock
-from tifo.kernel.errors import Rejected, TifoError, Transient
+from tifo.kernel.errors import Rejected, TifoError, Transient, Unusable
 from tifo.kernel.json import JsonObject
+from tifo.kernel.postgres_refusals import is_lasting, reason_of
 from tifo.warehouses.answers import objects
 from tifo.warehouses.drivers.dialect import Dialect, Session
 from tifo.warehouses.drivers.postgres_address import with_parameters
@@ -314,12 +315,17 @@ def _as_ours(fault: _Fault, invalid_sql: bool) -> TifoError:
     if state[:2] in ("22", "23") or state == _TOO_LARGE:
         return Rejected(f"The warehouse refuses a value: {message}")
     if state == _NO_RIGHT:
-        return Transient(
+        denied = (
             f"PostgreSQL lacks a right of Tifo's user: {message}. Grant it (docs/warehouses.md lists what is needed);"
-            " the load is tried again.",
-            retry_after_s=10.0,
-            code="warehouse_denied",
         )
+        return _unusable(f"{denied} the load is tried again.", code="warehouse_denied")
+    if is_lasting(message):
+        refused = f"PostgreSQL refuses the connection: {reason_of(message)}. Correct the warehouse's address, or"
+        return _unusable(f"{refused} make the database, the user or the right.", code="warehouse_refused")
     if state in _BUSY:
         return Transient(f"Somebody holds a lock in the warehouse: {message}", retry_after_s=0.5, code="warehouse_busy")
     return Transient(f"PostgreSQL could not take the load: {message}", retry_after_s=1.0)
+
+
+def _unusable(message: str, *, code: str) -> Unusable:
+    return Unusable(message, reason=message, retry_after_s=10.0, code=code)

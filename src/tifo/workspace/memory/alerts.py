@@ -28,6 +28,20 @@ class InMemoryAlerts:
         with self._lock:
             return list(self._alerts.values())
 
+    def change(self, alert: Alert) -> None:
+        """Replaces the alert with this id. Its state stays."""
+        with self._lock:
+            self._alerts[alert.id] = (alert, self._alerts[alert.id][1])
+
+    def snapshot(self) -> Callable[[], None]:
+        """Returns a function that restores the present alerts."""
+        before = dict(self._alerts)
+
+        def restore() -> None:
+            self._alerts = before
+
+        return restore
+
     def note(self, alert_id: str, state: AlertState, *, under: Lease | None = None) -> None:
         with self._lock:
             if under is not None:

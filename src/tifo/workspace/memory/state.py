@@ -4,15 +4,27 @@ import contextlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from tifo.kernel.clock import Clock, system_clock
-from tifo.kernel.ids import BEFORE_EVERY_LOG, DestinationId, LogPosition, NewId, SourceId, TrackingPlanId, uuid7
+from tifo.kernel.ids import (
+    BEFORE_EVERY_LOG,
+    ClientId,
+    DestinationId,
+    LogPosition,
+    NewId,
+    SourceId,
+    TrackingPlanId,
+    uuid7,
+)
 from tifo.tracking.plans.memory import InMemoryTrackingPlans
 from tifo.tracking.plans.model import Controls, PlanType, Rule
+from tifo.workspace.alerts import Alert
 from tifo.workspace.destinations import ConnectedDestination, DestinationChange, SecretNames
+from tifo.workspace.engagement import IncomingWebhooks, WebhookSubscription
+from tifo.workspace.memory.alerts import InMemoryAlerts
 from tifo.workspace.memory.catalog import InMemoryCatalog
 from tifo.workspace.memory.destinations import InMemoryDestinations
 from tifo.workspace.memory.warehouses import InMemoryWarehouses
 from tifo.workspace.model import Source, SourceChange, WriteKey
-from tifo.workspace.ports import Workspace
+from tifo.workspace.ports import EngagementPart, Workspace
 from tifo.workspace.rules import UsedNames
 from tifo.workspace.sync import Selection
 from tifo.workspace.text.apply import ApplyContext, apply_text, check_unchanged
@@ -30,6 +42,8 @@ class InMemoryWorkspaceState:
         plans: InMemoryTrackingPlans,
         destinations: InMemoryDestinations,
         *,
+        alerts: InMemoryAlerts | None = None,
+        engagement: EngagementPart | None = None,
         clock: Clock = system_clock,
         new_id: NewId = uuid7,
         secret_names: SecretNames = lambda _: (),
@@ -39,6 +53,8 @@ class InMemoryWorkspaceState:
         self._warehouses = warehouses
         self._plans = plans
         self._destinations = destinations
+        self._alerts = alerts or InMemoryAlerts()
+        self._engagement = engagement
         self._clock = clock
         self._new_id = new_id
         self._secret_names = secret_names
@@ -54,6 +70,9 @@ class InMemoryWorkspaceState:
                 plan_connections=self._plans.connections(),
                 controls=self._plans.controls(),
                 destinations=tuple(self._destinations.all()),
+                applications=tuple(self._engagement.applications()) if self._engagement else (),
+                incoming=self._engagement.incoming() if self._engagement else {},
+                alerts=tuple(alert for alert, _ in self._alerts.all()),
             )
 
     def rehearse(self, wanted: WorkspaceText, urls: Mapping[str, str], *, prune: bool) -> None:
@@ -77,7 +96,14 @@ class InMemoryWorkspaceState:
             writer.announce()
 
     def _run(self, wanted: WorkspaceText, urls: Mapping[str, str], *, prune: bool) -> "_InMemoryWriter":
-        writer = _InMemoryWriter(self._catalog, self._warehouses, self._plans, self._destinations)
+        writer = _InMemoryWriter(
+            self._catalog,
+            self._warehouses,
+            self._plans,
+            self._destinations,
+            alerts=self._alerts,
+            engagement=self._engagement,
+        )
         context = ApplyContext(
             urls=urls, secret_names=self._secret_names, start=self._start(), at=self._clock(), new_id=self._new_id
         )
@@ -85,7 +111,8 @@ class InMemoryWorkspaceState:
         return writer
 
     def _snapshot(self) -> Callable[[], None]:
-        parts = (self._catalog, self._warehouses, self._plans, self._destinations)
+        engagement = () if self._engagement is None else (self._engagement,)
+        parts = (self._catalog, self._warehouses, self._plans, self._destinations, self._alerts, *engagement)
         restores = [part.snapshot() for part in parts]
 
         def restore() -> None:
@@ -110,7 +137,12 @@ class _InMemoryWriter:
         warehouses: InMemoryWarehouses,
         plans: InMemoryTrackingPlans,
         destinations: InMemoryDestinations,
+        *,
+        alerts: InMemoryAlerts,
+        engagement: EngagementPart | None,
     ) -> None:
+        self._alerts = alerts
+        self._engagement = engagement
         self._warehouses = warehouses
         self._plans = plans
         self._destinations = destinations
@@ -127,6 +159,9 @@ class _InMemoryWriter:
 
     def used_names(self) -> UsedNames:
         return self._catalog.used_names()
+
+    def source(self, source_id: SourceId) -> Source:
+        return next(each for each in self._catalog.sources() if each.id == source_id)
 
     def insert_source(self, source: Source) -> Source:
         return self._catalog.put(source)
@@ -185,3 +220,31 @@ class _InMemoryWriter:
     def delete_destination(self, destination_id: DestinationId) -> None:
         self._destinations.delete(destination_id)
         self._removed.append(destination_id)
+
+    def insert_application(self, client_id: ClientId, name: str, client_secret: str) -> None:
+        self._beside().insert_application(client_id, name, client_secret)
+
+    def change_application(self, client_id: ClientId, name: str, client_secret: str) -> None:
+        self._beside().change_application(client_id, name, client_secret)
+
+    def connect_application(self, client_id: ClientId, write_key: str, endpoint: str | None) -> None:
+        self._catalog.connect(client_id, write_key, endpoint)
+
+    def put_webhooks(self, client_id: ClientId, webhooks: Sequence[WebhookSubscription]) -> None:
+        self._beside().put_webhooks(client_id, webhooks)
+
+    def put_incoming(self, incoming: IncomingWebhooks) -> None:
+        self._beside().put_incoming(incoming)
+
+    def insert_alert(self, alert: Alert) -> None:
+        self._alerts.add(alert)
+
+    def change_alert(self, alert: Alert) -> None:
+        self._alerts.change(alert)
+
+    def delete_alert(self, alert_id: str) -> None:
+        self._alerts.remove(alert_id)
+
+    def _beside(self) -> EngagementPart:
+        assert self._engagement is not None, "made without applications and webhooks"  # noqa: S101 (a twin for tests)
+        return self._engagement

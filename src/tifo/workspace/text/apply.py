@@ -14,10 +14,11 @@ from tifo.kernel.json import JsonObject
 from tifo.tracking.filters import Filter, FilterAction, read_filters
 from tifo.tracking.plans.model import BUILT_IN_PLAN, NO_PLAN, PlanType
 from tifo.workspace import rules
-from tifo.workspace.destinations import ConnectedDestination, DestinationChange, SecretNames
+from tifo.workspace.destinations import RETRY_FOR_S, ConnectedDestination, DestinationChange, SecretNames
 from tifo.workspace.model import Source, SourceChange, SourceType, WriteKey
 from tifo.workspace.ports import Workspace, WorkspaceWriter
 from tifo.workspace.sync import EVERYTHING, Override, with_overrides
+from tifo.workspace.text.apply_engagement import ApplyingEngagement
 from tifo.workspace.text.describe import describe
 from tifo.workspace.text.document import (
     DestinationText,
@@ -56,12 +57,20 @@ def apply_text(
     """Raises `Rejected`, `NotFound` or `Conflict` for the first thing that the rules refuse."""
     made = changes(describe(now, secrets=True), wanted, prune=prune)
     applying = _Applying(writer, now, wanted, context)
-    applying.definitions([each for each in made if each.section != "destinations"])
-    # A destination belongs to a source, which may be new.
+    applying.definitions([each for each in made if each.section in {"tracking_plans", "sources", "warehouses"}])
+    # A destination belongs to a source, and an alert watches a destination: each may be new.
     destinations = _ApplyingDestinations(writer, now, context, applying.source_ids)
+    engagement = ApplyingEngagement(writer, now, context.at, context.new_id, applying.source_ids)
     for change in made:
         if change.section == "destinations":
             destinations.apply(change, wanted.destinations)
+        elif change.section == "sources" and change.verb is not Verb.DELETE:
+            engagement.incoming(change.key, wanted.sources[change.key])
+    for change in made:
+        if change.section == "applications":
+            engagement.application(change, wanted.applications[change.key])
+        elif change.section == "alerts":
+            engagement.alert(change, wanted.alerts.get(change.key), destinations.ids)
 
 
 class _Applying:
@@ -187,6 +196,7 @@ class _ApplyingDestinations:
         self._known = now.destination_keys()
         self._context = context
         self._source_ids = source_ids
+        self.ids = {key: each.id for key, each in self._known.items()}
 
     def apply(self, change: Change, wanted: Mapping[str, DestinationText]) -> None:
         old = self._known.get(change.key)
@@ -204,6 +214,7 @@ class _ApplyingDestinations:
             choice=text.events,
             filters=self._filters(text, old),
             mappings=self._mappings(text, old),
+            retry_for_s=None if text.retry_for is None else text.retry_for.total_seconds(),
         )
         self._writer.change_destination(old.id, change, secret=self._context.secret_names(text.kind))
 
@@ -222,7 +233,9 @@ class _ApplyingDestinations:
             mappings=tuple(self._mappings(text, None) or ()),
             filters=tuple(self._filters(text, None) or ()),
             choice=text.events or {},
+            retry_for_s=RETRY_FOR_S if text.retry_for is None else text.retry_for.total_seconds(),
         )
+        self.ids[key] = made.id
         secret = self._context.secret_names(text.kind)
         self._writer.insert_destination(made, start=self._context.start, secret=secret)
 

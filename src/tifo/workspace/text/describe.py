@@ -1,6 +1,7 @@
 """Describes the workspace as it is, in the form of a file."""
 
 from collections.abc import Collection
+from datetime import timedelta
 from typing import Any, cast
 
 import msgspec
@@ -9,10 +10,11 @@ from tifo.kernel.ids import SourceId
 from tifo.kernel.json import JsonObject
 from tifo.tracking.filters import Filter, read_filters
 from tifo.tracking.plans.model import LENIENT, NO_PLAN, TrackingPlan
-from tifo.workspace.destinations import ConnectedDestination, SecretNames
+from tifo.workspace.destinations import RETRY_FOR_S, ConnectedDestination, SecretNames
 from tifo.workspace.model import Source
 from tifo.workspace.ports import Workspace
 from tifo.workspace.sync import Selection
+from tifo.workspace.text.describe_engagement import alert_text, application_text, incoming_text
 from tifo.workspace.text.document import (
     DestinationText,
     FilterText,
@@ -37,6 +39,8 @@ def describe(workspace: Workspace, *, secrets: bool, secret_names: SecretNames =
             key: _destination_text(each, () if secrets else secret_names(each.kind))
             for key, each in workspace.destination_keys().items()
         },
+        applications={each.id: application_text(each, workspace, secrets=secrets) for each in workspace.applications},
+        alerts={each.name: alert_text(each, workspace) for each in workspace.alerts},
     )
 
 
@@ -61,6 +65,7 @@ def _destination_text(destination: ConnectedDestination, hidden: Collection[str]
         events=dict(destination.choice),
         filters=tuple(map(_filter_text, read_filters(destination.filters))),
         mappings=tuple(map(_mapping_text, destination.mappings)),
+        retry_for=None if destination.retry_for_s == RETRY_FOR_S else timedelta(seconds=destination.retry_for_s),
     )
 
 
@@ -106,6 +111,7 @@ def _source_text(source: Source, workspace: Workspace, *, secrets: bool) -> Sour
         write_keys=source.write_keys if secrets else (),
         tracking_plan=_plan_name(workspace, source.id),
         schema_controls=_controls_text(workspace, source.id),
+        livelike_webhooks=incoming_text(workspace, source.id, secrets=secrets),
         not_loaded={warehouse: places for warehouse, places in off.items() if places},
     )
 

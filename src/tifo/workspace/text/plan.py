@@ -1,15 +1,19 @@
 """Plans a workspace file: compares its document with the workspace's. No secret is in a plan."""
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 from tifo.documents.changes import Change, FieldChange, Verb, section_changes
 from tifo.kernel.errors import Rejected
 from tifo.tracking.plans.model import LENIENT, changed
-from tifo.workspace.text.document import RuleText, WorkspaceText
+from tifo.workspace.destinations import RETRY_FOR_S
+from tifo.workspace.text.document import RuleText, SendsToText, WarehouseText, WorkspaceText
 
-_SECTIONS = ("tracking_plans", "sources", "warehouses", "destinations")
-_UNPLANNED = frozenset(("url", "url_env", "settings_env"))
+_SECTIONS = ("tracking_plans", "sources", "warehouses", "destinations", "applications", "alerts")
+_NEVER_DELETED = frozenset(("applications",))
+"""Fans, balances and facts belong to an application: no file deletes one."""
+_UNPLANNED = frozenset(("url_env", "settings_env", "client_secret_env"))
 """Fields that say only where a value comes from, or that are read once."""
 
 
@@ -23,7 +27,7 @@ def changes(now: WorkspaceText, wanted: WorkspaceText, *, prune: bool) -> tuple[
     for section in _SECTIONS:
         made += section_changes(section, getattr(now, section), getattr(wanted, section), _differences)
     # Definitions that refer to others are deleted before those.
-    for section in reversed(_SECTIONS) if prune else ():
+    for section in [each for each in reversed(_SECTIONS) if prune and each not in _NEVER_DELETED]:
         gone = getattr(now, section).keys() - getattr(wanted, section).keys()
         made += [Change(Verb.DELETE, section, key) for key in sorted(gone)]
     return tuple(made)
@@ -34,7 +38,9 @@ def _differences(old: Any, new: Any) -> Iterator[FieldChange]:
         before, after = getattr(old, name), getattr(new, name)
         if name in {"type", "kind"} and before != after:
             raise Rejected(f"{name} is {before} and cannot become {after}. Give it another key.", field=name)
-        if name == "url" and after is not None and before != after:
+        if name == "url" and isinstance(new, WarehouseText):
+            if after is None or before == after:
+                continue
             raise Rejected("The address of a warehouse cannot be changed. Give it another name.", field="url")
         if name in _DIFFERENCES:
             yield from _DIFFERENCES[name](before, after)
@@ -109,6 +115,38 @@ def _listed_differences(name: str, key: Callable[[Any], str]) -> "_Differences":
     return differences
 
 
+def _secret_differences(before: str | None, after: str | None) -> Iterator[FieldChange]:
+    if after is not None and before != after:
+        yield FieldChange("client_secret", "set" if before else "", "set anew")
+
+
+def _text_differences(before: Any, after: Any) -> Iterator[FieldChange]:
+    """Compares LiveLike's webhooks, without their secrets."""
+    if after is None or before == after:
+        return
+    for name in after.__struct_fields__:
+        was, becomes = getattr(before, name, None), getattr(after, name)
+        if was != becomes and not name.endswith("_env"):
+            secret = name in {"secret", "token"}
+            yield FieldChange(f"livelike_webhooks.{name}", "" if secret else was, "set anew" if secret else becomes)
+
+
+def _sends_to_differences(before: SendsToText | None, after: SendsToText | None) -> Iterator[FieldChange]:
+    if after is None or before == after:
+        return
+    was, becomes = ("" if each is None else each.source or each.endpoint or "" for each in (before, after))
+    yield FieldChange("sends_to", was, becomes if was != becomes else f"{becomes}, with another write key")
+
+
+def _webhook_differences(before: Any, after: Any) -> Iterator[FieldChange]:
+    if after is None:
+        return
+    was, becomes = ({(each.url, tuple(sorted(each.events))): each for each in those or ()} for those in (before, after))
+    for place in sorted(was.keys() | becomes.keys()):
+        if was.get(place) != becomes.get(place):
+            yield FieldChange(f"webhooks.{place[0]}", *("written" if place in each else "" for each in (was, becomes)))
+
+
 _Differences = Callable[[Any, Any], Iterator[FieldChange]]
 _DIFFERENCES: Mapping[str, _Differences] = {
     "schema": _if_written("schema"),
@@ -120,6 +158,11 @@ _DIFFERENCES: Mapping[str, _Differences] = {
     "not_loaded": _off_differences,
     "settings": _setting_differences,
     "events": _if_written("events"),
+    "retry_for": _if_written("retry_for", lambda value: value or timedelta(seconds=RETRY_FOR_S)),
+    "client_secret": _secret_differences,
+    "livelike_webhooks": _text_differences,
+    "sends_to": _sends_to_differences,
+    "webhooks": _webhook_differences,
     "filters": _listed_differences("filters", lambda each: str(each.title)),
     "mappings": _listed_differences("mappings", lambda each: str(each.name)),
 }
