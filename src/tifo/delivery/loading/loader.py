@@ -65,6 +65,7 @@ class Loader:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._log = log
+        self._warehouse = warehouse
         self._name = name
         self._flush_s = flush_s
         self._flush_events = flush_events
@@ -88,9 +89,12 @@ class Loader:
         while not stop.is_set():
             stop.wait(self.step())
         self._drain()
+        self._warehouse.publish(at_end=True)
 
     def step(self) -> float:
         """Looks at the log, and loads where it is time to. Returns the seconds to wait before the next step."""
+        # Also without a load: the last one may have been too early to be shown, or its process ended before.
+        self._warehouse.publish()
         now_s = self._monotonic()
         if now_s < self._retry_at_s:
             return self._retry_at_s - now_s

@@ -82,7 +82,7 @@ class LoadProgress:
                 read=_start(name, cursor.position, end),
                 tables=self._warehouse.table_names(cursor.schema),
             )
-            for name, cursor in self._warehouse.positions().items()
+            for name, cursor in self._warehouse.committed_positions().items()
             if self._takes(SourceId(name))
         }
         return self.all()
@@ -110,7 +110,7 @@ class LoadProgress:
             return False
         self._looked_at_s = now_s
         try:
-            stored = self._warehouse.positions()
+            stored = self._warehouse.committed_positions()
         except Transient:  # nothing waits to be loaded, so nobody needs to know
             return False
         return any(

@@ -58,6 +58,12 @@ class MemoryWarehouse:
     def positions(self) -> dict[str, Cursor]:
         return dict(self._state.positions)
 
+    def committed_positions(self) -> dict[str, Cursor]:
+        return self.positions()
+
+    def publish(self, *, at_end: bool = False) -> None:
+        """Does nothing: what is committed is readable."""
+
     def load(self, loads: Sequence[Load], meanwhile: Callable[[], None] | None = None) -> list[Loaded]:
         with self._lock:
             # Readers hold no lock: they see the state before the load, or the one after it.
