@@ -13,7 +13,7 @@ from tifo.app.settings import Settings
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import Transient
 from tifo.kernel.ids import Position, uuid7
-from tifo.store.sql.database import Database, open_postgres, open_sqlite
+from tifo.store.sql.database import PATIENCE_S, Database, open_postgres, open_sqlite
 from tifo.workspace.warehouses import every_warehouse, named_warehouse
 
 if TYPE_CHECKING:
@@ -46,20 +46,27 @@ if TYPE_CHECKING:
     from tifo.warehouses.ports import Warehouse
 
 
+ROLE_PATIENCE_S = 0.3
+"""The time for which a role waits for a state that is away: its clients are answered within two seconds."""
+START_PATIENCE_S = 20.0
+"""A machine may start Tifo and its database together."""
+
+
 class OpenedBackend:
     """Implements `operations.backend.Backend` on this installation's state, log and warehouses.
 
     A role asks for `database` before it starts threads: two threads that ask first would open the state twice.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, patience_s: float = PATIENCE_S) -> None:
         self.settings = settings
+        self._patience_s = patience_s
         self.clock = system_clock
         self.new_id = uuid7
 
     @cached_property
     def database(self) -> Database:
-        return open_state(self.settings)
+        return open_state(self.settings, patience_s=self._patience_s)
 
     @cached_property
     def catalog(self) -> "SqlCatalog":
@@ -250,22 +257,30 @@ class OpenedBackend:
 
 
 @contextlib.contextmanager
-def opened(settings: Settings) -> "Iterator[OpenedBackend]":
-    """Opens the backend of a command or a role; leaving the block closes its state."""
-    with contextlib.closing(OpenedBackend(settings)) as backend:
+def opened(settings: Settings, *, patience_s: float = PATIENCE_S) -> "Iterator[OpenedBackend]":
+    """Opens the backend of a command or a role; leaving the block closes its state.
+
+    A state that is away is waited for, for `patience_s` at most.
+    """
+    with contextlib.closing(OpenedBackend(settings, patience_s=patience_s)) as backend:
         yield backend
 
 
-def open_state(settings: Settings) -> Database:
+def opened_by_role(settings: Settings) -> contextlib.AbstractContextManager[OpenedBackend]:
+    """Opens the backend of a role, which reports a state that is away instead of waiting for it."""
+    return opened(settings, patience_s=ROLE_PATIENCE_S)
+
+
+def open_state(settings: Settings, *, patience_s: float = PATIENCE_S) -> Database:
     """Opens the state and brings its tables to this version."""
     if settings.database_url:
-        return open_postgres(settings.database_url)
-    return open_sqlite(settings.database)
+        return open_postgres(settings.database_url, patience_s=patience_s)
+    return open_sqlite(settings.database, patience_s=patience_s)
 
 
 def make_state(settings: Settings) -> None:
     """Makes the state's tables, or brings them to this version, and closes the state again."""
-    open_state(settings).dispose()
+    open_state(settings, patience_s=START_PATIENCE_S).dispose()
 
 
 def open_log(settings: Settings) -> "SqliteEventLog":

@@ -32,6 +32,8 @@ from tifo.workspace.warehouses import BUILT_IN, Sync
 BACKOFF_CAP_S = 10.0
 
 _DRAIN_POLL_S = 0.1
+_DRAIN_FAILING_S = 1.0
+"""The time for which the last loads may fail in a row: with the state or the warehouse away, waiting helps nobody."""
 
 _FAILURES = Metric("tifo_loader_failures", "Loads that failed and are tried again")
 _log = structlog.get_logger("tifo.loader")
@@ -156,8 +158,9 @@ class Loader:
     def _drain(self) -> None:
         deadline_s = self._monotonic() + self._drain_s
         target = self._log.end()
+        works_until_s = self._monotonic() + _DRAIN_FAILING_S
         while not self._progress.is_known or self._ahead or self._backlog.read_to < target:
-            if self._monotonic() >= deadline_s:
+            if self._monotonic() >= min(deadline_s, works_until_s):
                 _log.warning(
                     "loader.stopped_behind", read=self._backlog.read_to, end=target, hint="the next start goes on there"
                 )
@@ -167,6 +170,7 @@ class Loader:
                 # loads it.
                 if not self.flush():
                     return
+                works_until_s = self._monotonic() + _DRAIN_FAILING_S
             except (Transient, Conflict) as error:
                 self._failed(error)
                 # `stop` is set by now, so its wait would return at once.

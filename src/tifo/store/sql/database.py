@@ -11,20 +11,22 @@ from typing import Any
 
 import structlog
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from tifo.kernel.errors import Interrupted, Rejected, Transient
 from tifo.store.sql import schema
+from tifo.store.sql.reachability import Reachability
 
 _log = structlog.get_logger("tifo.store")
 _WRITES = "tifo_writes"
-_BUSY_TIMEOUT_S = 10
+_POOL_TIMEOUT_S = 10
+_STANDSTILL_S = 1.0
+"""The time for which SQLite waits for a lock before it is looked at whether its holder gets on."""
 _POOL = 16
 """The number of pooled connections, and as many again at peaks. A process has at most this many threads that read."""
-_BETWEEN_TRIES_S = 0.1
-_PATIENCE_S = 20.0
-"""The time for which a connection is tried: a server that restarts is away for seconds."""
+PATIENCE_S = 10.0
+"""The time for which a command waits for a server that restarts, or for a lock of SQLite."""
 # `tifo` in ASCII: other programs in the same database have other keys.
 _WRITE_LOCK = 0x7469_666F
 _LOCK = text("SELECT pg_advisory_xact_lock(:key)")
@@ -40,14 +42,16 @@ class Database:
     Raises `Interrupted` if the block may be tried again at once, `Transient` if the database cannot be used.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, reachability: Reachability | None = None) -> None:
         self.engine = engine
         self._driver = engine.dialect.loaded_dbapi
+        self._reachability = reachability or Reachability(lambda: True)
         self.is_shared = engine.dialect.name == "postgresql"
         """Whether other processes may write at the same time. If not, a `writing` block is alone."""
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
+        self._reachability.check()
         with _errors_translated(self._driver), self.engine.begin() as connection:
             yield connection
 
@@ -57,6 +61,7 @@ class Database:
 
         On PostgreSQL only blocks that write `in_turn` exclude one another.
         """
+        self._reachability.check()
         # The engine does not write in turn, because it locks the rows that it reads: so many engines write at once.
         with _errors_translated(self._driver), self.engine.connect() as plain:
             connection = plain.execution_options(**{_WRITES: True})
@@ -67,22 +72,31 @@ class Database:
                 yield connection
 
     def dispose(self) -> None:
+        self._reachability.close()
         self.engine.dispose()
 
 
-def open_postgres(url: str) -> Database:
-    """Opens `postgresql://user:password@host/database`, and brings its tables to this version of Tifo."""
+def open_postgres(url: str, *, patience_s: float = PATIENCE_S) -> Database:
+    """Opens `postgresql://user:password@host/database`, and brings its tables to this version of Tifo.
+
+    A server that cannot be reached is tried for `patience_s`, now and later.
+    """
     parsed = postgres_url(url)
     engine = create_engine(
         # Without `hide_parameters`, errors in the log would hold tokens and the bodies of rows.
         parsed,
         pool_size=_POOL,
         max_overflow=_POOL,
-        pool_timeout=_BUSY_TIMEOUT_S,
+        pool_timeout=_POOL_TIMEOUT_S,
         hide_parameters=True,
     )
-    event.listen(engine, "do_connect", _connect_patiently)
-    return _upgraded(Database(engine))
+    # Late: a folder with SQLite needs no driver of PostgreSQL.
+    from tifo.store.sql.connecting import PatientConnect, ServerProbe  # noqa: PLC0415 (see above)
+
+    probe = ServerProbe()
+    reachability = Reachability(probe)
+    event.listen(engine, "do_connect", PatientConnect(probe, reachability, patience_s))
+    return _upgraded(Database(engine, reachability))
 
 
 def postgres_url(url: str) -> URL:
@@ -99,16 +113,19 @@ def postgres_url(url: str) -> URL:
     return parsed.set(drivername="postgresql+psycopg")
 
 
-def open_sqlite(path: Path) -> Database:
-    """Opens the file, or makes it (readable by its owner only), and brings its tables to this version of Tifo."""
+def open_sqlite(path: Path, *, patience_s: float = PATIENCE_S) -> Database:
+    """Opens the file, or makes it (readable by its owner only), and brings its tables to this version of Tifo.
+
+    A lock that another program holds is waited for: a second, and `patience_s` in all while nothing is committed.
+    """
     with _errors_translated(sqlite3):
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         # Only if there is no file: closing one that SQLite has open elsewhere in this process drops its locks there.
         with contextlib.suppress(FileExistsError):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_TIMEOUT_S})
+        engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _STANDSTILL_S})
         event.listen(engine, "connect", _on_connect)
-        event.listen(engine, "begin", _on_begin)
+        event.listen(engine, "begin", _PatientBegin(path, patience_s))
         return _upgraded(Database(engine))
 
 
@@ -135,11 +152,44 @@ def _on_connect(connection: sqlite3.Connection, _record: Any) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _on_begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get(_WRITES)
-    # A plain BEGIN takes SQLite's write lock at the first write. Where another has written since the first read, SQLite
-    # then refuses at once, however long the timeout.
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+class _PatientBegin:
+    """Begins SQLite's transactions, and waits for the write lock as long as others commit."""
+
+    def __init__(self, path: Path, patience_s: float) -> None:
+        self._log = path.with_name(f"{path.name}-wal")
+        self._patience_s = patience_s
+
+    def __call__(self, connection: Connection) -> None:
+        # A plain BEGIN takes SQLite's write lock at the first write. Where another has written since the first read,
+        # SQLite then refuses at once, however long the timeout.
+        if connection.get_execution_options().get(_WRITES):
+            self._begin_to_write(connection)
+        else:
+            connection.exec_driver_sql("BEGIN")
+
+    def _begin_to_write(self, connection: Connection) -> None:
+        began_s = still_since_s = time.monotonic()
+        commits = self._commits()
+        while True:
+            try:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            except OperationalError:
+                now_s = time.monotonic()
+                if (seen := self._commits()) != commits:
+                    commits, still_since_s = seen, now_s
+                # SQLite gives the lock to whoever asks at the right moment: a busy engine may leave others without.
+                if now_s - still_since_s >= self._patience_s or now_s - began_s >= PATIENCE_S:
+                    raise
+            else:
+                return
+
+    def _commits(self) -> tuple[int, int] | None:
+        """Returns what differs after each commit."""
+        try:
+            status = self._log.stat()
+        except OSError:
+            return None
+        return status.st_size, status.st_mtime_ns
 
 
 @contextmanager
@@ -167,15 +217,3 @@ def _is_interruption(error: Exception, cause: Any) -> bool:
         return not isinstance(error, DBAPIError) and type(cause).__name__ == "OperationalError"
     # Class 08: exceptions of the connection.
     return cause.sqlstate in _INTERRUPTIONS or cause.sqlstate.startswith("08")
-
-
-def _connect_patiently(dialect: Any, _record: Any, arguments: Any, options: dict[str, Any]) -> Any:
-    deadline = time.monotonic() + _PATIENCE_S
-    while True:
-        try:
-            return dialect.connect(*arguments, **options)
-        except dialect.loaded_dbapi.OperationalError:
-            # Also a server that is starting up answers with this error.
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(_BETWEEN_TRIES_S)
