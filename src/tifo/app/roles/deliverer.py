@@ -10,6 +10,7 @@ import structlog
 
 from tifo.app import compose
 from tifo.app.roles.looping import Role, run_on_loop
+from tifo.app.roles.presence import present
 from tifo.app.settings import Settings
 from tifo.delivery.ports import Checkpoint
 from tifo.delivery.sending.connection import DestinationConnection, Terms
@@ -38,7 +39,12 @@ def run(settings: Settings, supervised: bool) -> int:
 
 def _deliverer(settings: Settings) -> Role:
     async def deliverer(stop: asyncio.Event) -> None:
-        with compose.opened(settings) as backend, backend.read_log() as log, _alone(settings):
+        with (
+            present(settings.data, "deliverer") as presence,
+            compose.opened_by_role(settings) as backend,
+            backend.read_log() as log,
+            _alone(settings),
+        ):
             state = backend.deliveries
             reader = SharedReader(log)
             commits = GroupCommit[Checkpoint, bool](
@@ -64,6 +70,7 @@ def _deliverer(settings: Settings) -> Role:
 
                 watch = AlertWatch(backend, compose.notifier_of(settings, session))
                 jobs = [asyncio.create_task(job) for job in (_expire(state), watch.run(settings.alert_look_s))]
+                presence.up()
                 await Deliverer(backend.destinations.all, open_one, connect, reader).run(stop)
                 for job in jobs:
                     job.cancel()

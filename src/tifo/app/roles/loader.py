@@ -7,6 +7,7 @@ import time
 
 from tifo.app import compose
 from tifo.app.compose import OpenedBackend
+from tifo.app.roles.presence import present
 from tifo.app.roles.signals import when_parent_ends
 from tifo.app.settings import Settings
 from tifo.delivery.loading.loader import Loader
@@ -25,12 +26,14 @@ def run(settings: Settings, supervised: bool) -> int:
         signal.signal(signal_number, lambda *_: stop.set())
     if supervised:
         when_parent_ends(sys.stdin.fileno(), stop.set)
-    with compose.opened(settings) as backend:
+    with present(settings.data, "loader") as presence, compose.opened_by_role(settings) as backend:
 
         def wanted() -> list[str]:
             return [each.name for each in every_warehouse(backend.warehouses.connected()) if each.enabled]
 
         collect_seldom()
+        wanted()  # opens the state before the loaders' threads do
+        presence.up()
         LoaderSupervisor(wanted, lambda name: _loader(settings, backend, name)).run(stop)
     return 0
 

@@ -4,6 +4,7 @@ import asyncio
 
 from tifo.app import compose
 from tifo.app.roles.looping import Role, run_on_loop
+from tifo.app.roles.presence import present
 from tifo.app.settings import Settings
 from tifo.egress.http import open_session
 from tifo.kernel.clock import system_clock
@@ -21,13 +22,18 @@ def run(settings: Settings, supervised: bool) -> int:
 
 def _relay(settings: Settings) -> Role:
     async def relay(stop: asyncio.Event) -> None:
-        with compose.opened(settings) as backend, backend.read_log() as log:
+        with (
+            present(settings.data, "relay") as presence,
+            compose.opened_by_role(settings) as backend,
+            backend.read_log() as log,
+        ):
             async with open_session() as session, compose.outside_session(settings) as outside:
                 own, engine = compose.own_address(settings), SqlEngine(backend.database, system_clock, uuid7)
                 relaying = Relay(backend.facts, backend.catalog, session, own, outside=outside)
                 intake = WebhookIntake(backend.inbox, backend.catalog, session, own, outside=outside)
                 sender = Sender(backend.outbox, outside)
                 actions = SegmentActions(log, engine, backend.segment_actions)
+                presence.up()
                 await asyncio.gather(relaying.run(stop), intake.run(stop), sender.run(stop), actions.run(stop))
                 await engine.close()
 
