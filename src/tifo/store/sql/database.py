@@ -158,6 +158,7 @@ class _PatientBegin:
     def __init__(self, path: Path, patience_s: float) -> None:
         self._log = path.with_name(f"{path.name}-wal")
         self._patience_s = patience_s
+        self._refused_at_s = float("-inf")
 
     def __call__(self, connection: Connection) -> None:
         # A plain BEGIN takes SQLite's write lock at the first write. Where another has written since the first read,
@@ -168,6 +169,10 @@ class _PatientBegin:
             connection.exec_driver_sql("BEGIN")
 
     def _begin_to_write(self, connection: Connection) -> None:
+        # Who waited behind a writer that was refused has waited long enough.
+        if time.monotonic() - self._refused_at_s < _STANDSTILL_S:
+            self._begin_at_once(connection)
+            return
         began_s = still_since_s = time.monotonic()
         commits = self._commits()
         while True:
@@ -179,9 +184,18 @@ class _PatientBegin:
                     commits, still_since_s = seen, now_s
                 # SQLite gives the lock to whoever asks at the right moment: a busy engine may leave others without.
                 if now_s - still_since_s >= self._patience_s or now_s - began_s >= PATIENCE_S:
+                    self._refused_at_s = now_s
                     raise
             else:
                 return
+
+    def _begin_at_once(self, connection: Connection) -> None:
+        connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            self._refused_at_s = float("-inf")
+        finally:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {_STANDSTILL_S * 1000:.0f}")
 
     def _commits(self) -> tuple[int, int] | None:
         """Returns what differs after each commit."""

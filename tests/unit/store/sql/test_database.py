@@ -41,11 +41,13 @@ def test_only_its_owner_reads_the_state(tmp_path: Path) -> None:
 
 def test_a_lock_that_is_never_released_is_given_up_and_one_whose_holders_commit_is_waited_for(tmp_path: Path) -> None:
     path = tmp_path / "tifo.db"
-    database = open_sqlite(path, patience_s=0.1)
+    database, other = (open_sqlite(path, patience_s=0.1) for _ in range(2))
     holder = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     holder.execute("CREATE TABLE held (n INTEGER)")
     holder.execute("BEGIN IMMEDIATE")
     with pytest.raises(Transient), database.writing():
+        raise AssertionError
+    with pytest.raises(Transient), database.writing():  # at once: it would wait behind the one that was refused
         raise AssertionError
     over = threading.Event()
 
@@ -59,8 +61,11 @@ def test_a_lock_that_is_never_released_is_given_up_and_one_whose_holders_commit_
 
     busy = threading.Thread(target=commit_now_and_then)
     busy.start()
-    with database.writing() as connection:
+    with other.writing() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM held").scalar_one() > 0
     busy.join()
+    with database.writing():
+        pass
     holder.close()
-    database.dispose()
+    for each in (database, other):
+        each.dispose()
