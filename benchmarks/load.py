@@ -108,6 +108,7 @@ def _loaded(log: SqliteEventLog, warehouse: Warehouse, events: int, flush: int) 
     while loader.flush():
         pass
     seconds = time.perf_counter() - started
+    warehouse.publish(at_end=True)
     assert warehouse.tables(_SCHEMA)["tracks"] == events
     return seconds
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 _STARTS_WITHIN_S = 30.0
@@ -69,6 +70,22 @@ class PostgresServer:
             self._process.wait(30)
             self._process = None
 
+    def pause(self) -> None:
+        """Takes connections, and answers nobody, until `resume`."""
+        for process in self._processes():
+            process.suspend()
+
+    def resume(self) -> None:
+        for process in self._processes():
+            process.resume()
+
+    def _processes(self) -> Sequence[psutil.Process]:
+        if self._process is None:
+            return []
+        # The parent first, which would start others.
+        parent = psutil.Process(self._process.pid)
+        return [parent, *parent.children(recursive=True)]
+
 
 @contextmanager
 def postgres_server(*, durable: bool = False) -> Iterator[PostgresServer]:
@@ -100,6 +117,7 @@ def postgres_server(*, durable: bool = False) -> Iterator[PostgresServer]:
         try:
             yield server
         finally:
+            server.resume()
             server.stop()
 
 

@@ -74,6 +74,20 @@ def test_a_port_in_use_is_named_and_nothing_is_started(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_the_address_is_printed_when_the_port_answers(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tifo", "up", "--data", str(tmp_path / "data"), "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        line = next(line for line in process.stderr if line.startswith("Tifo is at "))
+        address = line.removeprefix("Tifo is at ").partition(",")[0]
+        assert httpx.get(f"{address}/health").json() == {"status": "ok"}
+        _until(lambda: httpx.get(f"{address}/ready").status_code == 200)
+        roles = httpx.get(f"{address}/ready").json()["roles"]
+        process.send_signal(signal.SIGTERM)
+    assert {name: role["status"] for name, role in roles.items()} == dict.fromkeys(RUN, "up")
+    assert process.returncode == 0
+
+
 @pytest.mark.parametrize("after_s", [0.0, 1.0])
 def test_sigterm_ends_with_0_within_ten_seconds_even_while_starting(tmp_path: Path, after_s: float) -> None:
     tifo = LocalTifo(tmp_path / "data")

@@ -13,7 +13,7 @@ from tifo.app.settings import Settings
 from tifo.kernel.clock import system_clock
 from tifo.kernel.errors import NotFound, Transient
 from tifo.kernel.ids import BEFORE_EVERY_LOG, LogPosition, Shard, uuid7
-from tifo.store.sql.database import Database, open_postgres, open_sqlite
+from tifo.store.sql.database import PATIENCE_S, Database, open_postgres, open_sqlite
 from tifo.workspace.warehouses import every_warehouse, named_warehouse
 
 if TYPE_CHECKING:
@@ -48,21 +48,28 @@ if TYPE_CHECKING:
     from tifo.warehouses.ports import Warehouse
 
 
+ROLE_PATIENCE_S = 0.3
+"""The time for which a role waits for a state that is away: its clients are answered within two seconds."""
+START_PATIENCE_S = 20.0
+"""A machine may start Tifo and its database together."""
+
+
 class OpenedBackend:
     """Implements `operations.backend.Backend` on this installation's state, log and warehouses.
 
     A role asks for `database` before it starts threads: two threads that ask first would open the state twice.
     """
 
-    def __init__(self, settings: Settings, *, make: bool = True) -> None:
+    def __init__(self, settings: Settings, *, make: bool = True, patience_s: float = PATIENCE_S) -> None:
         self.settings = settings
         self._make = make
+        self._patience_s = patience_s
         self.clock = system_clock
         self.new_id = uuid7
 
     @cached_property
     def database(self) -> Database:
-        return open_state(self.settings, make=self._make)
+        return open_state(self.settings, make=self._make, patience_s=self._patience_s)
 
     @cached_property
     def catalog(self) -> "SqlCatalog":
@@ -272,25 +279,31 @@ class OpenedBackend:
 
 
 @contextlib.contextmanager
-def opened(settings: Settings, *, make: bool = True) -> "Iterator[OpenedBackend]":
+def opened(settings: Settings, *, make: bool = True, patience_s: float = PATIENCE_S) -> "Iterator[OpenedBackend]":
     """Opens the backend of a command or a role; leaving the block closes its state.
 
-    Without `make` it raises `NotFound` where there is no state yet, and makes none.
+    Without `make` it raises `NotFound` where there is no state yet, and makes none. A state that is away is waited for,
+    for `patience_s` at most.
     """
     if not make and not settings.database_url and not settings.database.exists():
         raise _no_state(settings)
-    with contextlib.closing(OpenedBackend(settings, make=make)) as backend:
+    with contextlib.closing(OpenedBackend(settings, make=make, patience_s=patience_s)) as backend:
         yield backend
 
 
-def open_state(settings: Settings, *, make: bool = True) -> Database:
+def opened_by_role(settings: Settings) -> contextlib.AbstractContextManager[OpenedBackend]:
+    """Opens the backend of a role, which reports a state that is away instead of waiting for it."""
+    return opened(settings, patience_s=ROLE_PATIENCE_S)
+
+
+def open_state(settings: Settings, *, make: bool = True, patience_s: float = PATIENCE_S) -> Database:
     """Opens the state and brings its tables to this version.
 
     Without `make` it raises `NotFound` where there is none.
     """
     if settings.database_url:
-        return open_postgres(settings.database_url, make=make)
-    return open_sqlite(settings.database)
+        return open_postgres(settings.database_url, make=make, patience_s=patience_s)
+    return open_sqlite(settings.database, patience_s=patience_s)
 
 
 def _no_state(settings: Settings) -> NotFound:
@@ -308,7 +321,7 @@ def _no_state(settings: Settings) -> NotFound:
 
 def make_state(settings: Settings) -> None:
     """Makes the state's tables, or brings them to this version, and closes the state again."""
-    open_state(settings).dispose()
+    open_state(settings, patience_s=START_PATIENCE_S).dispose()
 
 
 def open_log(settings: Settings) -> "SqliteEventLog":

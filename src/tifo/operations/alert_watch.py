@@ -170,7 +170,7 @@ class AlertWatch:
         warehouse = self._backend.open_warehouse(name)
         sources = [each.id for each in self._backend.catalog.sources() if takes(each.id)]
         with self._backend.read_log() as log:
-            cursors = loaded_cursors(warehouse, log)
+            cursors = loaded_cursors(warehouse.positions, log)
             waiting = [
                 block.received_at
                 for source_id in sources

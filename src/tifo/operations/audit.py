@@ -148,7 +148,7 @@ def _compared(backend: Backend, client_id: ClientId, source: Source, log: EventL
     warehouse = backend.open_warehouse(BUILT_IN)
     tables = warehouse.columns(source.schema).keys() - _NOT_TRACKED
     # The log is read from the loaded position on: an event that was loaded may be trimmed from the log.
-    logged = _logged(log, source_position(log, source.id, loaded_cursors(warehouse, log)), source)
+    logged = _logged(log, source_position(log, source.id, loaded_cursors(warehouse.positions, log)), source)
     events = rows = 0
     missing: list[str] = []
     elsewhere = logs.others(backend, log.shard)

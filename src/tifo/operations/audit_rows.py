@@ -86,7 +86,7 @@ def _compared(backend: Backend, log: EventLog, connected: ConnectedWarehouse, so
 
 def _loaded(log: EventLog, warehouse: Warehouse, source: Source) -> Iterator[bytes]:
     """Yields the source's events up to the warehouse's cursor, many at a time: each time is one question to it."""
-    through = source_position(log, source.id, loaded_cursors(warehouse, log))
+    through = source_position(log, source.id, loaded_cursors(warehouse.positions, log))
     after = log.start()
     while after < through:
         blocks = log.read(after, max_events=_READ_EVENTS, source_id=source.id)

@@ -197,7 +197,7 @@ def _rows(backend: Backend, name: str, logged: _LoggedBy) -> Iterator[TraceStep]
     try:
         warehouse = backend.open_warehouse(name)
         with backend.read_log() as log:
-            loaded = source_position(log, logged.source.id, loaded_cursors(warehouse, log))
+            loaded = source_position(log, logged.source.id, loaded_cursors(warehouse.positions, log))
         if loaded < logged.position:
             yield TraceStep(
                 at=None, what="row", where=where, outcome="waiting", detail="The loader has not come to it yet."

@@ -187,7 +187,7 @@ def backlog(backend: Backend, name: str) -> WarehouseBacklog:
     loaded = loaded_sources(backend, name)
     with backend.read_log() as log:
         try:
-            cursors = loaded_cursors(backend.open_warehouse(name), log)
+            cursors = loaded_cursors(backend.open_warehouse(name).positions, log)
         except Transient as error:
             return WarehouseBacklog(None, error.message)
         own = sum(log.behind(source_position(log, each.id, cursors), each.id) for each in loaded)
@@ -207,7 +207,7 @@ def progress(
         start, end = log.start(), log.end()
         while True:
             with contextlib.suppress(Transient):
-                cursors = loaded_cursors(backend.open_warehouse(name), log)
+                cursors = loaded_cursors(backend.open_warehouse(name).positions, log)
                 loaded = loaded_sources(backend, name)
                 left = sum(_between(log, source_position(log, each.id, cursors), end, each.id) for each in loaded)
                 total = sum(_between(log, start, end, each.id) for each in loaded)
@@ -226,7 +226,7 @@ def resync(backend: Backend, name: str, source: str | None = None) -> Sequence[R
     chosen = backend.catalog.sources() if source is None else [sources.find(backend, source)]
     rewound = []
     with backend.read_log() as log:
-        known = loaded_cursors(warehouse, log)
+        known = loaded_cursors(warehouse.positions, log)
         for each in chosen:
             if source is None and each.id not in known:
                 continue

@@ -175,11 +175,28 @@ class EventCount(NamedTuple):
 
 
 class Warehouse(Protocol):
-    """Stores rows and positions. Methods block. One loader writes at a time; any number of programs read."""
+    """Stores rows and positions. Methods block. One loader writes at a time; any number of programs read.
+
+    Neither waits for the other: a kind whose product makes them wait shows readers a copy, which `publish` renews.
+    Every method reads that copy, but for `committed_positions` and `table_names`, which are the loader's.
+    """
 
     def positions(self, shard: Shard) -> dict[str, Cursor]:
-        """Returns every connection's committed position in one log. `NO_SHARD` names those that an earlier version of
-        Tifo stored, which did not say which log they were of.
+        """Returns the position in one log up to which each connection's rows can be read, and the schema that it was
+        last loaded into. `NO_SHARD` names those that an earlier version of Tifo stored, which did not say which log
+        they were of.
+        """
+
+    def committed_positions(self, shard: Shard) -> dict[str, Cursor]:
+        """Returns the position in one log from which the next load of each connection must begin. Readers may not see
+        it yet.
+        """
+
+    def publish(self, *, at_end: bool = False) -> None:
+        """Shows readers what is committed, where that is a step of its own, and not too early for its cost.
+
+        The loader calls it between loads; it is cheap when there is nothing to do, and raises nothing. A load publishes
+        too. `at_end` publishes before its time, as the loader ends, where that takes seconds at most.
         """
 
     def load(self, loads: Sequence[Load], meanwhile: Callable[[], None] | None = None) -> list[Loaded]:
@@ -197,7 +214,7 @@ class Warehouse(Protocol):
         """
 
     def table_names(self, schema: str) -> frozenset[str]:
-        """Returns the names of the schema's tables; empty before the first load."""
+        """Returns the names of the schema's committed tables; empty before the first load."""
 
     def rewind(self, connection: str, received_after: datetime | None) -> None:
         """Sets the connection's positions, of every log, to `START` and deletes its rows and discards, in one

@@ -2,7 +2,10 @@
 
 import itertools
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,14 @@ OPEN: dict[str, Callable[[str], Warehouse]] = {
     "memory": lambda place: _MEMORY.setdefault(place, MemoryWarehouse()),
     "postgres": PostgresWarehouse,
 }
+
+
+_HOLDER = """
+import duckdb, sys
+connection = duckdb.connect(sys.argv[1], read_only=sys.argv[2] == "True")
+print("open", flush=True)
+sys.stdin.read()
+"""
 
 
 @pytest.fixture(params=sorted(OPEN))
@@ -69,7 +80,8 @@ def fresh_warehouse(kind: str, place: str, request: pytest.FixtureRequest) -> Ca
             server: PostgresServer = request.getfixturevalue("postgres")
             server.run("DROP SCHEMA IF EXISTS one, _tifo CASCADE", place)
         else:
-            Path(place).unlink(missing_ok=True)
+            for file in (Path(place), working_file(place)):
+                file.unlink(missing_ok=True)
             _MEMORY.pop(place, None)
         return OPEN[kind](place)
 
@@ -87,10 +99,17 @@ def run_sql(kind: str, place: str, request: pytest.FixtureRequest) -> Callable[[
             server: PostgresServer = request.getfixturevalue("postgres")
             server.run(sql, place)
         else:
-            with duckdb.connect(place) as connection:
+            with duckdb.connect(working_file(place)) as connection:
                 connection.execute(sql)
+            DuckdbWarehouse(Path(place)).publish()
 
     return run
+
+
+def working_file(place: str) -> Path:
+    """Returns the file that the loader alone opens; the one at `place` is a copy."""
+    path = Path(place)
+    return path.with_name(f"{path.stem}.loading") / path.name
 
 
 @pytest.fixture
@@ -141,3 +160,18 @@ def _line(message_id: str, **fields: Any) -> bytes:
         **fields,
     }
     return json.dumps(body, ensure_ascii=False).encode() + b"\n"
+
+
+@contextmanager
+def held(path: Path, *, read_only: bool) -> Iterator[subprocess.Popen[str]]:
+    """The file is open in another process until the block ends."""
+    arguments = [sys.executable, "-c", _HOLDER, str(path), str(read_only)]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        assert child.stdout.readline() == "open\n"
+        try:
+            yield child
+        finally:
+            child.stdin.close()
+            child.wait(10)

@@ -1,11 +1,7 @@
-"""What only a file has: a lock, other programs that read it, and people who change its tables."""
+"""What only files have: locks, other programs that read them, and people who change their tables."""
 
 import json
-import subprocess
-import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +9,7 @@ import duckdb
 import msgspec
 import pytest
 
+from tests.contract.warehouses.conftest import held, working_file
 from tests.shards import SHARD
 from tifo.app.cli.output import show_table
 from tifo.kernel.errors import NotFound, Rejected, Transient
@@ -20,14 +17,6 @@ from tifo.warehouses.drivers.duckdb import DuckdbWarehouse
 from tifo.warehouses.ports import Load
 
 Loading = Callable[..., Load]
-
-
-_HOLDER = """
-import duckdb, sys
-connection = duckdb.connect(sys.argv[1], read_only=sys.argv[2] == "True")
-print("open", flush=True)
-sys.stdin.read()
-"""
 
 
 @pytest.fixture
@@ -40,53 +29,49 @@ def duck(path: Path) -> DuckdbWarehouse:
     return DuckdbWarehouse(path)
 
 
-@contextmanager
-def held(path: Path, *, read_only: bool) -> Iterator[subprocess.Popen[str]]:
-    """The file is open in another process until the block ends."""
-    arguments = [sys.executable, "-c", _HOLDER, str(path), str(read_only)]
-    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdin is not None
-        assert child.stdout is not None
-        assert child.stdout.readline() == "open\n"
-        try:
-            yield child
-        finally:
-            child.stdin.close()
-            child.wait(10)
-
-
-def test_a_reader_delays_a_load_and_loses_nothing(duck: DuckdbWarehouse, path: Path, load: Loading) -> None:
+def test_a_reader_in_another_process_delays_no_load(duck: DuckdbWarehouse, path: Path, load: Loading) -> None:
     duck.load([load(0, ("a", {}))])
     with held(path, read_only=True):
-        with pytest.raises(Transient) as raised:
-            duck.load([load(1, ("b", {}))])
-        assert duck.tables("one")["tracks"] == 1, "readers share the file"
+        duck.load([load(1, ("b", {}))])
+        assert duck.tables("one")["tracks"] == 2, "who opens it now reads the newest"
+
+
+def test_an_open_reader_goes_on_reading_what_it_opened(duck: DuckdbWarehouse, path: Path, load: Loading) -> None:
+    duck.load([load(0, ("a", {}))])
+    with duckdb.connect(str(path), read_only=True) as reader:
+        for number in range(1, 5):
+            duck.load([load(number, (f"b{number}", {"wide": "text", f"n{number}": 1}))])
+        assert reader.execute("SELECT count(*) FROM one.tracks").fetchall() == [(1,)]
+    assert duck.tables("one")["tracks"] == 5
+
+
+def test_a_query_does_not_wait_for_a_load(duck: DuckdbWarehouse, path: Path, load: Loading) -> None:
+    duck.load([load(0, ("a", {}))])
+    with held(working_file(str(path)), read_only=False):
+        assert duck.query("SELECT count(*) AS n FROM one.tracks", wait_s=0) == [{"n": 1}]
+        assert duck.positions(SHARD)["one"].position == 1
+
+
+def test_another_writer_of_the_working_file_is_named(duck: DuckdbWarehouse, path: Path, load: Loading) -> None:
+    duck.load([load(0, ("a", {}))])
+    with (
+        held(working_file(str(path)), read_only=False),
+        pytest.raises(Transient, match=r"warehouse\.loading") as raised,
+    ):
+        duck.load([load(1, ("b", {}))])
     assert raised.value.code == "warehouse_busy"
     duck.load([load(1, ("b", {}))])
     assert duck.tables("one")["tracks"] == 2
 
 
-def test_a_query_waits_for_a_load_to_end(duck: DuckdbWarehouse, path: Path, load: Loading) -> None:
+def test_between_loads_both_files_are_closed_and_whole(duck: DuckdbWarehouse, path: Path, load: Loading) -> None:
     duck.load([load(0, ("a", {}))])
-    with held(path, read_only=False) as loader:
-        with pytest.raises(Transient):
-            duck.query("SELECT 1", wait_s=0.05)
-        assert loader.stdin is not None
-        threading.Timer(0.2, loader.stdin.close).start()
-        assert duck.query("SELECT count(*) AS n FROM one.tracks") == [{"n": 1}]
-
-
-def test_a_reader_in_the_same_process_delays_a_load_too(duck: DuckdbWarehouse, path: Path, load: Loading) -> None:
-    duck.load([load(0, ("a", {}))])
-    with duckdb.connect(str(path), read_only=True), pytest.raises(Transient):
-        duck.load([load(1, ("b", {}))])
-
-
-def test_between_loads_the_file_is_closed(duck: DuckdbWarehouse, path: Path, load: Loading) -> None:
-    duck.load([load(0, ("a", {}))])
-    assert not path.with_name(path.name + ".wal").exists()
-    with held(path, read_only=False):
-        pass
+    working = working_file(str(path))
+    assert sorted(file.name for file in working.parent.iterdir()) == ["lock", path.name]
+    assert sorted(file.name for file in path.parent.iterdir()) == [path.name, working.parent.name]
+    for file in (path, working):
+        with held(file, read_only=False):
+            pass
 
 
 def test_before_the_first_load_a_query_says_what_to_do(duck: DuckdbWarehouse, path: Path) -> None:
@@ -107,7 +92,7 @@ def test_a_column_type_that_someone_chose_is_kept_and_what_it_cannot_take_is_dis
     duck: DuckdbWarehouse, path: Path, load: Loading
 ) -> None:
     duck.load([load(0, ("a", {"price": 1}))])
-    with duckdb.connect(str(path)) as connection:
+    with duckdb.connect(working_file(str(path))) as connection:
         connection.execute("ALTER TABLE one.goal ALTER COLUMN price TYPE DECIMAL(10, 2)")
     (loaded,) = duck.load([load(1, ("b", {"price": 2.5}), ("c", {"price": 4}), ("d", {"price": 10**12}))])
     assert loaded.discarded == 1
@@ -119,7 +104,7 @@ def test_a_column_type_that_someone_chose_is_kept_and_what_it_cannot_take_is_dis
 
 def test_a_constraint_that_someone_added_rejects_the_load(duck: DuckdbWarehouse, path: Path, load: Loading) -> None:
     duck.load([load(0, ("a", {"price": 1}))])
-    with duckdb.connect(str(path)) as connection:
+    with duckdb.connect(working_file(str(path))) as connection:
         connection.execute("ALTER TABLE one.goal ALTER COLUMN price SET NOT NULL")
     with pytest.raises(Rejected):
         duck.load([load(1, ("b", {}))])

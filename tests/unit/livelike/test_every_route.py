@@ -124,6 +124,7 @@ async def operations(world: Any) -> list[Operation]:
     return [
         Operation(method.upper(), path, described)
         for path, methods in document["paths"].items()
+        if path.startswith("/api/")  # monitors' routes are the node's
         for method, described in methods.items()
     ]
 

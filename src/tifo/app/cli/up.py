@@ -62,7 +62,7 @@ def _introduce_log(settings: Settings, wanted: Sequence[str]) -> None:
 def _run(settings: Settings, wanted: Sequence[str]) -> int:
     """Runs until SIGTERM or Ctrl-C. One role runs in this process; several (or none named: all) under a supervisor."""
     from tifo.app import roles
-    from tifo.app.roles import metrics
+    from tifo.app.roles import announcing, metrics, presence
     from tifo.app.roles.supervisor import Supervisor
 
     wanted = wanted or list(roles.RUN)
@@ -77,15 +77,17 @@ def _run(settings: Settings, wanted: Sequence[str]) -> int:
     supervised = os.environ.get("TIFO_SUPERVISED") == "1"
     if not supervised:
         _introduce_log(settings, wanted)
-    if "api" in wanted and not supervised:
+    if "api" in wanted:
         check_port(settings.host, settings.port)
+        if not supervised:
+            at = f"http://{settings.host}:{settings.port}"
+            ready = f"Tifo is at {at}, its data in {settings.data}. Ctrl-C stops it."
+            announcing.when_it_answers(compose.own_address(settings), lambda: talk.print(ready))
     if len(wanted) == 1:
         return roles.run(wanted[0], settings, supervised=supervised)
     ordered = [role for role in roles.RUN if role in wanted]
-    if "api" in ordered:
-        talk.print(f"Tifo is at http://{settings.host}:{settings.port}, its data in {settings.data}. Ctrl-C stops it.")
     counting = metrics.fresh_folder(settings.data)
-    environment = {**counting, **settings.as_variables()}
+    environment = {**counting, **settings.as_variables(), presence.WANTED: ",".join(ordered)}
     return Supervisor(
         ordered,
         settings.as_flags(),

@@ -10,6 +10,8 @@ from tifo.api.browser import BrowserSettings
 from tifo.api.management.app import ROOT as MANAGEMENT
 from tifo.api.management.app import ManagementApi
 from tifo.api.plans import PlanBook
+from tifo.api.ready import ROOT as READY
+from tifo.api.ready import ReadyApi
 from tifo.api.rudder import ROOT as RUDDER
 from tifo.api.rudder import RudderSettings
 from tifo.api.tracking import BEACON, TrackingApi
@@ -20,6 +22,8 @@ from tifo.app.compose import OpenedBackend
 from tifo.app.roles.holding import holder_of
 from tifo.app.roles.looping import Role, run_on_loop
 from tifo.app.roles.metrics import metrics_page
+from tifo.app.roles.presence import present
+from tifo.app.roles.readiness import readiness_of
 from tifo.app.roles.upkeep import LogRetention, forget_old_answers, note_log, note_log_once
 from tifo.app.settings import Settings
 from tifo.eventlog.ports import Append, Appended
@@ -52,7 +56,8 @@ def _api(settings: Settings) -> Role:
         collect_seldom()
         gc.freeze()  # modules loaded by now stay: no collection needs to look at them again
         with (
-            compose.opened(settings) as backend,
+            present(settings.data, "api") as presence,
+            compose.opened_by_role(settings) as backend,
             contextlib.closing(compose.open_log(settings)) as log,
             holder_of(settings, "api") as holder,
         ):
@@ -61,6 +66,7 @@ def _api(settings: Settings) -> Role:
             await asyncio.to_thread(parts.plans.refresh)
             await asyncio.to_thread(_introduce, backend, log)
             jobs = [asyncio.create_task(job) for job in parts.jobs()]
+            presence.up()
             await serve(parts.app(), host=settings.host, port=settings.port, stop=stop)
             for job in jobs:
                 job.cancel()
@@ -121,6 +127,7 @@ class _Parts:
             WEBHOOKS: WebhookApi(self._arrivals, Intakes(backend.inbox, backend.catalog), backend.clock),
             MANAGEMENT: ManagementApi(backend),
             "/metrics": metrics_page(),
+            READY: ReadyApi(readiness_of(self._settings, backend, self._log)),
         }
         return dispatch(quick, FastPath(livelike))
 

@@ -8,9 +8,10 @@ import structlog
 
 from tifo.app import compose
 from tifo.app.compose import OpenedBackend
-from tifo.app.roles.held import reading, released
+from tifo.app.roles.held import alone, released
 from tifo.app.roles.holding import holder_of
 from tifo.app.roles.looping import Role, run_on_loop
+from tifo.app.roles.presence import Presence, present
 from tifo.app.settings import Settings
 from tifo.delivery.logs import LogNotice
 from tifo.delivery.ports import Checkpoint
@@ -43,50 +44,55 @@ def run(settings: Settings, supervised: bool) -> int:
 
 def _deliverer(settings: Settings) -> Role:
     async def deliverer(stop: asyncio.Event) -> None:
-        if not await released(settings, stop):
-            return
-        with (
-            # Alone: two deliverers of one log would attempt the same event.
-            reading(settings, "deliverer", alone=True),
-            compose.opened(settings) as backend,
-            backend.read_log() as log,
-            holder_of(settings, "deliverer") as holder,
-        ):
-            state = backend.deliveries
-            reader = SharedReader(log)
-            commits = GroupCommit[Checkpoint, bool](
-                state.settle, max_batch=_CHANGES, max_waiting=_CHANGES, name="deliveries"
-            )
-            async with compose.outside_session(settings) as session:
-                tools = compose.tools_of(settings, session)
-
-                async def open_one(connected: ConnectedDestination) -> OpenDestination:
-                    kind = kind_of(connected.kind)
-                    configured = configured_of(connected)
-                    return OpenDestination(await kind.open(configured, tools), filter_of(connected))
-
-                def connect(terms: Terms, opened: OpenDestination) -> DestinationConnection:
-                    return DestinationConnection(
-                        terms,
-                        opened.destination,
-                        opened.event_filter,
-                        reader=reader,
-                        state=state,
-                        commit=commits.submit,
-                        on_notice=partial(_notify, backend, log),
-                    )
-
-                alerts, upkeep = (WorkShare(backend.leases, group, holder) for group in ("alerts", "upkeep"))
-                watch = AlertWatch(backend, compose.notifier_of(settings, session), alerts)
-                expiring = _expire(state, backend.leases, upkeep)
-                jobs = [asyncio.create_task(job) for job in (expiring, watch.run(settings.alert_look_s))]
-                await Deliverer(backend.destinations.all, open_one, connect, reader).run(stop)
-                for job in jobs:
-                    job.cancel()
-                await asyncio.gather(*jobs, return_exceptions=True)
-            await commits.close()
+        with present(settings.data, "deliverer") as presence:
+            if await released(settings, stop):
+                await _deliver(settings, stop, presence)
 
     return deliverer
+
+
+async def _deliver(settings: Settings, stop: asyncio.Event, presence: Presence) -> None:
+    with (
+        # Two deliverers of one log would attempt the same event.
+        alone(settings, "deliverer"),
+        compose.opened_by_role(settings) as backend,
+        backend.read_log() as log,
+        holder_of(settings, "deliverer") as holder,
+    ):
+        state = backend.deliveries
+        reader = SharedReader(log)
+        commits = GroupCommit[Checkpoint, bool](
+            state.settle, max_batch=_CHANGES, max_waiting=_CHANGES, name="deliveries"
+        )
+        async with compose.outside_session(settings) as session:
+            tools = compose.tools_of(settings, session)
+
+            async def open_one(connected: ConnectedDestination) -> OpenDestination:
+                kind = kind_of(connected.kind)
+                configured = configured_of(connected)
+                return OpenDestination(await kind.open(configured, tools), filter_of(connected))
+
+            def connect(terms: Terms, opened: OpenDestination) -> DestinationConnection:
+                return DestinationConnection(
+                    terms,
+                    opened.destination,
+                    opened.event_filter,
+                    reader=reader,
+                    state=state,
+                    commit=commits.submit,
+                    on_notice=partial(_notify, backend, log),
+                )
+
+            alerts, upkeep = (WorkShare(backend.leases, group, holder) for group in ("alerts", "upkeep"))
+            watch = AlertWatch(backend, compose.notifier_of(settings, session), alerts)
+            expiring = _expire(state, backend.leases, upkeep)
+            jobs = [asyncio.create_task(job) for job in (expiring, watch.run(settings.alert_look_s))]
+            presence.up()
+            await Deliverer(backend.destinations.all, open_one, connect, reader).run(stop)
+            for job in jobs:
+                job.cancel()
+            await asyncio.gather(*jobs, return_exceptions=True)
+        await commits.close()
 
 
 def _notify(backend: OpenedBackend, log: EventLog, text: str) -> None:

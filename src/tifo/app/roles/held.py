@@ -8,10 +8,12 @@ from collections.abc import Iterator
 
 import structlog
 
+from tifo.app.roles.presence import roles_seen
 from tifo.app.settings import Settings
 from tifo.eventlog.identity import LogIdentity, begin, read_identity
 from tifo.kernel.errors import Transient
 from tifo.kernel.waiting import wait
+from tifo.operations.readiness import NeedStatus
 
 _LOOK_S = 1.0
 _SAY_EVERY = 60
@@ -63,15 +65,12 @@ def _say(why: str, looks: int) -> None:
 
 
 @contextlib.contextmanager
-def reading(settings: Settings, role: str, *, alone: bool = False) -> Iterator[None]:
-    """Marks that a process of this role reads the folder's log. `alone` keeps a second one out.
-
-    Raises `Transient` where there is one.
-    """
+def alone(settings: Settings, role: str) -> Iterator[None]:
+    """Keeps a second process of this role off the folder's log. Raises `Transient` where there is one."""
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (settings.data / f"{role}.lock").open("w") as file:
         try:
-            fcntl.flock(file, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise Transient(f"Another {role} works on {settings.data}: stop it first.") from error
         yield
@@ -79,8 +78,4 @@ def reading(settings: Settings, role: str, *, alone: bool = False) -> Iterator[N
 
 def is_read_by(settings: Settings, role: str) -> bool:
     """Says whether a process of this role reads the folder's log now."""
-    try:
-        with reading(settings, role, alone=True):
-            return False
-    except Transient:
-        return True
+    return roles_seen(settings.data, [role])[role].status is not NeedStatus.DOWN

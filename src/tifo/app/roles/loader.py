@@ -7,7 +7,8 @@ import time
 
 from tifo.app import compose
 from tifo.app.compose import OpenedBackend
-from tifo.app.roles.held import reading, released_in_thread
+from tifo.app.roles.held import released_in_thread
+from tifo.app.roles.presence import Presence, present
 from tifo.app.roles.signals import when_parent_ends
 from tifo.app.settings import Settings
 from tifo.delivery.loading.loader import Loader
@@ -27,16 +28,22 @@ def run(settings: Settings, supervised: bool) -> int:
         signal.signal(signal_number, lambda *_: stop.set())
     if supervised:
         when_parent_ends(sys.stdin.fileno(), stop.set)
-    if not released_in_thread(settings, stop):
-        return 0
-    with reading(settings, "loader"), compose.opened(settings) as backend:
+    with present(settings.data, "loader") as presence:
+        if released_in_thread(settings, stop):
+            _load(settings, stop, presence)
+    return 0
+
+
+def _load(settings: Settings, stop: threading.Event, presence: Presence) -> None:
+    with compose.opened_by_role(settings) as backend:
 
         def wanted() -> list[str]:
             return [each.name for each in every_warehouse(backend.warehouses.connected()) if each.enabled]
 
         collect_seldom()
+        wanted()  # opens the state before the loaders' threads do
+        presence.up()
         LoaderSupervisor(wanted, lambda name: _loader(settings, backend, name)).run(stop)
-    return 0
 
 
 def _loader(settings: Settings, backend: OpenedBackend, name: str) -> Loader:

@@ -10,6 +10,7 @@ from tifo.app.compose import OpenedBackend
 from tifo.app.roles.held import released
 from tifo.app.roles.holding import holder_of
 from tifo.app.roles.looping import Role, run_on_loop
+from tifo.app.roles.presence import Presence, present
 from tifo.app.settings import Settings
 from tifo.egress.http import open_session
 from tifo.kernel.clock import system_clock
@@ -28,21 +29,26 @@ def run(settings: Settings, supervised: bool) -> int:
 
 def _relay(settings: Settings) -> Role:
     async def relay(stop: asyncio.Event) -> None:
-        if not await released(settings, stop):
-            return
-        with (
-            compose.opened(settings) as backend,
-            backend.read_log() as log,
-            holder_of(settings, "relay") as holder,
-        ):
-            async with open_session() as session, compose.outside_session(settings) as outside:
-                engine = SqlEngine(backend.database, system_clock, uuid7)
-                actions = SegmentActions(log, engine, backend.segment_actions)
-                sending = _sending(backend, holder, session, outside, stop)
-                await asyncio.gather(*sending, actions.run(stop))
-                await engine.close()
+        with present(settings.data, "relay") as presence:
+            if await released(settings, stop):
+                await _relay_all(settings, stop, presence)
 
     return relay
+
+
+async def _relay_all(settings: Settings, stop: asyncio.Event, presence: Presence) -> None:
+    with (
+        compose.opened_by_role(settings) as backend,
+        backend.read_log() as log,
+        holder_of(settings, "relay") as holder,
+    ):
+        async with open_session() as session, compose.outside_session(settings) as outside:
+            engine = SqlEngine(backend.database, system_clock, uuid7)
+            actions = SegmentActions(log, engine, backend.segment_actions)
+            sending = _sending(backend, holder, session, outside, stop)
+            presence.up()
+            await asyncio.gather(*sending, actions.run(stop))
+            await engine.close()
 
 
 def _sending(

@@ -47,7 +47,7 @@ class LogRetention:
         with backend.read_log() as reader:
             connected = backend.warehouses.connected()
             handled = [
-                loaded_through(reader, loaded_cursors(self._warehouse, reader), sources),
+                loaded_through(reader, loaded_cursors(self._warehouse.positions, reader), sources),
                 read_through(reader, backend.segment_actions),
             ]
             waited_for = [self._loaded_through(reader, each, sources) for each in connected]
@@ -67,7 +67,7 @@ class LogRetention:
     def _loaded_through(self, log: EventLog, connected: ConnectedWarehouse, sources: Sequence[Source]) -> Position:
         """Takes a warehouse that cannot be asked now to have loaded nothing."""
         try:
-            positions = loaded_cursors(self._backend.open_warehouse(connected.name), log)
+            positions = loaded_cursors(self._backend.open_warehouse(connected.name).positions, log)
         except Transient as error:
             _log.info("log kept for a warehouse that is away", warehouse=connected.name, reason=error.message)
             return START

@@ -32,6 +32,8 @@ from tifo.workspace.warehouses import BUILT_IN, Sync
 BACKOFF_CAP_S = 10.0
 
 _DRAIN_POLL_S = 0.1
+_DRAIN_FAILING_S = 1.0
+"""The time for which the last loads may fail in a row: with the state or the warehouse away, waiting helps nobody."""
 
 _FAILURES = Metric("tifo_loader_failures", "Loads that failed and are tried again")
 _log = structlog.get_logger("tifo.loader")
@@ -68,6 +70,7 @@ class Loader:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._log = log
+        self._warehouse = warehouse
         self._name = name
         self._flush_s = flush_s
         self._flush_events = flush_events
@@ -95,9 +98,12 @@ class Loader:
         while not stop.is_set():
             stop.wait(self.step())
         self._drain()
+        self._warehouse.publish(at_end=True)
 
     def step(self) -> float:
         """Looks at the log, and loads where it is time to. Returns the seconds to wait before the next step."""
+        # Also without a load: the last one may have been too early to be shown, or its process ended before.
+        self._warehouse.publish()
         now_s = self._monotonic()
         if now_s < self._retry_at_s:
             return self._retry_at_s - now_s
@@ -164,8 +170,9 @@ class Loader:
     def _drain(self) -> None:
         deadline_s = self._monotonic() + self._drain_s
         target = self._log.end()
+        works_until_s = self._monotonic() + _DRAIN_FAILING_S
         while not self._progress.is_known or self._ahead or self._backlog.read_to < target:
-            if self._monotonic() >= deadline_s:
+            if self._monotonic() >= min(deadline_s, works_until_s):
                 _log.warning(
                     "loader.stopped_behind", read=self._backlog.read_to, end=target, hint="the next start goes on there"
                 )
@@ -175,6 +182,7 @@ class Loader:
                 # loads it.
                 if not self.flush():
                     return
+                works_until_s = self._monotonic() + _DRAIN_FAILING_S
             except (Transient, Conflict) as error:
                 self._failed(error)
                 # `stop` is set by now, so its wait would return at once.

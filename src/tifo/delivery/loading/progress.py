@@ -88,7 +88,7 @@ class LoadProgress:
                 read=self._read_on(SourceId(name), cursor.position),
                 tables=self._warehouse.table_names(cursor.schema),
             )
-            for name, cursor in loaded_cursors(self._warehouse, self._log).items()
+            for name, cursor in loaded_cursors(self._warehouse.committed_positions, self._log).items()
             if self._takes(SourceId(name))
         }
         return self.all()
@@ -116,7 +116,7 @@ class LoadProgress:
             return False
         self._looked_at_s = now_s
         try:
-            stored = loaded_cursors(self._warehouse, self._log)
+            stored = loaded_cursors(self._warehouse.committed_positions, self._log)
         except Transient:  # nothing waits to be loaded, so nobody needs to know
             return False
         return any(

@@ -10,6 +10,7 @@ from tifo.livelike.errors import Detail, FieldErrors
 from tifo.livelike.links import ROOT
 from tifo.livelike.lists.paging import DEFAULT_SIZE, MAX_SIZE
 from tifo.livelike.openapi.description import BodyDescription, RouteDescription, description_of
+from tifo.livelike.openapi.probes import PROBES
 from tifo.livelike.openapi.schemas import Schema, answer_schemas, body_schema, plain_schema, ref
 from tifo.livelike.request import MAX_KEY_LENGTH, MIN_ANONYMOUS_KEY_LENGTH
 
@@ -79,7 +80,7 @@ def document(handlers: Iterable[HTTPRouteHandler]) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": "Tifo", "version": "1", "description": _ABOUT},
-        "paths": paths,
+        "paths": {**paths, **PROBES},
         "components": {"schemas": {**components, "Error": _error()}, "securitySchemes": _SCHEMES},
     }
 

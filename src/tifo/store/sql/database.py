@@ -11,22 +11,24 @@ from typing import Any
 
 import structlog
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from tifo.kernel.errors import Interrupted, NotFound, Rejected, Transient, Unusable
-from tifo.kernel.postgres_refusals import is_lasting, reason_of
+from tifo.kernel.postgres_refusals import reason_of
 from tifo.store.sql import schema
 from tifo.store.sql.faults import OUT_OF_REACH, lasting_fault, place_of
+from tifo.store.sql.reachability import Reachability
 
 _log = structlog.get_logger("tifo.store")
 _WRITES = "tifo_writes"
-_BUSY_TIMEOUT_S = 10
+_POOL_TIMEOUT_S = 10
+_STANDSTILL_S = 1.0
+"""The time for which SQLite waits for a lock before it is looked at whether its holder gets on."""
 _POOL = 16
 """The number of pooled connections, and as many again at peaks. A process has at most this many threads that read."""
-_BETWEEN_TRIES_S = 0.1
-_PATIENCE_S = 20.0
-"""The time for which a connection is tried: a server that restarts is away for seconds."""
+PATIENCE_S = 10.0
+"""The time for which a command waits for a server that restarts, or for a lock of SQLite."""
 _IDLE_S = 20
 """The time after which PostgreSQL ends a transaction that sends nothing: a process that is paused, or a machine that is
 gone, would hold its locks for as long, and everybody else would wait.
@@ -46,14 +48,16 @@ class Database:
     Raises `Interrupted` if the block may be tried again at once, `Transient` if the database cannot be used.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, reachability: Reachability | None = None) -> None:
         self.engine = engine
         self._driver = engine.dialect.loaded_dbapi
+        self._reachability = reachability or Reachability(lambda: True)
         self.is_shared = engine.dialect.name == "postgresql"
         """Whether other processes may write at the same time. If not, a `writing` block is alone."""
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
+        self._reachability.check()
         with _errors_translated(self._driver, self.engine.url), self.engine.begin() as connection:
             yield connection
 
@@ -63,6 +67,7 @@ class Database:
 
         On PostgreSQL only blocks that write `in_turn` exclude one another.
         """
+        self._reachability.check()
         # The engine does not write in turn, because it locks the rows that it reads: so many engines write at once.
         with _errors_translated(self._driver, self.engine.url), self.engine.connect() as plain:
             connection = plain.execution_options(**{_WRITES: True})
@@ -73,14 +78,15 @@ class Database:
                 yield connection
 
     def dispose(self) -> None:
+        self._reachability.close()
         self.engine.dispose()
 
 
-def open_postgres(url: str, *, make: bool = True) -> Database:
+def open_postgres(url: str, *, make: bool = True, patience_s: float = PATIENCE_S) -> Database:
     """Opens `postgresql://user:password@host/database`, and brings its tables to this version of Tifo.
 
-    Without `make` it raises `NotFound` for a database without a state, and makes no tables. Raises `Unusable` where the
-    database cannot be connected to.
+    Without `make` it raises `NotFound` for a database without a state, and makes no tables. A server that cannot be
+    reached is tried for `patience_s`, now and later. Raises `Unusable` where the database cannot be connected to.
     """
     parsed = postgres_url(url)
     engine = create_engine(
@@ -88,12 +94,17 @@ def open_postgres(url: str, *, make: bool = True) -> Database:
         parsed,
         pool_size=_POOL,
         max_overflow=_POOL,
-        pool_timeout=_BUSY_TIMEOUT_S,
+        pool_timeout=_POOL_TIMEOUT_S,
         hide_parameters=True,
     )
-    event.listen(engine, "do_connect", _connect_patiently)
+    # Late: a folder with SQLite needs no driver of PostgreSQL.
+    from tifo.store.sql.connecting import PatientConnect, ServerProbe  # noqa: PLC0415 (see above)
+
+    probe = ServerProbe()
+    reachability = Reachability(probe)
+    event.listen(engine, "do_connect", PatientConnect(probe, reachability, patience_s))
     event.listen(engine, "connect", _limit_idling)
-    return _upgraded(Database(engine), make=make)
+    return _upgraded(Database(engine, reachability), make=make)
 
 
 def postgres_url(url: str) -> URL:
@@ -110,8 +121,11 @@ def postgres_url(url: str) -> URL:
     return parsed.set(drivername="postgresql+psycopg")
 
 
-def open_sqlite(path: Path) -> Database:
-    """Opens the file, or makes it (readable by its owner only), and brings its tables to this version of Tifo."""
+def open_sqlite(path: Path, *, patience_s: float = PATIENCE_S) -> Database:
+    """Opens the file, or makes it (readable by its owner only), and brings its tables to this version of Tifo.
+
+    A lock that another program holds is waited for: a second, and `patience_s` in all while nothing is committed.
+    """
     with _errors_translated(sqlite3, URL.create("sqlite", database=str(path))):
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         # Only if there is no file: closing one that SQLite has open elsewhere in this process drops its locks there.
@@ -119,9 +133,9 @@ def open_sqlite(path: Path) -> Database:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         # A URL made of its parts: `?` and `%` in a folder's name have no meaning of their own.
         url = URL.create("sqlite", database=str(path))
-        engine = create_engine(url, connect_args={"timeout": _BUSY_TIMEOUT_S})
+        engine = create_engine(url, connect_args={"timeout": _STANDSTILL_S})
         event.listen(engine, "connect", _on_connect)
-        event.listen(engine, "begin", _on_begin)
+        event.listen(engine, "begin", _PatientBegin(path, patience_s))
         return _upgraded(Database(engine))
 
 
@@ -144,7 +158,7 @@ def _upgraded(database: Database, *, make: bool = True) -> Database:
 
 @contextmanager
 def _connecting(database: Database) -> Iterator[None]:
-    """Raises `Unusable` where the first connection fails: the patience of `_connect_patiently` is over by then."""
+    """Raises `Unusable` where the first connection fails: the patience of `PatientConnect` is over by then."""
     try:
         yield
     except Unusable:
@@ -167,11 +181,58 @@ def _on_connect(connection: sqlite3.Connection, _record: Any) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _on_begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get(_WRITES)
-    # A plain BEGIN takes SQLite's write lock at the first write. Where another has written since the first read, SQLite
-    # then refuses at once, however long the timeout.
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+class _PatientBegin:
+    """Begins SQLite's transactions, and waits for the write lock as long as others commit."""
+
+    def __init__(self, path: Path, patience_s: float) -> None:
+        self._log = path.with_name(f"{path.name}-wal")
+        self._patience_s = patience_s
+        self._refused_at_s = float("-inf")
+
+    def __call__(self, connection: Connection) -> None:
+        # A plain BEGIN takes SQLite's write lock at the first write. Where another has written since the first read,
+        # SQLite then refuses at once, however long the timeout.
+        if connection.get_execution_options().get(_WRITES):
+            self._begin_to_write(connection)
+        else:
+            connection.exec_driver_sql("BEGIN")
+
+    def _begin_to_write(self, connection: Connection) -> None:
+        # Who waited behind a writer that was refused has waited long enough.
+        if time.monotonic() - self._refused_at_s < _STANDSTILL_S:
+            self._begin_at_once(connection)
+            return
+        began_s = still_since_s = time.monotonic()
+        commits = self._commits()
+        while True:
+            try:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            except OperationalError:
+                now_s = time.monotonic()
+                if (seen := self._commits()) != commits:
+                    commits, still_since_s = seen, now_s
+                # SQLite gives the lock to whoever asks at the right moment: a busy engine may leave others without.
+                if now_s - still_since_s >= self._patience_s or now_s - began_s >= PATIENCE_S:
+                    self._refused_at_s = now_s
+                    raise
+            else:
+                return
+
+    def _begin_at_once(self, connection: Connection) -> None:
+        connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            self._refused_at_s = float("-inf")
+        finally:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {_STANDSTILL_S * 1000:.0f}")
+
+    def _commits(self) -> tuple[int, int] | None:
+        """Returns what differs after each commit."""
+        try:
+            status = self._log.stat()
+        except OSError:
+            return None
+        return status.st_size, status.st_mtime_ns
 
 
 @contextmanager
@@ -205,15 +266,3 @@ def _limit_idling(connection: Any, _record: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"SET idle_in_transaction_session_timeout = '{_IDLE_S}s'")
     connection.commit()
-
-
-def _connect_patiently(dialect: Any, _record: Any, arguments: Any, options: dict[str, Any]) -> Any:
-    deadline = time.monotonic() + _PATIENCE_S
-    while True:
-        try:
-            return dialect.connect(*arguments, **options)
-        except dialect.loaded_dbapi.OperationalError as error:
-            # Also a server that is starting up answers with this error.
-            if is_lasting(str(error)) or time.monotonic() > deadline:
-                raise
-            time.sleep(_BETWEEN_TRIES_S)

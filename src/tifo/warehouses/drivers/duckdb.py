@@ -1,13 +1,13 @@
-"""Loads into a DuckDB file, and queries it.
+"""Loads into a DuckDB file, and queries a copy of it that any number of programs may read at any time.
 
-The file is opened for a load and closed after it, so that other programs can read it in between.
+The file that is loaded is opened for a load and closed after it, and then copied (`published.py`).
 """
 
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from tifo.kernel.errors import NotFound, Rejected, Transient
 from tifo.kernel.json import JsonObject
 from tifo.warehouses.answers import objects
 from tifo.warehouses.drivers.dialect import Dialect, Session
+from tifo.warehouses.drivers.published import PublishedFile
 from tifo.warehouses.drivers.sql_warehouse import SqlWarehouse
 from tifo.warehouses.ports import ColumnType, Load, Loaded
 from tifo.warehouses.sql import never_loaded, quoted
@@ -61,33 +62,47 @@ WHERE schema_name = $1 AND database_name = current_database()
     alters_at_once=False,  # "Only one ALTER command per statement is supported"
     sorts_text_by_bytes=True,
 )
-_READ_POLL_S = 0.01
-"""Pause between two attempts to open a file that a load holds."""
+_OPEN_POLL_S = 0.01
+"""Pause between two attempts to open a file that another program holds."""
+_LOAD_WAIT_S, _REWIND_WAIT_S = 2.0, 10.0
+"""The waits of a load for a rewind to end, and of a rewind for a load."""
 _OWN_ROW_GROUPS = 4_096
 """Rows for each table of a load, on average, from which its row groups are large enough to stay."""
 _NOT_IN_ARROW = re.compile(r"\b(UHUGEINT|BIGNUM|BIT|TIME WITH TIME ZONE|VARIANT)\b")
 # Without it a name in SQL that is no table finds a variable of the calling Python code.
-_CONFIG: dict[str, str | bool | int | float | list[str]] = {"python_enable_replacements": False}
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "python_enable_replacements": False,
+    # The oldest version that this one works with: each newer one, a command line of 1.4 included, reads the file.
+    "storage_compatibility_version": "v1.4.0",
+}
 
 
 class DuckdbWarehouse(SqlWarehouse):
+    """Loads a working file, and answers from its published copy, which is at `path`."""
+
     def __init__(self, path: Path, clock: Clock = system_clock) -> None:
         super().__init__(clock)
-        self._path = path
+        self._file = PublishedFile(path, _merge)
 
     def load(self, loads: Sequence[Load], meanwhile: Callable[[], None] | None = None) -> list[Loaded]:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._opened(read_only=False) as connection, _errors_translated():
+        self._file.prepare()
+        with self._writing(_LOAD_WAIT_S) as connection, _errors_translated():
             connection.execute(f"SET max_vacuum_tasks = {_merges(loads)}")
             connection.begin()
             loaded = self._load_all(DuckdbSession(connection), loads)
             _commit(connection, meanwhile)
-            return loaded
+        self._file.publish_if_due()
+        return loaded
+
+    def publish(self, *, at_end: bool = False) -> None:
+        self._file.publish_if_due(at_end=at_end)
 
     def rewind(self, connection: str, received_after: datetime | None) -> None:
-        if not self._path.exists():  # opening it to write would make it
+        if not self._file.exists:  # opening it to write would make it
             raise never_loaded(connection)
+        self._file.prepare()
         super().rewind(connection, received_after)
+        self._file.publish()
 
     def query(self, sql: str, *, wait_s: float = 10.0) -> list[JsonObject]:
         with self._opened_to_read(wait_s) as connection:
@@ -106,42 +121,36 @@ class DuckdbWarehouse(SqlWarehouse):
             yield DuckdbSession(connection)
 
     @contextmanager
+    def _reading_committed(self) -> Iterator[Session]:
+        if not self._file.exists:
+            raise self._no_warehouse()
+        self._file.prepare()
+        with _opened(self._file.working, read_only=True) as connection, _errors_translated():
+            yield DuckdbSession(connection)
+
+    @contextmanager
     def _rewinding(self) -> Iterator[Session]:
-        with self._opened(read_only=False) as connection, _errors_translated():
+        with self._writing(_REWIND_WAIT_S) as connection, _errors_translated():
             connection.begin()  # left by an error, the transaction ends with its connection
             yield DuckdbSession(connection)
             connection.commit()
 
     @contextmanager
-    def _opened(self, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
-        connection = _connect(self._path, read_only=read_only)
-        try:
+    def _writing(self, wait_s: float) -> Iterator[duckdb.DuckDBPyConnection]:
+        with self._file.alone(wait_s), _opened(self._file.working, read_only=False) as connection:
             yield connection
-        finally:
-            connection.close()
 
-    @contextmanager
-    def _opened_to_read(self, wait_s: float) -> Iterator[duckdb.DuckDBPyConnection]:
-        if not self._path.exists():
-            raise NotFound(
-                f"There is no warehouse at {self._path} yet: the first load makes it. Start `tifo up`, send events.",
-                code="no_warehouse",
-            )
-        connection = self._connected_within(wait_s)
-        try:
-            yield connection
-        finally:
-            connection.close()
+    def _opened_to_read(self, wait_s: float) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        if not self._file.published.exists():
+            raise self._no_warehouse()
+        return _opened(self._file.published, read_only=True, wait_s=wait_s)
 
-    def _connected_within(self, wait_s: float) -> duckdb.DuckDBPyConnection:
-        deadline = time.monotonic() + wait_s
-        while True:
-            try:
-                return _connect(self._path, read_only=True)
-            except _Busy:
-                if time.monotonic() >= deadline:
-                    raise
-                time.sleep(_READ_POLL_S)
+    def _no_warehouse(self) -> NotFound:
+        return NotFound(
+            f"There is no warehouse at {self._file.published} yet: the first load makes it. Start `tifo up`, send"
+            " events.",
+            code="no_warehouse",
+        )
 
 
 class DuckdbSession(Session):
@@ -184,6 +193,31 @@ def _merges(loads: Sequence[Load]) -> int:
     # groups.
     sizes = [len(table.rows) for load in loads for table in load.tables.values()]
     return 0 if sum(sizes) >= _OWN_ROW_GROUPS * max(1, len(sizes)) else 1
+
+
+@contextmanager
+def _opened(path: Path, *, read_only: bool, wait_s: float = 0.0) -> Iterator[duckdb.DuckDBPyConnection]:
+    connection = _connected_within(path, wait_s, read_only=read_only)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def _merge(path: Path) -> None:
+    with _opened(path, read_only=False):
+        """Closing it merges its log."""
+
+
+def _connected_within(path: Path, wait_s: float, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+    deadline_s = time.monotonic() + wait_s
+    while True:
+        try:
+            return _connect(path, read_only=read_only)
+        except _Busy:
+            if time.monotonic() >= deadline_s:
+                raise
+            time.sleep(_OPEN_POLL_S)
 
 
 def _connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:

@@ -33,11 +33,21 @@ class SqlWarehouse(ABC):
     def _rewinding(self) -> AbstractContextManager[Session]:
         """Opens a session that commits when its block ends without an error."""
 
+    def _reading_committed(self) -> AbstractContextManager[Session]:
+        """Opens a session that reads what is committed, also where it is not published yet."""
+        return self._reading(0)
+
     def positions(self, shard: Shard) -> dict[str, Cursor]:
         return self._asked(lambda session: bookkeeping.positions(session, shard), {}, wait_s=0)
 
+    def committed_positions(self, shard: Shard) -> dict[str, Cursor]:
+        return _or_nothing(self._reading_committed, lambda session: bookkeeping.positions(session, shard), {})
+
     def table_names(self, schema: str) -> frozenset[str]:
-        return self._asked(lambda session: frozenset(session.table_names(schema)), frozenset(), wait_s=0)
+        return _or_nothing(self._reading_committed, lambda session: frozenset(session.table_names(schema)), frozenset())
+
+    def publish(self, *, at_end: bool = False) -> None:  # noqa: B027 (a server's way; a file's driver has another)
+        """Does nothing: a server shows what is committed."""
 
     def tables(self, schema: str, *, wait_s: float = _WAIT_S) -> dict[str, int]:
         def count(session: Session) -> dict[str, int]:
@@ -77,12 +87,7 @@ class SqlWarehouse(ABC):
     def _asked(
         self, ask: Callable[[Session], _Answer], before_first_load: _Answer, *, wait_s: float = _WAIT_S
     ) -> _Answer:
-        try:
-            with self._reading(wait_s) as session:
-                return ask(session)
-        # DuckDB's file is made by the first load. Nothing is stored until then, which is an answer and no error.
-        except NotFound:
-            return before_first_load
+        return _or_nothing(lambda: self._reading(wait_s), ask, before_first_load)
 
     def _load_all(self, session: Session, loads: Sequence[Load]) -> list[Loaded]:
         """Writes rows, discards, positions and history; the driver commits."""
@@ -106,3 +111,16 @@ class SqlWarehouse(ABC):
         if load.tables or load.discards:
             bookkeeping.record(session, load, loaded, started_at, finished_at)
         return loaded
+
+
+def _or_nothing(
+    reading: Callable[[], AbstractContextManager[Session]],
+    ask: Callable[[Session], _Answer],
+    before_first_load: _Answer,
+) -> _Answer:
+    try:
+        with reading() as session:
+            return ask(session)
+    # DuckDB's file is made by the first load. Nothing is stored until then, which is an answer and no error.
+    except NotFound:
+        return before_first_load

@@ -59,6 +59,12 @@ class MemoryWarehouse:
     def positions(self, shard: Shard) -> dict[str, Cursor]:
         return {connection: cursor for (connection, of), cursor in self._state.positions.items() if of == shard}
 
+    def committed_positions(self, shard: Shard) -> dict[str, Cursor]:
+        return self.positions(shard)
+
+    def publish(self, *, at_end: bool = False) -> None:
+        """Does nothing: what is committed is readable."""
+
     def load(self, loads: Sequence[Load], meanwhile: Callable[[], None] | None = None) -> list[Loaded]:
         with self._lock:
             # Readers hold no lock: they see the state before the load, or the one after it.

@@ -44,16 +44,20 @@ class FakeWarehouse:
         self.refuses_all = False
         self.loads: list[list[str]] = []
         self.discards: list[str] = []
+        self.published: list[bool] = []
 
     @property
     def contract(self) -> Warehouse:
         return cast("Warehouse", self)
 
-    def positions(self, shard: Shard) -> dict[str, Cursor]:
+    def committed_positions(self, shard: Shard) -> dict[str, Cursor]:
         assert shard == SHARD
         if self.failures:
             raise self.failures.pop(0)
         return dict(self.cursors)
+
+    def publish(self, *, at_end: bool = False) -> None:
+        self.published.append(at_end)
 
     def table_names(self, schema: str) -> frozenset[str]:
         return self.names.get(schema, frozenset())
