@@ -19,6 +19,10 @@ from tifo.store.sql import schema
 
 _log = structlog.get_logger("tifo.store")
 _WRITES = "tifo_writes"
+_WRITING = {_WRITES: True}
+# Each statement sees what was committed before it, so what is read behind a lock is what the lock protects. The pool's
+# own level has one snapshot for the whole block, and would refuse to write what others have changed since.
+_WRITING_SHARED = {**_WRITING, "isolation_level": "READ COMMITTED"}
 _BUSY_TIMEOUT_S = 10
 _POOL = 16
 """The number of pooled connections, and as many again at peaks. A process has at most this many threads that read."""
@@ -36,6 +40,8 @@ in time, and a server that stops or starts.
 
 class Database:
     """Reads and writes one open database. `reading` and `writing` each open a transaction, which ends with the block.
+
+    All statements of a `reading` block see the same moment: the one of its first statement.
 
     Raises `Interrupted` if the block may be tried again at once, `Transient` if the database cannot be used.
     """
@@ -59,7 +65,7 @@ class Database:
         """
         # The engine does not write in turn, because it locks the rows that it reads: so many engines write at once.
         with _errors_translated(self._driver), self.engine.connect() as plain:
-            connection = plain.execution_options(**{_WRITES: True})
+            connection = plain.execution_options(**(_WRITING_SHARED if self.is_shared else _WRITING))
             with connection.begin():
                 # The lock ends with the transaction, also where the process is killed.
                 if in_turn and self.is_shared:
@@ -80,6 +86,9 @@ def open_postgres(url: str) -> Database:
         max_overflow=_POOL,
         pool_timeout=_BUSY_TIMEOUT_S,
         hide_parameters=True,
+        # A page and its count, a fan and her quests' tasks: several statements that must not contradict one another.
+        # SQLite's readers have one snapshot anyway. Reads are more frequent than commits, so it is the pool's level.
+        isolation_level="REPEATABLE READ",
     )
     event.listen(engine, "do_connect", _connect_patiently)
     return _upgraded(Database(engine))
