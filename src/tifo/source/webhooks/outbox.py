@@ -113,8 +113,8 @@ class WebhookOutbox(Protocol):
     ) -> None:
         """Stores the results of attempts, in one transaction.
 
-        The cursor moves to `through`; `delivered` webhooks stop being undelivered, `undelivered` ones are stored.
-        Does nothing for a subscriber that was deleted meanwhile.
+        The cursor moves on to `through`, and never back. `delivered` webhooks stop being undelivered, `undelivered`
+        ones are stored. Does nothing for a subscriber that was deleted meanwhile.
         """
 
     def undelivered(self, client_id: ClientId, subscriber_id: str, limit: int) -> Sequence[UndeliveredWebhook]:
