@@ -128,6 +128,7 @@ def _check(database: Database, game: dict[str, Any], ends: list[dict[str, Any]])
     assert SqlLedgerAudit(database).problems() == []
 
 
+@pytest.mark.concurrency
 def test_two_processes_after_the_same_fans_pay_once(place: tuple[str, Database]) -> None:
     url, database = place
     game = asyncio.run(_begin(database))
@@ -136,6 +137,7 @@ def test_two_processes_after_the_same_fans_pay_once(place: tuple[str, Database])
     _check(database, game, ends)
 
 
+@pytest.mark.kill
 def test_a_server_that_dies_under_load_costs_nothing_and_pays_nothing_twice(
     place: tuple[str, Database], server: PostgresServer
 ) -> None:
@@ -164,6 +166,7 @@ def _wait_for_more_commits(server: PostgresServer, url: str) -> None:
     raise AssertionError("the load stands still")
 
 
+@pytest.mark.kill
 async def test_a_commit_whose_answer_is_lost_is_not_done_again(place: tuple[str, Database]) -> None:
     """The server has committed, and the connection breaks before it says so."""
     _, database = place

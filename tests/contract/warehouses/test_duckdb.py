@@ -50,6 +50,7 @@ def held(path: Path, *, read_only: bool) -> Iterator[subprocess.Popen[str]]:
             child.wait(10)
 
 
+@pytest.mark.concurrency
 def test_a_reader_delays_a_load_and_loses_nothing(duck: DuckdbWarehouse, path: Path, load: Loading) -> None:
     duck.load([load(0, ("a", {}))])
     with held(path, read_only=True):
@@ -61,6 +62,7 @@ def test_a_reader_delays_a_load_and_loses_nothing(duck: DuckdbWarehouse, path: P
     assert duck.tables("one")["tracks"] == 2
 
 
+@pytest.mark.concurrency
 def test_a_query_waits_for_a_load_to_end(duck: DuckdbWarehouse, path: Path, load: Loading) -> None:
     duck.load([load(0, ("a", {}))])
     with held(path, read_only=False) as loader:
@@ -71,6 +73,7 @@ def test_a_query_waits_for_a_load_to_end(duck: DuckdbWarehouse, path: Path, load
         assert duck.query("SELECT count(*) AS n FROM one.tracks") == [{"n": 1}]
 
 
+@pytest.mark.concurrency
 def test_a_reader_in_the_same_process_delays_a_load_too(duck: DuckdbWarehouse, path: Path, load: Loading) -> None:
     duck.load([load(0, ("a", {}))])
     with duckdb.connect(str(path), read_only=True), pytest.raises(Transient):
