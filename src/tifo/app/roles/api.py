@@ -15,6 +15,7 @@ from tifo.api.webhooks import ROOT as WEBHOOKS
 from tifo.api.webhooks import Intakes, WebhookApi
 from tifo.app import compose
 from tifo.app.compose import OpenedBackend
+from tifo.app.roles.document import api_document
 from tifo.app.roles.looping import Role, run_on_loop
 from tifo.app.roles.metrics import metrics_page
 from tifo.app.roles.upkeep import LogRetention, forget_old_answers, note_ingest, note_ingest_once
@@ -30,6 +31,8 @@ from tifo.source.webhooks.inbox import ReceivedWebhook
 from tifo.store.engagement.engine import SqlEngine
 from tifo.tracking.rates import SourceRateLimit
 from tifo.web.asgi import AsgiApp
+from tifo.web.openapi.pages import ROOT as DOCS
+from tifo.web.openapi.pages import DocsPages
 from tifo.web.server import dispatch, serve
 from tifo.workspace.write_keys import WriteKeys
 
@@ -103,6 +106,8 @@ class _Parts:
             MANAGEMENT: ManagementApi(backend),
             "/metrics": metrics_page(),
         }
+        own = {*quick, *(route.path for route in livelike.routes)}
+        quick[DOCS] = DocsPages(api_document(own.__contains__), public_url)
         return dispatch(quick, FastPath(livelike))
 
     def jobs(self) -> tuple[Coroutine[None, None, None], ...]:
