@@ -59,7 +59,6 @@ class _Call(NamedTuple):
             "type": "object",
             "required": list(self.required),
             "properties": {**self.fields, **_COMMON},
-            "examples": [dict(self.example)],
             **_WHO,
         }
 
@@ -98,11 +97,15 @@ SHORT = {f"/v1/{name[0]}": name for name in (*CALLS, "batch")}
 
 
 def tracking_part() -> ApiPart:
-    calls = {f"/v1/{name}": {"post": _operation(name, call.text, ref(_title(name)))} for name, call in CALLS.items()}
-    batches = {f"/v1/{name}": {"post": _operation(name, text, ref("BatchOfEvents"))} for name, text in _BATCHES.items()}
+    calls = {name: _operation(name, call.text, ref(_title(name)), call.example) for name, call in CALLS.items()}
+    batch = {"batch": [{"type": name, **call.example} for name, call in CALLS.items()]}
+    batches = {name: _operation(name, text, ref("BatchOfEvents"), batch) for name, text in _BATCHES.items()}
     return ApiPart(
         tags=[Tag(_TAG, _ABOUT)],
-        paths={**calls, **batches, "/v1/projects/{write_key}/settings": {"get": _settings()}},
+        paths={
+            **{f"/v1/{name}": {"post": operation} for name, operation in {**calls, **batches}.items()},
+            "/v1/projects/{write_key}/settings": {"get": _settings()},
+        },
         schemas={
             **{_title(name): call.schema for name, call in CALLS.items()},
             "BatchOfEvents": _batch(),
@@ -113,13 +116,13 @@ def tracking_part() -> ApiPart:
             "writeKey": {
                 "type": "http",
                 "scheme": "basic",
-                "description": "The write key as the user, with an empty password.",
+                "description": "A source's write key is the user; the password is empty.",
             }
         },
     )
 
 
-def _operation(name: str, text: str, body: Schema) -> Operation:
+def _operation(name: str, text: str, body: Schema, example: Mapping[str, Any]) -> Operation:
     return {
         "operationId": name,
         "summary": name.capitalize(),
@@ -128,7 +131,10 @@ def _operation(name: str, text: str, body: Schema) -> Operation:
         # The body may carry the write key instead.
         "security": [{"writeKey": []}, {}],
         "parameters": [],
-        "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": body, "examples": {name: {"value": example}}}},
+        },
         "responses": {
             "200": json_answer("The events are on disk.", ref("Accepted")),
             **refusals(_REFUSALS, "TrackingRefusal"),
@@ -159,7 +165,6 @@ def _batch() -> Schema:
         "type": "object",
         "required": ["batch"],
         "properties": {"batch": {"type": "array", "minItems": 1, "items": {**event, "allOf": kinds}}, **shared},
-        "examples": [{"batch": [{"type": name, **call.example} for name, call in CALLS.items()]}],
     }
 
 

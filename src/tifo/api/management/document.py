@@ -79,7 +79,7 @@ def management_part() -> ApiPart:
             _CREDENTIAL: {
                 "type": "http",
                 "scheme": "bearer",
-                "description": "A token of the workspace, from `tifo workspace token create`: viewer, editor or owner.",
+                "description": "A workspace token of role viewer, editor or owner: `tifo workspace token create`.",
             }
         },
     )

@@ -48,14 +48,18 @@ _SCHEMES = {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "JWT",
-        "description": "A fan's: own data only. From sign-up, or made by you: HS256 by the client secret, with `iss`"
-        " (client id), `iat`, `custom_profile_id`.",
+        "description": "A fan's token reaches the fan's own data only. Sign-up gives it, or you make it: HS256 by"
+        " the client secret, with `iss` (client id), `iat`, `custom_profile_id`.",
     },
-    "producer": {"type": "http", "scheme": "bearer", "description": "Your backend's: all of one application."},
+    "producer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A producer token reaches all of one application. It is for your backend.",
+    },
     "organisation": {
         "type": "http",
         "scheme": "bearer",
-        "description": "A personal API token: makes and changes applications. `Token …` works as `Bearer …` does.",
+        "description": "A personal API token makes and changes applications. `Token …` works as `Bearer …` does.",
     },
 }
 ABOUT = f"""Every write takes an `Idempotency-Key` header: the same key and body again gives the first answer again.

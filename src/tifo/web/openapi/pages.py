@@ -66,6 +66,9 @@ _PAGE = _File(
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Tifo's API</title>
+<style>
+@media (max-width: 480px) { rapi-doc::part(btn) { padding: 4px; min-width: max-content; font-size: 10px; } }
+</style>
 <script type="module" src="/docs/rapidoc.js"></script>
 <rapi-doc spec-url="/docs/openapi.json" load-fonts="false" render-style="read" show-header="false" theme="light"
   use-path-in-nav-bar="false" sort-tags="false" schema-description-expanded="true">
