@@ -26,10 +26,11 @@ class Interleaving:
         # A `writing` block in turn keeps all others out, so nothing can come between its statements.
         self._is_alone = False
         # The pool's connections are from before this listens.
-        database.engine.dispose()
-        event.listen(database.engine, "connect", self._hook)
-        for end in ("commit", "rollback"):
-            event.listen(database.engine, end, self._end)
+        database.dispose()
+        for engine in {database.engine, database.writer}:
+            event.listen(engine, "connect", self._hook)
+            for end in ("commit", "rollback"):
+                event.listen(engine, end, self._end)
 
     @contextmanager
     def before(self, number: int, work: Work) -> Iterator[None]:

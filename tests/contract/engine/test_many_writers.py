@@ -182,7 +182,7 @@ async def test_a_commit_whose_answer_is_lost_is_not_done_again(place: tuple[str,
     item = await engine.handle(c.CreateRewardItem(client_id=app.id, name="Points"))
     fan = await engine.handle(c.CreateProfile(client_id=app.id))
     lost: list[int] = []
-    do_commit = database.engine.dialect.do_commit
+    do_commit = database.writer.dialect.do_commit
 
     def lose(connection: Any) -> None:
         do_commit(connection)
@@ -191,7 +191,7 @@ async def test_a_commit_whose_answer_is_lost_is_not_done_again(place: tuple[str,
             connection.dbapi_connection.close()
             connection.dbapi_connection.cursor()  # raises what the driver raises on a connection that is gone
 
-    database.engine.dialect.do_commit = lose  # type: ignore[method-assign, assignment]
+    database.writer.dialect.do_commit = lose  # type: ignore[method-assign, assignment]
     credit = c.Credit(client_id=app.id, profile_id=fan.id, reward_item_id=item.id, reward_item_amount=7)
     answer = await engine.handle(credit)
     assert lost

@@ -19,13 +19,11 @@ from tifo.store.sql import schema
 
 _log = structlog.get_logger("tifo.store")
 _WRITES = "tifo_writes"
-_WRITING = {_WRITES: True}
-# Each statement sees what was committed before it, so what is read behind a lock is what the lock protects. The pool's
-# own level has one snapshot for the whole block, and would refuse to write what others have changed since.
-_WRITING_SHARED = {**_WRITING, "isolation_level": "READ COMMITTED"}
 _BUSY_TIMEOUT_S = 10
 _POOL = 16
 """The number of pooled connections, and as many again at peaks. A process has at most this many threads that read."""
+_WRITERS = 4
+"""The same of connections that write: most writers take turns, and an engine needs one."""
 _BETWEEN_TRIES_S = 0.1
 _PATIENCE_S = 20.0
 """The time for which a connection is tried: a server that restarts is away for seconds."""
@@ -46,8 +44,10 @@ class Database:
     Raises `Interrupted` if the block may be tried again at once, `Transient` if the database cannot be used.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, writer: Engine | None = None) -> None:
+        """`writer` has the connections of blocks that write, where they differ from those that read."""
         self.engine = engine
+        self.writer = writer or engine
         self._driver = engine.dialect.loaded_dbapi
         self.is_shared = engine.dialect.name == "postgresql"
         """Whether other processes may write at the same time. If not, a `writing` block is alone."""
@@ -64,8 +64,8 @@ class Database:
         On PostgreSQL only blocks that write `in_turn` exclude one another.
         """
         # The engine does not write in turn, because it locks the rows that it reads: so many engines write at once.
-        with _errors_translated(self._driver), self.engine.connect() as plain:
-            connection = plain.execution_options(**(_WRITING_SHARED if self.is_shared else _WRITING))
+        with _errors_translated(self._driver), self.writer.connect() as plain:
+            connection = plain.execution_options(**{_WRITES: True})
             with connection.begin():
                 # The lock ends with the transaction, also where the process is killed.
                 if in_turn and self.is_shared:
@@ -74,24 +74,33 @@ class Database:
 
     def dispose(self) -> None:
         self.engine.dispose()
+        self.writer.dispose()
 
 
 def open_postgres(url: str) -> Database:
     """Opens `postgresql://user:password@host/database`, and brings its tables to this version of Tifo."""
     parsed = postgres_url(url)
+    # A page and its count, a fan and her quests' tasks: the statements of a block that reads must not contradict one
+    # another, so they share a snapshot. SQLite's readers have one anyway.
+    reader = _pool(parsed, "REPEATABLE READ", _POOL)
+    # Each statement sees what was committed before it, so what is read behind a lock is what the lock protects. A pool
+    # of its own, because changing the level of a connection for each block would cost a quarter of a commit.
+    writer = _pool(parsed, "READ COMMITTED", _WRITERS)
+    return _upgraded(Database(reader, writer))
+
+
+def _pool(url: URL, isolation_level: Any, size: int) -> Engine:
     engine = create_engine(
         # Without `hide_parameters`, errors in the log would hold tokens and the bodies of rows.
-        parsed,
-        pool_size=_POOL,
-        max_overflow=_POOL,
+        url,
+        pool_size=size,
+        max_overflow=size,
         pool_timeout=_BUSY_TIMEOUT_S,
         hide_parameters=True,
-        # A page and its count, a fan and her quests' tasks: several statements that must not contradict one another.
-        # SQLite's readers have one snapshot anyway. Reads are more frequent than commits, so it is the pool's level.
-        isolation_level="REPEATABLE READ",
+        isolation_level=isolation_level,
     )
     event.listen(engine, "do_connect", _connect_patiently)
-    return _upgraded(Database(engine))
+    return engine
 
 
 def postgres_url(url: str) -> URL:
