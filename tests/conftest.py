@@ -12,8 +12,24 @@ NewState = Callable[[str], Database]
 FullDisk = Callable[[int], AbstractContextManager[None]]
 
 
+REPEATED = ("concurrency", "kill")
+"""Marks tests whose outcome may depend on who comes first. One that fails once in 20 runs shows a fault of Tifo."""
+REPETITIONS = 20
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--long", action="store_true", help="make the long tests long: more kills, more rounds")
+    parser.addoption(
+        "--long",
+        action="store_true",
+        help=f"run each test marked {' or '.join(REPEATED)} {REPETITIONS} times, and more where a test says so",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    marked = any(metafunc.definition.get_closest_marker(name) for name in REPEATED)
+    if marked and metafunc.config.getoption("--long"):
+        metafunc.fixturenames.append("repetition")
+        metafunc.parametrize("repetition", range(1, REPETITIONS + 1), ids="run{}".format)
 
 
 @pytest.fixture

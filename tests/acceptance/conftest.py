@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.described import check_answer
 from tifo.app.demo.local import LocalTifo
 
 ARRIVES_WITHIN_S = 20.0
@@ -53,11 +54,13 @@ def call() -> Call:
         data = raw if raw is not None else None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(url, data=data, headers=sent, method=method)  # noqa: S310 (the test's own http address)
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 (likewise)
-                return Answer(answer.status, _json(answer.read()), dict(answer.headers))
+            with urllib.request.urlopen(request, timeout=10) as found:  # noqa: S310 (likewise)
+                answer = Answer(found.status, _json(found.read()), dict(found.headers))
         except urllib.error.HTTPError as error:
             with error:
-                return Answer(error.code, _json(error.read()), dict(error.headers))
+                answer = Answer(error.code, _json(error.read()), dict(error.headers))
+        check_answer(method, url, answer.status, answer.body)
+        return answer
 
     return call
 

@@ -290,6 +290,7 @@ HUBSPOT = {"refresh_token": "refresh-1", "oauth_client_id": "client", "oauth_cli
 _TOKENS = "/oauth/v1/token"
 
 
+@pytest.mark.concurrency
 @pytest.mark.parametrize("given", [{"access_token": "token-1"}, {}])
 async def test_an_access_token_that_is_over_is_renewed_once_for_all(stand_in: StandIn, given: dict[str, str]) -> None:
     stand_in.judge = lambda n: 401 if stand_in.requests[n - 1].headers.get("authorization") == "Bearer token-1" else 200
@@ -402,8 +403,9 @@ def until(told: Callable[[], Any], wanted: Any) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.kill
 def test_a_worker_that_is_killed_costs_no_event(
-    tmp_path: Path, call: Call, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    tmp_path: Path, call: Call, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The whole way, by the command line; each event is delivered, and its fate known."""
     monkeypatch.setenv("TIFO_ACTIONS_ROUTE", stand_in.url)
@@ -423,7 +425,7 @@ def test_a_worker_that_is_killed_costs_no_event(
     assert (tried["outcome"], tried["code"]) == ("delivered", "")
     stand_in.requests.clear()
     stand_in.judge = lambda number: 503 if number % 13 == 0 else 200
-    kills = 100 if request.config.getoption("--long") else 20
+    kills = 20
     chance = random.Random(11)
     with tifo.up() as process:
         for round_ in range(kills):
@@ -468,6 +470,7 @@ def _kill_worker(supervisor: int) -> None:
                 child.send_signal(signal.SIGKILL)
 
 
+@pytest.mark.kill
 async def test_a_worker_that_hangs_is_replaced(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     kind = kind_of("amplitude")
     async with aiohttp.ClientSession() as session:

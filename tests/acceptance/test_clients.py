@@ -87,6 +87,7 @@ def streamed(tifo: LocalTifo, clients: Mapping[str, Sender]) -> dict[str, list[i
     return {name: found.get(name, []) for name in clients}
 
 
+@pytest.mark.kill
 def test_all_calls_land_with_all_their_fields_and_a_killed_server_loses_none(
     tmp_path: Path, commands: Commands
 ) -> None:

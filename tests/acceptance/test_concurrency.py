@@ -14,7 +14,7 @@ from tests.postgres import PostgresServer
 from tifo.app.demo.local import LocalTifo
 
 CLIENTS = 64
-ROUNDS, LONG_ROUNDS = 200, 2_000
+ROUNDS = 200
 CIRCLE = 4
 STAKE = 1_000
 VOTE, TROPHY = 5, 50
@@ -30,8 +30,8 @@ def places(request: pytest.FixtureRequest, tmp_path: Path) -> list[LocalTifo]:
     return [LocalTifo(tmp_path / f"data-{number}", settings) for number in range(2)]
 
 
-def test_what_is_asked_for_at_once_is_paid_once(request: pytest.FixtureRequest, places: list[LocalTifo]) -> None:
-    rounds = LONG_ROUNDS if request.config.getoption("--long") else ROUNDS
+@pytest.mark.concurrency
+def test_what_is_asked_for_at_once_is_paid_once(places: list[LocalTifo]) -> None:
     tifo, *others = places
     with tifo.up("--flush-s", "0.5"), contextlib.ExitStack() as beside:
         for other in others:
@@ -39,20 +39,20 @@ def test_what_is_asked_for_at_once_is_paid_once(request: pytest.FixtureRequest, 
         app = tifo.command("app", "create", "Club")
         source = tifo.command("source", "create", "Play", "--type", "livelike")
         tifo.command("app", "connect", app["client_id"], "--write-key", source["write_key"])
-        asyncio.run(_play(app, [place.address for place in places], rounds))
+        asyncio.run(_play(app, [place.address for place in places]))
         verdict = tifo.audit()
     assert verdict["ok"], verdict
     # A round: a vote and a quest reward paid, and two steps, a task and a quest.
-    assert verdict["ledger"] == verdict["events"] == verdict["rows"] == rounds * 6
+    assert verdict["ledger"] == verdict["events"] == verdict["rows"] == ROUNDS * 6
 
 
-async def _play(app: dict[str, str], addresses: Sequence[str], rounds: int) -> None:
+async def _play(app: dict[str, str], addresses: Sequence[str]) -> None:
     connector = aiohttp.TCPConnector(limit=CLIENTS)
     headers = {"Authorization": f"Bearer {app['producer_token']}"}
     async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
         crowd = _Crowd(session, addresses, app)
         await crowd.set_up()
-        for number in range(rounds):
+        for number in range(ROUNDS):
             await crowd.play(number)
         await crowd.check_circle()
 

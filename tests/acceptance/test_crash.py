@@ -17,22 +17,22 @@ import pytest
 from tifo.app.demo.local import LocalTifo
 
 ROLES = ("api", "relay", "loader")
-KILLS, LONG_KILLS = 25, 250
+KILLS = 25
 CLIENTS = 6
 BATCH = 20
 
 
+@pytest.mark.kill
 def test_acknowledged_events_and_rewards_survive_kills_of_every_role(
-    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest, rows_of: Callable[..., dict[str, int]]
+    tmp_path_factory: pytest.TempPathFactory, rows_of: Callable[..., dict[str, int]]
 ) -> None:
-    kills = LONG_KILLS if request.config.getoption("--long") else KILLS
     tifo = LocalTifo(tmp_path_factory.mktemp("crash") / "data")
     with tifo.up("--flush-s", "0.2") as supervisor:
         web = tifo.command("source", "create", "Web", "--type", "http")
         play = tifo.command("source", "create", "Play", "--type", "livelike")
         app = tifo.command("app", "create", "Club")
         tifo.command("app", "connect", app["client_id"], "--write-key", play["write_key"])
-        load = asyncio.run(_load_while_killing(tifo, supervisor.pid, kills, web["write_key"], app))
+        load = asyncio.run(_load_while_killing(tifo, supervisor.pid, web["write_key"], app))
 
         expected = {"seen": len(load.acknowledged)}
         assert rows_of(tifo, web["schema"], expected) == expected
@@ -48,7 +48,7 @@ def test_acknowledged_events_and_rewards_survive_kills_of_every_role(
     assert verdict["ok"], verdict
     assert verdict["rows"] == verdict["events"] == verdict["ledger"] == load.paid
     assert load.killed == {role: n for role, n in load.killed.items() if n > 0}, "every role must have died"
-    assert len(load.acknowledged) > BATCH * kills, "the load must have kept on"
+    assert len(load.acknowledged) > BATCH * KILLS, "the load must have kept on"
 
 
 def _settled_overview(tifo: LocalTifo) -> dict[str, Any]:
@@ -69,9 +69,7 @@ class _Load:
     over: bool = False
 
 
-async def _load_while_killing(
-    tifo: LocalTifo, supervisor: int, kills: int, write_key: str, app: dict[str, str]
-) -> _Load:
+async def _load_while_killing(tifo: LocalTifo, supervisor: int, write_key: str, app: dict[str, str]) -> _Load:
     load = _Load()
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
         player = await _Player.set_up(session, tifo, app)
@@ -79,14 +77,14 @@ async def _load_while_killing(
             for number in range(CLIENTS):
                 group.create_task(_track(session, tifo, write_key, load, number))
                 group.create_task(player.play(load, number))
-            await _kill(supervisor, kills, load)
+            await _kill(supervisor, load)
             load.over = True
     return load
 
 
-async def _kill(supervisor: int, kills: int, load: _Load) -> None:
+async def _kill(supervisor: int, load: _Load) -> None:
     chance = random.Random(5)
-    while sum(load.killed.values()) < kills:
+    while sum(load.killed.values()) < KILLS:
         await asyncio.sleep(chance.uniform(0.05, 0.8))
         # Each role in turn for the first kills, so that none is spared by chance.
         done = sum(load.killed.values())

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from tests.postgres import postgres_server
 from tifo.app.demo.local import LocalTifo
@@ -14,6 +15,7 @@ CLIENTS = 16
 PAID = 5
 
 
+@pytest.mark.kill
 def test_a_database_that_restarts_under_load_costs_no_accepted_command_and_pays_nothing_twice(tmp_path: Path) -> None:
     with postgres_server() as server:
         tifo = LocalTifo(tmp_path / "data", {"TIFO_DATABASE_URL": server.new_database()})

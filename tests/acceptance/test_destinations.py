@@ -222,15 +222,14 @@ def rows(settings: Settings, schema: str, table: str) -> list[dict[str, Any]]:
     return [{name: value for name, value in row.items() if name not in own} for row in found]
 
 
-def test_a_deliverer_that_is_killed_again_and_again_loses_nothing(
-    tifo: LocalTifo, call: Call, hook: Hook, request: pytest.FixtureRequest
-) -> None:
+@pytest.mark.kill
+def test_a_deliverer_that_is_killed_again_and_again_loses_nothing(tifo: LocalTifo, call: Call, hook: Hook) -> None:
     """At least once: what was under way at a kill may be sent again, under its message id."""
     settings = Settings(data=tifo.data)
     key = command(settings, "source", "create", "shop", "--type", "http")["write_key"]
     chance = random.Random(5)
     hook.judge = lambda *_: chance.choices([200, 500, 400], [90, 8, 2])[0]
-    kills = 100 if request.config.getoption("--long") else 20
+    kills = 20
     ids: list[str] = []
     with tifo.up("--roles", "api,loader"):
         add(settings, "webhook", "hook", url=hook.url)
@@ -259,6 +258,7 @@ def _has_more(hook: Hook, before: int) -> bool:
     return hook.attempts.total() > before
 
 
+@pytest.mark.concurrency
 def test_a_second_deliverer_of_the_same_folder_is_refused(tifo: LocalTifo) -> None:
     with tifo.up():
         second = subprocess.run(

@@ -52,6 +52,7 @@ def consumed(broker: KafkaBroker, topic: str) -> list[tuple[bytes, dict[str, Any
     return found
 
 
+@pytest.mark.kill
 def test_a_broker_that_is_killed_under_load_gets_every_event_and_each_users_in_order(
     tmp_path: Path, call: Call, broker: KafkaBroker
 ) -> None:

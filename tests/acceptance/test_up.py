@@ -88,6 +88,7 @@ def test_the_address_is_printed_when_the_port_answers(tmp_path: Path) -> None:
     assert process.returncode == 0
 
 
+@pytest.mark.kill
 @pytest.mark.parametrize("after_s", [0.0, 1.0])
 def test_sigterm_ends_with_0_within_ten_seconds_even_while_starting(tmp_path: Path, after_s: float) -> None:
     tifo = LocalTifo(tmp_path / "data")
@@ -100,6 +101,7 @@ def test_sigterm_ends_with_0_within_ten_seconds_even_while_starting(tmp_path: Pa
     assert process.wait(timeout=10) == 0
 
 
+@pytest.mark.kill
 def test_roles_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
     tifo = LocalTifo(tmp_path / "data")
     process = tifo.start()
@@ -130,6 +132,7 @@ def _until(condition: object) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.kill
 def test_metrics_are_one_page_for_all_roles_and_outlive_a_role(tmp_path: Path) -> None:
     tifo = LocalTifo(tmp_path / "data")
     write_key = tifo.command("source", "create", "Site", "--type", "http")["write_key"]

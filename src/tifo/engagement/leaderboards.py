@@ -3,7 +3,7 @@
 Ranks are competition ranks: equal scores share a rank, and the next rank skips as many places as share it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from tifo.engagement.model import Game, Leaderboard
@@ -25,6 +25,13 @@ class Standing(NamedTuple):
     score: int
     rank: int
     """Counted from 1."""
+
+
+class Places(NamedTuple):
+    """Some fans' places on a leaderboard, and how many fans are on it, both at one moment."""
+
+    standings: Sequence[Standing]
+    total: int
 
 
 def ranked(scores: Mapping[ProfileId, int]) -> list[Standing]:

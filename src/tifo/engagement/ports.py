@@ -9,7 +9,7 @@ import msgspec
 
 from tifo.engagement.commands import Command
 from tifo.engagement.facts import AnyFact
-from tifo.engagement.leaderboards import Standing
+from tifo.engagement.leaderboards import Places, Standing
 from tifo.engagement.model import (
     Application,
     Attributes,
@@ -167,10 +167,8 @@ class Standings(Protocol):
         """Raises `NotFound` for an unknown or deleted leaderboard."""
 
     def standings(self, leaderboard: Leaderboard, *, page: int = 1, size: int = 20) -> Page[Standing]: ...
-    def standings_of(self, leaderboard: Leaderboard, profile_ids: Sequence[ProfileId]) -> Sequence[Standing]:
+    def standings_of(self, leaderboard: Leaderboard, profile_ids: Sequence[ProfileId]) -> Places:
         """Returns the places of these fans in the leaderboard's order, without fans who are not on it."""
-
-    def standings_count(self, leaderboard: Leaderboard) -> int: ...
 
 
 class Glance(NamedTuple):

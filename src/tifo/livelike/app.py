@@ -1,4 +1,4 @@
-"""The Litestar application that serves LiveLike's resources below `/api/v1/`, and the document of its routes."""
+"""The Litestar application that serves LiveLike's resources below `/api/v1/`, and what describes its routes."""
 
 from litestar import Litestar, Router, get
 from litestar.config.cors import CORSConfig
@@ -17,8 +17,7 @@ from tifo.livelike.errors import on_crash, on_http_exception, on_tifo_error
 from tifo.livelike.images import serve_image
 from tifo.livelike.links import ROOT
 from tifo.livelike.nicknames import Nicknames
-from tifo.livelike.openapi.document import document
-from tifo.livelike.openapi.pages import docs_routes
+from tifo.livelike.openapi.document import describe_routes
 from tifo.livelike.request import LiveLikeRequest
 from tifo.livelike.responses import respond
 from tifo.livelike.routes import (
@@ -38,6 +37,7 @@ from tifo.livelike.routes import (
 from tifo.livelike.services import LiveLikeServices
 from tifo.livelike.tokens import Tokens
 from tifo.source.webhooks.outbox import WebhookOutbox
+from tifo.web.openapi.parts import ApiPart
 from tifo.workspace.model import Catalog
 
 MAX_BODY_BYTES = 1 << 20
@@ -70,7 +70,7 @@ def livelike_app(
     """Builds the application. Addresses in its answers start with `public_url`, or else with the request's own host.
 
     `access` adds the organisation's routes, `outbox` the routes of webhooks. Actions of the type `segment` need the
-    `catalog`. `/docs` shows the routes, from `/docs/openapi.json`.
+    `catalog`.
     """
     routes = _routes(with_organisation=access is not None, with_webhooks=outbox is not None)
     services = LiveLikeServices(
@@ -87,7 +87,7 @@ def livelike_app(
         catalog=catalog,
     )
     return Litestar(
-        [Router(ROOT, route_handlers=routes), health, serve_image, *docs_routes(document(routes))],
+        [Router(ROOT, route_handlers=routes), health, serve_image],
         request_class=LiveLikeRequest,
         request_max_body_size=MAX_BODY_BYTES,
         exception_handlers={TifoError: on_tifo_error, HTTPException: on_http_exception, Exception: on_crash},
@@ -98,6 +98,11 @@ def livelike_app(
         openapi_config=None,
         logging_config=None,
     )
+
+
+def livelike_part(*, with_organisation: bool = True, with_webhooks: bool = True) -> ApiPart:
+    """Describes the routes that `livelike_app` has, for the API's document."""
+    return describe_routes(_routes(with_organisation=with_organisation, with_webhooks=with_webhooks))
 
 
 def _routes(*, with_organisation: bool, with_webhooks: bool) -> list[HTTPRouteHandler]:

@@ -14,14 +14,12 @@ from tifo.kernel.errors import Conflict, NotFound, Rejected
 from tifo.operations import sources
 from tifo.operations.backend import Backend
 from tifo.source.plan import LIVELIKE_PLAN, plan_ids
-from tifo.tracking.plans.model import BUILT_IN_PLAN, LENIENT, Controls, PlanType, Rule, RuleType, TrackingPlan, changed
-from tifo.tracking.plans.ports import ViolationSummary, with_rule_changes
+from tifo.tracking.plans.model import BUILT_IN_PLAN, LENIENT, Controls, PlanType, Rule, TrackingPlan
+from tifo.tracking.plans.ports import RulePlace, ViolationSummary
 from tifo.workspace.model import Source
 
 PERIODS: Mapping[str, timedelta] = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7)}
 MAX_VIOLATIONS = 500
-RulePlace = tuple[RuleType, str | None, int]
-"""A rule of a plan, by type, key and version."""
 
 
 @dataclass(frozen=True)
@@ -97,18 +95,12 @@ def replace_rules(backend: Backend, name: str, rules: Sequence[Rule]) -> Trackin
 
 def put_rules(backend: Backend, name: str, rules: Sequence[tuple[Rule, str | None]]) -> TrackingPlan:
     """Adds rules, or replaces those of the same place. A key beside a rule is the rule's new key."""
-    plan = _changeable(backend, name)
-    return backend.plans.replace_rules(plan.id, with_rule_changes(plan.rules, rules, ()))
+    return backend.plans.change_rules(_changeable(backend, name).id, upserted=rules)
 
 
 def remove_rules(backend: Backend, name: str, places: Sequence[RulePlace]) -> TrackingPlan:
     """Raises `NotFound` where the plan lacks one of the rules: then all of them stay."""
-    plan = _changeable(backend, name)
-    unknown = set(places) - {rule.place for rule in plan.rules}
-    if unknown:
-        rule_type, key, version = min(unknown, key=str)
-        raise NotFound(f"The plan has no {rule_type} rule {key!r:.100} of version {version}.", field="rules")
-    return backend.plans.replace_rules(plan.id, with_rule_changes(plan.rules, (), places))
+    return backend.plans.change_rules(_changeable(backend, name).id, removed=places)
 
 
 def connect(backend: Backend, name: str, source: str) -> PlanUse:
@@ -138,9 +130,7 @@ def change_controls(backend: Backend, source: str, asked: Mapping[str, object]) 
     field, and `NotFound`.
     """
     found = sources.find(backend, source)
-    made = changed(_controls_of(backend, found), {name: _resolved(backend, name, asked[name]) for name in asked})
-    backend.plans.control(found.id, made)
-    return made
+    return backend.plans.change_controls(found.id, {name: _resolved(backend, name, asked[name]) for name in asked})
 
 
 def violations(backend: Backend, source: str, since: str = "24h") -> Sequence[ViolationSummary]:

@@ -1,11 +1,13 @@
-"""A process that plays on a PostgreSQL, for test_many_writers: `player.py URL NAME SECONDS`, its game on stdin."""
+"""A process that plays on a PostgreSQL, for test_many_writers: `player.py URL NAME`, its game on stdin.
+
+It plays until its stdin ends: a load that ended by itself could not be told from one that stands still.
+"""
 
 import asyncio
 import contextlib
 import json
 import random
 import sys
-import time
 from collections import Counter
 from typing import Any
 
@@ -88,16 +90,16 @@ class Player:
         return fan
 
 
-async def main(url: str, name: str, seconds: float) -> None:
+async def main(url: str, name: str) -> None:
     game = json.loads(sys.stdin.readline())
     database = open_postgres(url)
     player = Player(database, game, random.Random(name))
-    until = time.monotonic() + seconds
+    over = asyncio.create_task(asyncio.to_thread(sys.stdin.read))
     _tell("ready")
 
     async def client() -> None:
         number = 0
-        while time.monotonic() < until:
+        while not over.done():
             await player.pass_on()
             await player.play_fan(number)
             number += 1
@@ -114,4 +116,4 @@ def _tell(line: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], float(sys.argv[3])))
+    asyncio.run(main(sys.argv[1], sys.argv[2]))

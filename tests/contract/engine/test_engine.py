@@ -139,6 +139,7 @@ async def outcomes(*waiting: Any) -> Counter[str]:
     return Counter(type(result).__name__ for result in results)
 
 
+@pytest.mark.concurrency
 async def test_the_same_code_fired_64_times_at_once_is_paid_once(game: Game) -> None:
     for turn in range(5):
         assert await outcomes(*(game.vote(f"code-{turn}") for _ in range(64))) == {"InvokedAction": 1, "Conflict": 63}
@@ -159,6 +160,7 @@ async def test_a_rejected_command_leaves_its_neighbours_in_the_batch_untouched(g
     assert game.balance(game.fan) == 7
 
 
+@pytest.mark.concurrency
 async def test_the_last_step_and_the_claim_sent_at_once_pay_once(game: Game) -> None:
     user_quest = await game.do(c.StartQuest, profile_id=game.fan, quest_id=game.quest.id)
     with pytest.raises(Conflict):
@@ -179,6 +181,7 @@ async def test_the_last_step_and_the_claim_sent_at_once_pay_once(game: Game) -> 
     }
 
 
+@pytest.mark.concurrency
 async def test_transfers_in_a_circle_keep_the_sum(game: Game) -> None:
     fans = [ProfileId((await game.do(c.CreateProfile)).id) for _ in range(4)]
     for fan in fans:
@@ -198,6 +201,7 @@ async def test_transfers_in_a_circle_keep_the_sum(game: Game) -> None:
     assert min(map(game.balance, fans)) >= 0
 
 
+@pytest.mark.concurrency
 async def test_an_idempotency_key_gives_the_first_answer_again(game: Game) -> None:
     credit = c.Credit(client_id=game.app.id, profile_id=game.fan, reward_item_id=game.points, reward_item_amount=2)
     key = Idempotency("key", b"digest")
@@ -254,6 +258,7 @@ async def test_facts_stand_in_causal_order_and_one_for_each_reward(game: Game) -
     ]
 
 
+@pytest.mark.concurrency
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 async def test_an_engine_beside_another_on_the_same_database_sees_its_definitions(
     kind: str, new_state: NewState
@@ -273,6 +278,7 @@ async def test_an_engine_beside_another_on_the_same_database_sees_its_definition
         await store.engine.close()
 
 
+@pytest.mark.concurrency
 async def test_a_limited_entry_pays_no_more_however_many_ask_at_once(game: Game) -> None:
     entry = c.NewEntry(
         reward_item_id=game.points,

@@ -31,7 +31,7 @@ PLAYER = Path(__file__).with_name("player.py")
 PROCESSES = 2
 CIRCLE, STAKE = 4, 1_000
 VOTE, TROPHY = 5, 50
-SECONDS, RESTARTS = 6.0, 3
+TRANSACTIONS, RESTARTS = 2_500, 3
 ENDS_WITHIN_S = 90.0
 
 
@@ -79,7 +79,7 @@ def _start(stack: ExitStack, url: str, game: dict[str, Any]) -> list[subprocess.
     players = [
         stack.enter_context(
             subprocess.Popen(
-                [sys.executable, str(PLAYER), url, str(number), str(SECONDS)],
+                [sys.executable, str(PLAYER), url, str(number)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
@@ -98,7 +98,11 @@ def _start(stack: ExitStack, url: str, game: dict[str, Any]) -> list[subprocess.
 
 
 def _ends(players: list[subprocess.Popen[str]]) -> list[dict[str, Any]]:
-    """What each of them saw. One that was refused anything but by the rules of the game has ended otherwise."""
+    """Ends the play. Returns what each of them saw: one that was refused but by the rules has ended otherwise."""
+    for player in players:
+        assert player.stdin is not None
+        player.stdin.close()
+        player.stdin = None
     printed = [player.communicate(timeout=ENDS_WITHIN_S)[0] for player in players]
     assert [player.returncode for player in players] == [0] * PROCESSES
     return [json.loads(each.splitlines()[-1]) for each in printed]
@@ -128,14 +132,18 @@ def _check(database: Database, game: dict[str, Any], ends: list[dict[str, Any]])
     assert SqlLedgerAudit(database).problems() == []
 
 
-def test_two_processes_after_the_same_fans_pay_once(place: tuple[str, Database]) -> None:
+@pytest.mark.concurrency
+def test_two_processes_after_the_same_fans_pay_once(place: tuple[str, Database], server: PostgresServer) -> None:
     url, database = place
     game = asyncio.run(_begin(database))
     with ExitStack() as stack:
-        ends = _ends(_start(stack, url, game))
+        players = _start(stack, url, game)
+        _wait_for_more_commits(server, url, TRANSACTIONS)
+        ends = _ends(players)
     _check(database, game, ends)
 
 
+@pytest.mark.kill
 def test_a_server_that_dies_under_load_costs_nothing_and_pays_nothing_twice(
     place: tuple[str, Database], server: PostgresServer
 ) -> None:
@@ -147,23 +155,25 @@ def test_a_server_that_dies_under_load_costs_nothing_and_pays_nothing_twice(
             _wait_for_more_commits(server, url)
             server.stop()
             server.start()
+        _wait_for_more_commits(server, url)
         ends = _ends(players)
     database.dispose()  # our own connections are from before the server died
     _check(database, game, ends)
 
 
-def _wait_for_more_commits(server: PostgresServer, url: str) -> None:
-    """Until the load has gone on for a while since the last restart."""
+def _wait_for_more_commits(server: PostgresServer, url: str, more: int = 100) -> None:
+    """Until there are so many more transactions in the ledger."""
     deadline = time.monotonic() + ENDS_WITHIN_S
     first: int | None = None
     while time.monotonic() < deadline:
         count = int(server.run("SELECT count(*) FROM transactions", url))
         first = count if first is None else first
-        if count > first + 100:
+        if count > first + more:
             return
     raise AssertionError("the load stands still")
 
 
+@pytest.mark.kill
 async def test_a_commit_whose_answer_is_lost_is_not_done_again(place: tuple[str, Database]) -> None:
     """The server has committed, and the connection breaks before it says so."""
     _, database = place
@@ -172,7 +182,7 @@ async def test_a_commit_whose_answer_is_lost_is_not_done_again(place: tuple[str,
     item = await engine.handle(c.CreateRewardItem(client_id=app.id, name="Points"))
     fan = await engine.handle(c.CreateProfile(client_id=app.id))
     lost: list[int] = []
-    do_commit = database.engine.dialect.do_commit
+    do_commit = database.writer.dialect.do_commit
 
     def lose(connection: Any) -> None:
         do_commit(connection)
@@ -181,7 +191,7 @@ async def test_a_commit_whose_answer_is_lost_is_not_done_again(place: tuple[str,
             connection.dbapi_connection.close()
             connection.dbapi_connection.cursor()  # raises what the driver raises on a connection that is gone
 
-    database.engine.dialect.do_commit = lose  # type: ignore[method-assign, assignment]
+    database.writer.dialect.do_commit = lose  # type: ignore[method-assign, assignment]
     credit = c.Credit(client_id=app.id, profile_id=fan.id, reward_item_id=item.id, reward_item_amount=7)
     answer = await engine.handle(credit)
     assert lost

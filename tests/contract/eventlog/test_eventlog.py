@@ -183,6 +183,7 @@ def test_duplicates_are_found_among_many_runs_on_disk(tmp_path: Path, clock: Clo
     assert list(tmp_path.glob("*.npy")) == []
 
 
+@pytest.mark.concurrency
 def test_a_second_writer_is_refused_and_readers_see_each_commit(tmp_path: Path, clock: Clock) -> None:
     log = SqliteEventLog(tmp_path, clock=clock, segment_bytes=100_000)
     with pytest.raises(Transient, match="Another process writes"):
@@ -213,6 +214,7 @@ while True:
 """
 
 
+@pytest.mark.kill
 def test_a_killed_writer_has_all_that_it_acknowledged(tmp_path: Path) -> None:
     acknowledged = 0
     for _ in range(4):

@@ -224,6 +224,16 @@ def test_unsubscribing_forgets_what_waits_and_an_answer_that_comes_later_does_no
         rig.outbox.report(rig.client_id, subscriber.id)
 
 
+def test_a_sender_that_is_slower_than_another_moves_the_cursor_not_back(rig: Rig) -> None:
+    subscriber = rig.subscribe()
+    rig.commit("ada-1")
+    slow = rig.outbox.new(subscriber, 10)
+    rig.commit("bob-1")
+    rig.settle(subscriber, rig.outbox.new(subscriber, 10))
+    rig.settle(subscriber, slow)
+    assert rig.outbox.new(subscriber, 10) == []
+
+
 def test_bad_input_is_refused_by_its_field(rig: Rig) -> None:
     with pytest.raises(Rejected, match="ftp") as caught:
         rig.outbox.subscribe(rig.client_id, "ftp://example.com", (), None)

@@ -36,6 +36,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.commands import command
+from tests.described import check_answer
 from tifo.api.management.app import ManagementApi
 from tifo.app.compose import OpenedBackend, opened
 from tifo.app.settings import Settings
@@ -93,7 +94,9 @@ class Both:
         scope = {"type": "http", "method": method, "path": f"/management{path}", "query_string": query.encode()}
         headers = [(b"authorization", f"Bearer {token}".encode())]
         await ManagementApi(self.backend)({**scope, "headers": headers}, receive, send)
-        return got[0]["status"], json.loads(got[1]["body"])
+        answer = json.loads(got[1]["body"])
+        check_answer(method, f"/management{path}", got[0]["status"], answer)
+        return got[0]["status"], answer
 
 
 @pytest.fixture

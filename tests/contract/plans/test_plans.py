@@ -56,6 +56,28 @@ def test_a_plan_is_made_changed_and_deleted(kept: Kept) -> None:
             call(made.id)
 
 
+def test_rules_and_controls_are_changed_one_by_one(kept: Kept) -> None:
+    made = kept.plans.create("Shop", PlanType.LIVE, "What we sell", [RULE])
+    other = Rule(type=RuleType.TRACK, key="Order Refunded", json_schema={})
+    assert [rule.key for rule in kept.plans.change_rules(made.id, [(other, None)]).rules][1:] == [other.key]
+    renamed = kept.plans.change_rules(made.id, [(other, "Refund")], [kept.plans.plans()[0].rules[0].place])
+    assert [rule.key for rule in renamed.rules] == ["Refund"]
+    for plan_id, removed in ((made.id, [other.place]), (TrackingPlanId("nobody"), [])):
+        with pytest.raises(NotFound):
+            kept.plans.change_rules(plan_id, (), removed)
+    with pytest.raises(Rejected):
+        kept.plans.change_rules(made.id, [(Rule(type=RuleType.COMMON, json_schema={"type": "strin"}), None)])
+    assert kept.plans.plans()[0].rules == renamed.rules
+    for asked in ({"track": {"allowUnplannedEvents": False}}, {"identify": {"allowUnplannedTraits": False}}):
+        made_controls = kept.plans.change_controls(kept.source, asked)
+    assert kept.plans.controls() == {kept.source: made_controls}
+    assert not made_controls.track.allow_unplanned_events
+    with pytest.raises(NotFound):
+        kept.plans.change_controls(kept.source, {"forwardingViolationsTo": "nobody"})
+    with pytest.raises(NotFound):
+        kept.plans.connect(kept.source, TrackingPlanId("nobody"))
+
+
 def test_bad_rules_change_nothing(kept: Kept) -> None:
     made = kept.plans.create("Shop", PlanType.LIVE, rules=[RULE])
     with pytest.raises(Rejected):

@@ -230,6 +230,7 @@ def test_refusals_in_a_row_are_the_endpoints_own_since_it_accepted_a_fact(feed: 
     assert feed.report(A).refused_in_a_row == 0
 
 
+@pytest.mark.concurrency
 def test_facts_committed_while_others_leave_are_neither_lost_nor_mixed_up(rig: Rig) -> None:
     feed, commit = rig
     with ThreadPoolExecutor() as pool:

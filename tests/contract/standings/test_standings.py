@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.conftest import NewState
 from tifo.engagement import commands as c
 from tifo.engagement.access import Access, create_application
-from tifo.engagement.leaderboards import Standing, ranked
+from tifo.engagement.leaderboards import Places, Standing, ranked
 from tifo.engagement.memory import InMemoryAccess, InMemoryEngine, InMemoryLedgerAudit, InMemoryQueries, InMemoryState
 from tifo.engagement.model import Leaderboard
 from tifo.engagement.ports import LedgerAudit, Queries
@@ -64,7 +64,7 @@ class Club:
         found: list[Standing] = []
         for page in range(1, 1_000):
             rows = self.queries.standings(board, page=page, size=size)
-            assert rows.count == self.queries.standings_count(board)
+            assert rows.count == self.queries.standings_of(board, []).total
             found += rows.results
             if page * size >= rows.count:
                 return found
@@ -73,7 +73,7 @@ class Club:
     def check(self, board: Leaderboard, size: int = 3) -> None:
         wanted = ranked(self.expected)
         assert self.all(board, size) == wanted
-        assert list(self.queries.standings_of(board, self.fans)) == wanted
+        assert list(self.queries.standings_of(board, self.fans).standings) == wanted
         assert self.audit.problems() == []
 
 
@@ -122,6 +122,7 @@ async def test_equal_scores_share_a_rank_and_the_next_rank_leaves_out_as_many(cl
     assert [each.rank for each in second_page] == [2, 4]
 
 
+@pytest.mark.concurrency
 async def test_many_moves_at_once_are_all_counted(club: Club) -> None:
     board = await club.leaderboard()
     await asyncio.gather(
@@ -139,7 +140,7 @@ async def test_a_fan_who_spent_all_stays_on_the_leaderboard_and_one_who_never_ha
     board = await club.leaderboard()
     await club.move(club.fans[0], 5)
     await club.move(club.fans[0], -5)
-    assert club.queries.standings_of(board, club.fans) == [Standing(club.fans[0], 0, 1)]
+    assert club.queries.standings_of(board, club.fans) == Places([Standing(club.fans[0], 0, 1)], 1)
 
 
 async def test_a_locked_leaderboard_shows_what_it_held_and_an_unlocked_one_what_is(club: Club) -> None:
@@ -161,7 +162,7 @@ async def test_a_deleted_leaderboard_leaves_nothing_behind(club: Club) -> None:
     board = await club.leaderboard()
     await club.move(club.fans[0], 5)
     await club.do(c.Archive, kind="leaderboard", id=board.id)
-    assert club.queries.standings_count(board) == 0
+    assert club.queries.standings_of(board, []).total == 0
     with pytest.raises(NotFound, match="no leaderboard"):
         club.queries.client_of_leaderboard(board.id)
     with pytest.raises(NotFound, match="no leaderboard"):

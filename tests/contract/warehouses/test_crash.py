@@ -22,6 +22,7 @@ def outlives_its_process(kind: str) -> None:
         pytest.skip("it ends with its process")
 
 
+@pytest.mark.kill
 def test_a_loader_killed_again_and_again_loads_every_event_once(kind: str, place: str, warehouse: Warehouse) -> None:
     moments = random.Random(11)
     kills = 0

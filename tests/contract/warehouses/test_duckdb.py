@@ -29,6 +29,7 @@ def duck(path: Path) -> DuckdbWarehouse:
     return DuckdbWarehouse(path)
 
 
+@pytest.mark.concurrency
 def test_a_reader_in_another_process_delays_no_load(duck: DuckdbWarehouse, path: Path, load: Loading) -> None:
     duck.load([load(0, ("a", {}))])
     with held(path, read_only=True):

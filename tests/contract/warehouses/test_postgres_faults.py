@@ -88,6 +88,7 @@ def each_once(warehouse: PostgresWarehouse) -> bool:
     return (row["n"], row["d"], kinds) == (EVENTS, EVENTS, EVENTS)
 
 
+@pytest.mark.kill
 def test_a_server_that_is_killed_while_it_is_loaded_has_every_event_once(
     server: PostgresServer, log: MemoryEventLog
 ) -> None:

@@ -103,6 +103,7 @@ def test_no_source_gets_a_schema_that_the_warehouse_uses_itself(catalog: Catalog
             assert warehouse.execute(f'SELECT source FROM "{schema}".tracks').fetchall() == [(name,)]
 
 
+@pytest.mark.concurrency
 def test_sources_made_at_once_have_names_of_their_own(catalog: Catalog) -> None:
     with ThreadPoolExecutor(8) as pool:
         made = list(pool.map(lambda _: catalog.create_source("Demo", SourceType.HTTP), range(16)))

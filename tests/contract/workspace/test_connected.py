@@ -26,6 +26,7 @@ def warehouses(request: pytest.FixtureRequest, new_state: NewState) -> Warehouse
     return SqlWarehouses(new_state(request.param), lambda: NOW)
 
 
+@pytest.mark.concurrency
 def test_sources_connected_at_once_are_all_taken(warehouses: Warehouses) -> None:
     warehouses.add(WarehouseKind("postgres"), "postgresql://db/reports", "reports", ())
     sources = [SourceId(f"source-{number}") for number in range(12)]

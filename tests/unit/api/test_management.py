@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.described import check_answer
 from tests.twins import TwinBackend
 from tifo.api.management.app import MAX_BODY_BYTES, ManagementApi
 from tifo.kernel.errors import Transient
@@ -59,7 +60,9 @@ def ask(backend: TwinBackend) -> Ask:
             got.append(message)
 
         await api({**scope, "headers": headers}, receive, send)
-        return got[0]["status"], msgspec.json.decode(got[1]["body"]), dict(got[0]["headers"])
+        answer = msgspec.json.decode(got[1]["body"])
+        check_answer(method, f"/management{path}", got[0]["status"], answer)
+        return got[0]["status"], answer, dict(got[0]["headers"])
 
     return ask
 

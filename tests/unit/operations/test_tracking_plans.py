@@ -1,5 +1,5 @@
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -8,15 +8,18 @@ import pytest
 from tests.twins import TwinBackend
 from tests.unit.operations.conftest import NOW
 from tifo.kernel.errors import Conflict, NotFound, Rejected
+from tifo.kernel.ids import SourceId
 from tifo.operations import sources, tracking_plans
 from tifo.source.plan import LIVELIKE_PLAN
-from tifo.tracking.plans.model import LENIENT, PlanType, Rule, RuleType
+from tifo.tracking.plans.memory import InMemoryTrackingPlans
+from tifo.tracking.plans.model import LENIENT, Controls, PlanType, Rule, RuleType, TrackingPlan
 from tifo.tracking.plans.violations import ViolationCounts, ViolationKey
 from tifo.workspace.model import Source
 
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"properties": {"type": "object"}}}
 ORDER = Rule(type=RuleType.TRACK, key="Order", json_schema=SCHEMA)
 REFUND = Rule(type=RuleType.TRACK, key="Refund", json_schema=SCHEMA)
+RETURN = Rule(type=RuleType.TRACK, key="Return", json_schema=SCHEMA)
 BROKEN = Rule(type=RuleType.TRACK, key="Order", json_schema={"properties": {"properties": {"type": "strin"}}})
 
 
@@ -50,6 +53,60 @@ def test_every_plan_is_listed_with_the_sources_that_are_connected_to_it(backend:
     assert [use.sources for use in tracking_plans.uses(backend)] == [[fans], []]
     tracking_plans.connect(backend, "Orders", "shop")
     assert [(use.plan, use.sources) for use in tracking_plans.uses(backend)][1:] == [(orders, [shop])]
+
+
+class TwoEditors(InMemoryTrackingPlans):
+    """Tracking plans that somebody else changes as soon as they were read."""
+
+    meanwhile: Callable[[], object] | None = None
+
+    def plans(self) -> list[TrackingPlan]:
+        found = super().plans()
+        self.let_the_other()
+        return found
+
+    def controls(self) -> Mapping[SourceId, Controls]:
+        found = super().controls()
+        self.let_the_other()
+        return found
+
+    def let_the_other(self) -> None:
+        """Does nothing if the other was there already."""
+        if self.meanwhile is not None:
+            change, self.meanwhile = self.meanwhile, None
+            change()
+
+
+def test_two_who_edit_one_plan_at_once_lose_neither_edit(backend: TwinBackend) -> None:
+    plans = backend.plans = TwoEditors(dict)
+    made = tracking_plans.create(backend, "Orders", rules=[ORDER])
+    plans.meanwhile = lambda: tracking_plans.put_rules(backend, made.id, [(REFUND, None)])
+    tracking_plans.put_rules(backend, made.id, [(RETURN, None)])
+    assert tracking_plans.find(backend, made.id).rules == (ORDER, REFUND, RETURN)
+    plans.meanwhile = lambda: tracking_plans.remove_rules(backend, made.id, [ORDER.place])
+    tracking_plans.remove_rules(backend, made.id, [RETURN.place])
+    assert tracking_plans.find(backend, made.id).rules == (REFUND,)
+
+
+def test_two_who_change_one_sources_controls_at_once_lose_neither_change(backend: TwinBackend) -> None:
+    shop = sources.create(backend, "Shop", "http")
+    plans = backend.plans = TwoEditors(lambda: sources.slugs(backend))
+    no_new_events, no_new_traits = {"allowUnplannedEvents": False}, {"allowUnplannedTraits": False}
+    plans.meanwhile = lambda: tracking_plans.change_controls(backend, "shop", {"track": no_new_events})
+    tracking_plans.change_controls(backend, "shop", {"identify": no_new_traits})
+    plans.let_the_other()
+    made = tracking_plans.controls(backend, shop.id)
+    assert (made.track.allow_unplanned_events, made.identify.allow_unplanned_traits) == (False, False)
+
+
+def test_a_plan_that_is_deleted_meanwhile_is_connected_to_no_source(backend: TwinBackend) -> None:
+    sources.create(backend, "Shop", "http")
+    plans = backend.plans = TwoEditors(lambda: sources.slugs(backend))
+    made = tracking_plans.create(backend, "Orders")
+    plans.meanwhile = lambda: tracking_plans.delete(backend, made.id)
+    with pytest.raises(NotFound, match=made.id):
+        tracking_plans.connect(backend, "Orders", "shop")
+    assert plans.connections() == {}
 
 
 def test_the_built_in_plan_stays_as_it_is(backend: TwinBackend) -> None:

@@ -7,11 +7,13 @@ whatever is made meanwhile.
 import base64
 import binascii
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
+from msgspec import UNSET
+
+from tifo.api.management.answers import Pagination
 from tifo.api.management.request import ManagementRequest
 from tifo.kernel.errors import Rejected
-from tifo.kernel.json import JsonObject
 
 DEFAULT_COUNT, MAX_COUNT = 10, 200
 _FIRST = "-"
@@ -19,20 +21,24 @@ _FIRST = "-"
 T = TypeVar("T")
 
 
-def page(
-    request: ManagementRequest, field: str, items: Sequence[T], key: Callable[[T], str], shown: Callable[[T], Any]
-) -> dict[str, Any]:
-    """Returns `{field: […], "pagination": {current, next?, previous?, totalEntries}}`."""
+class PagedItems(NamedTuple, Generic[T]):
+    items: Sequence[T]
+    pagination: Pagination
+
+
+def page(request: ManagementRequest, items: Sequence[T], key: Callable[[T], str]) -> PagedItems[T]:
+    """Returns the items of the page that the request asks for. `key` returns an item's id."""
     count = _count(request.query.get("pagination[count]"))
     keys = [key(item) for item in items]
     start = _start(request.query.get("pagination[cursor]"), keys)
     end = start + count
-    pagination: JsonObject = {"current": _cursor(keys, start), "totalEntries": len(items)}
-    if end < len(items):
-        pagination["next"] = _cursor(keys, end)
-    if start > 0:
-        pagination["previous"] = _cursor(keys, max(0, start - count))
-    return {field: [shown(item) for item in items[start:end]], "pagination": pagination}
+    pagination = Pagination(
+        current=_cursor(keys, start),
+        next=_cursor(keys, end) if end < len(items) else UNSET,
+        previous=_cursor(keys, max(0, start - count)) if start > 0 else UNSET,
+        total_entries=len(items),
+    )
+    return PagedItems(items[start:end], pagination)
 
 
 def _count(asked: str | None) -> int:

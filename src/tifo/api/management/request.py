@@ -3,13 +3,13 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 from urllib.parse import unquote
 
 import msgspec
 
+from tifo.api.management.answers import Answer
 from tifo.kernel.errors import Rejected
-from tifo.kernel.json import JsonObject
 from tifo.operations.backend import Backend
 from tifo.workspace.tokens import Role
 
@@ -49,8 +49,8 @@ class ManagementRoute(NamedTuple):
     path: str
     """Such as `/sources/{source_id}`, below `/management`."""
     needs: Role
-    handle: Callable[[ManagementRequest], JsonObject]
-    """Returns what stands under `data`. Blocks."""
+    handle: Callable[[ManagementRequest], Answer]
+    """Returns what stands under `data`. Blocks. The document derives from its name, docstring and return type."""
 
 
 class RouteMatch(NamedTuple):
@@ -98,7 +98,3 @@ class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="cam
 
 _PLACE = re.compile(r"at `\$\.?([^`]+)`")
 _NAMED = re.compile(r"field `([^`]+)`")
-
-
-def statused(status: str) -> dict[str, Any]:
-    return {"status": status}

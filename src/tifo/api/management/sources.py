@@ -1,14 +1,16 @@
 """`/sources`: sources and their write keys. A viewer sees no write key."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
 
-from tifo.api.management.catalog import source_metadata
+from tifo.api.management.answers import Answer, Done, Pagination
+from tifo.api.management.catalog import SourceMetadataShown, source_metadata
+from tifo.api.management.describing import accepts
 from tifo.api.management.paging import page
-from tifo.api.management.request import WORKSPACE_ID, Input, ManagementRequest, ManagementRoute, statused
+from tifo.api.management.request import WORKSPACE_ID, Input, ManagementRequest, ManagementRoute
 from tifo.kernel.errors import Rejected
-from tifo.kernel.json import JsonObject
 from tifo.operations import sources
 from tifo.workspace.kinds import kind_of
 from tifo.workspace.model import Source, SourceChange
@@ -32,34 +34,68 @@ class _Change(Input, frozen=True, kw_only=True):
     settings: _Settings | None = None
 
 
-def source_shown(source: Source, role: Role) -> JsonObject:
-    return {
-        "id": source.id,
-        "slug": source.slug,
-        "name": source.name,
-        "metadata": source_metadata(kind_of(source.type)),
-        "workspaceId": WORKSPACE_ID,
-        "enabled": source.enabled,
-        "writeKeys": [each.key for each in sources.visible_write_keys(source, role)],
-        "settings": {"schema": source.schema},
-        "labels": [],
-    }
+class SourceSettings(Answer, frozen=True, kw_only=True):
+    """`schema` is the source's schema in every warehouse."""
+
+    schema: str
+
+
+class SourceShown(Answer, frozen=True, kw_only=True):
+    """A source. A viewer sees no write keys."""
+
+    id: str
+    slug: str
+    name: str
+    metadata: SourceMetadataShown
+    workspace_id: str
+    enabled: bool
+    write_keys: list[str]
+    settings: SourceSettings
+    labels: tuple[str, ...] = ()
+
+
+class OneSource(Answer, frozen=True, kw_only=True):
+    source: SourceShown
+
+
+class ListedSources(Answer, frozen=True, kw_only=True):
+    sources: list[SourceShown]
+    pagination: Pagination
+
+
+def source_shown(source: Source, role: Role) -> SourceShown:
+    return SourceShown(
+        id=source.id,
+        slug=source.slug,
+        name=source.name,
+        metadata=source_metadata(kind_of(source.type)),
+        workspace_id=WORKSPACE_ID,
+        enabled=source.enabled,
+        write_keys=[each.key for each in sources.visible_write_keys(source, role)],
+        settings=SourceSettings(schema=source.schema),
+    )
+
+
+def sources_page(request: ManagementRequest, listed: Sequence[Source]) -> ListedSources:
+    found, pagination = page(request, listed, lambda source: source.id)
+    return ListedSources(sources=[source_shown(each, request.role) for each in found], pagination=pagination)
 
 
 def named_source(request: ManagementRequest) -> Source:
     return sources.find(request.backend, request.parts["source_id"])
 
 
-def _list(request: ManagementRequest) -> JsonObject:
-    shown = lambda source: source_shown(source, request.role)  # noqa: E731 (one line says it)
-    return page(request, "sources", sources.listed(request.backend), lambda source: source.id, shown)
+def list_sources(request: ManagementRequest) -> ListedSources:
+    return sources_page(request, sources.listed(request.backend))
 
 
-def _get(request: ManagementRequest) -> JsonObject:
+def get_source(request: ManagementRequest) -> OneSource:
     return _answer(request, named_source(request))
 
 
-def _create(request: ManagementRequest) -> JsonObject:
+@accepts(body=_New)
+def create_source(request: ManagementRequest) -> OneSource:
+    """The source has its slug as its name, and one write key."""
     new = request.read(_New)
     if _schema(new.settings) is not None:
         raise Rejected("The schema comes from the slug. Change it afterwards.", field="settings.schema")
@@ -68,24 +104,28 @@ def _create(request: ManagementRequest) -> JsonObject:
     return _answer(request, made)
 
 
-def _update(request: ManagementRequest) -> JsonObject:
+@accepts(body=_Change)
+def update_source(request: ManagementRequest) -> OneSource:
+    """A new name or slug leaves the schema as it is; `settings.schema` changes it."""
     asked = request.read(_Change)
     change = SourceChange(name=asked.name, enabled=asked.enabled, slug=asked.slug, schema=_schema(asked.settings))
     return _answer(request, sources.change(request.backend, request.parts["source_id"], change))
 
 
-def _delete(request: ManagementRequest) -> JsonObject:
+def delete_source(request: ManagementRequest) -> Done:
+    """Its events stay in every warehouse. Refused with 409 while an application is connected to the source."""
     sources.delete(request.backend, request.parts["source_id"])
-    return statused("SUCCESS")
+    return Done()
 
 
-def _create_key(request: ManagementRequest) -> JsonObject:
+def create_write_key_for_source(request: ManagementRequest) -> OneSource:
+    """The new key stands last; the others stay valid."""
     return _answer(request, sources.create_write_key(request.backend, request.parts["source_id"]))
 
 
-def _remove_key(request: ManagementRequest) -> JsonObject:
+def remove_write_key_from_source(request: ManagementRequest) -> Done:
     sources.remove_write_key(request.backend, request.parts["source_id"], request.parts["write_key"])
-    return statused("SUCCESS")
+    return Done()
 
 
 def _schema(settings: _Settings | None) -> str | None:
@@ -98,16 +138,16 @@ def _schema(settings: _Settings | None) -> str | None:
     return schema
 
 
-def _answer(request: ManagementRequest, source: Source) -> JsonObject:
-    return {"source": source_shown(source, request.role)}
+def _answer(request: ManagementRequest, source: Source) -> OneSource:
+    return OneSource(source=source_shown(source, request.role))
 
 
 ROUTES = [
-    ManagementRoute("GET", "/sources", Role.VIEWER, _list),
-    ManagementRoute("POST", "/sources", Role.EDITOR, _create),
-    ManagementRoute("GET", "/sources/{source_id}", Role.VIEWER, _get),
-    ManagementRoute("PATCH", "/sources/{source_id}", Role.EDITOR, _update),
-    ManagementRoute("DELETE", "/sources/{source_id}", Role.OWNER, _delete),
-    ManagementRoute("POST", "/sources/{source_id}/writekey", Role.EDITOR, _create_key),
-    ManagementRoute("DELETE", "/sources/{source_id}/writekey/{write_key}", Role.EDITOR, _remove_key),
+    ManagementRoute("GET", "/sources", Role.VIEWER, list_sources),
+    ManagementRoute("POST", "/sources", Role.EDITOR, create_source),
+    ManagementRoute("GET", "/sources/{source_id}", Role.VIEWER, get_source),
+    ManagementRoute("PATCH", "/sources/{source_id}", Role.EDITOR, update_source),
+    ManagementRoute("DELETE", "/sources/{source_id}", Role.OWNER, delete_source),
+    ManagementRoute("POST", "/sources/{source_id}/writekey", Role.EDITOR, create_write_key_for_source),
+    ManagementRoute("DELETE", "/sources/{source_id}/writekey/{write_key}", Role.EDITOR, remove_write_key_from_source),
 ]

@@ -6,15 +6,17 @@ The plan that the LiveLike source comes with is built in: it is listed with the 
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
+from tifo.api.management.answers import Answer, Done, Pagination
+from tifo.api.management.describing import QueryField, accepts
 from tifo.api.management.paging import page
-from tifo.api.management.request import Input, ManagementRequest, ManagementRoute, statused
-from tifo.api.management.sources import named_source, source_shown
+from tifo.api.management.request import Input, ManagementRequest, ManagementRoute
+from tifo.api.management.sources import ListedSources, named_source, sources_page
 from tifo.kernel.clock import to_iso
 from tifo.kernel.errors import Rejected
-from tifo.kernel.json import JsonObject
 from tifo.operations import tracking_plans
-from tifo.tracking.plans.model import Controls, PlanType, Rule, RuleType, TrackingPlan
+from tifo.tracking.plans.model import Controls, PlanType, Rule, RuleType, TrackControls, TrackingPlan, TraitControls
 from tifo.workspace.model import Source
 from tifo.workspace.rules import slug_of
 from tifo.workspace.tokens import Role
@@ -56,80 +58,159 @@ class _Source(Input, frozen=True, kw_only=True):
     source_id: str
 
 
-def plan_shown(plan: TrackingPlan) -> JsonObject:
-    return {
-        "id": plan.id,
-        "name": plan.name,
-        "slug": slug_of(plan.name) or plan.id,
-        "description": plan.description,
-        "type": plan.type.value,
-        "createdAt": to_iso(plan.created_at),
-        "updatedAt": to_iso(plan.updated_at),
-    }
+class _SettingsChange(Input, frozen=True, kw_only=True):
+    """A control that is not sent stays as it is; an empty text stops a forwarding."""
+
+    track: TrackControls | UnsetType = UNSET
+    identify: TraitControls | UnsetType = UNSET
+    group: TraitControls | UnsetType = UNSET
+    forwarding_violations_to: str | UnsetType = UNSET
+    forwarding_blocked_events_to: str | UnsetType = UNSET
 
 
-def _rule_shown(plan: TrackingPlan, rule: Rule) -> JsonObject:
-    shown: JsonObject = {
-        "type": rule.type.value,
-        "jsonSchema": rule.json_schema,
-        "version": rule.version,
-        # Rules are stored in their plan and have no times of their own.
-        "createdAt": to_iso(plan.created_at),
-        "updatedAt": to_iso(plan.updated_at),
-    }
-    return shown if rule.key is None else {**shown, "key": rule.key}
+class TrackingPlanShown(Answer, frozen=True, kw_only=True):
+    id: str
+    name: str
+    slug: str
+    description: str
+    type: PlanType
+    created_at: str
+    updated_at: str
 
 
-def _list(request: ManagementRequest) -> JsonObject:
-    found = tracking_plans.listed(request.backend, request.query.get("type"))
-    return page(request, "trackingPlans", found, lambda plan: plan.id, plan_shown)
+class RuleShown(Answer, frozen=True, kw_only=True):
+    """A rule: a JSON schema for the events of its type and key. Its times are those of its plan."""
+
+    type: RuleType
+    json_schema: dict[str, Any]
+    version: int
+    created_at: str
+    updated_at: str
+    key: str | UnsetType = UNSET
 
 
-def _create(request: ManagementRequest) -> JsonObject:
-    new = request.read(_New)
-    made = tracking_plans.create(request.backend, new.name, new.type, description=new.description)
-    return {"trackingPlan": plan_shown(made)}
+class OneTrackingPlan(Answer, frozen=True, kw_only=True):
+    tracking_plan: TrackingPlanShown
 
 
-def _get(request: ManagementRequest) -> JsonObject:
-    return {"trackingPlan": plan_shown(tracking_plans.find(request.backend, _plan(request)))}
+class ListedTrackingPlans(Answer, frozen=True, kw_only=True):
+    tracking_plans: list[TrackingPlanShown]
+    pagination: Pagination
 
 
-def _update(request: ManagementRequest) -> JsonObject:
-    asked = request.read(_Change)
-    tracking_plans.change(request.backend, _plan(request), new_name=asked.name, description=asked.description)
-    return statused("SUCCESS")
+class ListedRules(Answer, frozen=True, kw_only=True):
+    rules: list[RuleShown]
+    pagination: Pagination
 
 
-def _delete(request: ManagementRequest) -> JsonObject:
-    tracking_plans.delete(request.backend, _plan(request))
-    return statused("SUCCESS")
+class SchemaSettings(Answer, frozen=True, kw_only=True):
+    """How events are handled that are not as planned. A forwarding names its source, and is left out without one."""
+
+    track: TrackControls
+    identify: TraitControls
+    group: TraitControls
+    forwarding_violations_to: str | UnsetType = UNSET
+    forwarding_blocked_events_to: str | UnsetType = UNSET
 
 
-def _list_rules(request: ManagementRequest) -> JsonObject:
-    plan = tracking_plans.find(request.backend, _plan(request))
-    return page(
-        request, "rules", plan.rules, lambda rule: str(msgspec.json.encode(rule.place)), lambda r: _rule_shown(plan, r)
+class SettingsOfSource(Answer, frozen=True, kw_only=True):
+    source_id: str
+    settings: SchemaSettings
+
+
+_TYPE = QueryField("type", "Plans of this type only.", PlanType)
+_RULES = QueryField(
+    "rules",
+    "The rules to remove, as JSON: objects with type, key and version. Segment's SDK sends `rules[0][type]` instead.",
+    required=True,
+)
+_SOURCE_ID = QueryField("sourceId", "The source.", required=True)
+
+
+def plan_shown(plan: TrackingPlan) -> TrackingPlanShown:
+    return TrackingPlanShown(
+        id=plan.id,
+        name=plan.name,
+        slug=slug_of(plan.name) or plan.id,
+        description=plan.description,
+        type=plan.type,
+        created_at=to_iso(plan.created_at),
+        updated_at=to_iso(plan.updated_at),
     )
 
 
-def _replace_rules(request: ManagementRequest) -> JsonObject:
+def _rule_shown(plan: TrackingPlan, rule: Rule) -> RuleShown:
+    return RuleShown(
+        type=rule.type,
+        json_schema=rule.json_schema,
+        version=rule.version,
+        # Rules are stored in their plan and have no times of their own.
+        created_at=to_iso(plan.created_at),
+        updated_at=to_iso(plan.updated_at),
+        key=UNSET if rule.key is None else rule.key,
+    )
+
+
+@accepts(_TYPE)
+def list_tracking_plans(request: ManagementRequest) -> ListedTrackingPlans:
+    """The plan that LiveLike sources come with is listed too, and cannot be changed."""
+    listed = tracking_plans.listed(request.backend, request.query.get("type"))
+    found, pagination = page(request, listed, lambda plan: plan.id)
+    return ListedTrackingPlans(tracking_plans=list(map(plan_shown, found)), pagination=pagination)
+
+
+@accepts(body=_New)
+def create_tracking_plan(request: ManagementRequest) -> OneTrackingPlan:
+    new = request.read(_New)
+    made = tracking_plans.create(request.backend, new.name, new.type, description=new.description)
+    return OneTrackingPlan(tracking_plan=plan_shown(made))
+
+
+def get_tracking_plan(request: ManagementRequest) -> OneTrackingPlan:
+    return OneTrackingPlan(tracking_plan=plan_shown(tracking_plans.find(request.backend, _plan(request))))
+
+
+@accepts(body=_Change)
+def update_tracking_plan(request: ManagementRequest) -> Done:
+    asked = request.read(_Change)
+    tracking_plans.change(request.backend, _plan(request), new_name=asked.name, description=asked.description)
+    return Done()
+
+
+def delete_tracking_plan(request: ManagementRequest) -> Done:
+    """Refused with 409 while a source is connected to the plan."""
+    tracking_plans.delete(request.backend, _plan(request))
+    return Done()
+
+
+def list_rules_from_tracking_plan(request: ManagementRequest) -> ListedRules:
+    plan = tracking_plans.find(request.backend, _plan(request))
+    found, pagination = page(request, plan.rules, lambda rule: str(msgspec.json.encode(rule.place)))
+    return ListedRules(rules=[_rule_shown(plan, each) for each in found], pagination=pagination)
+
+
+@accepts(body=_Rules)
+def replace_rules_in_tracking_plan(request: ManagementRequest) -> Done:
+    """Replaces all rules of the plan."""
     rules = [rule.as_rule() for rule in request.read(_Rules).rules]
     tracking_plans.replace_rules(request.backend, _plan(request), rules)
-    return statused("SUCCESS")
+    return Done()
 
 
-def _update_rules(request: ManagementRequest) -> JsonObject:
+@accepts(body=_Rules)
+def update_rules_in_tracking_plan(request: ManagementRequest) -> Done:
+    """Adds rules, or replaces those of the same type, key and version. `newKey` renames a rule."""
     rules = [(rule.as_rule(), rule.new_key) for rule in request.read(_Rules).rules]
     tracking_plans.put_rules(request.backend, _plan(request), rules)
-    return statused("SUCCESS")
+    return Done()
 
 
-def _remove_rules(request: ManagementRequest) -> JsonObject:
-    """Reads the rules from the query, as `rules[0][type]=TRACK&rules[0][key]=…`, or as JSON."""
+@accepts(_RULES)
+def remove_rules_from_tracking_plan(request: ManagementRequest) -> Done:
+    """Removes all rules that the query names, or none where the plan lacks one of them."""
     places = [(each.type, each.key or None, each.version) for each in _removed(request)]
     tracking_plans.remove_rules(request.backend, _plan(request), places)
-    return statused("SUCCESS")
+    return Done()
 
 
 def _removed(request: ManagementRequest) -> list[_Removed]:
@@ -162,35 +243,46 @@ def _read_removed(given: Any) -> list[_Removed]:
     return removed
 
 
-def _sources(request: ManagementRequest) -> JsonObject:
-    found = tracking_plans.sources_of(request.backend, _plan(request))
-    return page(request, "sources", found, lambda source: source.id, lambda source: source_shown(source, request.role))
+def list_sources_from_tracking_plan(request: ManagementRequest) -> ListedSources:
+    """Lists the sources whose events are checked by the plan."""
+    return sources_page(request, tracking_plans.sources_of(request.backend, _plan(request)))
 
 
-def _connect(request: ManagementRequest) -> JsonObject:
+@accepts(body=_Source)
+def add_source_to_tracking_plan(request: ManagementRequest) -> Done:
+    """Checks the source's events by this plan from now on, in place of another one."""
     tracking_plans.connect(request.backend, _plan(request), request.read(_Source).source_id)
-    return statused("SUCCESS")
+    return Done()
 
 
-def _disconnect(request: ManagementRequest) -> JsonObject:
+@accepts(_SOURCE_ID)
+def remove_source_from_tracking_plan(request: ManagementRequest) -> Done:
     tracking_plans.disconnect(request.backend, request.query.get("sourceId", ""), _plan(request))
-    return statused("SUCCESS")
+    return Done()
 
 
-def _settings(request: ManagementRequest) -> JsonObject:
+def list_schema_settings_in_source(request: ManagementRequest) -> SettingsOfSource:
     source = named_source(request)
     return _settings_shown(source, tracking_plans.controls(request.backend, source.id))
 
 
-def _change_settings(request: ManagementRequest) -> JsonObject:
+@accepts(body=_SettingsChange)
+def update_schema_settings_in_source(request: ManagementRequest) -> SettingsOfSource:
     source = named_source(request)
+    # Read as it is: the rules of controls name what is wrong with one, and keep those that are not sent.
     asked = request.read(dict[str, Any])
     return _settings_shown(source, tracking_plans.change_controls(request.backend, source.id, asked))
 
 
-def _settings_shown(source: Source, controls: Controls) -> JsonObject:
-    settings = {name: value for name, value in msgspec.to_builtins(controls).items() if value is not None}
-    return {"sourceId": source.id, "settings": settings}
+def _settings_shown(source: Source, controls: Controls) -> SettingsOfSource:
+    settings = SchemaSettings(
+        track=controls.track,
+        identify=controls.identify,
+        group=controls.group,
+        forwarding_violations_to=controls.forwarding_violations_to or UNSET,
+        forwarding_blocked_events_to=controls.forwarding_blocked_events_to or UNSET,
+    )
+    return SettingsOfSource(source_id=source.id, settings=settings)
 
 
 def _plan(request: ManagementRequest) -> str:
@@ -198,18 +290,18 @@ def _plan(request: ManagementRequest) -> str:
 
 
 ROUTES = [
-    ManagementRoute("GET", "/tracking-plans", Role.VIEWER, _list),
-    ManagementRoute("POST", "/tracking-plans", Role.EDITOR, _create),
-    ManagementRoute("GET", "/tracking-plans/{plan_id}", Role.VIEWER, _get),
-    ManagementRoute("PATCH", "/tracking-plans/{plan_id}", Role.EDITOR, _update),
-    ManagementRoute("DELETE", "/tracking-plans/{plan_id}", Role.OWNER, _delete),
-    ManagementRoute("GET", "/tracking-plans/{plan_id}/rules", Role.VIEWER, _list_rules),
-    ManagementRoute("PUT", "/tracking-plans/{plan_id}/rules", Role.EDITOR, _replace_rules),
-    ManagementRoute("PATCH", "/tracking-plans/{plan_id}/rules", Role.EDITOR, _update_rules),
-    ManagementRoute("DELETE", "/tracking-plans/{plan_id}/rules", Role.EDITOR, _remove_rules),
-    ManagementRoute("GET", "/tracking-plans/{plan_id}/sources", Role.VIEWER, _sources),
-    ManagementRoute("POST", "/tracking-plans/{plan_id}/sources", Role.EDITOR, _connect),
-    ManagementRoute("DELETE", "/tracking-plans/{plan_id}/sources", Role.EDITOR, _disconnect),
-    ManagementRoute("GET", "/sources/{source_id}/settings", Role.VIEWER, _settings),
-    ManagementRoute("PATCH", "/sources/{source_id}/settings", Role.EDITOR, _change_settings),
+    ManagementRoute("GET", "/tracking-plans", Role.VIEWER, list_tracking_plans),
+    ManagementRoute("POST", "/tracking-plans", Role.EDITOR, create_tracking_plan),
+    ManagementRoute("GET", "/tracking-plans/{plan_id}", Role.VIEWER, get_tracking_plan),
+    ManagementRoute("PATCH", "/tracking-plans/{plan_id}", Role.EDITOR, update_tracking_plan),
+    ManagementRoute("DELETE", "/tracking-plans/{plan_id}", Role.OWNER, delete_tracking_plan),
+    ManagementRoute("GET", "/tracking-plans/{plan_id}/rules", Role.VIEWER, list_rules_from_tracking_plan),
+    ManagementRoute("PUT", "/tracking-plans/{plan_id}/rules", Role.EDITOR, replace_rules_in_tracking_plan),
+    ManagementRoute("PATCH", "/tracking-plans/{plan_id}/rules", Role.EDITOR, update_rules_in_tracking_plan),
+    ManagementRoute("DELETE", "/tracking-plans/{plan_id}/rules", Role.EDITOR, remove_rules_from_tracking_plan),
+    ManagementRoute("GET", "/tracking-plans/{plan_id}/sources", Role.VIEWER, list_sources_from_tracking_plan),
+    ManagementRoute("POST", "/tracking-plans/{plan_id}/sources", Role.EDITOR, add_source_to_tracking_plan),
+    ManagementRoute("DELETE", "/tracking-plans/{plan_id}/sources", Role.EDITOR, remove_source_from_tracking_plan),
+    ManagementRoute("GET", "/sources/{source_id}/settings", Role.VIEWER, list_schema_settings_in_source),
+    ManagementRoute("PATCH", "/sources/{source_id}/settings", Role.EDITOR, update_schema_settings_in_source),
 ]

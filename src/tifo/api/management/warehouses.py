@@ -5,13 +5,14 @@ changed.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
-from tifo.api.management.catalog import warehouse_metadata
+from tifo.api.management.answers import Answer, Done, Pagination, Reached, reached
+from tifo.api.management.catalog import WarehouseMetadataShown, warehouse_metadata
+from tifo.api.management.describing import accepts
 from tifo.api.management.paging import page
-from tifo.api.management.request import WORKSPACE_ID, Input, ManagementRequest, ManagementRoute, statused
-from tifo.api.management.sources import source_shown
-from tifo.kernel.json import JsonObject
+from tifo.api.management.request import WORKSPACE_ID, Input, ManagementRequest, ManagementRoute
+from tifo.api.management.sources import ListedSources, sources_page
 from tifo.operations import warehouses
 from tifo.operations.warehouses import WarehouseChange
 from tifo.warehouses.catalog import connectable_kind, kind_of
@@ -40,27 +41,56 @@ class _Checked(Input, frozen=True, kw_only=True):
     settings: _Settings
 
 
-def warehouse_shown(warehouse: ConnectedWarehouse) -> JsonObject:
+class WarehouseShown(Answer, frozen=True, kw_only=True):
+    """A warehouse; its id is its name. `settings` hold no password."""
+
+    id: str
+    metadata: WarehouseMetadataShown
+    workspace_id: str
+    enabled: bool
+    settings: dict[str, Any]
+
+
+class OneWarehouse(Answer, frozen=True, kw_only=True):
+    warehouse: WarehouseShown
+
+
+class ListedWarehouses(Answer, frozen=True, kw_only=True):
+    warehouses: list[WarehouseShown]
+    pagination: Pagination
+
+
+class ConnectionState(Answer, frozen=True, kw_only=True):
+    connection_state: Literal["CONNECTED", "FAILED"]
+
+
+class Connected(Answer, frozen=True, kw_only=True):
+    status: Literal["CONNECTED"] = "CONNECTED"
+
+
+def warehouse_shown(warehouse: ConnectedWarehouse) -> WarehouseShown:
     settings = {} if warehouse.is_built_in else kind_of(warehouse.kind).settings_of(warehouse.url)
-    return {
-        "id": warehouse.name,
-        "metadata": warehouse_metadata(warehouse.kind),
-        "workspaceId": WORKSPACE_ID,
-        "enabled": warehouse.enabled,
-        "settings": {"name": warehouse.name, **settings},
-    }
+    return WarehouseShown(
+        id=warehouse.name,
+        metadata=warehouse_metadata(warehouse.kind),
+        workspace_id=WORKSPACE_ID,
+        enabled=warehouse.enabled,
+        settings={"name": warehouse.name, **settings},
+    )
 
 
-def _list(request: ManagementRequest) -> JsonObject:
+def list_warehouses(request: ManagementRequest) -> ListedWarehouses:
+    """The built-in warehouse, `duckdb`, comes first."""
     return _page(request, warehouses.listed(request.backend))
 
 
-def _get(request: ManagementRequest) -> JsonObject:
-    return {"warehouse": warehouse_shown(warehouses.find(request.backend, _name(request)))}
+def get_warehouse(request: ManagementRequest) -> OneWarehouse:
+    return OneWarehouse(warehouse=warehouse_shown(warehouses.find(request.backend, _name(request))))
 
 
-def _create(request: ManagementRequest) -> JsonObject:
-    """Makes a warehouse that loads no source yet, as Segment does."""
+@accepts(body=_New)
+def create_warehouse(request: ManagementRequest) -> OneWarehouse:
+    """The warehouse loads no source until one is connected. `settings` are an address as `url`, or its parts."""
     new = request.read(_New)
     made = warehouses.add(
         request.backend,
@@ -71,70 +101,93 @@ def _create(request: ManagementRequest) -> JsonObject:
         sources_to_load=(),
         enabled=new.enabled,
     )
-    return {"warehouse": warehouse_shown(made)}
+    return OneWarehouse(warehouse=warehouse_shown(made))
 
 
-def _update(request: ManagementRequest) -> JsonObject:
+@accepts(body=_Change)
+def update_warehouse(request: ManagementRequest) -> OneWarehouse:
+    """Enables or disables the warehouse; name and settings may be repeated, and never change."""
     asked = request.read(_Change)
     change = WarehouseChange(asked.name, asked.enabled, asked.settings)
-    return {"warehouse": warehouse_shown(warehouses.change(request.backend, _name(request), change))}
+    return OneWarehouse(warehouse=warehouse_shown(warehouses.change(request.backend, _name(request), change)))
 
 
-def _delete(request: ManagementRequest) -> JsonObject:
+def delete_warehouse(request: ManagementRequest) -> Done:
+    """Its rows stay."""
     warehouses.remove(request.backend, _name(request))
-    return statused("SUCCESS")
+    return Done()
 
 
-def _validate(request: ManagementRequest) -> JsonObject:
+@accepts(body=_Checked)
+def create_validation_in_warehouse(request: ManagementRequest) -> Reached:
+    """Says whether a warehouse with these settings can be reached; nothing is stored."""
     asked = request.read(_Checked)
-    return statused(_state(connected=warehouses.can_connect(request.backend, asked.metadata_id, asked.settings)))
+    connected = warehouses.can_connect(request.backend, asked.metadata_id, asked.settings)
+    return Reached(status=reached(connected=connected))
 
 
-def _connection_state(request: ManagementRequest) -> JsonObject:
-    return {"connectionState": _state(connected=warehouses.is_reachable(request.backend, _name(request)))}
+def get_connection_state_from_warehouse(request: ManagementRequest) -> ConnectionState:
+    connected = warehouses.is_reachable(request.backend, _name(request))
+    return ConnectionState(connection_state=reached(connected=connected))
 
 
-def _connected_sources(request: ManagementRequest) -> JsonObject:
-    loaded = warehouses.loaded_sources(request.backend, _name(request))
-    return page(request, "sources", loaded, lambda source: source.id, lambda source: source_shown(source, request.role))
+def list_connected_sources_from_warehouse(request: ManagementRequest) -> ListedSources:
+    """Lists the sources that the warehouse loads."""
+    return sources_page(request, warehouses.loaded_sources(request.backend, _name(request)))
 
 
-def _connected_warehouses(request: ManagementRequest) -> JsonObject:
+def list_connected_warehouses_from_source(request: ManagementRequest) -> ListedWarehouses:
+    """Lists the warehouses that load the source."""
     return _page(request, warehouses.loading(request.backend, request.parts["source_id"]))
 
 
-def _connect(request: ManagementRequest) -> JsonObject:
+def add_connection_from_source_to_warehouse(request: ManagementRequest) -> Connected:
+    """The source is loaded from the oldest event that Tifo still has."""
     warehouses.connect_source(request.backend, _name(request), request.parts["source_id"])
-    return statused("CONNECTED")
+    return Connected()
 
 
-def _disconnect(request: ManagementRequest) -> JsonObject:
+def remove_source_connection_from_warehouse(request: ManagementRequest) -> Done:
+    """Its rows stay."""
     warehouses.disconnect_source(request.backend, _name(request), request.parts["source_id"])
-    return statused("SUCCESS")
+    return Done()
 
 
-def _page(request: ManagementRequest, listed: Sequence[ConnectedWarehouse]) -> JsonObject:
-    return page(request, "warehouses", listed, lambda warehouse: warehouse.name, warehouse_shown)
+def _page(request: ManagementRequest, listed: Sequence[ConnectedWarehouse]) -> ListedWarehouses:
+    found, pagination = page(request, listed, lambda warehouse: warehouse.name)
+    return ListedWarehouses(warehouses=list(map(warehouse_shown, found)), pagination=pagination)
 
 
 def _name(request: ManagementRequest) -> str:
     return request.parts["warehouse_id"]
 
 
-def _state(*, connected: bool) -> str:
-    return "CONNECTED" if connected else "FAILED"
-
-
 ROUTES = [
-    ManagementRoute("GET", "/warehouses", Role.VIEWER, _list),
-    ManagementRoute("POST", "/warehouses", Role.EDITOR, _create),
-    ManagementRoute("POST", "/warehouses/validation", Role.EDITOR, _validate),
-    ManagementRoute("GET", "/warehouses/{warehouse_id}", Role.VIEWER, _get),
-    ManagementRoute("PATCH", "/warehouses/{warehouse_id}", Role.EDITOR, _update),
-    ManagementRoute("DELETE", "/warehouses/{warehouse_id}", Role.OWNER, _delete),
-    ManagementRoute("GET", "/warehouses/{warehouse_id}/connection-state", Role.EDITOR, _connection_state),
-    ManagementRoute("GET", "/warehouses/{warehouse_id}/connected-sources", Role.VIEWER, _connected_sources),
-    ManagementRoute("POST", "/warehouses/{warehouse_id}/connected-sources/{source_id}", Role.EDITOR, _connect),
-    ManagementRoute("DELETE", "/warehouses/{warehouse_id}/connected-sources/{source_id}", Role.EDITOR, _disconnect),
-    ManagementRoute("GET", "/sources/{source_id}/connected-warehouses", Role.VIEWER, _connected_warehouses),
+    ManagementRoute("GET", "/warehouses", Role.VIEWER, list_warehouses),
+    ManagementRoute("POST", "/warehouses", Role.EDITOR, create_warehouse),
+    ManagementRoute("POST", "/warehouses/validation", Role.EDITOR, create_validation_in_warehouse),
+    ManagementRoute("GET", "/warehouses/{warehouse_id}", Role.VIEWER, get_warehouse),
+    ManagementRoute("PATCH", "/warehouses/{warehouse_id}", Role.EDITOR, update_warehouse),
+    ManagementRoute("DELETE", "/warehouses/{warehouse_id}", Role.OWNER, delete_warehouse),
+    ManagementRoute(
+        "GET", "/warehouses/{warehouse_id}/connection-state", Role.EDITOR, get_connection_state_from_warehouse
+    ),
+    ManagementRoute(
+        "GET", "/warehouses/{warehouse_id}/connected-sources", Role.VIEWER, list_connected_sources_from_warehouse
+    ),
+    ManagementRoute(
+        "POST",
+        "/warehouses/{warehouse_id}/connected-sources/{source_id}",
+        Role.EDITOR,
+        add_connection_from_source_to_warehouse,
+    ),
+    ManagementRoute(
+        "DELETE",
+        "/warehouses/{warehouse_id}/connected-sources/{source_id}",
+        Role.EDITOR,
+        remove_source_connection_from_warehouse,
+    ),
+    ManagementRoute(
+        "GET", "/sources/{source_id}/connected-warehouses", Role.VIEWER, list_connected_warehouses_from_source
+    ),
 ]

@@ -19,6 +19,7 @@ from tifo.api.webhooks import ROOT as WEBHOOKS
 from tifo.api.webhooks import Intakes, WebhookApi
 from tifo.app import compose
 from tifo.app.compose import OpenedBackend
+from tifo.app.roles.document import api_document
 from tifo.app.roles.holding import holder_of
 from tifo.app.roles.looping import Role, run_on_loop
 from tifo.app.roles.metrics import metrics_page
@@ -38,6 +39,8 @@ from tifo.source.webhooks.inbox import ReceivedWebhook
 from tifo.store.engagement.engine import SqlEngine
 from tifo.tracking.rates import SourceRateLimit
 from tifo.web.asgi import AsgiApp
+from tifo.web.openapi.pages import ROOT as DOCS
+from tifo.web.openapi.pages import DocsPages
 from tifo.web.server import dispatch, serve
 from tifo.workspace.write_keys import WriteKeys
 
@@ -129,6 +132,8 @@ class _Parts:
             "/metrics": metrics_page(),
             READY: ReadyApi(readiness_of(self._settings, backend, self._log)),
         }
+        own = {*quick, *(route.path for route in livelike.routes)}
+        quick[DOCS] = DocsPages(api_document(own.__contains__), public_url)
         return dispatch(quick, FastPath(livelike))
 
     def jobs(self) -> tuple[Coroutine[None, None, None], ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tifo.engagement.leaderboards import Standing, ranked
+from tifo.engagement.leaderboards import Places, Standing, ranked
 from tifo.engagement.memory.paging import page_of
 from tifo.engagement.memory.state import InMemoryState
 from tifo.engagement.model import Leaderboard
@@ -25,11 +25,9 @@ class InMemoryStandings:
     def standings(self, leaderboard: Leaderboard, *, page: int = 1, size: int = 20) -> Page[Standing]:
         return page_of(self._standings(leaderboard), page, size)
 
-    def standings_of(self, leaderboard: Leaderboard, profile_ids: Sequence[ProfileId]) -> Sequence[Standing]:
-        return [each for each in self._standings(leaderboard) if each.profile_id in profile_ids]
-
-    def standings_count(self, leaderboard: Leaderboard) -> int:
-        return len(self._standings(leaderboard))
+    def standings_of(self, leaderboard: Leaderboard, profile_ids: Sequence[ProfileId]) -> Places:
+        everyone = self._standings(leaderboard)
+        return Places([each for each in everyone if each.profile_id in profile_ids], len(everyone))
 
     def _standings(self, leaderboard: Leaderboard) -> list[Standing]:
         item_id = leaderboard.reward_item_id

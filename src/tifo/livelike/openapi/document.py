@@ -1,6 +1,7 @@
-"""Builds the document: paths from the routes, schemas from the structs that they answer with."""
+"""Describes LiveLike's API: paths from the routes, schemas from the structs that they answer with."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from inspect import cleandoc
 from typing import Any
 
 from litestar.handlers import HTTPRouteHandler
@@ -10,9 +11,9 @@ from tifo.livelike.errors import Detail, FieldErrors
 from tifo.livelike.links import ROOT
 from tifo.livelike.lists.paging import DEFAULT_SIZE, MAX_SIZE
 from tifo.livelike.openapi.description import BodyDescription, RouteDescription, description_of
-from tifo.livelike.openapi.probes import PROBES
-from tifo.livelike.openapi.schemas import Schema, answer_schemas, body_schema, plain_schema, ref
 from tifo.livelike.request import MAX_KEY_LENGTH, MIN_ANONYMOUS_KEY_LENGTH
+from tifo.web.openapi.parts import ApiPart, Tag, json_answer, parameter, path_parameters, refusals
+from tifo.web.openapi.schemas import Schema, answer_schemas, body_schema, plain_schema, ref
 
 # Every route may answer with these, so no handler has to name them.
 _ERRORS = {
@@ -22,7 +23,7 @@ _ERRORS = {
     404: "The application has no such resource, or the list has no such page.",
     413: "The body is too large.",
     429: "Too many requests are waiting; try again after Retry-After seconds.",
-    503: "The state is out of reach; try again after Retry-After seconds.",
+    503: "Tifo cannot answer right now; try again after Retry-After seconds.",
 }
 _WRITE_ERRORS = {
     409: "The resource exists already, a code or custom id is used, or an Idempotency-Key was used for another request."
@@ -47,24 +48,27 @@ _SCHEMES = {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "JWT",
-        "description": "A fan's: own data only. From sign-up, or made by you: HS256 by the client secret, with `iss`"
-        " (client id), `iat`, `custom_profile_id`.",
+        "description": "A fan's token reaches the fan's own data only. Sign-up gives it, or you make it: HS256 by"
+        " the client secret, with `iss` (client id), `iat`, `custom_profile_id`.",
     },
-    "producer": {"type": "http", "scheme": "bearer", "description": "Your backend's: all of one application."},
+    "producer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A producer token reaches all of one application. It is for your backend.",
+    },
     "organisation": {
         "type": "http",
         "scheme": "bearer",
-        "description": "A personal API token: makes and changes applications. `Token …` works as `Bearer …` does.",
+        "description": "A personal API token makes and changes applications. `Token …` works as `Bearer …` does.",
     },
 }
-_ABOUT = f"""LiveLike-compatible profiles, reward items, reward tables, badges and quests.
-
-Every write takes an `Idempotency-Key` header: the same key and body again gives the first answer again.
+ABOUT = f"""Every write takes an `Idempotency-Key` header: the same key and body again gives the first answer again.
 Lists are `{{count, next, previous, results}}`; follow `next` to see every row once, whatever is added meanwhile;
 `count` stops at {COUNTED:,} in lists that may grow without end."""
+_GROUP = "LiveLike API: {family}"
 
 
-def document(handlers: Iterable[HTTPRouteHandler]) -> dict[str, Any]:
+def describe_routes(handlers: Sequence[HTTPRouteHandler]) -> ApiPart:
     routes = [(handler, description_of(handler.fn)) for handler in handlers]
     answers, components = answer_schemas([Detail, *(description.answer for _, description in routes)])
     paths: dict[str, dict[str, Any]] = {}
@@ -73,25 +77,30 @@ def document(handlers: Iterable[HTTPRouteHandler]) -> dict[str, Any]:
             address = f"{ROOT.rstrip('/')}{path.rstrip('/')}/".replace(":str}", "}")
             for method in handler.http_methods:
                 paths.setdefault(address, {})[method.lower()] = {
-                    **_operation(handler, description, address),
+                    **_operation(handler, description),
                     "parameters": _parameters(description, method, address),
                     "responses": _responses(method, handler.status_code, answer),
                 }
-    return {
-        "openapi": "3.1.0",
-        "info": {"title": "Tifo", "version": "1", "description": _ABOUT},
-        "paths": {**paths, **PROBES},
-        "components": {"schemas": {**components, "Error": _error()}, "securitySchemes": _SCHEMES},
-    }
+    return ApiPart(tags=_tags(handlers), paths=paths, schemas={**components, "Error": _error()}, security=_SCHEMES)
 
 
-def _operation(handler: HTTPRouteHandler, description: RouteDescription, address: str) -> dict[str, Any]:
+def _tags(handlers: Iterable[HTTPRouteHandler]) -> Sequence[Tag]:
+    first, *others = dict.fromkeys(map(_tag, handlers))
+    return [Tag(first, ABOUT), *map(Tag, others)]
+
+
+def _tag(handler: HTTPRouteHandler) -> str:
+    """Returns the group of the handler: a module has the routes of one noun."""
+    return _GROUP.format(family=handler.fn.__module__.rpartition(".")[2].replace("_", " "))
+
+
+def _operation(handler: HTTPRouteHandler, description: RouteDescription) -> dict[str, Any]:
     name = handler.fn.__name__
     operation: dict[str, Any] = {
         "operationId": name,
         "summary": name.replace("_", " ").capitalize(),
-        "description": (handler.fn.__doc__ or "").strip(),
-        "tags": [address.removeprefix(ROOT).split("/")[0]],
+        "description": cleandoc(handler.fn.__doc__ or ""),
+        "tags": [_tag(handler)],
         "security": [{caller.value: []} if caller else {} for caller in description.callers],
     }
     if description.body is not None:
@@ -114,32 +123,22 @@ def _content(body: BodyDescription) -> dict[str, Any]:
 
 
 def _parameters(description: RouteDescription, method: str, address: str) -> list[dict[str, Any]]:
-    parts = [part.strip("{}") for part in address.split("/") if part.startswith("{")]
-    parameters = [_parameter(part, {"type": "string", "minLength": 1}, "", "path", required=True) for part in parts]
+    parameters = path_parameters(address)
     parameters += [
-        _parameter(each.name, plain_schema(each.type), each.text, "query", required=each.required)
+        parameter(each.name, plain_schema(each.type), each.text, "query", required=each.required)
         for each in description.filters
     ]
     if description.is_paged:
-        parameters += [_parameter(name, schema, text, "query") for name, schema, text in _PAGES]
+        parameters += [parameter(name, schema, text, "query") for name, schema, text in _PAGES]
     if method != "GET":
-        parameters.append(_parameter("Idempotency-Key", _IDEMPOTENCY_KEY, "Makes the write safe to repeat.", "header"))
+        parameters.append(parameter("Idempotency-Key", _IDEMPOTENCY_KEY, "Makes the write safe to repeat.", "header"))
     return parameters
-
-
-def _parameter(name: str, schema: Schema, text: str, place: str, *, required: bool = False) -> dict[str, Any]:
-    return {"name": name, "in": place, "required": required, "description": text, "schema": schema}
 
 
 def _responses(method: str, status: int, answer: Schema) -> dict[str, Any]:
     errors = _ERRORS if method == "GET" else {**_ERRORS, **_WRITE_ERRORS}
-    responses: dict[str, Any] = {str(code): _json(text, ref("Error")) for code, text in sorted(errors.items())}
-    done = {"description": "Done."} if status == _NO_CONTENT else _json("Done.", answer)
-    return {str(status): done, **responses}
-
-
-def _json(text: str, schema: Schema) -> dict[str, Any]:
-    return {"description": text, "content": {"application/json": {"schema": schema}}}
+    done = {"description": "Done."} if status == _NO_CONTENT else json_answer("Done.", answer)
+    return {str(status): done, **refusals(errors, "Error")}
 
 
 def _error() -> Schema:

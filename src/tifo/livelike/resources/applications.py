@@ -108,7 +108,7 @@ class ClientSecretResource(Resource, frozen=True, kw_only=True):
 
 
 class TokenResource(Resource, frozen=True, kw_only=True):
-    """The name of a producer token. The store has a digest of the token only, so it cannot be shown again."""
+    """The name of a producer token. The token itself was shown once and cannot be shown again."""
 
     id: Id
     name: str

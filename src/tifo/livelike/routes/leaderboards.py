@@ -157,17 +157,15 @@ def _entries(
     if not named:
         found = queries.standings(board, page=page, size=size)
         return found, found.count
-    return PageRequest(page, size).of(queries.standings_of(board, named)), queries.standings_count(board)
+    places = queries.standings_of(board, named)
+    return PageRequest(page, size).of(places.standings), places.total
 
 
 def _places(
     queries: Queries, boards: Sequence[Leaderboard], profile_id: ProfileId
 ) -> list[tuple[Leaderboard, Standing, int]]:
-    return [
-        (board, standing, queries.standings_count(board))
-        for board in boards
-        for standing in queries.standings_of(board, [profile_id])
-    ]
+    found = [(board, queries.standings_of(board, [profile_id])) for board in boards]
+    return [(board, standing, places.total) for board, places in found for standing in places.standings]
 
 
 ROUTES = (

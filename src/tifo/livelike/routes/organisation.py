@@ -79,7 +79,7 @@ async def create_token(request: LiveLikeRequest) -> JsonResponse[NewTokenResourc
 @delete("/applications/{client_id:str}/tokens/{token_id:str}/")
 @describe(callers=ORGANISATION)
 async def revoke_token(request: LiveLikeRequest) -> None:
-    """Revokes the token: at once in this process, after at most five seconds in others."""
+    """Revokes the token: it is refused within five seconds."""
     access = await request.organisation()
     client_id = ClientId(request.part("client_id"))
     await request.in_thread(access.revoke_token, client_id, request.part("token_id"), await request.once())

@@ -293,7 +293,7 @@ class InMemoryWebhookOutbox:
             found = self._subscriptions.get(subscriber.id)
             if found is None:  # unsubscribed while its webhooks were under way
                 return
-            found.cursor = found.cursor if through is None else through
+            found.cursor = max(found.cursor, found.cursor if through is None else through)
             found.failed_in_a_row = failed_in_a_row
             for placed in delivered:
                 found.undelivered.pop(placed.position, None)

@@ -115,9 +115,9 @@ class WebhookOutbox(Protocol):
     ) -> None:
         """Stores the results of attempts, in one transaction.
 
-        The cursor moves to `through`; `delivered` webhooks stop being undelivered, `undelivered` ones are stored.
-        Does nothing for a subscriber that was deleted meanwhile. Raises `LeaseLost`, with nothing stored, where the
-        lease is not its holder's any more.
+        The cursor moves on to `through`, and never back. `delivered` webhooks stop being undelivered, `undelivered`
+        ones are stored. Does nothing for a subscriber that was deleted meanwhile. Raises `LeaseLost`, with nothing
+        stored, where the lease is not its holder's any more.
         """
 
     def undelivered(self, client_id: ClientId, subscriber_id: str, limit: int) -> Sequence[UndeliveredWebhook]:

@@ -59,10 +59,6 @@ class CommandBatch:
         # Locks come first and reads after them: what is read stays true until the commit (docs/decisions/0005).
         lock_applications(self._connection, set(by_client), defining)
         games = self._memory.games.load(self._connection, set(by_client), locked=True)
-        keyed = [(each.command.client_id, each.idempotency.key) for each in self._asked if each.idempotency]
-        # Two processes may both find no answer to one key. The table's primary key then lets one commit, and the other
-        # finds the answer when it performs its batch again.
-        earlier = load_answers(self._connection, keyed)
         # In one order, so that two writers never wait for one another in a circle.
         for client_id, numbers in sorted(by_client.items()):
             if client_id not in games:
@@ -70,12 +66,13 @@ class CommandBatch:
                 for number in numbers:
                     self._results[number] = error
             else:
-                self._run_application(games[client_id], numbers, FirstAnswers(earlier))
+                self._run_application(games[client_id], numbers)
         return self._results
 
-    def _run_application(self, game: Game, numbers: Sequence[int], answers: FirstAnswers) -> None:
+    def _run_application(self, game: Game, numbers: Sequence[int]) -> None:
         commands = [each for number in numbers for each in play_commands(self._asked[number].command)]
         working, loaded = load_working(self._connection, game, self._memory.fans, commands)
+        answers = self._first_answers(numbers)
         before = dict(working.fans)
         written = Written()
         for number in numbers:
@@ -93,6 +90,18 @@ class CommandBatch:
             write_play(self._connection, working.game, written.decisions, before=before, after=after)
             write_answers(self._connection, answers.new, self._now)
             self.seen |= loaded | raise_versions(self._connection, after, loaded)
+
+    def _first_answers(self, numbers: Sequence[int]) -> FirstAnswers:
+        """Reads the earlier answers to the commands' keys. Call it after the fans were read.
+
+        An answer commits together with the effects of its command. Read before the fans, it could be missing where
+        their state shows the effects: the retry would be refused as a second command.
+        """
+        asked = [self._asked[number] for number in numbers]
+        keyed = [(each.command.client_id, each.idempotency.key) for each in asked if each.idempotency]
+        # Two processes may still both find no answer to one key. The table's primary key then lets one commit, and the
+        # other finds the answer when it performs its batch again.
+        return FirstAnswers(load_answers(self._connection, keyed))
 
     def _answer(self, asked: Asked, working: Working, written: Written, answers: FirstAnswers) -> object:
         command, idempotency = asked

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Connection, Select, func, select
 
 from tifo.engagement.access import token_digest
 from tifo.engagement.model import EarnedBadge, Fan, Game, InvokedAction, Profile, Transaction, UserQuest
@@ -84,7 +84,8 @@ class SqlQueries(SqlStandings, SqlGlances):
 
     def user_quest(self, client_id: ClientId, user_quest_id: UserQuestId) -> UserQuest:
         where = (t.user_quests.c.client_id == client_id, t.user_quests.c.id == user_quest_id)
-        found = self._user_quests(select(t.user_quests).where(*where))
+        with self._database.reading() as connection:
+            found = _read_user_quests(connection, select(t.user_quests).where(*where))
         if not found:
             raise NotFound(f"There is no user quest {user_quest_id!r:.100} in this application.", field="user_quest_id")
         return found[0]
@@ -103,8 +104,11 @@ class SqlQueries(SqlStandings, SqlGlances):
         query = select(table).where(table.c.client_id == client_id, table.c.profile_id == profile_id)
         query = _any_of(_any_of(query, table.c.quest_id, quest_ids), table.c.id, ids)
         ordered = query.order_by(table.c.created_at.desc(), table.c.id.desc())
-        found = self._user_quests(ordered.limit(size).offset((page - 1) * size))
-        return Page(count=self._count(query), results=found, number=page, size=size)
+        counted = select(func.count()).select_from(query.subquery())
+        with self._database.reading() as connection:
+            found = _read_user_quests(connection, ordered.limit(size).offset((page - 1) * size))
+            count = connection.execute(counted).scalar_one()
+        return Page(count=count, results=found, number=page, size=size)
 
     def transactions(
         self, client_id: ClientId, where: TransactionFilter, *, page: int = 1, size: int = 20, anchor: Anchor = NOWHERE
@@ -171,19 +175,15 @@ class SqlQueries(SqlStandings, SqlGlances):
             raise NotFound(f"There is no {what} in this application.", field="profile_id")
         return r.read_profile(row)
 
-    def _user_quests(self, query: Select[Any]) -> list[UserQuest]:
-        with self._database.reading() as connection:
-            quests = connection.execute(query).all()
-            tasks = r.TASKS.rows(connection, ids={row.profile_id for row in quests}) if quests else []
-        return r.read_user_quests(quests, tasks)
-
-    def _count(self, query: Select[Any]) -> int:
-        counted: int = self._scalar(select(func.count()).select_from(query.subquery()))
-        return counted
-
     def _scalar(self, query: Select[Any]) -> Any:
         with self._database.reading() as connection:
             return connection.execute(query).scalar()
+
+
+def _read_user_quests(connection: Connection, query: Select[Any]) -> list[UserQuest]:
+    quests = connection.execute(query).all()
+    tasks = r.TASKS.rows(connection, ids={row.profile_id for row in quests}) if quests else []
+    return r.read_user_quests(quests, tasks)
 
 
 def _read_page(

@@ -26,7 +26,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from tifo.engagement.leaderboards import Standing
+from tifo.engagement.leaderboards import Places, Standing
 from tifo.engagement.model import Definition, Fan, Game, Leaderboard, is_live
 from tifo.engagement.ports import Decision, Page
 from tifo.kernel.errors import NotFound
@@ -222,18 +222,14 @@ class SqlStandings:
             found.append(Standing(ProfileId(row.profile_id), row.score, shared or first))
         return Page(count=count, results=found, number=page, size=size)
 
-    def standings_of(self, leaderboard: Leaderboard, profile_ids: Sequence[ProfileId]) -> Sequence[Standing]:
+    def standings_of(self, leaderboard: Leaderboard, profile_ids: Sequence[ProfileId]) -> Places:
         board_id = _board_of(leaderboard)
         with self._database.reading() as connection:
             rows = _SCORES.rows(connection, board_id=board_id, ids=set(profile_ids))
             greater = {score: _greater_than(connection, board_id, score) for score in {row.score for row in rows}}
+            count: int = connection.execute(_COUNT, {"board_id": board_id}).scalar_one()
         found = [Standing(ProfileId(row.profile_id), row.score, greater[row.score] + 1) for row in rows]
-        return sorted(found, key=lambda each: (each.rank, each.profile_id))
-
-    def standings_count(self, leaderboard: Leaderboard) -> int:
-        with self._database.reading() as connection:
-            count: int = connection.execute(_COUNT, {"board_id": _board_of(leaderboard)}).scalar_one()
-        return count
+        return Places(sorted(found, key=lambda each: (each.rank, each.profile_id)), count)
 
 
 def _board_of(leaderboard: Leaderboard) -> str:

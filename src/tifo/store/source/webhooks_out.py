@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, and_, case, delete, func, insert, select, update
 
 from tifo.engagement.facts import (
     AnyFact,
@@ -159,7 +159,8 @@ class SqlWebhookOutbox:
     ) -> None:
         moved: dict[str, Any] = {"failed_in_a_row": failed_in_a_row, "delivered": _S.delivered + len(delivered)}
         if through is not None:
-            moved["position"] = through
+            # Another process may have sent more meanwhile: the cursor never moves back.
+            moved["position"] = case((_S.position < through, through), else_=_S.position)
         if delivered:
             newest = max(delivered, key=lambda placed: placed.position)
             moved |= {"last_delivered": newest.fact.id, "last_delivered_at": to_micros(at)}

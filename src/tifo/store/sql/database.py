@@ -27,6 +27,8 @@ _STANDSTILL_S = 1.0
 """The time for which SQLite waits for a lock before it is looked at whether its holder gets on."""
 _POOL = 16
 """The number of pooled connections, and as many again at peaks. A process has at most this many threads that read."""
+_WRITERS = 4
+"""The same of connections that write: most writers take turns, and an engine needs one."""
 PATIENCE_S = 10.0
 """The time for which a command waits for a server that restarts, or for a lock of SQLite."""
 _IDLE_S = 20
@@ -45,11 +47,15 @@ in time, and a server that stops or starts.
 class Database:
     """Reads and writes one open database. `reading` and `writing` each open a transaction, which ends with the block.
 
+    All statements of a `reading` block see the same moment: the one of its first statement.
+
     Raises `Interrupted` if the block may be tried again at once, `Transient` if the database cannot be used.
     """
 
-    def __init__(self, engine: Engine, reachability: Reachability | None = None) -> None:
+    def __init__(self, engine: Engine, writer: Engine | None = None, reachability: Reachability | None = None) -> None:
+        """`writer` has the connections of blocks that write, where they differ from those that read."""
         self.engine = engine
+        self.writer = writer or engine
         self._driver = engine.dialect.loaded_dbapi
         self._reachability = reachability or Reachability(lambda: True)
         self.is_shared = engine.dialect.name == "postgresql"
@@ -69,7 +75,7 @@ class Database:
         """
         self._reachability.check()
         # The engine does not write in turn, because it locks the rows that it reads: so many engines write at once.
-        with _errors_translated(self._driver, self.engine.url), self.engine.connect() as plain:
+        with _errors_translated(self._driver, self.engine.url), self.writer.connect() as plain:
             connection = plain.execution_options(**{_WRITES: True})
             with connection.begin():
                 # The lock ends with the transaction, also where the process is killed.
@@ -80,6 +86,7 @@ class Database:
     def dispose(self) -> None:
         self._reachability.close()
         self.engine.dispose()
+        self.writer.dispose()
 
 
 def open_postgres(url: str, *, make: bool = True, patience_s: float = PATIENCE_S) -> Database:
@@ -89,22 +96,34 @@ def open_postgres(url: str, *, make: bool = True, patience_s: float = PATIENCE_S
     reached is tried for `patience_s`, now and later. Raises `Unusable` where the database cannot be connected to.
     """
     parsed = postgres_url(url)
-    engine = create_engine(
-        # Without `hide_parameters`, errors in the log would hold tokens and the bodies of rows.
-        parsed,
-        pool_size=_POOL,
-        max_overflow=_POOL,
-        pool_timeout=_POOL_TIMEOUT_S,
-        hide_parameters=True,
-    )
     # Late: a folder with SQLite needs no driver of PostgreSQL.
     from tifo.store.sql.connecting import PatientConnect, ServerProbe  # noqa: PLC0415 (see above)
 
     probe = ServerProbe()
     reachability = Reachability(probe)
-    event.listen(engine, "do_connect", PatientConnect(probe, reachability, patience_s))
+    connect = PatientConnect(probe, reachability, patience_s)
+    # A page and its count, a fan and her quests' tasks: the statements of a block that reads must not contradict one
+    # another, so they share a snapshot. SQLite's readers have one anyway.
+    reader = _pool(parsed, connect, "REPEATABLE READ", _POOL)
+    # Each statement sees what was committed before it, so what is read behind a lock is what the lock protects. A pool
+    # of its own, because changing the level of a connection for each block would cost a quarter of a commit.
+    writer = _pool(parsed, connect, "READ COMMITTED", _WRITERS)
+    return _upgraded(Database(reader, writer, reachability), make=make)
+
+
+def _pool(url: URL, connect: Any, isolation_level: Any, size: int) -> Engine:
+    engine = create_engine(
+        # Without `hide_parameters`, errors in the log would hold tokens and the bodies of rows.
+        url,
+        pool_size=size,
+        max_overflow=size,
+        pool_timeout=_POOL_TIMEOUT_S,
+        hide_parameters=True,
+        isolation_level=isolation_level,
+    )
+    event.listen(engine, "do_connect", connect)
     event.listen(engine, "connect", _limit_idling)
-    return _upgraded(Database(engine, reachability), make=make)
+    return engine
 
 
 def postgres_url(url: str) -> URL:

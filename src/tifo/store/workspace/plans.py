@@ -18,16 +18,19 @@ from tifo.store.workspace import violations
 from tifo.store.workspace.catalog import has_source
 from tifo.tracking.plans.checking import check_rules
 from tifo.tracking.plans.model import (
+    BUILT_IN_PLAN,
+    LENIENT,
     Controls,
     PlanType,
     Rule,
     TrackingPlan,
+    changed,
     check_plan_name_free,
     check_unused,
     checked_plan_name,
     no_plan,
 )
-from tifo.tracking.plans.ports import ViolationSummary
+from tifo.tracking.plans.ports import RulePlace, ViolationSummary, with_rule_changes
 from tifo.tracking.plans.violations import ViolationCounts, ViolationKey
 
 _P = t.tracking_plans.c
@@ -71,6 +74,16 @@ class SqlTrackingPlans:
         with self._database.writing() as connection:
             return change_plan(connection, plan_id, {"rules": rules_text(rules)}, at=self._clock())
 
+    def change_rules(
+        self,
+        plan_id: TrackingPlanId,
+        upserted: Sequence[tuple[Rule, str | None]] = (),
+        removed: Sequence[RulePlace] = (),
+    ) -> TrackingPlan:
+        with self._database.writing() as connection:
+            rules = with_rule_changes(read_plan(connection, plan_id).rules, upserted, removed)
+            return change_plan(connection, plan_id, {"rules": rules_text(rules)}, at=self._clock())
+
     def delete(self, plan_id: TrackingPlanId) -> None:
         with self._database.writing() as connection:
             delete_plan(connection, plan_id)
@@ -78,6 +91,9 @@ class SqlTrackingPlans:
     def connect(self, source_id: SourceId, plan_id: TrackingPlanId | None) -> None:
         with self._database.writing() as connection:
             _check_source(connection, source_id)
+            # The plan may have been deleted since the caller looked it up. Built-in plans have no row.
+            if plan_id is not None and plan_id != BUILT_IN_PLAN:
+                read_plan(connection, plan_id)
             connect_plan(connection, source_id, plan_id)
 
     def connections(self) -> Mapping[SourceId, TrackingPlanId | None]:
@@ -91,6 +107,12 @@ class SqlTrackingPlans:
     def control(self, source_id: SourceId, controls: Controls) -> None:
         with self._database.writing() as connection:
             put_controls(connection, source_id, controls)
+
+    def change_controls(self, source_id: SourceId, asked: Mapping[str, object]) -> Controls:
+        with self._database.writing() as connection:
+            made = changed(read_controls(connection).get(source_id, LENIENT), asked)
+            put_controls(connection, source_id, made)
+        return made
 
     def record(self, found: Mapping[ViolationKey, ViolationCounts]) -> None:
         with self._database.writing() as connection:

@@ -11,16 +11,19 @@ from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import NewId, SourceId, TrackingPlanId, uuid7
 from tifo.tracking.plans.checking import check_rules
 from tifo.tracking.plans.model import (
+    BUILT_IN_PLAN,
+    LENIENT,
     Controls,
     PlanType,
     Rule,
     TrackingPlan,
+    changed,
     check_plan_name_free,
     check_unused,
     checked_plan_name,
     no_plan,
 )
-from tifo.tracking.plans.ports import ViolationSummary
+from tifo.tracking.plans.ports import RulePlace, ViolationSummary, with_rule_changes
 from tifo.tracking.plans.violations import ViolationCounts, ViolationKey, added, bucket_of
 
 
@@ -81,6 +84,15 @@ class InMemoryTrackingPlans:
         with self.lock:
             return self._put(replace(self._plan(plan_id), rules=tuple(rules)))
 
+    def change_rules(
+        self,
+        plan_id: TrackingPlanId,
+        upserted: Sequence[tuple[Rule, str | None]] = (),
+        removed: Sequence[RulePlace] = (),
+    ) -> TrackingPlan:
+        with self.lock:
+            return self.replace_rules(plan_id, with_rule_changes(self._plan(plan_id).rules, upserted, removed))
+
     def delete(self, plan_id: TrackingPlanId, *, force: bool = False) -> None:
         """With `force` the sources that are connected to it lose their plan."""
         with self.lock:
@@ -96,6 +108,8 @@ class InMemoryTrackingPlans:
     def connect(self, source_id: SourceId, plan_id: TrackingPlanId | None) -> None:
         self._check_source(source_id)
         with self.lock:
+            if plan_id is not None and plan_id != BUILT_IN_PLAN:
+                self._plan(plan_id)
             self._connections[source_id] = plan_id
 
     def connections(self) -> Mapping[SourceId, TrackingPlanId | None]:
@@ -112,6 +126,12 @@ class InMemoryTrackingPlans:
                 self._check_source(each)
         with self.lock:
             self._controls[source_id] = controls
+
+    def change_controls(self, source_id: SourceId, asked: Mapping[str, object]) -> Controls:
+        with self.lock:
+            made = changed(self._controls.get(source_id, LENIENT), asked)
+            self.control(source_id, made)
+        return made
 
     def record(self, found: Mapping[ViolationKey, ViolationCounts]) -> None:
         with self.lock:

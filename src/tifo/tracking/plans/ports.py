@@ -4,9 +4,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+from tifo.kernel.errors import NotFound
 from tifo.kernel.ids import SourceId, TrackingPlanId
 from tifo.tracking.plans.model import Controls, PlanType, Rule, RuleType, TrackingPlan
 from tifo.tracking.plans.violations import ViolationCounts, ViolationKey
+
+RulePlace = tuple[RuleType, str | None, int]
+"""A rule of a plan, by type, key and version."""
 
 
 class ViolationSummary(NamedTuple):
@@ -34,13 +38,24 @@ class TrackingPlans(Protocol):
     def replace_rules(self, plan_id: TrackingPlanId, rules: Sequence[Rule]) -> TrackingPlan:
         """Raises `NotFound`, and `Rejected` for bad rules; the plan keeps its rules then."""
 
+    def change_rules(
+        self,
+        plan_id: TrackingPlanId,
+        upserted: Sequence[tuple[Rule, str | None]] = (),
+        removed: Sequence[RulePlace] = (),
+    ) -> TrackingPlan:
+        """Changes rules as `with_rule_changes` does; what somebody else changed meanwhile stays.
+
+        Raises `NotFound` for the plan, and as `with_rule_changes` and `replace_rules` do.
+        """
+
     def delete(self, plan_id: TrackingPlanId) -> None:
         """Raises `NotFound`, and `Conflict` while a source is connected to it."""
 
     def connect(self, source_id: SourceId, plan_id: TrackingPlanId | None) -> None:
         """Replaces the source's plan; None leaves it without one, even where its kind comes with a built-in plan.
 
-        The plan may be a built-in one. Raises `NotFound` for an unknown source.
+        The plan may be a built-in one. Raises `NotFound` for an unknown source or plan.
         """
 
     def connections(self) -> Mapping[SourceId, TrackingPlanId | None]:
@@ -51,6 +66,12 @@ class TrackingPlans(Protocol):
 
     def control(self, source_id: SourceId, controls: Controls) -> None:
         """Raises `NotFound` for an unknown source, whether it is controlled or forwarded to."""
+
+    def change_controls(self, source_id: SourceId, asked: Mapping[str, object]) -> Controls:
+        """Changes what `asked` names, as `model.changed` does; what somebody else changed meanwhile stays.
+
+        Raises as `changed` and `control` do.
+        """
 
     def record(self, found: Mapping[ViolationKey, ViolationCounts]) -> None:
         """Adds counts to those that were recorded before; the newest sample stays."""
@@ -65,12 +86,19 @@ class TrackingPlans(Protocol):
 def with_rule_changes(
     rules: Sequence[Rule],
     upserted: Sequence[tuple[Rule, str | None]],
-    removed: Sequence[tuple[RuleType, str | None, int]],
+    removed: Sequence[RulePlace],
 ) -> list[Rule]:
-    """Removes rules by their place, then adds or replaces rules: each `upserted` one with its new key, if any."""
+    """Removes rules by their place, then adds or replaces rules: each `upserted` one with its new key, if any.
+
+    Raises `NotFound` where one of those to remove is absent.
+    """
     by_place = {rule.place: rule for rule in rules}
+    unknown = set(removed) - by_place.keys()
+    if unknown:
+        rule_type, key, version = min(unknown, key=str)
+        raise NotFound(f"The plan has no {rule_type} rule {key!r:.100} of version {version}.", field="rules")
     for place in removed:
-        by_place.pop(place, None)
+        by_place.pop(place, None)  # it may be named twice
     for rule, new_key in upserted:
         by_place.pop(rule.place, None)
         made = (

@@ -8,7 +8,7 @@ from litestar.response.base import ASGIResponse
 
 from tifo.livelike.lists.paging import Listed
 from tifo.livelike.openapi.description import FAN_OR_PRODUCER, PRODUCER, describe, description_of
-from tifo.livelike.openapi.document import document
+from tifo.livelike.openapi.document import describe_routes
 from tifo.livelike.openapi.filters import CLIENT_ID
 from tifo.livelike.resources.ledger import BalanceResource
 from tifo.livelike.responses import JsonResponse, respond
@@ -45,7 +45,7 @@ def test_the_document_refuses_a_route_without_a_description() -> None:
     async def list_seats() -> None: ...
 
     with pytest.raises(AttributeError):
-        document([list_seats])
+        describe_routes([list_seats])
 
 
 def test_a_response_without_a_described_struct_is_sent_as_it_is() -> None:

@@ -1,6 +1,7 @@
 """Schemas of the document are derived from structs."""
 
 from decimal import Decimal
+from enum import StrEnum
 from typing import Literal
 
 import msgspec
@@ -8,8 +9,8 @@ import pytest
 from msgspec import UNSET, UnsetType
 
 from tifo.livelike.lists.paging import Listed
-from tifo.livelike.openapi.schemas import answer_schemas, body_schema, plain_schema
 from tifo.livelike.resources.base import Resource, Time
+from tifo.web.openapi.schemas import answer_schemas, body_schema, plain_schema
 
 
 class SeatResource(Resource, frozen=True, kw_only=True):
@@ -80,3 +81,27 @@ def test_a_list_of_resources_is_a_component_that_refers_to_the_resource() -> Non
 )
 def test_query_parameters_have_the_schema_of_their_type(kind: object, schema: object) -> None:
     assert plain_schema(kind) == schema
+
+
+class Colour(StrEnum):
+    """A class that readers of the document do not know."""
+
+    RED = "red"
+
+
+class FlagResource(Resource, frozen=True, kw_only=True):
+    colour: Colour
+    colours: tuple[Colour, ...]
+
+
+class FlagInput(msgspec.Struct):
+    colour: Colour
+
+
+def test_an_enumeration_is_its_values_and_no_name_of_a_class_is_shown() -> None:
+    red = {"type": "string", "enum": ["red"]}
+    (_,), components = answer_schemas([FlagResource])
+    assert [*components] == ["Flag"]
+    assert components["Flag"]["properties"] == {"colour": red, "colours": {"type": "array", "items": red}}
+    body = body_schema(FlagInput)
+    assert (body.get("title"), body["properties"]["colour"].get("title")) == (None, None)
