@@ -19,7 +19,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tifo.warehouses.columns import EXACT, MAX_COLUMNS, TIMESTAMP
+from tifo.warehouses.budgets import MAX_COLUMNS
+from tifo.warehouses.columns import EXACT, TIMESTAMP
 from tifo.warehouses.ports import ColumnType, Discard, Table
 
 Existing = Mapping[str, ColumnType | None]

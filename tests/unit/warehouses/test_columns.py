@@ -2,14 +2,15 @@ from typing import Any
 
 import pytest
 
+from tests.unit.warehouses.named import FirstCome
 from tifo.kernel.errors import TooLarge
 from tifo.kernel.json import JsonObject
-from tifo.warehouses.columns import MAX_CELLS, MAX_COLUMNS, flatten, typed
-from tifo.warehouses.naming import property_naming
+from tifo.warehouses.budgets import MAX_COLUMNS
+from tifo.warehouses.columns import MAX_CELLS, flatten, typed
 from tifo.warehouses.ports import ColumnType
 
 T = ColumnType
-names = property_naming((), "property")
+names = FirstCome()
 
 
 def refuse(column: str, number: int, value: Any) -> None:

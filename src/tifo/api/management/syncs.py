@@ -1,4 +1,6 @@
-"""Serves `/warehouses/…/selective-sync` (tables and columns that are loaded) and `/warehouses/…/syncs` (past loads)."""
+"""Serves `/warehouses/…/selective-sync` (tables and columns that are loaded), `…/columns` (which key has which column)
+and `/warehouses/…/syncs` (past loads).
+"""
 
 from collections.abc import Sequence
 
@@ -8,8 +10,9 @@ from tifo.api.management.sources import named_source
 from tifo.kernel.clock import to_iso
 from tifo.kernel.errors import Rejected
 from tifo.kernel.json import JsonObject
-from tifo.operations import selective_sync, warehouses
+from tifo.operations import selective_sync, warehouse_names, warehouses
 from tifo.operations.selective_sync import SyncedTable
+from tifo.operations.warehouse_names import WarehouseColumn
 from tifo.workspace.sync import Override
 from tifo.workspace.tokens import Role
 from tifo.workspace.warehouses import Sync, SyncStatus
@@ -81,6 +84,25 @@ def _reports(request: ManagementRequest, syncs: Sequence[Sync]) -> JsonObject:
     return page(request, "reports", syncs, lambda sync: f"{sync.source_id} {to_iso(sync.started_at)}", _report)
 
 
+def _columns(request: ManagementRequest) -> JsonObject:
+    """Ours: Segment has no such list."""
+    name, source = _warehouse_name(request), named_source(request)
+    columns = warehouse_names.columns(request.backend, name, source=source.id)
+    return page(request, "columns", columns, lambda each: f"{each.table} {each.column or ''}", _column)
+
+
+def _column(column: WarehouseColumn) -> JsonObject:
+    return {
+        "sourceId": column.source.id,
+        "table": column.table,
+        "column": column.column,
+        "field": column.field,
+        "key": column.key,
+        "events": list(column.events),
+        "waits": column.waits,
+    }
+
+
 def _report(sync: Sync) -> JsonObject:
     seconds = (sync.finished_at - sync.started_at).total_seconds()
     levels = [("info", text) for text in sync.notices] + ([("error", sync.error)] if sync.error else [])
@@ -110,6 +132,7 @@ ROUTES = [
         Role.VIEWER,
         _selective_syncs,
     ),
+    ManagementRoute("GET", "/warehouses/{warehouse_id}/connected-sources/{source_id}/columns", Role.VIEWER, _columns),
     ManagementRoute("GET", "/warehouses/{warehouse_id}/syncs", Role.VIEWER, _syncs),
     ManagementRoute(
         "GET", "/warehouses/{warehouse_id}/connected-sources/{source_id}/syncs", Role.VIEWER, _syncs_of_source

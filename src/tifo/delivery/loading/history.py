@@ -148,7 +148,7 @@ class SyncHistory:
             rows=loaded.rows,
             duplicates=loaded.duplicates,
             discarded=loaded.discarded,
-            notices=loaded.notices,
+            notices=[*loaded.notices, *ready.notices],
             left_out=ready.left_out,
             position=piece.position,
             withheld=ready.withheld,
@@ -162,5 +162,5 @@ def _count(ready: Prepared, loaded: Loaded) -> None:
     _ROWS.inc(sum(loaded.rows.values()))
     _DUPLICATES.inc(loaded.duplicates)
     _DISCARDS.inc(loaded.discarded)
-    for notice in loaded.notices:
+    for notice in (*loaded.notices, *ready.notices):
         _log.info("loader.schema_changed", schema=ready.piece.progress.schema, notice=notice)

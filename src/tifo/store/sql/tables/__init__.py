@@ -1,4 +1,4 @@
-"""Declares the tables of the state, by owner: engagement, source, workspace and delivery.
+"""Declares the tables of the state, by owner: engagement, source, workspace, delivery and warehouses.
 
 Times are microseconds since 1970, UTC. Importing this package registers every table in `METADATA`, as migrations and
 copies need it.
@@ -45,6 +45,7 @@ from tifo.store.sql.tables.source import (
     webhook_subscribers,
     webhooks_in,
 )
+from tifo.store.sql.tables.warehouses import name_allowances, named_columns, named_tables
 from tifo.store.sql.tables.workspace import (
     alerts,
     connections,
@@ -88,6 +89,9 @@ __all__ = [
     "ingest_seen",
     "invoked_actions",
     "late_webhooks",
+    "name_allowances",
+    "named_columns",
+    "named_tables",
     "plan_connections",
     "profiles",
     "relay_cursors",
