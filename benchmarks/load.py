@@ -39,6 +39,7 @@ from tifo.warehouses.drivers.duckdb import DuckdbWarehouse
 from tifo.warehouses.drivers.postgres import PostgresWarehouse
 from tifo.warehouses.ports import Warehouse
 from tifo.warehouses.schema import fit
+from tifo.warehouses.source_naming import SourceNaming
 from tifo.workspace.model import Source, SourceType
 
 _SOURCE = SourceId("bench")
@@ -116,13 +117,14 @@ def _loaded(log: SqliteEventLog, warehouse: Warehouse, events: int, flush: int) 
 def _apart(folder: Path, log: SqliteEventLog, events: int, flush: int) -> tuple[float, float]:
     """The seconds for making Arrow tables of the events, and for inserting them."""
     convert_s = alone_s = 0.0
+    naming = SourceNaming.alone()
     after = Position(0)
     while after < events:
         blocks = log.read(after, max_events=flush, source_id=_SOURCE)
         last = blocks[-1].last
         started = time.perf_counter()
         progress = SourceProgress(source_id=_SOURCE, shard=log.shard, schema=_SCHEMA, committed=after, read=last)
-        load = prepared(Piece(progress, blocks, last)).load
+        load = prepared(Piece(progress, blocks, last), naming=naming).load
         converted = time.perf_counter()
         ready = {name: fit(table, table.types) for name, table in load.tables.items()}
         fitted = time.perf_counter()

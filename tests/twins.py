@@ -34,6 +34,7 @@ from tifo.source.webhooks.memory import InMemoryWebhookInbox, InMemoryWebhookOut
 from tifo.source.webhooks.workspace_memory import InMemoryEngagementPart
 from tifo.tracking.plans.memory import InMemoryTrackingPlans
 from tifo.warehouses.memory import MemoryWarehouse
+from tifo.warehouses.memory.names import InMemorySchemaNames
 from tifo.warehouses.ports import Warehouse
 from tifo.workspace.alerts import Alert
 from tifo.workspace.destinations import ConnectedDestination
@@ -113,6 +114,7 @@ class TwinBackend:
             on_remove=self.deliveries.end,
         )
         self.warehouses = InMemoryWarehouses(self.catalog, clock=self.clock)
+        self.schema_names = InMemorySchemaNames(self.clock)
         self.plans = InMemoryTrackingPlans(self.catalog.slugs, clock=self.clock, new_id=self.new_id)
         self.alerts = InMemoryAlerts()
         self.workspace_tokens = InMemoryWorkspaceTokens(clock=self.clock, new_id=self.new_id)

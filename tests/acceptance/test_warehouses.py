@@ -11,6 +11,7 @@ from tests.commands import command
 from tests.postgres import PostgresServer, postgres_server
 from tifo.app.demo.local import LocalTifo
 from tifo.app.settings import Settings
+from tifo.kernel.errors import TifoError
 from tifo.warehouses.drivers.duckdb import DuckdbWarehouse
 
 _WITHIN_S = 30.0
@@ -90,3 +91,46 @@ def _statuses(tifo: LocalTifo) -> list[str]:
 def _syncs(tifo: LocalTifo) -> list[dict[str, Any]]:
     syncs: list[dict[str, Any]] = command(Settings(data=tifo.data), "warehouse", "syncs", "postgres")
     return syncs
+
+
+def test_a_flood_of_made_up_names_takes_nothing_from_the_next_real_event(
+    tifo: LocalTifo, server: PostgresServer
+) -> None:
+    site = tifo.command("source", "create", "Flooded", "--type", "http")
+    url = server.new_database()
+    tifo.command("warehouse", "add", "postgres", url, "--name", "flooded", "--source", site["slug"])
+    schema = site["schema"]
+
+    def track(message_id: str, event: str, **properties: object) -> dict[str, Any]:
+        call = {"type": "track", "messageId": message_id, "userId": "fan", "event": event}
+        return {**call, "properties": properties}
+
+    def post(*batch: dict[str, Any]) -> None:
+        answer = httpx.post(f"{tifo.address}/v1/batch", json={"writeKey": site["write_key"], "batch": batch})
+        assert answer.status_code == 200
+
+    post(*(track(f"junk{n}", f"Junk {n}", n=n) for n in range(1_100)))
+    tracks = f"SELECT count(*) AS n FROM {schema}.tracks"
+    until(lambda: _rows(tifo, tracks) == [{"n": 1_100}], "every event is in tracks")
+    assert tifo.data.joinpath("warehouse.duckdb").stat().st_size < 20_000_000
+    post(track("real", "Order Completed", firstName="Ann"))
+    until(lambda: _rows(tifo, f"SELECT first_name FROM {schema}.order_completed") == [{"first_name": "Ann"}], "real")
+    post(track("next", "order_completed", **{"First Name": "Bob", "firstName": "Cid"}))
+    names = f"SELECT first_name, first_name_2 FROM {schema}.order_completed ORDER BY id DESC"
+    both = [{"first_name": "Ann", "first_name_2": None}, {"first_name": "Cid", "first_name_2": "Bob"}]
+    until(lambda: _rows(tifo, names) == both, "each key has its column")
+    until(lambda: server.run(names, url) == "Ann|\nCid|Bob", "in PostgreSQL too")
+    listed = tifo.command("warehouse", "columns", "flooded", "--source", site["slug"], "--table", "order_completed")
+    assert [(each["key"], each["column"]) for each in listed] == [
+        (None, None),
+        ("firstName", "first_name"),
+        ("First Name", "first_name_2"),
+    ]
+    assert listed[0]["events"] == ["Order Completed", "order_completed"]
+
+
+def _rows(tifo: LocalTifo, sql: str) -> Any:
+    try:
+        return tifo.query(sql)
+    except TifoError:
+        return None

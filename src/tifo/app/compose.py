@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from tifo.store.source.segment_actions import SqlActionsState
     from tifo.store.source.webhooks_in import SqlWebhookInbox
     from tifo.store.source.webhooks_out import SqlWebhookOutbox
+    from tifo.store.warehouses.names import SqlSchemaNames
     from tifo.store.workspace.alerts import SqlAlerts
     from tifo.store.workspace.as_text import SqlWorkspace
     from tifo.store.workspace.catalog import SqlCatalog
@@ -88,6 +89,12 @@ class OpenedBackend:
         from tifo.store.workspace.warehouses import SqlWarehouses
 
         return SqlWarehouses(self.database, self.clock)
+
+    @cached_property
+    def schema_names(self) -> "SqlSchemaNames":
+        from tifo.store.warehouses.names import SqlSchemaNames
+
+        return SqlSchemaNames(self.database, self.clock)
 
     @cached_property
     def plans(self) -> "SqlTrackingPlans":

@@ -18,6 +18,7 @@ from tifo.source.segment_actions.ports import ActionsState
 from tifo.source.webhooks.inbox import WebhookInbox
 from tifo.source.webhooks.outbox import WebhookOutbox
 from tifo.tracking.plans.ports import TrackingPlans
+from tifo.warehouses.names import SchemaNames
 from tifo.warehouses.ports import Warehouse
 from tifo.workspace.alerts import Alerts
 from tifo.workspace.destinations import Destinations
@@ -46,6 +47,8 @@ class Backend(Protocol):
     def destinations(self) -> Destinations: ...
     @property
     def warehouses(self) -> Warehouses: ...
+    @property
+    def schema_names(self) -> SchemaNames: ...
     @property
     def plans(self) -> TrackingPlans: ...
     @property

@@ -8,7 +8,9 @@ from tifo.kernel.errors import Rejected
 from tifo.operations import sources, tracking_plans
 from tifo.operations.backend import Backend
 from tifo.tracking.plans.model import Rule, RuleType, TrackingPlan
-from tifo.warehouses.messages import place_of
+from tifo.warehouses.calls import place_of
+from tifo.warehouses.names import NamedColumn
+from tifo.warehouses.naming import NameOf
 from tifo.warehouses.ports import EventCount, FilledCount, RowSelection, Warehouse
 from tifo.workspace.model import Source
 from tifo.workspace.warehouses import BUILT_IN
@@ -83,7 +85,7 @@ def check(backend: Backend, source: str | None = None) -> LandedEvents:
         who = "No source has a" if source is None else f"The source {source} has no"
         raise Rejected(f"{who} tracking plan. Connect one: tifo plan connect PLAN SOURCE.", field="source")
     warehouse = backend.open_warehouse(BUILT_IN)
-    return LandedEvents([_checked(each, plan, warehouse) for each, plan in planned])
+    return LandedEvents([_checked(backend, each, plan, warehouse) for each, plan in planned])
 
 
 def expected(rule: Rule) -> Sequence[Expected]:
@@ -105,22 +107,29 @@ def _parts(schema: Any, path: _Path, *, is_required: bool) -> Iterator[Expected]
         yield from (Expected((name,), True) for name in schema.get("required") or ())
 
 
-def _checked(source: Source, plan: TrackingPlan, warehouse: Warehouse) -> LandedSource:
+def _checked(backend: Backend, source: Source, plan: TrackingPlan, warehouse: Warehouse) -> LandedSource:
     rules = [rule for (rule_type, _), rule in plan.latest.items() if rule_type is not RuleType.COMMON]
     columns = warehouse.columns(source.schema)
+    named = backend.schema_names.read(source.id).columns
     return LandedSource(
         source,
         plan,
-        [_event(source, rule, warehouse, columns) for rule in rules],
+        [_event(source, rule, warehouse, columns, named) for rule in rules],
         _unplanned(source, rules, warehouse) if "tracks" in columns else [],
     )
 
 
-def _event(source: Source, rule: Rule, warehouse: Warehouse, columns: Mapping[str, Sequence[str]]) -> LandedEvent:
-    table, naming = place_of(rule.type.value.lower(), rule.key or "")
+def _event(
+    source: Source,
+    rule: Rule,
+    warehouse: Warehouse,
+    columns: Mapping[str, Sequence[str]],
+    named: Sequence[NamedColumn],
+) -> LandedEvent:
+    table, name_of = place_of(rule.type.value.lower(), rule.key or "")
     there, wanted = columns.get(table, ()), expected(rule)
-    names = naming(tuple(each.path for each in wanted)) if wanted else ()
-    groups = [_columns_of(name, there) for name in names]
+    owned = {each.path: each.name for each in named if each.table == table}
+    groups = [_columns_of(_column_of(each.path, owned, name_of), there) for each in wanted]
     rows = _rows_of(rule, source.schema, table, there)
     counted = warehouse.filled_count(rows, groups) if there else FilledCount(0, (0,) * len(groups))
 
@@ -135,8 +144,16 @@ def _event(source: Source, rule: Rule, warehouse: Warehouse, columns: Mapping[st
     return LandedEvent(rule.key or rule.type.value.lower(), f"{source.schema}.{table}", counted.rows, properties)
 
 
-def _columns_of(column: str, there: Sequence[str]) -> Sequence[str]:
+def _column_of(path: _Path, owned: Mapping[_Path, str], name_of: NameOf) -> str | None:
+    """Returns the property's column; None where another key owns the one that it asks for."""
+    wanted = owned.get(path) or name_of(path)
+    return wanted if path in owned or wanted not in owned.values() else None
+
+
+def _columns_of(column: str | None, there: Sequence[str]) -> Sequence[str]:
     """Returns the property's own column, or else those of its parts: they store an object whose parts no rule names."""
+    if column is None:
+        return []
     return [column] if column in there else [each for each in there if each.startswith(f"{column}_")]
 
 

@@ -14,19 +14,18 @@ has one. What a column's values say together decides its type:
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import NoneType
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 
 from tifo.kernel.errors import TooLarge
 from tifo.kernel.json import JsonObject
-from tifo.warehouses.naming import Naming, Path
+from tifo.warehouses.budgets import MAX_COLUMNS
+from tifo.warehouses.naming import NameOf, Path
 from tifo.warehouses.ports import Column, ColumnType
 from tifo.warehouses.texts import as_text
 from tifo.warehouses.timestamps import as_timestamps, may_be_times
 
-MAX_COLUMNS = 1_500
-"""Limit of one table, in one batch as in the warehouse."""
 MAX_CELLS = 10_000_000
 """Columns times objects: bounds the memory of a sparse batch."""
 Excess = Callable[[str, int, Any], None]
@@ -36,23 +35,52 @@ EXACT = 2**53
 
 _Leaves = tuple[tuple[Path, ...], list[int], list[tuple[Any, ...]]]
 """Leaves of objects of one shape: their paths, the objects' numbers, and the values of each path."""
-_Pieces = dict[str, list[tuple[list[int], tuple[Any, ...]]]]
-"""For each column, objects' numbers and their values."""
+_Parts = list[tuple[list[int], tuple[Any, ...]]]
+"""Objects' numbers and their values."""
+_Pieces = dict[str, _Parts]
+"""For each column."""
+
+
+class Naming(Protocol):
+    """Names the columns of leaves: no two of one object alike, and the same for the same paths."""
+
+    @property
+    def asks(self) -> bool:
+        """Says whether names are missing that are asked for before the objects are flattened."""
+
+    @property
+    def wanted(self) -> NameOf:
+        """Returns the name that a leaf asks for, whether it has it or not."""
+
+    def __call__(self, paths: tuple[Path, ...], count: int = 1) -> tuple[str | None, ...]:
+        """Returns the columns of leaves that `count` objects have; None for a leaf without one."""
 
 
 def flatten(
-    objects: Sequence[JsonObject], names: Naming, excess: Excess, limit: int = MAX_COLUMNS
+    objects: Sequence[JsonObject],
+    names: Naming,
+    excess: Excess,
+    limit: int = MAX_COLUMNS,
+    *,
+    refused: Excess | None = None,
 ) -> dict[str, Column]:
     """Returns the columns of these objects; each has one value (or null) for each object.
 
     Keeps at most `limit` columns: those with the most values, of equals the earlier ones. The values of the others,
-    except nulls, go to `excess`. Raises `TooLarge` for more than `MAX_CELLS`: the caller then flattens fewer objects.
+    except nulls, go to `excess`; those of leaves without a name to `refused`. Raises `TooLarge` for more than
+    `MAX_CELLS`: the caller then flattens fewer objects. Returns nothing where `names` asks for names first.
     """
     pieces: _Pieces = {}
     # Objects with the same keys become columns together, so that the work for a single value is done in C.
-    for paths, numbers, each in _by_shape(objects):
-        for name, values in zip(names(paths), each, strict=True):
-            pieces.setdefault(name, []).append((numbers, values))
+    shapes = [(shape, names(shape[0], len(shape[1]))) for shape in _by_shape(objects)]
+    if names.asks:
+        return {}
+    for (paths, numbers, each), named in shapes:
+        for path, name, values in zip(paths, named, each, strict=True):
+            if name is None:
+                _refuse(names.wanted(path), [(numbers, values)], refused or excess)
+            else:
+                pieces.setdefault(name, []).append((numbers, values))
     if min(len(pieces), limit) * len(objects) > MAX_CELLS:
         raise TooLarge(f"{len(objects):,} objects have {len(pieces):,} different columns")
     if len(pieces) > limit:
@@ -64,12 +92,16 @@ def flatten(
 def _fullest(pieces: _Pieces, excess: Excess, limit: int) -> _Pieces:
     ranked = sorted(pieces, key=lambda name: -sum(len(numbers) for numbers, _ in pieces[name]))
     for name in ranked[limit:]:
-        for numbers, values in pieces[name]:
-            for number, value in zip(numbers, values, strict=True):
-                if value is not None:
-                    excess(name, number, value)
+        _refuse(name, pieces[name], excess)
     fullest = set(ranked[:limit])
     return {name: parts for name, parts in pieces.items() if name in fullest}
+
+
+def _refuse(name: str, parts: _Parts, excess: Excess) -> None:
+    for numbers, values in parts:
+        for number, value in zip(numbers, values, strict=True):
+            if value is not None:
+                excess(name, number, value)
 
 
 def typed(values: Sequence[Any]) -> Column | None:
@@ -140,7 +172,7 @@ def leaves(value: Mapping[str, Any]) -> dict[Path, Any]:
     return found
 
 
-def _dense(pieces: list[tuple[list[int], tuple[Any, ...]]], size: int) -> Sequence[Any]:
+def _dense(pieces: _Parts, size: int) -> Sequence[Any]:
     if len(pieces) == 1 and len(pieces[0][0]) == size:
         return pieces[0][1]
     dense: list[Any] = [None] * size

@@ -49,5 +49,8 @@ class WarehouseDriver(Protocol):
     def without_password(self, url: str) -> str:
         """Returns the address as it may be shown."""
 
+    def shown_name(self, name: str) -> str:
+        """Returns the name of a table or column as the product has it, where it takes fewer characters."""
+
     def open(self, url: str) -> "Warehouse":
         """Opens the warehouse. It connects when it is used first."""

@@ -4,12 +4,11 @@ A track call is a row of `tracks` (standard columns only) and a row of its event
 other calls are a row of their own table. `context` is flattened with the prefix `context_`. `users` and `accounts` hold
 one row for each user id and group id: the latest traits and context, from `identifies` and `groups`.
 
-A source has tables for at most `MAX_TABLES` event names. An event beyond them is a row of `tracks`, and its properties
-go to `_discards`; so do values for which a table has no column left.
+`SourceNaming` says which table an event has, and which column a key. An event without a table is a row of `tracks`, and
+its properties go to `_discards`; so do values of keys without a column.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
 from types import NoneType
@@ -21,18 +20,18 @@ import pyarrow as pa
 
 from tifo.kernel.clock import from_iso
 from tifo.kernel.json import JsonObject
-from tifo.warehouses.columns import Excess, flatten
+from tifo.warehouses.budgets import MAX_CONTEXT, MAX_TABLES
+from tifo.warehouses.calls import CALLS, STANDARD, TEXTS, TIMES, Call
+from tifo.warehouses.columns import Excess, Naming, flatten
 from tifo.warehouses.latest import SentTraits, latest_of
-from tifo.warehouses.naming import STANDARD_TABLES, Naming, context_naming, property_naming, table_name
-from tifo.warehouses.nulls import NestedNames, sent_nulls
-from tifo.warehouses.ports import LOADED_AT, Column, ColumnType, Discard, Table
-from tifo.warehouses.shapes import Shapes
+from tifo.warehouses.logged import NULL, UNREADABLE, LoggedCall, decode, decode_one_by_one, discard_message
+from tifo.warehouses.names import CONTEXT
+from tifo.warehouses.naming import context_name, table_name
+from tifo.warehouses.nulls import TraitNaming, sent_nulls
+from tifo.warehouses.ports import Column, ColumnType, Discard, Table
+from tifo.warehouses.source_naming import SourceNaming
 from tifo.warehouses.texts import as_text
 from tifo.warehouses.timestamps import TIMESTAMP, parsed
-
-MAX_TABLES = 1_000
-MAX_CONTEXT = 400
-"""Limit of columns from `context`: every table has them, and they must leave room for the properties."""
 
 
 class Converted(NamedTuple):
@@ -40,186 +39,88 @@ class Converted(NamedTuple):
     discards: Sequence[Discard]
 
 
-_NULL = msgspec.Raw(b"null")
-_UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
-
-
-# Segment does not load `integrations`, `channel` and `version`, and `type` is the table. Its `uuid` is left out too: it
-# serves the deduplication of Redshift, and here rows are unique by `id`.
-class _Message(msgspec.Struct, gc=False, rename="camel"):
-    type: str
-    message_id: str
-    received_at: str
-    timestamp: str | None = None
-    original_timestamp: str | None = None
-    sent_at: str | None = None
-    anonymous_id: str | None = None
-    user_id: str | None = None
-    # Ingest checks these only for the calls that use them, so they may hold anything.
-    event: Any = None
-    name: Any = None
-    category: Any = None
-    group_id: Any = None
-    previous_id: Any = None
-    # Decoded later: payloads by their shape, each different context once.
-    properties: msgspec.Raw = _NULL
-    traits: msgspec.Raw = _NULL
-    context: msgspec.Raw = _NULL
-
-
-class _Read(_Message, gc=False, rename="camel"):
-    """Decodes a message with its payloads, to find out whether they are valid."""
-
-    properties: Any = None
-    traits: Any = None
-
-
-_TEXTS = ("anonymous_id", "user_id")
-_TIMES = ("received_at", "sent_at", "timestamp", "original_timestamp")
-_STANDARD = ("id", *_TEXTS, *_TIMES)
-
-
-@dataclass(frozen=True)
-class _Call:
-    """Describes how one type of call becomes rows."""
-
-    table: str
-    fields: tuple[str, ...]
-    """Standard columns that only this call has."""
-    payload: str
-    """The field that is flattened without a prefix."""
-    other: str
-    """The one of `properties` and `traits` that is not the payload; where a call has it too, its name prefixes it."""
-    names: Naming
-    shapes: Shapes
-
-
-def _call(table: str, payload: str, *fields: str) -> _Call:
-    other, alternative = ("traits", "property") if payload == "properties" else ("properties", "trait")
-    names = property_naming((*_STANDARD, LOADED_AT, *fields), alternative)
-    return _Call(table, fields, payload, other, names, Shapes(names))
-
-
-_CALLS = {
-    "track": _call("tracks", "properties", "event", "event_text"),
-    "identify": _call("identifies", "traits"),
-    "page": _call("pages", "properties", "name", "category"),
-    "screen": _call("screens", "properties", "name", "category"),
-    "group": _call("groups", "traits", "group_id"),
-    "alias": _call("aliases", "traits", "previous_id"),
-}
-STANDARD_COLUMNS = frozenset((LOADED_AT, *_STANDARD, *(field for call in _CALLS.values() for field in call.fields)))
 _LATEST = {"identifies": ("users", "user_id"), "groups": ("accounts", "group_id")}
 _Discarder = Callable[[str | None, int, Any, str], None]
 """Receives column, message's number, value and reason."""
 _NO_COLUMN = "the table has no room for another column"
-_context_names = context_naming()
-_decoder = msgspec.json.Decoder(_Message)
-_reader = msgspec.json.Decoder(_Read)
+_NO_NAME = "the table has no room for another column now: too many new keys came in a short time"
 
 
-def place_of(call: str, name: str) -> tuple[str, Naming]:
-    """Returns the table that holds the properties (or traits) of such calls, and how its columns are named."""
-    kind = _CALLS[call]
-    return (table_name(name) if kind.table == "tracks" else kind.table), kind.names
-
-
-def convert(bodies: bytes, known_tables: Collection[str] = (), max_tables: int = MAX_TABLES) -> Converted:
+def convert(
+    bodies: bytes,
+    known_tables: Collection[str] = (),
+    max_tables: int = MAX_TABLES,
+    naming: SourceNaming | None = None,
+) -> Converted:
     """Converts canonical messages, each followed by a newline. A message that cannot become a row is a discard.
 
     Raises `TooLarge` for messages that are too sparse together: convert them in parts. One alone never is.
-    `known_tables` are the schema's stored tables: they get rows even where `max_tables` is reached.
+    `known_tables` are the schema's stored tables: they get rows even where `max_tables` is reached. Without `naming`
+    the messages name their tables and columns by themselves.
     """
+    naming = naming or SourceNaming.alone()
+    naming.begin(known_tables, max_tables)
     try:
-        return _converted(_decoder.decode_lines(bodies), [], _Room(frozenset(known_tables), max_tables))
-    except _UNREADABLE:
-        return _converted(*_decode_one_by_one(bodies.splitlines()), _Room(frozenset(known_tables), max_tables))
+        return _named(decode(bodies), [], naming)
+    except UNREADABLE:
+        naming.begin(known_tables, max_tables)
+        return _named(*decode_one_by_one(bodies.splitlines()), naming)
 
 
-def _converted(messages: Sequence[_Message], discards: list[Discard], room: "_Room") -> Converted:
+def _named(messages: Sequence[LoggedCall], discards: Sequence[Discard], naming: SourceNaming) -> Converted:
+    converted = _converted(messages, list(discards), naming)
+    return _converted(messages, list(discards), naming) if naming.settle() else converted
+
+
+def _converted(messages: Sequence[LoggedCall], discards: list[Discard], naming: SourceNaming) -> Converted:
     tables: dict[str, Table] = {}
     kinds = _each("type", messages)
     for kind in dict.fromkeys(kinds):
         of_kind = [message for message, its in zip(messages, kinds, strict=True) if its == kind]
-        call = _CALLS.get(kind)
+        call = CALLS.get(kind)
         if call is None:
             discards += [
                 discard_message(msgspec.json.encode(message), f"unknown call type {kind!r}") for message in of_kind
             ]
         elif call.table == "tracks":
-            tables |= _track_tables(call, of_kind, discards, room)
+            tables |= _track_tables(call, of_kind, discards, naming)
         else:
-            tables |= _tables(call, of_kind, discards)
+            tables |= _tables(call, of_kind, discards, naming)
     return Converted(tables, discards)
 
 
-def _decode_one_by_one(lines: Sequence[bytes]) -> tuple[list[_Message], list[Discard]]:
-    messages: list[_Message] = []
-    discards: list[Discard] = []
-    for line in lines:
-        try:
-            # The payloads too: they are decoded later, all together, where one that is broken would fail its
-            # neighbours.
-            _reader.decode(line)
-            messages.append(_decoder.decode(line))
-        except _UNREADABLE as error:
-            discards.append(discard_message(line, f"not a canonical message: {error}"))
-    return messages, discards
-
-
-class _Known(msgspec.Struct, rename="camel"):
-    message_id: str | None = None
-    received_at: str | None = None
-
-
-def discard_message(line: bytes, reason: str) -> Discard:
-    """Makes the discard of a whole message."""
-    try:
-        known = msgspec.json.decode(line, type=_Known)
-    except _UNREADABLE:
-        known = _Known()
-    return Discard(None, None, line.decode(errors="backslashreplace"), reason, known.message_id, known.received_at)
-
-
-class _Room(NamedTuple):
-    known: frozenset[str]
-    limit: int
-
-    def of(self, tables: Sequence[str]) -> set[str]:
-        """Returns the tables that get rows: all known ones, and new ones in their order while there is room."""
-        known = self.known - STANDARD_TABLES
-        new = [table for table in tables if table not in known]
-        return {*known, *new[: max(0, self.limit - len(known))]}
-
-
-def _tables(call: _Call, messages: Sequence[_Message], discards: list[Discard]) -> dict[str, Table]:
+def _tables(
+    call: Call, messages: Sequence[LoggedCall], discards: list[Discard], naming: SourceNaming
+) -> dict[str, Table]:
     discard = _discarder(call.table, messages, discards)
-    standard, names = _standard(call, messages, discard), NestedNames(call.names)
-    table = _table(standard | _payload_columns(call, call.table, messages, discard, names))
+    standard, traits = _standard(call, messages, discard, naming), TraitNaming(naming.columns(call.table, call.name_of))
+    table = _table(standard | _payload_columns(call, call.table, messages, discard, naming, traits=traits))
     tables = {call.table: table}
     if call.table in _LATEST:
         name, key = _LATEST[call.table]
-        sent = SentTraits(_sent_nulls(call, messages), names.objects)
+        sent = SentTraits(_sent_nulls(call, messages, traits), traits.objects)
         # Segment: users and accounts have no anonymous id.
-        latest = latest_of(table, call.table, key, table.types.keys() - {*_STANDARD, *call.fields}, sent)
+        latest = latest_of(table, call.table, key, table.types.keys() - {*STANDARD, *call.fields}, sent)
         if len(latest.rows):
             tables[name] = latest
     return tables
 
 
-def _sent_nulls(call: _Call, messages: Sequence[_Message]) -> dict[str, list[int]]:
+def _sent_nulls(call: Call, messages: Sequence[LoggedCall], traits: TraitNaming) -> dict[str, list[int]]:
     raws = _each(call.payload, messages)
     # Few calls hold a null: the search of bytes, first of all of them at once, spares the others another decoding.
     if b"null" not in b"".join(raws):
         return {}
     numbers = [number for number, raw in enumerate(raws) if b"null" in bytes(raw)]
     payloads = _payloads(call, [messages[number] for number in numbers])
-    return sent_nulls(zip(numbers, payloads, strict=True), call.names)
+    return sent_nulls(zip(numbers, payloads, strict=True), traits.name_of)
 
 
-def _track_tables(call: _Call, messages: Sequence[_Message], discards: list[Discard], room: _Room) -> dict[str, Table]:
+def _track_tables(
+    call: Call, messages: Sequence[LoggedCall], discards: list[Discard], naming: SourceNaming
+) -> dict[str, Table]:
     """Makes `tracks`, in the order of the log, and one table for each event."""
-    standard = _standard(call, messages, _discarder(call.table, messages, discards))
+    standard = _standard(call, messages, _discarder(call.table, messages, discards), naming)
     events = standard["event"].values.dictionary_encode()
     names = events.dictionary.to_pylist()
     # Ingest refuses a track without an event. One that is in a log all the same sorts before all tables and gets none.
@@ -229,29 +130,38 @@ def _track_tables(call: _Call, messages: Sequence[_Message], discards: list[Disc
     tables = {"tracks": _table(standard)}
     ordered = tables["tracks"].rows.take(pa.array(order))
     bounds = np.searchsorted(codes[order], np.arange(len(names) + 1))
-    in_room = room.of(names)
+    spellings = _spellings(standard["event_text"].values)
     for name, start, end in zip(names, bounds, bounds[1:], strict=False):
         of_event = [messages[number] for number in order[start:end].tolist()]
         discard = _discarder(name, of_event, discards)
-        if name in in_room:
+        if naming.has_table(name, spellings[name], of_event):
             columns = _columns_of(standard, ordered.slice(start, end - start))
-            tables[name] = _table(columns | _payload_columns(call, name, of_event, discard))
+            tables[name] = _table(columns | _payload_columns(call, name, of_event, discard, naming))
         else:
-            _discard_properties(_payloads(call, of_event), discard, room.limit)
+            _discard_properties(_payloads(call, of_event), discard, naming.refusal(name))
     return tables
+
+
+def _spellings(texts: pa.Array) -> Mapping[str, Sequence[str]]:
+    """Returns the event names by their table, in the order in which they come."""
+    found: dict[str, list[str]] = {}
+    for text in texts.unique().to_pylist():
+        if text is not None:
+            found.setdefault(table_name(text), []).append(text)
+    return found
 
 
 def _columns_of(standard: Mapping[str, Column], rows: pa.Table) -> dict[str, Column]:
     return {name: Column(standard[name].type, rows[name]) for name in standard if _has_value(name, rows)}
 
 
-def _discard_properties(payloads: Sequence[JsonObject], discard: _Discarder, limit: int) -> None:
+def _discard_properties(payloads: Sequence[JsonObject], discard: _Discarder, reason: str) -> None:
     for number, payload in enumerate(payloads):
-        discard(None, number, payload, f"the schema has tables for {limit:,} events already; the event is in tracks")
+        discard(None, number, payload, reason)
 
 
-def _excess(discard: _Discarder) -> Excess:
-    return lambda column, number, value: discard(column, number, value, _NO_COLUMN)
+def _excess(discard: _Discarder, reason: str = _NO_COLUMN) -> Excess:
+    return lambda column, number, value: discard(column, number, value, reason)
 
 
 def _has_value(column: str, rows: pa.Table) -> bool:
@@ -265,20 +175,28 @@ def _table(columns: Mapping[str, Column]) -> Table:
 
 
 def _payload_columns(
-    call: _Call, table: str, messages: Sequence[_Message], discard: _Discarder, names: Naming | None = None
+    call: Call,
+    table: str,
+    messages: Sequence[LoggedCall],
+    discard: _Discarder,
+    naming: SourceNaming,
+    *,
+    traits: Naming | None = None,
 ) -> dict[str, Column]:
     # A call with both properties and traits is rare, and its columns depend on both: the quick way reads the payload
     # only.
-    if all(other is _NULL for other in _each(call.other, messages)):
-        columns = call.shapes.columns(table, _each(call.payload, messages))
-        if columns is not None:
-            return columns
-    payloads = _payloads(call, messages)
-    call.shapes.learn(table, payloads)
-    return flatten(payloads, names or call.names, _excess(discard))
+    if all(other is NULL for other in _each(call.other, messages)):
+        known = naming.shapes.columns(table, _each(call.payload, messages))
+        if known is not None:
+            return known
+    payloads, names = _payloads(call, messages), traits or naming.columns(table, call.name_of)
+    columns = flatten(payloads, names, _excess(discard), refused=_excess(discard, _NO_NAME))
+    if not names.asks:
+        naming.shapes.learn(table, payloads, names)
+    return columns
 
 
-def _payloads(call: _Call, messages: Sequence[_Message]) -> list[JsonObject]:
+def _payloads(call: Call, messages: Sequence[LoggedCall]) -> list[JsonObject]:
     payloads = _decoded(_each(call.payload, messages))
     others = _decoded(_each(call.other, messages))
     if set(map(type, payloads)) == {dict} and not any(others):
@@ -290,24 +208,26 @@ def _decoded(raws: Sequence[msgspec.Raw]) -> list[Any]:
     return msgspec.json.decode(b"[" + b",".join(raws) + b"]", type=list[Any])
 
 
-def _payload(call: _Call, payload: Any, other: Any) -> JsonObject:
+def _payload(call: Call, payload: Any, other: Any) -> JsonObject:
     if not isinstance(payload, dict):
         payload = {} if payload is None else {call.payload: payload}
     return {**payload, f" {call.other}": other} if other else payload  # the space: a key of that name may be there
 
 
-def _each(field: str, messages: Sequence[_Message]) -> list[Any]:
+def _each(field: str, messages: Sequence[LoggedCall]) -> list[Any]:
     return list(map(attrgetter(field), messages))
 
 
-def _standard(call: _Call, messages: Sequence[_Message], discard: _Discarder) -> dict[str, Column]:
+def _standard(
+    call: Call, messages: Sequence[LoggedCall], discard: _Discarder, naming: SourceNaming
+) -> dict[str, Column]:
     ids = {"id": _text(_each("message_id", messages))}
-    texts = {name: _text(_each(name, messages)) for name in _TEXTS}
-    times = {name: _times(name, _each(name, messages), discard) for name in _TIMES}
-    return ids | texts | _fields(call, messages) | times | _context(messages, discard)
+    texts = {name: _text(_each(name, messages)) for name in TEXTS}
+    times = {name: _times(name, _each(name, messages), discard) for name in TIMES}
+    return ids | texts | _fields(call, messages) | times | _context(messages, discard, naming)
 
 
-def _fields(call: _Call, messages: Sequence[_Message]) -> dict[str, Column]:
+def _fields(call: Call, messages: Sequence[LoggedCall]) -> dict[str, Column]:
     if call.table != "tracks":
         return {name: _text(_as_texts(_each(name, messages))) for name in call.fields}
     # A batch has many messages and few event names: each name is computed once.
@@ -327,7 +247,7 @@ def _text(values: list[str | None] | list[str]) -> Column:
     return Column(ColumnType.VARCHAR, pa.array(values, pa.string()))
 
 
-def _discarder(table: str, messages: Sequence[_Message], discards: list[Discard]) -> _Discarder:
+def _discarder(table: str, messages: Sequence[LoggedCall], discards: list[Discard]) -> _Discarder:
     def discard(column: str | None, number: int, value: Any, reason: str) -> None:
         message = messages[number]
         discards.append(Discard(table, column, as_text(value), reason, message.message_id, message.received_at))
@@ -352,7 +272,7 @@ def _times_one_by_one(name: str, values: list[str | None], discard: _Discarder) 
     return times
 
 
-def _context(messages: Sequence[_Message], discard: _Discarder) -> dict[str, Column]:
+def _context(messages: Sequence[LoggedCall], discard: _Discarder, naming: SourceNaming) -> dict[str, Column]:
     """Returns the columns of `context`."""
     # Each different context is decoded and flattened once: most messages of a source share a few.
     numbers: dict[bytes, int] = {}
@@ -369,7 +289,8 @@ def _context(messages: Sequence[_Message], discard: _Discarder) -> dict[str, Col
             if code == context:
                 discard(column, number, value, _NO_COLUMN)
 
-    columns = flatten([context or {} for context in contexts], _context_names, excess, MAX_CONTEXT)
+    names = naming.columns(CONTEXT, context_name)
+    columns = flatten([context or {} for context in contexts], names, excess, MAX_CONTEXT)
     rows = pa.array(codes, pa.int32())
     return {name: Column(column.type, column.values.take(rows)) for name, column in columns.items()}
 
@@ -378,5 +299,5 @@ def _object(raw: bytes) -> JsonObject | None:
     """Returns None for what is no JSON object; `null` counts as an empty one."""
     try:
         return msgspec.json.decode(raw, type=dict[str, Any] | None) or {}
-    except _UNREADABLE:
+    except UNREADABLE:
         return None

@@ -7,29 +7,30 @@
   one of the standard tables goes to `event_<name>`.
 - A property named like a standard column, or `context_…`, becomes `property_<name>` (a trait `trait_<name>`); Segment
   discards it.
-- Two properties of one message that give the same column: the one that is spelled like the column gets it, else the
-  first; the others get `_2`, `_3`, …
 - A name that is a reserved SQL word gets a leading underscore (`order` → `_order`), as with Segment. Leading digits
   stay: names are quoted wherever we write SQL.
 
-A driver cuts names for a warehouse whose limit is below `MAX_NAME`.
+Two keys may ask for one column: `settling.py` says who gets it. A driver cuts names for a warehouse whose limit is
+below `MAX_NAME`.
 """
 
 import hashlib
 import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import lru_cache
 
 from tifo.kernel.names import snake_case
 
 Path = tuple[str, ...]
 """Holds the keys that lead to a leaf."""
-Naming = Callable[[tuple[Path, ...]], tuple[str, ...]]
-"""Names the columns of one message's leaves: unique, and the same for the same paths."""
+NameOf = Callable[[Path], str]
+"""Returns the column that a leaf asks for."""
 
 STANDARD_TABLES = frozenset(("tracks", "identifies", "users", "pages", "screens", "groups", "accounts", "aliases"))
 MAX_NAME = 127
+SHORTEST_LIMIT = 63
+"""Bytes of a name in the warehouse with the lowest limit, PostgreSQL."""
 
 _RESERVED = """
 all analyse analyze and any array as asc asymmetric authorization between binary both case cast check collate collation
@@ -42,6 +43,8 @@ tablesample then to trailing true union unique unpivot user using variadic verbo
 """
 RESERVED = frozenset(_RESERVED.split())
 """Words that PostgreSQL or DuckDB refuse as a plain name."""
+SYSTEM_COLUMNS = frozenset(("ctid", "cmin", "cmax", "xmin", "xmax", "tableoid"))
+"""PostgreSQL's own columns: it refuses a table with a second one of that name, quoted or not."""
 
 _WORD = re.compile(r"[^\W_]+")
 
@@ -50,53 +53,50 @@ _WORD = re.compile(r"[^\W_]+")
 def table_name(event: str) -> str:
     # Segment: two event names that give one table share it. Ours: an event named like a standard table gets its own.
     name = _usable(event)
-    return f"event_{name}" if name in STANDARD_TABLES else _plain(name)
+    return f"event_{name}" if name in STANDARD_TABLES else _plain(name, RESERVED)
 
 
-def property_naming(standard: Iterable[str], alternative: str) -> Naming:
+def property_name(standard: Iterable[str], alternative: str) -> NameOf:
     """Names properties or traits; those named like a `standard` column are prefixed with `alternative`."""
     reserved = frozenset(standard)
 
     def named(path: Path) -> str:
         name = _joined(path)
         # Segment discards such a property. Ours: it gets another name, so that its values are loaded.
-        return _cut(f"{alternative}_{name}", path) if name in reserved or name.startswith("context_") else _plain(name)
+        if name in reserved or name.startswith("context_"):
+            return _cut(f"{alternative}_{name}", path)
+        return _plain(name, RESERVED | SYSTEM_COLUMNS)
 
-    return _naming(named)
-
-
-def context_naming() -> Naming:
-    return _naming(lambda path: _cut(f"context_{_joined(path)}", path))
+    return named
 
 
-def _naming(named: Callable[[Path], str]) -> Naming:
-    @lru_cache(maxsize=1024)
-    def names(paths: tuple[Path, ...]) -> tuple[str, ...]:
-        wanted = [named(path) for path in paths]
-        result: dict[int, str] = {}
-        used: set[str] = set()
-        # First those that are spelled like their column: `user_id` must not become `user_id_2` because `userId` came
-        # first.
-        as_spelled = sorted(range(len(paths)), key=lambda index: paths[index] != (wanted[index],))
-        for index in as_spelled:
-            result[index] = _free(wanted[index], used)
-            used.add(result[index])
-        return tuple(result[index] for index in range(len(paths)))
-
-    return names
+def context_name(path: Path) -> str:
+    return _cut(f"context_{_joined(path)}", path)
 
 
-def _plain(name: str) -> str:
-    # Segment: a reserved word gets a leading underscore.
-    return f"_{name}" if name in RESERVED else name
-
-
-def _free(name: str, used: set[str]) -> str:
+def free_name(name: str, used: Collection[str]) -> str:
+    """Returns the name, or the first of `name_2`, `name_3`, … whose short form (`short_name`) is not in `used`."""
     number, candidate = 1, name
-    while candidate in used:
+    while short_name(candidate) in used:
         number += 1
-        candidate = f"{name}_{number}"
+        suffix = f"_{number}"
+        candidate = name[: MAX_NAME - len(suffix)] + suffix
     return candidate
+
+
+def short_name(name: str) -> str:
+    """Returns the name, or where it has too many bytes its beginning and 8 digits of its SHA-256."""
+    # A character has at most four bytes: this spares nearly every name the encoding.
+    if len(name) * 4 <= SHORTEST_LIMIT or len(encoded := name.encode()) <= SHORTEST_LIMIT:
+        return name
+    # `ignore`: the cut may go through a character.
+    start = encoded[: SHORTEST_LIMIT - 9].decode(errors="ignore")
+    return f"{start}_{hashlib.sha256(encoded).hexdigest()[:8]}"
+
+
+def _plain(name: str, reserved: Collection[str]) -> str:
+    # Segment: a reserved word gets a leading underscore.
+    return f"_{name}" if name in reserved else name
 
 
 def _joined(path: Path) -> str:

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tifo.warehouses.columns import EXACT, MAX_COLUMNS
+from tifo.warehouses.budgets import MAX_COLUMNS
+from tifo.warehouses.columns import EXACT
 from tifo.warehouses.ports import ColumnType, Discard, Table
 from tifo.warehouses.texts import as_if_alone, leading_times, texts_of
 from tifo.warehouses.timestamps import TIMESTAMP, read

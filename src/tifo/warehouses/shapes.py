@@ -17,8 +17,7 @@ from typing import Any
 import msgspec
 
 from tifo.kernel.json import JsonObject
-from tifo.warehouses.columns import MAX_CELLS, typed
-from tifo.warehouses.naming import Naming
+from tifo.warehouses.columns import MAX_CELLS, Naming, typed
 from tifo.warehouses.ports import Column
 
 MAX_KEYS = 100
@@ -42,12 +41,11 @@ class _Shape:
 
 
 class Shapes:
-    """Remembers a shape for each name, such as the table's, under which payloads are alike. Threads may share it."""
+    """Remembers a shape for each name, such as the table's, under which payloads are alike."""
 
-    def __init__(self, names: Naming) -> None:
-        self._names = names
+    def __init__(self) -> None:
         self._shapes: dict[str, _Shape | None] = {}
-        """None for payloads that cannot be learned: they nest, have too many keys, or two keys want one column."""
+        """None for payloads that cannot be learned: they nest, or have too many keys."""
 
     def columns(self, name: str, payloads: Sequence[msgspec.Raw]) -> dict[str, Column] | None:
         """Returns what `flatten` returns for these payloads, each on one line; None where that must be asked."""
@@ -64,8 +62,8 @@ class Shapes:
             return None
         return _typed(values)
 
-    def learn(self, name: str, objects: Sequence[JsonObject]) -> None:
-        """Learns from payloads that `columns` could not read."""
+    def learn(self, name: str, objects: Sequence[JsonObject], names: Naming) -> None:
+        """Learns from payloads that `columns` could not read and `flatten` could."""
         known = self._shapes.get(name)
         if len(objects) < MIN_PAYLOADS or (known is None and name in self._shapes):
             return
@@ -73,15 +71,19 @@ class Shapes:
         if len(self._shapes) >= _MAX_SHAPES:
             self._shapes.clear()
         keys = tuple(dict.fromkeys(chain(known.keys if known else (), *objects)))
-        self._shapes[name] = None if _nests(objects) else _shape(keys, self._names)
+        if _nests(objects) or len(keys) > MAX_KEYS or any(map(_UNNAMEABLE.search, keys)):
+            self._shapes[name] = None
+        # A key without a column may get one later, so it does not make the event unlearnable.
+        elif columns := _all_named(names(tuple((key,) for key in keys))):
+            self._shapes[name] = _shape(keys, columns)
 
 
-def _shape(keys: tuple[str, ...], names: Naming) -> _Shape | None:
-    columns = names(tuple((key,) for key in keys))
-    wanted = tuple(name for key in keys for name in names(((key,),)))
-    # `columns != wanted`: two keys want one column, and who gets it depends on the keys that one payload has.
-    if len(keys) > MAX_KEYS or columns != wanted or any(map(_UNNAMEABLE.search, keys)):
-        return None
+def _all_named(columns: tuple[str | None, ...]) -> tuple[str, ...] | None:
+    named = tuple(column for column in columns if column is not None)
+    return named if len(named) == len(columns) else None
+
+
+def _shape(keys: tuple[str, ...], columns: tuple[str, ...]) -> _Shape:
     fields = [(_field(number), Any, msgspec.field(default=None, name=key)) for number, key in enumerate(keys)]
     payload = msgspec.defstruct("Payload", fields, forbid_unknown_fields=True, gc=False)
     return _Shape(keys, columns, msgspec.json.Decoder(payload))

@@ -8,7 +8,7 @@ The installation is real: state, log and warehouses as the command line opens th
     write keys        list, create, remove                           all; the last one of a source
     selective sync    list, change                                   both
     warehouses        add, list with connected sources, remove,      all but list
-                      syncs
+                      syncs, columns
     tracking plans    list, show, create, replace rules, connect,    all but list; bad rules
                       disconnect, delete
     schema controls   show, change                                   both

@@ -5,6 +5,7 @@ import pytest
 from tests.contract.parity.conftest import Both, Refusal
 from tests.postgres import PostgresServer
 from tests.tracks import sync
+from tifo.warehouses.names import ColumnWish, Wishes
 
 
 def _listed(data: Any) -> Any:
@@ -68,6 +69,16 @@ def test_a_change_of_the_connected_sources_is_shown_by_both(both: Both, postgres
     assert shown() == "app"
 
 
+def test_columns_are_the_same(both: Both) -> None:
+    shop = both.cli("source", "create", "Shop", "--type", "http")
+    wish = ColumnWish(table="pages", path=("firstName",), wanted="first_name", count=1)
+    both.backend.schema_names.settle(shop["id"], Wishes(columns=[wish]))
+    (printed,) = both.cli("warehouse", "columns", "duckdb", "--source", "shop")
+    (answered,) = both.api("GET", "/warehouses/duckdb/connected-sources/shop/columns")["columns"]
+    assert printed == {**{name: answered[name] for name in answered if name != "sourceId"}, "source": "shop"}
+    assert (printed["column"], printed["key"], answered["sourceId"]) == ("first_name", "firstName", shop["id"])
+
+
 def _body(url: str, **more: str) -> dict[str, Any]:
     return {"metadataId": "postgres", "settings": {"url": url}, **more}
 
@@ -83,6 +94,7 @@ def _body(url: str, **more: str) -> dict[str, Any]:
             ("POST", "/warehouses", {**_body("file"), "metadataId": "duckdb"}),
         ),
         (["warehouse", "resync", "nowhere"], ("GET", "/warehouses/nowhere")),
+        (["warehouse", "columns", "nowhere"], ("GET", "/warehouses/nowhere/connected-sources/s/columns")),
         (["warehouse", "syncs", "nowhere"], ("GET", "/warehouses/nowhere/syncs")),
         (["warehouse", "add", "postgres", "no address"], ("POST", "/warehouses", _body("no address"))),
         (

@@ -108,6 +108,7 @@ async def _use_warehouses(do: Do) -> None:
     off = {"sourceId": "loaded", "collection": "tracks", "property": "url", "enabled": False}
     await do("PATCH", f"/warehouses/{BUILT_IN}/selective-sync", {"syncOverrides": [off]})
     await do("GET", f"/warehouses/{BUILT_IN}/connected-sources/loaded/selective-syncs")
+    await do("GET", f"/warehouses/{BUILT_IN}/connected-sources/loaded/columns")
     await do("GET", f"/warehouses/{BUILT_IN}/syncs")
     await do("GET", f"/warehouses/{BUILT_IN}/connected-sources/loaded/syncs")
     await do("DELETE", "/warehouses/reports")

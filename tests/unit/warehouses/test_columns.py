@@ -4,16 +4,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.unit.warehouses.named import FirstCome
 from tifo.kernel.clock import from_iso
 from tifo.kernel.errors import TooLarge
 from tifo.kernel.json import JsonObject
-from tifo.warehouses.columns import MAX_CELLS, MAX_COLUMNS, flatten, typed
-from tifo.warehouses.naming import property_naming
+from tifo.warehouses.budgets import MAX_COLUMNS
+from tifo.warehouses.columns import MAX_CELLS, flatten, typed
 from tifo.warehouses.ports import ColumnType
 from tifo.warehouses.timestamps import read
 
 T = ColumnType
-names = property_naming((), "property")
+names = FirstCome()
 
 
 def refuse(column: str, number: int, value: Any) -> None:

@@ -2,8 +2,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from tifo.warehouses.columns import MAX_COLUMNS
-from tifo.warehouses.messages import MAX_CONTEXT, MAX_TABLES, Converted, convert
+from tifo.warehouses.budgets import MAX_COLUMNS, MAX_CONTEXT, MAX_TABLES
+from tifo.warehouses.messages import Converted, convert
 from tifo.warehouses.ports import ColumnType
 
 Line = Callable[..., bytes]

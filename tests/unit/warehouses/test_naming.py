@@ -1,8 +1,18 @@
 import pytest
 
-from tifo.warehouses.naming import MAX_NAME, STANDARD_TABLES, context_naming, property_naming, table_name
+from tifo.warehouses.naming import (
+    MAX_NAME,
+    SHORTEST_LIMIT,
+    STANDARD_TABLES,
+    SYSTEM_COLUMNS,
+    context_name,
+    free_name,
+    property_name,
+    short_name,
+    table_name,
+)
 
-names = property_naming(("id", "timestamp"), "property")
+name_of = property_name(("id", "timestamp"), "property")
 
 
 @pytest.mark.parametrize(
@@ -43,29 +53,43 @@ def test_no_event_takes_a_standard_table() -> None:
 
 
 def test_nested_keys_are_joined() -> None:
-    assert names((("address", "postalCode"), ("a",))) == ("address_postal_code", "a")
+    assert name_of(("address", "postalCode")) == "address_postal_code"
 
 
 def test_a_property_named_like_a_standard_column_keeps_its_data() -> None:
-    assert names((("id",), ("timestamp",), ("context", "ip"))) == (
-        "property_id",
-        "property_timestamp",
-        "property_context_ip",
-    )
+    asked = [name_of(path) for path in (("id",), ("timestamp",), ("context", "ip"))]
+    assert asked == ["property_id", "property_timestamp", "property_context_ip"]
 
 
-def test_reserved_words_get_an_underscore_and_hurt_no_property_of_that_name() -> None:
-    assert names((("select",), ("a", "select"), ("_select",))) == ("_select_2", "a_select", "_select")
+def test_reserved_words_get_an_underscore() -> None:
+    assert [name_of(path) for path in (("select",), ("a", "select"))] == ["_select", "a_select"]
 
 
-def test_of_two_properties_with_one_name_the_exact_spelling_has_it() -> None:
-    assert names((("userName",), ("user_name",), ("UserName",))) == ("user_name_2", "user_name", "user_name_3")
+@pytest.mark.parametrize("name", sorted(SYSTEM_COLUMNS))
+def test_a_column_that_postgresql_has_by_itself_gets_an_underscore(name: str) -> None:
+    assert name_of((name.upper(),)) == f"_{name}"
 
 
-def test_no_column_is_given_twice_whatever_the_suffixes() -> None:
-    paths = (("a", "b"), ("a_b",), ("a_b_2",), ("a", "b", "2"))
-    assert len(set(names(paths))) == len(paths)
+def test_a_name_that_is_taken_gets_the_next_free_number() -> None:
+    assert [free_name("a", used) for used in (set(), {"a"}, {"a", "a_2"}, {"a_2"})] == ["a", "a_2", "a_3", "a"]
+
+
+def test_numbered_names_stay_within_the_limit() -> None:
+    long = "x" * MAX_NAME
+    assert free_name(long, {short_name(long)}) == "x" * (MAX_NAME - 2) + "_2"
+
+
+def test_no_two_names_become_one_where_a_warehouse_cuts_them() -> None:
+    long = "ü" * 60
+    cut = short_name(long)
+    assert len(cut.encode()) <= SHORTEST_LIMIT
+    assert short_name(cut) == cut
+    assert free_name(long, {cut}) != long
+    assert free_name(cut, {short_name(long)}) == f"{cut}_2"
 
 
 def test_context_has_its_prefix() -> None:
-    assert context_naming()((("library", "name"), ("userAgent",))) == ("context_library_name", "context_user_agent")
+    assert [context_name(path) for path in (("library", "name"), ("userAgent",))] == [
+        "context_library_name",
+        "context_user_agent",
+    ]

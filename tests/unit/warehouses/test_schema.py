@@ -1,7 +1,8 @@
 import pyarrow as pa
 import pytest
 
-from tifo.warehouses.columns import MAX_COLUMNS, typed
+from tifo.warehouses.budgets import MAX_COLUMNS
+from tifo.warehouses.columns import typed
 from tifo.warehouses.ports import ColumnType, Table
 from tifo.warehouses.schema import Existing, discards_of, evolve, fit
 

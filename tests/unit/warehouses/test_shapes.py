@@ -9,14 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.unit.warehouses.named import FirstCome
 from tifo.kernel.json import JsonObject
 from tifo.warehouses.columns import flatten
 from tifo.warehouses.messages import convert
-from tifo.warehouses.naming import property_naming
+from tifo.warehouses.naming import Path
 from tifo.warehouses.ports import Column
 from tifo.warehouses.shapes import MAX_KEYS, MIN_PAYLOADS, Shapes
 
-NAMES = property_naming(("id", "timestamp"), "property")
+NAMES = FirstCome("id", "timestamp")
 Line = Callable[..., bytes]
 
 
@@ -34,8 +35,8 @@ def plain(columns: dict[str, Column]) -> dict[str, Any]:
 
 
 def learned(objects: Sequence[JsonObject]) -> Shapes:
-    shapes = Shapes(NAMES)
-    shapes.learn("goal", [*objects] * MIN_PAYLOADS)
+    shapes = Shapes()
+    shapes.learn("goal", [*objects] * MIN_PAYLOADS, NAMES)
     return shapes
 
 
@@ -81,15 +82,39 @@ def test_what_was_not_expected_is_left_to_flatten(strange: Any) -> None:
 
 def test_a_key_that_came_later_is_learned_too_and_what_nests_never() -> None:
     shapes = learned([{"a": 1}])
-    shapes.learn("goal", [{"b": 2}] * MIN_PAYLOADS)
+    shapes.learn("goal", [{"b": 2}] * MIN_PAYLOADS, NAMES)
     assert shapes.columns("goal", raw([{"a": 1, "b": 2}])) is not None
     assert shapes.columns("goal", raw([{"a": {"deep": 1}}])) is None
-    shapes.learn("goal", [{"a": 1}] * MIN_PAYLOADS)
+    shapes.learn("goal", [{"a": 1}] * MIN_PAYLOADS, NAMES)
     assert shapes.columns("goal", raw([{"a": 1}])) is None
 
 
-def test_keys_that_want_one_column_and_too_many_keys_are_left_to_flatten() -> None:
-    assert learned([{"A B": 1}, {"a_b": 2}]).columns("goal", raw([{"A B": 1}])) is None
+def test_keys_that_want_one_column_are_learned_with_their_own_columns() -> None:
+    objects: list[JsonObject] = [{"A B": 1}, {"a_b": 2}, {"a_b": 3, "A B": 4}]
+    columns = learned(objects).columns("goal", raw(objects))
+    assert columns is not None
+    assert plain(columns) == plain(flat(objects))
+    assert len(columns) == 2
+
+
+class Rationed(FirstCome):
+    """Has no column for the key `late`."""
+
+    def __call__(self, paths: tuple[Path, ...], count: int = 1) -> tuple[str | None, ...]:
+        names = super().__call__(paths, count)
+        return tuple(None if path == ("late",) else name for path, name in zip(paths, names, strict=True))
+
+
+def test_an_event_is_learned_as_soon_as_all_its_keys_have_columns() -> None:
+    shapes = Shapes()
+    objects: list[JsonObject] = [{"a": 1, "late": 2}] * MIN_PAYLOADS
+    shapes.learn("goal", objects, Rationed())
+    assert shapes.columns("goal", raw(objects)) is None
+    shapes.learn("goal", objects, NAMES)
+    assert shapes.columns("goal", raw(objects)) is not None
+
+
+def test_too_many_keys_are_left_to_flatten() -> None:
     many: JsonObject = {f"k{number}": number for number in range(MAX_KEYS + 1)}
     assert learned([many]).columns("goal", raw([many])) is None
 

@@ -1,4 +1,6 @@
-"""Serves `/warehouses/…/selective-sync` (tables and columns that are loaded) and `/warehouses/…/syncs` (past loads)."""
+"""Serves `/warehouses/…/selective-sync` (tables and columns that are loaded), `…/columns` (which key has which column)
+and `/warehouses/…/syncs` (past loads).
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -10,8 +12,9 @@ from tifo.api.management.request import Input, ManagementRequest, ManagementRout
 from tifo.api.management.sources import named_source
 from tifo.kernel.clock import to_iso
 from tifo.kernel.errors import Rejected
-from tifo.operations import selective_sync, warehouses
+from tifo.operations import selective_sync, warehouse_names, warehouses
 from tifo.operations.selective_sync import SyncedTable
+from tifo.operations.warehouse_names import WarehouseColumn
 from tifo.workspace.sync import Override
 from tifo.workspace.tokens import Role
 from tifo.workspace.warehouses import Sync, SyncStatus
@@ -57,6 +60,23 @@ class SelectiveSyncs(Answer, frozen=True, kw_only=True):
 class SelectiveSyncUpdate(Answer, frozen=True, kw_only=True):
     status: Literal["UPDATED", "UNCHANGED"]
     warnings: tuple[str, ...] = ()
+
+
+class ColumnName(Answer, frozen=True, kw_only=True):
+    """A key and its column, or an event table with the event names that it holds (`column` is null)."""
+
+    source_id: str
+    table: str
+    column: str | None
+    field: str | None
+    key: str | None
+    events: list[str]
+    waits: bool
+
+
+class WarehouseColumns(Answer, frozen=True, kw_only=True):
+    columns: list[ColumnName]
+    pagination: Pagination
 
 
 class SyncNotice(Answer, frozen=True, kw_only=True):
@@ -142,6 +162,26 @@ def _reports(request: ManagementRequest, syncs: Sequence[Sync]) -> SyncReports:
     return SyncReports(reports=list(map(_report, found)), pagination=pagination)
 
 
+def list_columns_from_warehouse_and_source(request: ManagementRequest) -> WarehouseColumns:
+    """Ours: Segment has no such list."""
+    name, source = _warehouse_name(request), named_source(request)
+    columns = warehouse_names.columns(request.backend, name, source=source.id)
+    found, pagination = page(request, columns, lambda each: f"{each.table} {each.column or ''}")
+    return WarehouseColumns(columns=list(map(_column, found)), pagination=pagination)
+
+
+def _column(column: WarehouseColumn) -> ColumnName:
+    return ColumnName(
+        source_id=column.source.id,
+        table=column.table,
+        column=column.column,
+        field=column.field,
+        key=column.key,
+        events=list(column.events),
+        waits=column.waits,
+    )
+
+
 def _report(sync: Sync) -> SyncReport:
     seconds = (sync.finished_at - sync.started_at).total_seconds()
     return SyncReport(
@@ -177,6 +217,12 @@ ROUTES = [
         "/warehouses/{warehouse_id}/connected-sources/{source_id}/selective-syncs",
         Role.VIEWER,
         list_selective_syncs_from_warehouse_and_source,
+    ),
+    ManagementRoute(
+        "GET",
+        "/warehouses/{warehouse_id}/connected-sources/{source_id}/columns",
+        Role.VIEWER,
+        list_columns_from_warehouse_and_source,
     ),
     ManagementRoute("GET", "/warehouses/{warehouse_id}/syncs", Role.VIEWER, list_syncs_from_warehouse),
     ManagementRoute(

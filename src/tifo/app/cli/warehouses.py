@@ -1,7 +1,7 @@
 """The commands of `tifo warehouse`, and `tifo sql`."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -11,10 +11,11 @@ from tifo.app.cli.parameters import Data, Json, backend
 from tifo.app.compose import OpenedBackend
 from tifo.kernel.clock import to_iso
 from tifo.kernel.ids import SourceId
-from tifo.operations import sources
+from tifo.operations import sources, warehouse_names
 from tifo.operations import warehouses as operations
+from tifo.operations.warehouse_names import WarehouseColumn
 from tifo.warehouses.catalog import connectable_kinds, kind_of
-from tifo.workspace.warehouses import ConnectedWarehouse, Sync
+from tifo.workspace.warehouses import BUILT_IN, ConnectedWarehouse, Sync
 
 _Wait = Annotated[bool, Parameter(negative="", help="Show the progress until it is loaded (`tifo up` must run).")]
 
@@ -69,6 +70,24 @@ def warehouse_syncs(name: str | None = None, /, *, limit: int = 50, data: Data =
     _show(rows, as_json=json)
 
 
+@warehouses.command(name="columns")
+def warehouse_columns(
+    name: str = BUILT_IN,
+    /,
+    *,
+    source: Annotated[str | None, Parameter(help="Slug or id; every source where absent.")] = None,
+    table: str | None = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """List which table each event has, and which column each key. Table `*` has the columns of `context`."""
+    with backend(data) as opened:
+        rows = [_column_shown(each) for each in warehouse_names.columns(opened, name, source=source, table=table)]
+    if not json:
+        rows = [{**row, "events": ", ".join(row["events"])} for row in rows]
+    _show(rows, as_json=json)
+
+
 @warehouses.command(name="resync")
 def warehouse_resync(
     name: str,
@@ -115,6 +134,18 @@ def _shown(opened: OpenedBackend, warehouse: ConnectedWarehouse) -> Mapping[str,
         if warehouse.is_built_in
         else kind_of(warehouse.kind).without_password(warehouse.url),
         "sources": "all" if ids is None else ", ".join(sorted(slugs.get(each, each) for each in ids)),
+    }
+
+
+def _column_shown(column: WarehouseColumn) -> dict[str, Any]:
+    return {
+        "source": column.source.slug,
+        "table": column.table,
+        "column": column.column,
+        "field": column.field,
+        "key": column.key,
+        "events": list(column.events),
+        "waits": column.waits,
     }
 
 

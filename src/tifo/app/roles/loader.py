@@ -16,6 +16,7 @@ from tifo.delivery.loading.supervisor import LoaderSupervisor
 from tifo.delivery.logs import LogNotice
 from tifo.kernel.ids import SourceId
 from tifo.kernel.memory import collect_seldom
+from tifo.operations import warehouse_names
 from tifo.workspace.sync import Selection
 from tifo.workspace.warehouses import ConnectedWarehouse, Warehouses, every_warehouse
 
@@ -68,6 +69,8 @@ def _loader(settings: Settings, backend: OpenedBackend, name: str) -> Loader:
         flush_s=settings.flush_s,
         flush_events=settings.flush_events,
         max_tables=settings.max_event_tables,
+        names=backend.schema_names,
+        planned=lambda source_id: warehouse_names.planned(backend, source_id),
     )
 
 

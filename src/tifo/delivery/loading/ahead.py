@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
+from tifo.delivery.loading.earlier import EarlierEvents
+from tifo.delivery.loading.naming import SourceNamings
 from tifo.delivery.loading.pieces import Piece, Prepared, Wanted, prepared
 from tifo.delivery.loading.progress import SourceProgress
 from tifo.eventlog.ports import Block, EventLog
@@ -58,15 +60,37 @@ class PieceReader:
 class PieceConverter:
     """Converts pieces to rows. `wanted` says what the warehouse wants of a source."""
 
-    def __init__(self, wanted: Callable[[SourceId], Wanted]) -> None:
+    def __init__(
+        self,
+        wanted: Callable[[SourceId], Wanted],
+        namings: SourceNamings | None = None,
+        earlier: EarlierEvents | None = None,
+    ) -> None:
         self._wanted = wanted
+        self._namings = namings or SourceNamings()
+        self._earlier = earlier
 
     def convert(self, pieces: Sequence[Piece]) -> list[Prepared]:
-        ready = [prepared(piece, self._wanted(piece.progress.source_id)) for piece in pieces]
+        ready = [self._prepared(piece) for piece in pieces]
         for each in ready:
-            # Where the tables are not made after all, the load fails, and progress is read anew from the warehouse
-            each.piece.progress.tables |= each.tables.keys()
+            # Where the tables are not made after all, the load fails, and progress is read anew from the warehouse.
+            # Late ones are there once they are committed: until then each load brings their earlier events along.
+            each.piece.progress.tables |= each.tables.keys() - set(each.late)
         return ready
+
+    def _prepared(self, piece: Piece) -> Prepared:
+        progress, wanted = piece.progress, self._wanted(piece.progress.source_id)
+        naming = self._namings.of(progress)
+        ready = prepared(piece, wanted, naming)
+        if not naming.late or self._earlier is None:
+            return ready
+        first = piece.blocks[0]
+        # A warehouse that reads the log from its start gives the events their table as they come.
+        waited = {name: table for name, table in naming.late.items() if table.first_at < first.received_at}
+        if not waited:
+            return ready
+        earlier = self._earlier.find(progress.source_id, waited, first.before)
+        return prepared(piece, wanted, naming, earlier) if earlier.counts or not earlier.is_whole else ready
 
 
 class ReadAhead:

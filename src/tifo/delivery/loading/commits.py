@@ -75,4 +75,5 @@ class PieceCommitter:
             # The next load says that it goes on from here, and the warehouse refuses one that does not fit its own
             # position.
             each.piece.progress.committed = each.piece.position
+            each.piece.progress.tables |= each.tables.keys()
         self._on_commit(ready, loaded)

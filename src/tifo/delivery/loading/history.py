@@ -189,7 +189,7 @@ class SyncHistory:
             rows=loaded.rows,
             duplicates=loaded.duplicates,
             discarded=loaded.discarded,
-            notices=[*loaded.notices, *_discard_notices(loaded.discarded)],
+            notices=[*loaded.notices, *ready.notices, *_discard_notices(loaded.discarded)],
             left_out=ready.left_out,
             shard=piece.progress.shard,
             position=piece.position,
@@ -208,5 +208,5 @@ def _count(ready: Prepared, loaded: Loaded) -> None:
     _ROWS.inc(sum(loaded.rows.values()))
     _DUPLICATES.inc(loaded.duplicates)
     _DISCARDS.inc(loaded.discarded)
-    for notice in loaded.notices:
+    for notice in (*loaded.notices, *ready.notices):
         _log.info("loader.schema_changed", schema=ready.piece.progress.schema, notice=notice)

@@ -15,7 +15,9 @@ from prometheus_client import Counter as Metric
 from tifo.delivery.loading.ahead import PieceConverter, PieceReader, ReadAhead
 from tifo.delivery.loading.backlog import BacklogMeter, should_flush
 from tifo.delivery.loading.commits import PieceCommitter
+from tifo.delivery.loading.earlier import EarlierEvents
 from tifo.delivery.loading.history import SyncHistory
+from tifo.delivery.loading.naming import PlannedOf, SourceNamings, nothing_planned
 from tifo.delivery.loading.pieces import Wanted
 from tifo.delivery.loading.progress import LoadProgress, SourceProgress
 from tifo.eventlog.ports import EventLog, Lineage
@@ -23,7 +25,8 @@ from tifo.kernel.backoff import Backoff
 from tifo.kernel.clock import Clock, system_clock
 from tifo.kernel.errors import Conflict, Transient
 from tifo.kernel.ids import Position, SourceId
-from tifo.warehouses.messages import MAX_TABLES
+from tifo.warehouses.budgets import MAX_TABLES
+from tifo.warehouses.names import SchemaNames
 from tifo.warehouses.ports import Warehouse
 from tifo.warehouses.selected import SyncSelection
 from tifo.workspace.model import Source
@@ -45,7 +48,9 @@ class Loader:
     `takes` says whether the warehouse is connected to a source, `selection_of` which tables and columns of the source
     it gets (None for all). `on_syncs` records loads; `recorded` returns the position up to which each source's loads
     were recorded before. `begin_anew` drops what was recorded of a source that is loaded whole once more, and
-    `on_notice` gets a sentence for people where the warehouse's position is of another log's history.
+    `on_notice` gets a sentence for people where the warehouse's position is of another log's history. `names` settles
+    tables and columns, for every warehouse of a source alike (None: for this loader alone); `planned` says what the
+    source's tracking plan names.
     """
 
     def __init__(
@@ -67,6 +72,8 @@ class Loader:
         poll_s: float = 0.1,
         drain_s: float = 8.0,
         max_tables: int = MAX_TABLES,
+        names: SchemaNames | None = None,
+        planned: PlannedOf = nothing_planned,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._log = log
@@ -84,7 +91,10 @@ class Loader:
         )
         self._history = SyncHistory(name, log, clock, on_syncs, recorded)
         self._reader = PieceReader(log, flush_events)
-        converter = PieceConverter(lambda source_id: Wanted([name], selection_of(source_id), max_tables))
+        namings = SourceNamings(names, planned=planned, columns_of=warehouse.columns, clock=clock)
+        converter = PieceConverter(
+            lambda source_id: Wanted([name], selection_of(source_id), max_tables), namings, EarlierEvents(log)
+        )
         self._ahead = ReadAhead(log, self._reader, converter)
         self._committer = PieceCommitter(warehouse, converter, self._history.committed)
         self._backlog = BacklogMeter(name, log)

@@ -1,15 +1,20 @@
 """Converts neighbouring events of one source to rows, and halves them to find a culprit. Pure."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
+from tifo.delivery.loading.earlier import Earlier
 from tifo.delivery.loading.progress import SourceProgress
 from tifo.eventlog.ports import Block
 from tifo.kernel.clock import to_iso
 from tifo.kernel.ids import Position
-from tifo.warehouses.messages import MAX_TABLES, convert, discard_message
+from tifo.warehouses.budgets import MAX_TABLES
+from tifo.warehouses.logged import discard_message
+from tifo.warehouses.messages import Converted, convert
 from tifo.warehouses.ports import Discard, Load, Table
 from tifo.warehouses.selected import WITHHELD, SyncSelection, admitted, selected
+from tifo.warehouses.source_naming import SourceNaming
 
 
 class Piece(NamedTuple):
@@ -44,6 +49,10 @@ class Prepared(NamedTuple):
     tables: Mapping[str, Table]
     discards: Sequence[Discard]
     left_out: Mapping[str, int]
+    notices: Sequence[str] = ()
+    """Sentences for people, beside those of the warehouse."""
+    late: Collection[str] = ()
+    """Tables that the load makes, with events that came before their name got one."""
 
     @property
     def withheld(self) -> int:
@@ -72,17 +81,42 @@ class Prepared(NamedTuple):
 ALL = Wanted()
 
 
-def prepared(piece: Piece, wanted: Wanted = ALL) -> Prepared:
-    """Converts the events to rows. Without events the load only moves the position."""
+def prepared(
+    piece: Piece, wanted: Wanted = ALL, naming: SourceNaming | None = None, earlier: Earlier | None = None
+) -> Prepared:
+    """Converts the events to rows. Without events the load only moves the position.
+
+    Rows of `earlier` events come into the tables that `naming` calls late, and into no other.
+    """
+    naming = naming or SourceNaming.alone()
     # All blocks at once: each table becomes one set of columns, however many blocks there are.
     bodies, withheld = admitted(b"".join(block.bodies for block in piece.blocks), wanted.names)
-    converted = convert(bodies, piece.progress.tables, wanted.max_tables)
+    before = admitted(earlier.bodies, wanted.names)[0] if earlier else b""
+    converted = convert(before + bodies, piece.progress.tables, wanted.max_tables, naming)
+    if before:
+        converted = _without_earlier(converted, before.count(b"\n"), naming.late)
     left_out: Mapping[str, int] = {}
     if wanted.selection is not None:
         converted, left_out = selected(converted, wanted.selection)
     if withheld:
         left_out = {**left_out, WITHHELD: withheld}
-    return Prepared(piece, converted.tables, converted.discards, left_out)
+    notices = [*naming.notices(), *(_earlier_notices(earlier, naming.late) if earlier else ())]
+    return Prepared(piece, converted.tables, converted.discards, left_out, notices, tuple(naming.late))
+
+
+def _without_earlier(converted: Converted, events: int, late: Collection[str]) -> Converted:
+    """Drops what the first events, which are rows of `tracks` since their own load, give beside the late tables."""
+    tracks = converted.tables["tracks"]
+    ids = set(tracks.rows["id"].slice(0, events).to_pylist())
+    discards = [each for each in converted.discards if each.table in late or each.message_id not in ids]
+    return Converted({**converted.tables, "tracks": replace(tracks, rows=tracks.rows.slice(events))}, discards)
+
+
+def _earlier_notices(earlier: Earlier, late: Collection[str]) -> Sequence[str]:
+    notices = [f"table {name} gets {earlier.counts.get(name, 0):,} earlier events from the event log" for name in late]
+    if not earlier.is_whole:
+        notices.append(f"more may be in tracks only: tifo warehouse resync loads what the log has of {', '.join(late)}")
+    return notices
 
 
 def discarded(piece: Piece, reason: str) -> Prepared:

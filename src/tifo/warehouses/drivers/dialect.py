@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from tifo.warehouses.columns import MAX_COLUMNS
+from tifo.warehouses.budgets import MAX_COLUMNS
 from tifo.warehouses.ports import ColumnType, Discard
 
 

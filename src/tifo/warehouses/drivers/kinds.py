@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tifo.kernel.errors import Rejected
 from tifo.warehouses.driver import WarehouseDriver, WarehouseSetting
 from tifo.warehouses.drivers import postgres_address
+from tifo.warehouses.naming import short_name
 
 if TYPE_CHECKING:
     from tifo.warehouses.ports import Warehouse
@@ -42,6 +43,9 @@ class PostgresDriver:
     def without_password(self, url: str) -> str:
         return postgres_address.without_password(url)
 
+    def shown_name(self, name: str) -> str:
+        return short_name(name)
+
     def open(self, url: str) -> "Warehouse":
         # Late: PyArrow alone takes half a second, and most commands open no warehouse.
         from tifo.warehouses.drivers.postgres import PostgresWarehouse
@@ -69,6 +73,9 @@ class DuckdbDriver:
 
     def without_password(self, url: str) -> str:
         return url
+
+    def shown_name(self, name: str) -> str:
+        return name
 
     def open(self, url: str) -> "Warehouse":
         # Late, for the same reason.

@@ -17,6 +17,7 @@ from tifo.kernel.errors import Rejected, TifoError, Transient, Unusable
 from tifo.kernel.json import JsonObject
 from tifo.kernel.postgres_refusals import is_lasting, reason_of
 from tifo.warehouses.answers import objects
+from tifo.warehouses.calls import STANDARD_COLUMNS
 from tifo.warehouses.drivers.dialect import Dialect, Session
 from tifo.warehouses.drivers.postgres_address import with_parameters
 from tifo.warehouses.drivers.postgres_rows import (
@@ -28,7 +29,6 @@ from tifo.warehouses.drivers.postgres_rows import (
 )
 from tifo.warehouses.drivers.postgres_texts import storable_discard, with_short_names, without_nul
 from tifo.warehouses.drivers.sql_warehouse import SqlWarehouse
-from tifo.warehouses.messages import STANDARD_COLUMNS
 from tifo.warehouses.ports import ColumnType, Load, Loaded
 from tifo.warehouses.sql import LATEST_TABLES, literal, quoted
 

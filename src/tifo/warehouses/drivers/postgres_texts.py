@@ -1,16 +1,15 @@
 """Rewrites names and texts that PostgreSQL cannot store: long names, and the character U+0000."""
 
-import hashlib
 from dataclasses import replace
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tifo.warehouses.naming import SHORTEST_LIMIT, short_name
 from tifo.warehouses.ports import Discard, Latest, Load, Nulls, Table
 from tifo.warehouses.schema import discards_of
 
-MAX_NAME_BYTES = 63
 _NUL, _FOR_NUL = "\0", "␀"
 _NUL_REASON = f"PostgreSQL takes no U+0000: {_FOR_NUL} stands for it"
 
@@ -20,22 +19,12 @@ def with_short_names(load: Load) -> Load:
     return replace(load, tables={short_name(name): _with_short_columns(table) for name, table in load.tables.items()})
 
 
-def short_name(name: str) -> str:
-    """Returns the name, or its beginning and 8 digits of its SHA-256."""
-    # PostgreSQL itself would cut a long name silently, and two names could become the same.
-    if len(name.encode()) <= MAX_NAME_BYTES:
-        return name
-    # `ignore`: the cut may go through a character.
-    start = name.encode()[: MAX_NAME_BYTES - 9].decode(errors="ignore")
-    return f"{start}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-
-
 def _with_short_columns(table: Table) -> Table:
     latest = table.latest
     if latest is not None and latest.nulls is not None:
         table = replace(table, latest=replace(latest, nulls=_with_short_traits(latest.nulls)))
     # A character has at most four bytes: this spares nearly every table the look at each name.
-    if max(map(len, table.types)) * 4 <= MAX_NAME_BYTES or all(short_name(name) == name for name in table.types):
+    if max(map(len, table.types)) * 4 <= SHORTEST_LIMIT or all(short_name(name) == name for name in table.types):
         return table
     types = {short_name(name): column_type for name, column_type in table.types.items()}
     return replace(table, types=types, rows=table.rows.rename_columns(list(map(short_name, table.rows.column_names))))

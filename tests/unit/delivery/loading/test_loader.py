@@ -14,7 +14,8 @@ from tifo.eventlog.ports import EventLog
 from tifo.kernel.backoff import Backoff
 from tifo.kernel.errors import Rejected, Transient
 from tifo.kernel.ids import Position, SourceId
-from tifo.warehouses.columns import MAX_CELLS, MAX_COLUMNS
+from tifo.warehouses.budgets import MAX_COLUMNS
+from tifo.warehouses.columns import MAX_CELLS
 from tifo.warehouses.drivers.duckdb import DuckdbWarehouse
 from tifo.warehouses.ports import Cursor, Load, Loaded
 from tifo.workspace.model import Source, SourceType, WriteKey

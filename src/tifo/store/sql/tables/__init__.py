@@ -1,4 +1,4 @@
-"""Declares the tables of the state, by owner: engagement, source, workspace, delivery and leases.
+"""Declares the tables of the state, by owner: engagement, source, workspace, delivery, warehouses and leases.
 
 Times are microseconds since 1970, UTC. Importing this package registers every table in `METADATA`, as migrations and
 copies need it.
@@ -48,6 +48,7 @@ from tifo.store.sql.tables.source import (
     webhook_subscribers,
     webhooks_in,
 )
+from tifo.store.sql.tables.warehouses import name_allowances, named_columns, named_tables
 from tifo.store.sql.tables.workspace import (
     alerts,
     connections,
@@ -94,6 +95,9 @@ __all__ = [
     "leases",
     "log_notices",
     "logs",
+    "name_allowances",
+    "named_columns",
+    "named_tables",
     "plan_connections",
     "profiles",
     "relay_cursors",

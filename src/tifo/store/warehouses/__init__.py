@@ -1,0 +1,1 @@
+"""Implements the warehouses' contracts on SQL: settled names."""
