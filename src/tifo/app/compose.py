@@ -129,10 +129,11 @@ class OpenedBackend:
 
         return SqlWorkspaceTokens(self.database, self.clock, self.new_id)
 
-    @cached_property
+    @property
     def deliveries(self) -> "SqlDeliveryState":
         from tifo.store.delivery.deliveries import SqlDeliveryState
 
+        # Not stored: the log may get its name later than this is first asked for.
         return SqlDeliveryState(self.database, self.shard)
 
     @property
@@ -218,7 +219,7 @@ class OpenedBackend:
 
         return SqlLeases(self.database)
 
-    @cached_property
+    @property
     def segment_actions(self) -> "SqlActionsState":
         from tifo.store.source.segment_actions import SqlActionsState
 

@@ -7,11 +7,10 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.contract.parity.conftest import Both, Refusal
-from tests.shards import SHARD
 from tifo.app import compose
 from tifo.delivery.ports import Checkpoint, Counted, Result, Sample
 from tifo.eventlog.ports import Append
-from tifo.kernel.ids import MessageId, Position
+from tifo.kernel.ids import START, MessageId, Position
 from tifo.operations import destinations
 from tifo.tracking.envelope import Message, Refused
 from tifo.workspace.destinations import ConnectedDestination
@@ -46,7 +45,8 @@ def crm(both: Both) -> ConnectedDestination:
         for result, code in ((Result.FILTERED, "FILTERED_BY_RULES"), (Result.FAILED, "400"))
     ]
     outcome = Checkpoint(made.id, position=Position(6), received=6, counts=counts, expired=2, samples=samples)
-    both.backend.deliveries.settle([outcome])
+    both.backend.deliveries.begin(made.id, START)
+    assert both.backend.deliveries.settle([outcome]) == [True]
     return made
 
 
@@ -107,13 +107,12 @@ def test_numbers_over_time_are_the_same(both: Both, by: str) -> None:
 
 def test_what_a_source_refused_is_the_same(both: Both, crm: ConnectedDestination) -> None:
     now = datetime.now(UTC)
-    both.backend.ingest_numbers.note(
-        SHARD, [], now
-    )  # events that were counted before the first look have no known time
     with contextlib.closing(compose.open_log(both.settings)) as log:
+        # What was counted before the first look has no known time.
+        both.backend.ingest_numbers.note(log.shard, [], now)
         refused = [Refused(code, "as told", b"{}") for code in ("no_user_anon_id", "unplanned", "unplanned")]
         log.append([Append(crm.source_id, now, [], refused)])
-        both.backend.ingest_numbers.note(SHARD, log.ingest_counts(), now)
+        both.backend.ingest_numbers.note(log.shard, log.ingest_counts(), now)
     (row,) = [each for each in both.cli("delivery", "overview")["connections"] if each["name"] == "crm"]
     for column, step, total in (
         ("received", "successfully-received", 7),

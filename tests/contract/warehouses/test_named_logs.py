@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import duckdb
 import pytest
 
 from tests.shards import SHARD
@@ -24,6 +25,19 @@ _OLD = (
     "INSERT INTO _tifo.positions VALUES ('one', 'one', 7, now())",
     "INSERT INTO _tifo.loads VALUES ('one', 'one', 0, 7, now(), now(), '{}', 0, 0, '[]')",
 )
+
+
+@pytest.fixture
+def run_old(kind: str, place: str, run_sql: Callable[[str], None]) -> Callable[[str], None]:
+    """Runs SQL in the warehouse of an earlier version, which had no working file beside the one that people read."""
+    if kind != "duckdb":
+        return run_sql
+
+    def run(sql: str) -> None:
+        with duckdb.connect(place) as connection:
+            connection.execute(sql)
+
+    return run
 
 
 def test_each_log_has_a_position_of_its_own(warehouse: Warehouse, load: Loading) -> None:
@@ -52,10 +66,10 @@ def test_a_connection_is_rewound_for_every_log(warehouse: Warehouse, load: Loadi
 
 
 def test_a_position_of_an_earlier_version_is_taken_over_by_the_log_that_goes_on_from_it(
-    warehouse: Warehouse, load: Loading, run_sql: Callable[[str], None]
+    warehouse: Warehouse, load: Loading, run_old: Callable[[str], None]
 ) -> None:
     for statement in _OLD:
-        run_sql(statement)
+        run_old(statement)
     assert warehouse.positions(NO_SHARD) == {"one": Cursor("one", Position(7))}
     assert warehouse.positions(SHARD) == {}
     warehouse.load([load(7, ("a", {}))])
@@ -67,10 +81,10 @@ def test_a_position_of_an_earlier_version_is_taken_over_by_the_log_that_goes_on_
 
 
 def test_another_log_begins_at_its_start_beside_a_position_of_an_earlier_version(
-    warehouse: Warehouse, load: Loading, run_sql: Callable[[str], None]
+    warehouse: Warehouse, load: Loading, run_old: Callable[[str], None]
 ) -> None:
     for statement in _OLD:
-        run_sql(statement)
+        run_old(statement)
     warehouse.load([load(0, ("a", {}), shard=OTHER)])
     assert warehouse.positions(OTHER) == {"one": Cursor("one", Position(1))}
     assert warehouse.positions(NO_SHARD) == {"one": Cursor("one", Position(7))}

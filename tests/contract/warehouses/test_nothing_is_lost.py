@@ -139,7 +139,10 @@ def _meaning(value: Any) -> Any:
     """The same for a value and for its text: a column may have become text, and 1 may have become 1.0."""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, int | float):
+    if isinstance(value, float):
+        # The shortest text that reads as the same double, which is the one that a text column has.
+        return Fraction(repr(value))
+    if isinstance(value, int):
         return Fraction(value)
     if isinstance(value, list):
         return json.dumps(value)

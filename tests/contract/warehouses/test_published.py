@@ -22,7 +22,7 @@ Loading = Callable[..., Load]
 _DIES_BEFORE_PUBLISHING = """
 import os, sys
 from pathlib import Path
-from tifo.kernel.ids import Position
+from tifo.kernel.ids import Position, Shard
 from tifo.warehouses.drivers import published
 from tifo.warehouses.drivers.duckdb import DuckdbWarehouse
 from tifo.warehouses.ports import Load
@@ -30,7 +30,7 @@ def die(source, target):
     target.write_bytes(source.read_bytes()[:100_000])
     os._exit(9)
 published.copy_file = die
-DuckdbWarehouse(Path(sys.argv[1])).load([Load("one", "one", Position(1), Position(7))])
+DuckdbWarehouse(Path(sys.argv[1])).load([Load("one", "one", Position(1), Position(7), shard=Shard("memory"))])
 """
 _WRITES = """
 import duckdb, os, sys

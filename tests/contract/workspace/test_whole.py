@@ -69,6 +69,8 @@ NO_DEFINITIONS = {
     **dict.fromkeys(("warehouse_syncs", "warehouse_loads", "warehouse_latencies"), "what was loaded"),
     **dict.fromkeys(("delivery_counts", "delivery_cursors", "delivery_latencies", "delivery_samples"), "deliveries"),
     **dict.fromkeys(("undelivered", "ingest_counts", "ingest_seen"), "deliveries"),
+    **dict.fromkeys(("logs", "log_notices", "leases"), "which nodes there are"),
+    **dict.fromkeys(("named_tables", "named_columns", "name_allowances"), "names that loads settled"),
 }
 NOT_SET = {
     "ConnectedDestination.mappings": "only vendors' kinds have any",
