@@ -216,7 +216,7 @@ def test_a_clone_beside_its_original_delivers_nothing_until_it_is_named(
             wait_for(shop.in_postgres, {*first, *originals})
             time.sleep(1.0)  # several flushes of the clone, if it had any
             assert shop.in_postgres() == {*first, *originals}
-            assert sorted(shop.in_files()) == sorted([*first, *originals])
+            wait_for(lambda: sorted(shop.in_files()), sorted([*first, *originals]))
         assert "tifo restore --as-copy" in capfd.readouterr().err
         named = clone.tifo.command("restore", "--as-copy")
         assert named["copied_from"] != named["log"]

@@ -99,7 +99,7 @@ def nodes(tmp_path: Path, postgres: PostgresServer, call: Call) -> Iterator[list
             node.kill()
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.kill
 def test_nodes_on_one_postgresql_lose_nothing_and_load_nothing_twice(
     nodes: list[Node], capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -14,7 +14,7 @@ Check = Callable[[object], str | None]
 """Returns what is wrong with a value and how to write it; None for a good one."""
 
 MAX_PORT = 65_535
-OTHER_VARIABLES = frozenset(("TIFO_SUPERVISED", "TIFO_ACTIONS_ROUTE", "TIFO_TOKEN"))
+OTHER_VARIABLES = frozenset(("TIFO_SUPERVISED", "TIFO_ROLES", "TIFO_ACTIONS_ROUTE", "TIFO_TOKEN"))
 """Variables beside the settings: the supervisor's mark, the vendors' stand-in, and the token of docs/management.md."""
 # Kubernetes gives every pod variables of each service; a service named `tifo` has these.
 _OF_KUBERNETES = re.compile(r"TIFO_(SERVICE_.*|PORT_[0-9]+_(TCP|UDP)(_.*)?)")
