@@ -43,6 +43,8 @@ class LogIdentity(msgspec.Struct, frozen=True, kw_only=True):
     shard: Shard
     base: int = 0
     """The number in front of the first event of the newest opening."""
+    first: int = 0
+    """The number in front of the log's very first event: a log that begins there was never trimmed."""
     opened_at: datetime
     place: Place
     names_old_positions: bool = False
@@ -81,16 +83,18 @@ def begin(directory: Path, now: datetime | None = None, *, appends: bool = True)
     at = now or datetime.now(UTC)
     with _alone(directory):
         known, here = read_identity(directory), place_of(directory)
+        has_events = any(directory.glob("*.db"))
         if known is None:
-            has_events = any(directory.glob("*.db"))
             base = base_at(at) if has_events else 0
             known = LogIdentity(
                 shard=Shard(uuid7()), base=base, opened_at=at, place=here, names_old_positions=has_events
             )
         else:
             held = known.held or original_of(known, here)
+            # A log without events too: the one that it is a copy of may have got some since.
             base = max(known.base, base_at(at)) if appends else known.base
-            known = msgspec.structs.replace(known, base=base, opened_at=at, place=here, held=held)
+            first = known.first if has_events else base
+            known = msgspec.structs.replace(known, base=base, first=first, opened_at=at, place=here, held=held)
         write_identity(directory, known)
     return known
 

@@ -117,7 +117,9 @@ class SqliteEventLog:
 
     def start(self) -> Position:
         with _errors_translated():
-            return Position(min((segment.first - 1 for segment in self._folder.refresh()), default=0))
+            before = min((segment.first - 1 for segment in self._folder.refresh()), default=START)
+        known = identity.read_identity(self._directory)
+        return START if known is not None and before == known.first else Position(before)
 
     def end(self) -> Position:
         if not self._read_only:

@@ -531,7 +531,8 @@ async def test_no_write_key_stands_in_what_is_logged_or_shown(
     feed.commit(make_fact("a", 1), make_fact("b", 1))
     rig.other.answers = [status_of(500, "the-secret-key"), status_of(401, "the-secret-key"), status_of(400)]
     async with rig.relay(feed) as relay:
-        await until(lambda: len(feed.dead_letters(ClientId("b"))) == 1)
+        # The status follows the store, and the line in the log follows at once.
+        await until(lambda: "dead_lettered=1" in repr(relay.status()))
         shown = repr(relay.status()) + repr(relay) + repr(feed.dead_letters(ClientId("b")))
     printed = capsys.readouterr()
     logged = printed.out + printed.err + caplog.text

@@ -41,7 +41,9 @@ def restore(settings: Settings, source: Path | None, *, copies: bool = False) ->
         _check_state(manifest, settings)
         verify(backup, manifest)
         _copy(backup, manifest, settings)
-    elif read_identity(settings.log) is None:
+    elif settings.database.exists():
+        compose.make_state(settings)  # one that cannot be used is reported before anything changes
+    if read_identity(settings.log) is None:
         raise Rejected(f"There is no data in {settings.data.absolute()}. Name the backup, or the folder by --data.")
     with _stopped(settings) as end:
         identity = _forked(settings, end) if copies else succeed(settings.log)

@@ -1,6 +1,6 @@
 """`tifo audit`: the proof that ledger = events = warehouse rows."""
 
-from tifo.app.cli.output import show
+from tifo.app.cli.output import show, talk
 from tifo.app.cli.parameters import Data, Json, backend
 
 _OK, _DIFFERENT = 0, 1
@@ -20,9 +20,9 @@ def audit(*, data: Data = None, json: Json = False) -> int:
         "ledger": verdict.ledger,
         "events": verdict.events,
         "rows": verdict.rows,
-        "compared": verdict.compared,
         "problems": list(verdict.problems),
         "notes": list(verdict.notes),
     }
     show(shown, as_json=json)
+    talk.print(f"{verdict.compared:,} events of the log were looked for in the warehouses, by their ids.")
     return _OK if verdict.ok else _DIFFERENT

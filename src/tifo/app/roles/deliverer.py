@@ -8,7 +8,7 @@ import structlog
 
 from tifo.app import compose
 from tifo.app.compose import OpenedBackend
-from tifo.app.roles.held import alone, released
+from tifo.app.roles.held import delivering_alone, released
 from tifo.app.roles.holding import holder_of
 from tifo.app.roles.looping import Role, run_on_loop
 from tifo.app.roles.presence import Presence, present
@@ -53,8 +53,7 @@ def _deliverer(settings: Settings) -> Role:
 
 async def _deliver(settings: Settings, stop: asyncio.Event, presence: Presence) -> None:
     with (
-        # Two deliverers of one log would attempt the same event.
-        alone(settings, "deliverer"),
+        delivering_alone(settings),
         compose.opened_by_role(settings) as backend,
         backend.read_log() as log,
         holder_of(settings, "deliverer") as holder,

@@ -65,14 +65,17 @@ def _say(why: str, looks: int) -> None:
 
 
 @contextlib.contextmanager
-def alone(settings: Settings, role: str) -> Iterator[None]:
-    """Keeps a second process of this role off the folder's log. Raises `Transient` where there is one."""
+def delivering_alone(settings: Settings) -> Iterator[None]:
+    """Keeps a second deliverer off the folder's log: two of them would attempt the same event.
+
+    Raises `Transient` where there is one.
+    """
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (settings.data / f"{role}.lock").open("w") as file:
+    with (settings.data / "deliverer.lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise Transient(f"Another {role} works on {settings.data}: stop it first.") from error
+            raise Transient(f"Another process delivers from {settings.data}: stop it first.") from error
         yield
 
 
