@@ -110,7 +110,7 @@ def expire_loads(
         after = read_on(log, recorded.get(source.id, START))
         if not connected.takes(source.id) or after >= through:
             continue
-        if events := log.behind(after, source.id) - log.behind(through, source.id):
+        if events := log.behind(after, source.id, through=through):
             sync = _expired_sync(connected.name, source.id, events, through)
             expired.append(replace(sync, shard=log.shard))
     if expired:

@@ -1,6 +1,7 @@
 """Implements the log in memory: the SQLite log's twin, for tests and for a pipeline that may lose events."""
 
 import threading
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -61,8 +62,9 @@ class MemoryEventLog:
                     max_events -= part.size
         return blocks
 
-    def behind(self, after: Position, source_id: SourceId | None = None) -> int:
-        return sum(block.size for block in self.read(after, max_events=self._end + 1, source_id=source_id))
+    def behind(self, after: Position, source_id: SourceId | None = None, *, through: Position | None = None) -> int:
+        blocks = self.read(after, max_events=self._end + 1, source_id=source_id)
+        return sum(block.size if through is None else bisect_right(block.positions, through) for block in blocks)
 
     def lineage(self, position: Position) -> Lineage:
         return Lineage.OWN if position <= self._end else Lineage.AHEAD

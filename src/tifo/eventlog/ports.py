@@ -121,8 +121,11 @@ class EventLog(Protocol):
         without being decoded. Positions up to `start()` are trimmed: reading begins at the first event that is left.
         """
 
-    def behind(self, after: Position, source_id: SourceId | None = None) -> int:
-        """Returns how many events, of one source or of all, a reader has before it that has handled `after`."""
+    def behind(self, after: Position, source_id: SourceId | None = None, *, through: Position | None = None) -> int:
+        """Returns how many events, of one source or of all, a reader has before it that has handled `after`.
+
+        With `through` only those up to there: a difference of two answers would count what comes in between.
+        """
 
     def lineage(self, position: Position) -> Lineage:
         """Says whether a stored position of this shard is of this log's history; `START` always is."""

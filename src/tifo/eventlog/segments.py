@@ -69,14 +69,14 @@ class Segment:
         ).fetchone()
         return row is not None and int(row[0]) >= position
 
-    def behind(self, after: int, source_id: SourceId | None) -> int:
-        """Counts in SQL, without reading bodies. A block that `after` divides counts with its part behind."""
+    def between(self, after: int, through: int, source_id: SourceId | None) -> int:
+        """Counts in SQL, without reading bodies. A block that an end divides counts with its part inside."""
         only = "" if source_id is None else "AND source_id = :source"
         counted = self.db.execute(
-            f"""SELECT coalesce(sum(first + size - 1 - max(first - 1, :after)), 0) FROM blocks
+            f"""SELECT coalesce(sum(min(first + size - 1, :through) - max(first - 1, :after)), 0) FROM blocks
                 WHERE first >= (SELECT coalesce(max(first), 0) FROM blocks WHERE first <= :after)
-                AND first + size - 1 > :after {only}""",
-            {"after": after, "source": source_id},
+                AND first + size - 1 > :after AND first <= :through {only}""",
+            {"after": after, "through": through, "source": source_id},
         )
         return int(counted.fetchone()[0])
 

@@ -22,6 +22,8 @@ _COUNT = """
 INSERT INTO counts VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET total = total + excluded.total,
     detail = coalesce(excluded.detail, detail), sample = coalesce(excluded.sample, sample)
 """
+_LAST = 2**63 - 1
+"""SQLite's greatest integer: no position lies beyond it."""
 _DEDUP_WINDOW = timedelta(hours=25)
 """The contract's 24 hours and one more."""
 
@@ -96,9 +98,10 @@ class SqliteEventLog:
                         return blocks
         return blocks
 
-    def behind(self, after: Position, source_id: SourceId | None = None) -> int:
+    def behind(self, after: Position, source_id: SourceId | None = None, *, through: Position | None = None) -> int:
+        last = _LAST if through is None else max(after, through)
         with _errors_translated():
-            return sum(each.behind(after, source_id) for each in self._following(after))
+            return sum(each.between(after, last, source_id) for each in self._following(after))
 
     def lineage(self, position: Position) -> Lineage:
         if position <= self.start() or position == START:

@@ -9,9 +9,7 @@ from typing import NamedTuple
 
 from tifo.delivery.cursors import loaded_cursors, source_position
 from tifo.delivery.logs import warehouse_reader
-from tifo.eventlog.ports import EventLog
 from tifo.kernel.errors import Conflict, Rejected, Transient
-from tifo.kernel.ids import Position, SourceId
 from tifo.kernel.json import JsonObject
 from tifo.operations import logs, sources
 from tifo.operations.backend import Backend
@@ -209,8 +207,9 @@ def progress(
             with contextlib.suppress(Transient):
                 cursors = loaded_cursors(backend.open_warehouse(name).positions, log)
                 loaded = loaded_sources(backend, name)
-                left = sum(_between(log, source_position(log, each.id, cursors), end, each.id) for each in loaded)
-                total = sum(_between(log, start, end, each.id) for each in loaded)
+                positions = {each.id: source_position(log, each.id, cursors) for each in loaded}
+                left = sum(log.behind(position, each, through=end) for each, position in positions.items())
+                total = sum(log.behind(start, each, through=end) for each in positions)
                 yield WarehouseProgress(max(0, total - left), total)
                 if not left:
                     return
@@ -236,11 +235,6 @@ def resync(backend: Backend, name: str, source: str | None = None) -> Sequence[R
             backend.warehouses.begin_anew(name, each.id)
             rewound.append(RewoundSource(each, since))
     return rewound
-
-
-def _between(log: EventLog, after: Position, through: Position, source_id: SourceId) -> int:
-    """Counts the source's events behind `after`, up to `through`."""
-    return max(0, log.behind(after, source_id) - log.behind(through, source_id))
 
 
 def _changeable(backend: Backend, name: str) -> ConnectedWarehouse:

@@ -84,6 +84,9 @@ def test_what_a_source_has_behind_a_position_is_counted(log: EventLog, clock: Cl
     assert counted == [len(ids(log, after=after, source=A)) for after in range(8)]
     assert (counted[0], log.behind(START, SourceId("none"))) == (5, 0)
     assert [log.behind(Position(after)) for after in range(8)] == [6, 5, 4, 3, 2, 1, 0, 0]
+    for after in range(8):
+        between = [log.behind(Position(after), A, through=Position(through)) for through in range(8)]
+        assert between == [max(0, counted[after] - counted[through]) for through in range(8)]
 
 
 def test_a_log_says_what_it_had_received_before_a_moment(log: EventLog, clock: Clock) -> None:

@@ -146,8 +146,7 @@ class SyncHistory:
         """Counts the events that are loaded and not recorded."""
         # A position of another history is no place in this log, so nothing can be counted up to it.
         through = read_on(self._log, source.committed)
-        behind = self._log.behind
-        return max(0, behind(read_on(self._log, recorded), source.source_id) - behind(through, source.source_id))
+        return self._log.behind(read_on(self._log, recorded), source.source_id, through=through)
 
     def _record(self, syncs: Sequence[Sync]) -> None:
         """Records syncs. Those that the state cannot store now are recorded with the next load."""

@@ -93,9 +93,8 @@ class LogReplay:
         batch: list[Event] = []
         began_at_s = self._monotonic()
         end = self._state.status(destination_id).position
-        behind = partial(self._log.behind, source_id=source_id)
-        first, last = behind(self._log.start()), behind(end)
-        progress = _ProgressOf(lambda position: first - behind(position), first - last)
+        counted = partial(self._log.behind, self._log.start(), source_id)
+        progress = _ProgressOf(lambda position: counted(through=position), counted(through=end))
         # At most one second's worth at a time: a larger batch would break the rate at its start.
         at_once = AT_ONCE if self._rate is None else max(1, min(AT_ONCE, int(self._rate)))
         for event, outcome in _selected(self._log, source_id, event_filter, selection, end):
