@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks.http_load import Result, drive, peak_mb, report, request
 from tifo.app.demo.local import LocalTifo
 from tifo.eventlog.sqlite import SqliteEventLog
-from tifo.kernel.ids import Position
+from tifo.kernel.ids import START
 from tifo.web.listening import free_port
 
 BATCH = 100
@@ -67,8 +67,8 @@ def _tifo(what: str, make: Callable[[str], Callable[[int], bytes]], seconds: flo
             memory = peak_mb(api.pid)
         report(what, result.per_second * size, "event", result=result, bare=bare.per_second * size)
         log = SqliteEventLog(tifo.data / "log", read_only=True)
-        assert log.end() == result.requests * size, "every acknowledged event is in the log, once"
-        assert log.read(Position(0), max_events=1)
+        assert log.behind(START) == result.requests * size, "every acknowledged event is in the log, once"
+        assert log.read(START, max_events=1)
         log.close()
         print(f"{'':<34} peak memory {memory:,.0f} MB")
 

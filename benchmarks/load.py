@@ -32,7 +32,7 @@ from tifo.delivery.loading.progress import SourceProgress
 from tifo.eventlog.ports import Append
 from tifo.eventlog.sqlite import SqliteEventLog
 from tifo.kernel.clock import to_iso
-from tifo.kernel.ids import MessageId, Position, SourceId, uuid7
+from tifo.kernel.ids import START, MessageId, SourceId, uuid7
 from tifo.kernel.memory import collect_seldom
 from tifo.tracking.envelope import Message
 from tifo.warehouses.drivers.duckdb import DuckdbWarehouse
@@ -118,9 +118,10 @@ def _apart(folder: Path, log: SqliteEventLog, events: int, flush: int) -> tuple[
     """The seconds for making Arrow tables of the events, and for inserting them."""
     convert_s = alone_s = 0.0
     naming = SourceNaming.alone()
-    after = Position(0)
-    while after < events:
-        blocks = log.read(after, max_events=flush, source_id=_SOURCE)
+    after, left = START, events
+    while left > 0:
+        blocks = log.read(after, max_events=min(flush, left), source_id=_SOURCE)
+        left -= sum(block.size for block in blocks)
         last = blocks[-1].last
         started = time.perf_counter()
         progress = SourceProgress(source_id=_SOURCE, shard=log.shard, schema=_SCHEMA, committed=after, read=last)
@@ -139,7 +140,7 @@ def _dlt(log: SqliteEventLog, server: PostgresServer, python: str, events: int) 
     """One table for each event, as dlt makes them: its usual way to load many kinds of events."""
     with tempfile.TemporaryDirectory() as name:
         file = Path(name) / "events.ndjson"
-        blocks = log.read(Position(0), max_events=events, source_id=_SOURCE)
+        blocks = log.read(START, max_events=events, source_id=_SOURCE)
         file.write_bytes(b"".join(block.bodies for block in blocks))
         url = server.new_database().replace("postgres@", "postgres:any@", 1)  # it wants a password, the server none
         command = [python, "-c", _DLT_PROGRAM, str(file), url, name]
