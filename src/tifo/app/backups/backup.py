@@ -115,13 +115,11 @@ def _copy_log(log: Path, target: Path) -> None:
     # would be dropped as a duplicate. Runs that merge meanwhile are made again from the log.
     for run in sorted(log.glob("dedup/*.npy")):
         _copy_if_there(run, target / "dedup" / run.name)
-    copied: set[Path] = set()
-    # A segment that is begun meanwhile has the counts of all before it, and is copied too.
-    while fresh := [each for each in sorted(log.glob("*.db")) if each not in copied]:
-        for segment in fresh:
-            if segment.exists():  # retention may have deleted it
-                copy_sqlite(segment, target / segment.name)
-        copied.update(fresh)
+    # Those that there are now, in their order: with one that is begun meanwhile, the copy would lack what the segment
+    # before it got after it was copied.
+    for segment in sorted(log.glob("*.db")):
+        if segment.exists():  # retention may have deleted it
+            copy_sqlite(segment, target / segment.name)
     copy_file(log / IDENTITY, target / IDENTITY)
 
 
