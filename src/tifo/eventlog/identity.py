@@ -17,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 
+from tifo.eventlog.segments import sync_folder
 from tifo.kernel.errors import Conflict
 from tifo.kernel.ids import NO_SHARD, Shard, uuid7
 
@@ -148,11 +149,7 @@ def write_identity(directory: Path, identity: LogIdentity) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(directory)
 
 
 def _changed(directory: Path, change: Callable[[LogIdentity], LogIdentity]) -> LogIdentity:

@@ -115,8 +115,9 @@ class SqliteEventLog:
 
     def before(self, moment: datetime) -> Position:
         with _errors_translated():
-            segments = self._folder.refresh()
-            return Position(max((segment.last_before(moment) for segment in segments), default=START))
+            newest_first = reversed(self._folder.refresh())
+            found = (segment.last_before(moment) for segment in newest_first)
+            return Position(next((last for last in found if last is not None), START))
 
     def start(self) -> Position:
         with _errors_translated():

@@ -141,7 +141,8 @@ class AlertWatch:
         if self._backend.delivery_numbers.numbers(destination_id).status.dead_since is None:
             return 0
         with self._backend.read_log() as log:
-            own = log.behind(logs.delivered_position(self._backend, log, found[0]), found[0].source_id)
+            position = logs.delivered_positions(self._backend).get(destination_id)
+            own = logs.delivery_backlog(log, found[0], position)
             elsewhere = logs.others(self._backend, log.shard)
         return own + sum(each.backlog.get(destination_reader(destination_id), 0) for each in elsewhere)
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from tifo.delivery.logs import STALE_S, LogNotice, NotedLog, destination_reader, warehouse_reader
 from tifo.eventlog.ports import EventLog, read_on
 from tifo.kernel.errors import Conflict, NotFound
-from tifo.kernel.ids import NO_SHARD, START, Position, Shard, SourceId
+from tifo.kernel.ids import NO_SHARD, START, DestinationId, Position, Shard, SourceId
 from tifo.operations.backend import Backend
 from tifo.workspace.destinations import ConnectedDestination
 from tifo.workspace.warehouses import every_warehouse
@@ -58,8 +58,9 @@ def others(backend: Backend, shard: Shard) -> Sequence[NotedLog]:
 
 def backlog(backend: Backend, log: EventLog) -> Mapping[str, int]:
     """Counts the events of this log that are behind each destination and each warehouse's source."""
+    begun = delivered_positions(backend)
     counted = {
-        destination_reader(each.id): log.behind(delivered_position(backend, log, each), each.source_id)
+        destination_reader(each.id): delivery_backlog(log, each, begun.get(each.id))
         for each in backend.destinations.all()
     }
     known = backend.catalog.sources()
@@ -72,12 +73,17 @@ def backlog(backend: Backend, log: EventLog) -> Mapping[str, int]:
     return {reader: events for reader, events in counted.items() if events}
 
 
-def delivered_position(backend: Backend, log: EventLog, destination: ConnectedDestination) -> Position:
-    """Returns how far the destination has come in this log. Before its deliverer begins, events that were received
-    before the destination was added are not meant for it.
+def delivered_positions(backend: Backend) -> Mapping[DestinationId, Position]:
+    """Returns how far each destination that a deliverer has begun has come in this node's log."""
+    return {cursor.destination_id: cursor.position for cursor in backend.deliveries.cursors()}
+
+
+def delivery_backlog(log: EventLog, destination: ConnectedDestination, position: Position | None) -> int:
+    """Counts the events of this log that the destination has not come to. Before its deliverer begins (None), events
+    that were received before the destination was added are not meant for it.
     """
-    position = backend.deliveries.status(destination.id).position
-    return log.before(destination.created_at) if position == START else read_on(log, position)
+    after = log.before(destination.created_at) if position is None else read_on(log, position)
+    return log.behind(after, destination.source_id)
 
 
 def complete_since(log: EventLog, now: datetime, source_id: SourceId | None = None) -> datetime | None:

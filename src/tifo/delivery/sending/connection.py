@@ -162,7 +162,9 @@ class DestinationConnection:
 
     def _status(self) -> ConnectionStatus:
         terms = self._terms
-        self._state.begin(terms.destination_id, self._reader.before(terms.created_at))
+        # Only once in a log: to find the time's place may read much of it.
+        if all(cursor.destination_id != terms.destination_id for cursor in self._state.cursors()):
+            self._state.begin(terms.destination_id, self._reader.before(terms.created_at))
         status = self._state.status(terms.destination_id)
         lineage = self._reader.lineage(status.position)
         if lineage is not Lineage.OWN:
